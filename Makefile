@@ -1,0 +1,34 @@
+# `make run` and `make test` do everything on a machine that has only Python >= 3.11.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test check lint types clean
+.DELETE_ON_ERROR:
+
+run: .venv/installed
+	$(BIN)/lrbench run quick --out runs/quick
+
+test check: .venv/installed-dev lint types
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/installed-dev
+	$(BIN)/mypy
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lrbench needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv .venv
+
+.venv/installed: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,118 @@
+"""What every attack is: a callable of (model, x, y), and the loop that gradient attacks share."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from .frozen import frozen
+
+Bounds = tuple[float, float]
+
+
+class Attack(ABC):
+    """An attack turns correctly labelled images into adversarial ones of the same shape.
+
+    Subclasses write `run`; calling the attack checks the input, freezes the model for the duration and
+    restores it afterwards (mode, `requires_grad`, `.grad`, buffers).
+    """
+
+    bounds: Bounds | None = None
+
+    def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        """Attack a batch.
+
+        Parameters
+        ----------
+        model : nn.Module
+            Maps x to logits of shape (N, classes).
+        x : Tensor, (N, ...), floating point
+            Clean inputs, inside `bounds` if the attack has any.
+        y : Tensor, (N,), int64
+            True labels.
+
+        Returns
+        -------
+        Tensor
+            Adversarial inputs with the shape, dtype and device of x; detached.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not fit, x is not floating point, or x lies outside `bounds`.
+        RuntimeError
+            If the model's output does not depend differentiably on x.
+        """
+        check_batch(x, y, self.bounds)
+        with frozen(model):
+            return self.run(model, x.detach(), y)
+
+    @abstractmethod
+    def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        """Attack a checked batch on a frozen model."""
+
+
+class IterativeAttack(Attack):
+    """The descent loop: start, ascend an objective along input gradients, project after each step.
+
+    A new attack overrides `objective`, and where it differs, `start`, `step` or `project`.
+    """
+
+    steps: int
+
+    def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        """Ascend `objective` for `steps` iterations."""
+        x_adv = self.start(x)
+        for _ in range(self.steps):
+            gradient = self.gradient(model, x_adv, y)
+            x_adv = self.project(x_adv + self.step(gradient), x)
+        return x_adv
+
+    def gradient(self, model: nn.Module, x_adv: Tensor, y: Tensor) -> Tensor:
+        """Gradient of the summed objective with respect to the input.
+
+        The sum, not the mean: an example's gradient must not depend on who else is in the batch.
+        """
+        with torch.enable_grad():
+            x_adv = x_adv.detach().requires_grad_()
+            logits = model(x_adv)
+            if not logits.requires_grad:
+                msg = "the model's output carries no gradient to its input; a gradient attack cannot run on it"
+                raise RuntimeError(msg)
+            (gradient,) = torch.autograd.grad(self.objective(logits, y).sum(), x_adv)
+        return gradient
+
+    def start(self, x: Tensor) -> Tensor:
+        """Give the point that the loop starts from: the clean input."""
+        return x.clone()
+
+    @abstractmethod
+    def objective(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Per-example value to be increased, shape (N,)."""
+
+    @abstractmethod
+    def step(self, gradient: Tensor) -> Tensor:
+        """Turn a gradient into a displacement."""
+
+    @abstractmethod
+    def project(self, x_adv: Tensor, x: Tensor) -> Tensor:
+        """Bring a point back into what the threat model allows around x."""
+
+
+def check_batch(x: Tensor, y: Tensor, bounds: Bounds | None) -> None:
+    """Raise ValueError unless (x, y) is a batch that an attack can work on."""
+    if not x.is_floating_point():
+        msg = f"x must be floating point, got {x.dtype}; scale uint8 images to [0, 1] first"
+        raise ValueError(msg)
+    if y.shape != x.shape[:1]:
+        msg = f"y must hold one label per example: expected shape ({len(x)},), got {tuple(y.shape)}"
+        raise ValueError(msg)
+    if bounds is None or x.numel() == 0:
+        return
+    low, high = (value.item() for value in x.aminmax())
+    if not (bounds[0] <= low and high <= bounds[1]):
+        msg = (
+            f"x spans [{low:.4g}, {high:.4g}], outside the attack's bounds {bounds}; "
+            "pass images in that range, or bounds=None for a space without limits"
+        )
+        raise ValueError(msg)

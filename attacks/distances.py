@@ -1,0 +1,102 @@
+"""How far an attack moved the input, and how far that moved the representation."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .frozen import frozen
+
+
+def l2_dissimilarity(x_adv: Tensor, x: Tensor) -> Tensor:
+    """Normalised L2 dissimilarity ||x_adv - x||_2 / ||x||_2 per example (paper, section 5, equation 10).
+
+    Parameters
+    ----------
+    x_adv, x : Tensor, (N, ...)
+        Adversarial and clean inputs, in the space that the attack worked in.
+
+    Returns
+    -------
+    Tensor, (N,)
+        0 where nothing moved; inf where an all-zero input did.
+    """
+    moved = (x_adv - x).flatten(1).norm(dim=1)
+    return torch.where(moved == 0, moved, moved / x.flatten(1).norm(dim=1))
+
+
+class DAdv(NamedTuple):
+    """Result of `d_adv`: value, its scale-free companion, and the number of examples behind both."""
+
+    value: float
+    relative: float
+    n: int
+
+
+def d_adv(
+    model: nn.Module,
+    layer: str | nn.Module,
+    *,
+    x_adv: Tensor,
+    x: Tensor,
+    y: Tensor,
+    batch_size: int = 256,
+) -> DAdv:
+    """Mean squared distance that an attack moves a layer's activations (paper, section 5, D_Adv).
+
+    D_Adv = mean ||f(x_adv) - f(x)||_2^2 over the examples that the model classifies correctly before the
+    attack. It grows with the square of the activations' scale, which the LR-Layer's norm penalty shrinks;
+    `relative`, the mean of ||f(x_adv) - f(x)||^2 / ||f(x)||^2, does not.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Maps inputs to logits; left as it was.
+    layer : str or nn.Module
+        The module whose output is f, by name or itself.
+    x_adv, x : Tensor, (N, ...)
+        Adversarial and clean inputs.
+    y : Tensor, (N,), int64
+        True labels.
+    batch_size : int
+        Examples a forward pass; does not change the result beyond rounding.
+
+    Returns
+    -------
+    DAdv
+        NaN for both figures when no example is classified correctly (n = 0).
+
+    Raises
+    ------
+    AttributeError
+        If the model has no module of that name.
+    """
+    module = model.get_submodule(layer) if isinstance(layer, str) else layer
+    squared, relative = [], []
+    with frozen(model), torch.no_grad():
+        for start in range(0, len(x), batch_size):
+            rows = slice(start, start + batch_size)
+            clean, logits = _activations(model, module, x[rows])
+            moved, _ = _activations(model, module, x_adv[rows])
+            correct = logits.argmax(dim=1) == y[rows]
+            distance = (moved - clean).double().square().sum(dim=1)[correct]
+            scale = clean.double().square().sum(dim=1)[correct]
+            squared.append(distance)
+            relative.append(torch.where(distance == 0, distance, distance / scale))
+    n = sum(len(part) for part in squared)
+    if n == 0:
+        return DAdv(float("nan"), float("nan"), 0)
+    return DAdv(torch.cat(squared).mean().item(), torch.cat(relative).mean().item(), n)
+
+
+def _activations(model: nn.Module, module: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    seen: list[Tensor] = []
+    handle = module.register_forward_hook(lambda _module, _inputs, output: seen.append(output.flatten(1)))
+    try:
+        logits = model(x)
+    finally:
+        handle.remove()
+    if not seen:
+        msg = f"the forward pass never reaches {type(module).__name__}; name a layer that it runs through"
+        raise ValueError(msg)
+    return torch.cat(seen, dim=1), logits

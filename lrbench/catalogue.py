@@ -1,0 +1,53 @@
+"""Everything that a suite can name: models, attacks and data sets. Imports none of them."""
+
+from lrbench.registry import Registry
+
+MODELS = Registry(
+    "model",
+    {
+        "resnet18": (
+            "lrbench.models.resnet:resnet18",
+            "ResNet-18 in CIFAR form (3x3 stem, no max-pool); options: width (64)",
+        ),
+        "resnet50": (
+            "lrbench.models.resnet:resnet50",
+            "ResNet-50 in CIFAR form (3x3 stem, no max-pool); options: width (64)",
+        ),
+    },
+)
+
+ATTACKS = Registry(
+    "attack",
+    {
+        "iter-fsgm": (
+            "lrbench.attacks:IterFSGM",
+            "the paper's Iter-FSGM: sign gradient steps of size eps away from the label",
+        ),
+        "iter-ll-fsgm": (
+            "lrbench.attacks:IterLLFSGM",
+            "the paper's Iter-LL-FSGM: sign gradient steps of size eps to the least likely class",
+        ),
+    },
+)
+
+DATASETS = Registry(
+    "data set",
+    {
+        "digits": (
+            "lrbench.data.sources:digits",
+            "scikit-learn's 8x8 grey digits, embedded; 1,437 train, 360 test",
+        ),
+        "fashion-mnist": (
+            "lrbench.data.sources:fashion_mnist",
+            "Fashion-MNIST, 28x28 grey; 60,000 train, 10,000 test",
+        ),
+        "image-folder": (
+            "lrbench.data.folder:image_folder",
+            "your own images: PATH/{train,test}/CLASS/*; options: path, channels (3)",
+        ),
+        "npz": (
+            "lrbench.data.sources:npz",
+            "your own arrays x_train, y_train, x_test, y_test in one .npz; options: path",
+        ),
+    },
+)

@@ -1,0 +1,50 @@
+"""Augmentation of whole batches on the device."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random shift (crop from a zero-padded image) and horizontal flip, drawn for each image.
+
+    Attributes
+    ----------
+    crop : int
+        Padding in pixels; images shift by up to that much in each direction. 0 for none.
+    flip : bool
+        Flip each image left to right with probability 1/2.
+    """
+
+    crop: int = 0
+    flip: bool = False
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Augment a batch.
+
+        Parameters
+        ----------
+        images : Tensor, (N, C, H, W)
+            Any dtype.
+        generator : torch.Generator
+            On the images' device.
+        """
+        if self.crop:
+            images = self._shifted(images, generator)
+        if self.flip:
+            flipped = torch.rand(len(images), generator=generator, device=images.device) < 0.5
+            images = torch.where(flipped.view(-1, 1, 1, 1), images.flip(3), images)
+        return images
+
+    def _shifted(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        n, _, height, width = images.shape
+        device = images.device
+        padded = torch.nn.functional.pad(images, (self.crop,) * 4)
+        shifts = torch.randint(2 * self.crop + 1, (2, n, 1), generator=generator, device=device)
+        rows = (shifts[0] + torch.arange(height, device=device)).view(n, 1, height, 1)
+        columns = (shifts[1] + torch.arange(width, device=device)).view(n, 1, 1, width)
+        examples = torch.arange(n, device=device).view(n, 1, 1, 1)
+        channels = torch.arange(images.shape[1], device=device).view(1, -1, 1, 1)
+        return padded[examples, channels, rows, columns]

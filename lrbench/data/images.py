@@ -1,0 +1,135 @@
+"""What a data set is: two splits of uint8 images, class names, statistics and a fingerprint."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from lrbench.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images and labels: uint8 (N, C, H, W) and int64 (N,), on one device."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device) -> "Split":
+        """Move to a device."""
+        return Split(self.images.to(device), self.labels.to(device))
+
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches in order, images as float32 in [0, 1]."""
+        for start in range(0, len(self), size):
+            yield to_unit(self.images[start : start + size]), self.labels[start : start + size]
+
+    def balanced(self, count: int | None) -> "Split":
+        """Choose `count` examples with classes as even as they can be; always the same ones, in order.
+
+        Raises
+        ------
+        UsageError
+            If the split holds fewer.
+        """
+        return self if count is None or count == len(self) else self.halves(count)[0]
+
+    def halves(self, count: int) -> tuple["Split", "Split"]:
+        """Split off `count` examples as `balanced` chooses them; give them and the rest."""
+        chosen = torch.zeros(len(self), dtype=torch.bool, device=self.labels.device)
+        chosen[balanced_indices(self.labels, count)] = True
+        return Split(self.images[chosen], self.labels[chosen]), Split(self.images[~chosen], self.labels[~chosen])
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A data set for image classification.
+
+    Attributes
+    ----------
+    name : str
+    train, test : Split
+    classes : tuple of str
+    """
+
+    name: str
+    train: Split
+    test: Split
+    classes: tuple[str, ...]
+
+    @property
+    def channels(self) -> int:
+        """Channels of an image."""
+        return self.train.images.shape[1]
+
+    @cached_property
+    def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation per channel of the training images in [0, 1].
+
+        Exact: from the 256-bin histogram of each channel. A constant channel gets a deviation of 1.
+        """
+        levels = torch.arange(256, dtype=torch.float64) / 255
+        means, stds = [], []
+        for channel in range(self.channels):
+            counts = torch.bincount(self.train.images[:, channel].flatten(), minlength=256).cpu().double()
+            weights = counts / counts.sum()
+            mean = (weights * levels).sum()
+            variance = (weights * (levels - mean).square()).sum().item()
+            means.append(mean.item())
+            stds.append(variance**0.5 if variance > 0 else 1.0)
+        return tuple(means), tuple(stds)
+
+    @cached_property
+    def train_fingerprint(self) -> str:
+        """SHA-256 of the training images, labels and class names: their identity wherever they came from."""
+        return self._fingerprint(self.train)
+
+    @cached_property
+    def test_fingerprint(self) -> str:
+        """SHA-256 of the test images, labels and class names."""
+        return self._fingerprint(self.test)
+
+    def _fingerprint(self, split: Split) -> str:
+        digest = hashlib.sha256("\0".join(self.classes).encode())
+        for tensor in (split.images, split.labels):
+            digest.update(str(tuple(tensor.shape)).encode())
+            digest.update(tensor.cpu().contiguous().numpy().data)
+        return digest.hexdigest()
+
+    def to(self, device: torch.device) -> "ImageData":
+        """Move both splits to a device."""
+        return replace(self, train=self.train.to(device), test=self.test.to(device))
+
+
+def to_unit(images: Tensor) -> Tensor:
+    """Turn uint8 images into float32 in [0, 1]."""
+    return images.float().div_(255)
+
+
+def balanced_indices(labels: Tensor, count: int) -> Tensor:
+    """Ascending indices of `count` examples, classes as even as they can be; seeded, so always the same.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer than `count` examples.
+    """
+    if count > len(labels):
+        msg = f"{count} examples asked for, but there are only {len(labels)}"
+        raise UsageError(msg)
+    generator = torch.Generator().manual_seed(0)
+    shuffled = torch.randperm(len(labels), generator=generator)
+    rank_in_class = torch.empty(len(labels), dtype=torch.int64)
+    cpu_labels = labels.cpu()
+    for label in torch.unique(cpu_labels):
+        members = shuffled[cpu_labels[shuffled] == label]
+        rank_in_class[members] = torch.arange(len(members))
+    # Sorting by rank within the class takes one example of each class in turn.
+    order = torch.argsort(rank_in_class[shuffled], stable=True)
+    return shuffled[order][:count].sort().values.to(labels.device)

@@ -1,0 +1,32 @@
+"""Faults of the user's, answered in one or two lines without a traceback, and the nearest valid name."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class LrbenchError(Exception):
+    """Something that the user can mend. The message says what, where and what would be right."""
+
+    exit_status = 1
+
+
+class UsageError(LrbenchError):
+    """Wrong usage or an invalid suite; nothing has been written."""
+
+    exit_status = 2
+
+
+class TrainingDivergedError(LrbenchError):
+    """The training loss became NaN or infinite."""
+
+
+def nearest(name: str, valid: Iterable[str], at_most: int = 12) -> str:
+    """Suggest: the nearest of the valid names, or all of them when none is near."""
+    names = [str(each) for each in valid]
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    if not names:
+        return "there is none to choose from"
+    listed = ", ".join(names[:at_most]) + (", ..." if len(names) > at_most else "")
+    return f"valid: {listed}"

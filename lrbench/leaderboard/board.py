@@ -1,0 +1,104 @@
+"""The leaderboard of one run."""
+
+import json
+from functools import cached_property
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from lrbench.errors import UsageError
+from lrbench.leaderboard.aggregate import over_seeds
+from lrbench.leaderboard.layout import Column, columns_of
+from lrbench.leaderboard.results import TEXT, with_areas
+
+
+class Leaderboard:
+    """Results of a run, as tables.
+
+    Parameters
+    ----------
+    results : DataFrame
+        Tidy, one row a measurement, with the columns of `results.csv`.
+    suite : dict
+        Content of the run's `suite.yaml`.
+
+    Attributes
+    ----------
+    results : DataFrame
+    limits : dict
+        Attack -> L2 dissimilarity up to which its curves were integrated.
+    """
+
+    def __init__(self, results: pd.DataFrame, suite: dict[str, Any]) -> None:
+        self.suite = suite
+        measured = results[results["metric"] != "auc_l2"].reset_index(drop=True)
+        self.results, self.limits = with_areas(measured)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Leaderboard":
+        """Read a run's folder.
+
+        Raises
+        ------
+        UsageError
+            If it holds no results.
+        """
+        path = Path(folder)
+        try:
+            text = (path / "results.csv").read_text("utf-8")
+            suite = yaml.safe_load((path / "suite.yaml").read_text("utf-8"))
+        except FileNotFoundError:
+            msg = f"no results in {path}; name the folder of a run, such as runs/quick (`lrbench run` makes one)"
+            raise UsageError(msg) from None
+        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+            msg = f"cannot read the results in {path}: {str(error).splitlines()[0]}"
+            raise UsageError(msg) from error
+        table = pd.read_csv(StringIO(text), dtype={"n": "Int64"} | dict.fromkeys(TEXT, str), keep_default_na=True)
+        table[list(TEXT)] = table[list(TEXT)].fillna("")
+        return cls(table, suite)
+
+    @cached_property
+    def aggregated(self) -> pd.DataFrame:
+        """Means over seeds with intervals, one row for each figure."""
+        return over_seeds(self.results)
+
+    @cached_property
+    def columns(self) -> list[Column]:
+        """What the leaderboard shows of each model."""
+        return columns_of(self.aggregated, self.suite)
+
+    @cached_property
+    def models(self) -> list[str]:
+        """Models, best first: by the largest area under its attack curves, then by accuracy."""
+        table = self.aggregated
+        areas = table[table["metric"] == "auc_l2"].groupby("model")["value"].max()
+        accuracy = table[table["metric"] == "accuracy"].set_index("model")["value"]
+        names = list(dict.fromkeys(table["model"]))
+        return sorted(names, key=lambda name: (areas.get(name, 0.0), -accuracy.get(name, 0.0)))
+
+    def table(self) -> pd.DataFrame:
+        """One row a model, best first; a column for each figure and, for proportions, its interval."""
+        rows: dict[str, dict[str, float]] = {model: {} for model in self.models}
+        for column in self.columns:
+            for model, cell in column.cells.items():
+                rows[model][column.key] = cell.value
+                if cell.interval is not None:
+                    rows[model][f"{column.key}_low"], rows[model][f"{column.key}_high"] = cell.interval
+                rows[model][f"{column.key}_sd"] = cell.sd
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+    def to_csv(self) -> str:
+        """`table` as CSV."""
+        return self.table().to_csv()
+
+    def to_json(self) -> str:
+        """`table`, the curves' ranges and the suite as JSON."""
+        models = json.loads(self.table().to_json(orient="index", double_precision=15))
+        return json.dumps({"suite": self.suite, "l2_limits": self.limits, "models": models}, indent=2) + "\n"
+
+    def results_csv(self) -> str:
+        """Tidy results as CSV."""
+        return self.results.to_csv(index=False)

@@ -1,0 +1,30 @@
+"""Confidence intervals of proportions."""
+
+import math
+
+Z_95 = 1.959963984540054
+
+
+def wilson(proportion: float, n: int, z: float = Z_95) -> tuple[float, float]:
+    """Wilson score interval of a proportion (Wilson, 1927; Brown, Cai and DasGupta, 2001).
+
+    Parameters
+    ----------
+    proportion : float in [0, 1]
+    n : int, >= 1
+        Number of independent trials.
+    z : float
+        Normal quantile; the default gives 95 %.
+
+    Raises
+    ------
+    ValueError
+        If the proportion is not in [0, 1] or n below 1.
+    """
+    if not 0 <= proportion <= 1 or n < 1:
+        msg = f"expected a proportion in [0, 1] and n >= 1, got {proportion} and {n}"
+        raise ValueError(msg)
+    centre = proportion + z * z / (2 * n)
+    spread = z * math.sqrt(proportion * (1 - proportion) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)

@@ -1,0 +1,88 @@
+"""The tidy table of results, and what follows from it for a whole run."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+COLUMNS = (
+    "suite",
+    "model",
+    "seed",
+    "dataset",
+    "layer",
+    "attack",
+    "eps",
+    "space",
+    "metric",
+    "value",
+    "ci_low",
+    "ci_high",
+    "n",
+)
+TEXT = ("suite", "model", "dataset", "layer", "attack", "space", "metric")
+CELL = ["model", "layer", "attack", "eps", "space", "metric"]
+
+
+def tidy(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """Rows as a table with `COLUMNS` in order; absent texts are empty, absent numbers NaN."""
+    table = pd.DataFrame(list(rows)).reindex(columns=list(COLUMNS))
+    for column in COLUMNS:
+        if column in TEXT:
+            table[column] = table[column].astype(object).where(table[column].notna(), "").astype(str)
+        else:
+            table[column] = pd.to_numeric(table[column])
+    return table.astype({"seed": "int64", "n": "Int64"})
+
+
+def with_areas(results: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Append the area under each misclassification-against-L2 curve, and give its range by attack.
+
+    A curve runs from (0, clean misclassification) through (mean L2 dissimilarity, misclassification) at each
+    eps. All curves of an attack are integrated over the range that every one of them covers and divided
+    by its length, so that areas are mean misclassifications in [0, 1] and can be compared.
+    """
+    curves = _curves(results)
+    limits: dict[str, float] = {}
+    for (attack, *_), (distances, _) in curves.items():
+        limits[attack] = min(limits.get(attack, np.inf), float(distances[-1]))
+    rows = [
+        {
+            "suite": results["suite"].iloc[0],
+            "dataset": results["dataset"].iloc[0],
+            "model": model,
+            "seed": seed,
+            "attack": attack,
+            "space": space,
+            "metric": "auc_l2",
+            "value": _area(distances, errors, limits[attack]),
+        }
+        for (attack, model, seed, space), (distances, errors) in curves.items()
+    ]
+    return (pd.concat([results, tidy(rows)], ignore_index=True) if rows else results), limits
+
+
+def _curves(
+    results: pd.DataFrame,
+) -> dict[tuple[str, str, int, str], tuple[np.ndarray, np.ndarray]]:
+    attacked = results[(results["attack"] != "") & results["metric"].isin(["misclassification", "l2_dissimilarity"])]
+    clean = results[(results["attack"] == "") & (results["metric"] == "misclassification")]
+    start = {(model, seed): value for model, seed, value in clean[["model", "seed", "value"]].itertuples(index=False)}
+    curves = {}
+    for (attack, model, seed, space), group in attacked.groupby(["attack", "model", "seed", "space"], sort=False):
+        wide = group.pivot_table(index="eps", columns="metric", values="value").dropna().sort_index()
+        if wide.empty or (model, seed) not in start or not wide["l2_dissimilarity"].iloc[-1] > 0:
+            continue
+        distances = np.concatenate([[0.0], wide["l2_dissimilarity"].to_numpy()])
+        errors = np.concatenate([[start[model, seed]], wide["misclassification"].to_numpy()])
+        order = np.argsort(distances, kind="stable")
+        curves[str(attack), str(model), int(str(seed)), str(space)] = (distances[order], errors[order])
+    return curves
+
+
+def _area(distances: np.ndarray, errors: np.ndarray, limit: float) -> float:
+    inside = distances < limit
+    x = np.append(distances[inside], limit)
+    y = np.append(errors[inside], np.interp(limit, distances, errors))
+    return float(np.trapezoid(y, x) / limit)

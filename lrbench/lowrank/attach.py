@@ -1,0 +1,118 @@
+"""Put LR-Layers on any named modules of any network."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lrbench.lowrank.layer import LRLayer, Penalty
+
+
+class LRLayers(nn.Module):
+    """The LR-Layers of one network, reached as `net.lr_layers`; a mapping from module names to layers.
+
+    A training loop adds `penalty()` to the loss and calls `update()` after the optimiser's step:
+
+    >>> loss = criterion(net(x), y) + net.lr_layers.penalty()   # doctest: +SKIP
+    >>> loss.backward(); optimizer.step(); net.lr_layers.update()   # doctest: +SKIP
+    """
+
+    def __init__(self, layers: Mapping[str, LRLayer]) -> None:
+        super().__init__()
+        self.names = list(layers)
+        self.layers = nn.ModuleList(layers.values())
+
+    def __getitem__(self, name: str) -> LRLayer:
+        layer = self.layers[self.names.index(name)]
+        assert isinstance(layer, LRLayer)  # noqa: S101
+        return layer
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def enable(self, *, enabled: bool = True) -> None:
+        """Switch all layers on or off; off, they cost nothing and remember nothing."""
+        for name in self:
+            self[name].enabled = enabled
+            self[name].forget()
+
+    def penalties(self) -> dict[str, Penalty]:
+        """L_c and L_N of each layer at the last forward pass."""
+        return {name: self[name].penalty() for name in self}
+
+    def penalty(self) -> Tensor:
+        """Sum of all penalties at the last forward pass, a scalar to be added to the loss."""
+        return torch.stack([part for penalty in self.penalties().values() for part in penalty]).sum()
+
+    def update(self) -> None:
+        """Update every layer's W and b; after the optimiser's step."""
+        for name in self:
+            self[name].update()
+
+
+def attach_lr_layers(net: nn.Module, ranks: Mapping[str, int | Mapping[str, Any]], **options: Any) -> nn.Module:  # noqa: ANN401
+    """Attach LR-Layers behind named modules; what the network computes stays the same bit for bit.
+
+    Parameters
+    ----------
+    net : nn.Module
+        Any network; changed in place: it gains hooks and the submodule `lr_layers`.
+    ranks : mapping
+        Module name -> target rank k, or -> keyword arguments of `LRLayer`, `rank` among them.
+    **options
+        Keyword arguments of `LRLayer` for all of them (projection, lambda_1, lambda_2, step, ...).
+
+    Returns
+    -------
+    nn.Module
+        `net` itself.
+
+    Raises
+    ------
+    ValueError
+        If `net` has LR-Layers already, `ranks` is empty, or an option is out of range.
+    AttributeError
+        If `net` has no module of a given name.
+    """
+    if hasattr(net, "lr_layers"):
+        msg = "this network has LR-Layers already; attach all of them in one call"
+        raise ValueError(msg)
+    if not ranks:
+        msg = "no layer named; pass for example {'avgpool': 50}"
+        raise ValueError(msg)
+    layers: dict[str, LRLayer] = {}
+    for name, given in ranks.items():
+        own = given if isinstance(given, Mapping) else {"rank": given}
+        layers[name] = LRLayer(None, **{**options, **own})
+        net.get_submodule(name).register_forward_hook(_Observe(layers[name]))
+    net.lr_layers = LRLayers(layers)
+    net.register_forward_pre_hook(_Begin(net.lr_layers))
+    return net
+
+
+class _Observe:
+    """Forward hook that shows a module's output to its LR-Layer; a class, so that models copy and pickle."""
+
+    def __init__(self, layer: LRLayer) -> None:
+        self.layer = layer
+
+    def __call__(self, module: nn.Module, _inputs: object, output: object) -> None:
+        if not isinstance(output, Tensor):
+            msg = f"an LR-Layer needs a tensor; {type(module).__name__} gives a {type(output).__name__}"
+            raise TypeError(msg)
+        self.layer(output)
+
+
+class _Begin:
+    """Forward pre-hook of the network: what an earlier pass left behind is not part of this one."""
+
+    def __init__(self, layers: LRLayers) -> None:
+        self.layers = layers
+
+    def __call__(self, _module: nn.Module, _inputs: object) -> None:
+        for name in self.layers:
+            self.layers[name].forget()

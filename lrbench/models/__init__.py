@@ -1,0 +1,15 @@
+"""Networks by name, each a module that takes images in [0, 1] and gives logits, and their checkpoints.
+
+The architectures are modules of their own (`lrbench.models.resnet`): importing them loads torchvision, which a run
+that has nothing left to do can spare.
+"""
+
+from lrbench.models.checkpoint import load_checkpoint, save_checkpoint
+from lrbench.models.classifier import Classifier, layer_names
+
+__all__ = [
+    "Classifier",
+    "layer_names",
+    "load_checkpoint",
+    "save_checkpoint",
+]

@@ -1,0 +1,49 @@
+"""Checkpoints: weights as safetensors, what they are as JSON. Loading one runs no code of its author's."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import nn
+
+from lrbench.errors import LrbenchError
+
+WEIGHTS = "weights.safetensors"
+DESCRIPTION = "model.json"
+
+
+def save_checkpoint(model: nn.Module, description: dict[str, Any]) -> dict[str, bytes]:
+    """Serialise a model: file name -> content, for the store to write.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Any module whose state dict holds tensors.
+    description : dict
+        JSON-serialisable: how to build the model again.
+    """
+    state = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
+    return {WEIGHTS: save(state), DESCRIPTION: (json.dumps(description, indent=2) + "\n").encode()}
+
+
+def load_checkpoint(model: nn.Module, folder: Path) -> nn.Module:
+    """Load the weights in `folder` into a model built like the saved one.
+
+    Raises
+    ------
+    LrbenchError
+        If the file is missing, damaged, or of another architecture.
+    """
+    path = folder / WEIGHTS
+    try:
+        model.load_state_dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        msg = f"cannot read the checkpoint {path}: {error}"
+        raise LrbenchError(msg) from error
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        msg = f"the checkpoint {path} does not fit the model: {reason}"
+        raise LrbenchError(msg) from error
+    return model

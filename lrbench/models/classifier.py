@@ -1,0 +1,53 @@
+"""The form in which every network is trained, attacked and measured: pixels in, logits out."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Classifier(nn.Module):
+    """A network with its normalisation inside: takes images in [0, 1].
+
+    Modules of the network are found under their own names as well: `get_submodule("layer3")` is the
+    network's `layer3`, whatever wraps it.
+
+    Parameters
+    ----------
+    net : nn.Module
+        Takes normalised images, (N, C, H, W); gives logits.
+    mean, std : sequences of C floats
+        Channel statistics of the training images, for images in [0, 1].
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, net: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.net = net
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(-1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of images in [0, 1]."""
+        logits: Tensor = self.net((x - self.mean) / self.std)
+        return logits
+
+    def get_submodule(self, target: str) -> nn.Module:
+        """Find a module by name, in the wrapper or in the network.
+
+        Raises
+        ------
+        AttributeError
+            If neither has it.
+        """
+        try:
+            return super().get_submodule(target)
+        except AttributeError:
+            return self.net.get_submodule(target)
+
+
+def layer_names(net: nn.Module) -> list[str]:
+    """Names of all modules of a network that a suite can refer to."""
+    return [name for name, _ in net.named_modules() if name and not name.startswith("lr_layers")]

@@ -1,0 +1,71 @@
+"""Options that a suite passes to a factory, checked against the factory's own signature."""
+
+import inspect
+import typing
+from collections.abc import Callable, Collection
+from typing import Any
+
+from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
+
+from lrbench.errors import nearest
+
+STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
+
+
+class OptionError(Exception):
+    """An option that a factory does not take, lacks, or takes in another type."""
+
+    def __init__(self, option: str, message: str) -> None:
+        super().__init__(message)
+        self.option = option
+
+
+def check_options(
+    factory: Callable[..., Any], given: dict[str, Any], supplied: Collection[str], known: Collection[str] = ()
+) -> None:
+    """Check keyword options against a factory's parameters and annotations.
+
+    Parameters
+    ----------
+    factory : callable
+        Function or class.
+    given : dict
+        Options that the user wrote.
+    supplied : collection of str
+        Parameters that lrbench passes itself; no option may name them.
+    known : collection of str
+        Other keys that may stand beside the options, for the suggestion.
+
+    Raises
+    ------
+    OptionError
+        If an option is unknown, missing or of the wrong type.
+    """
+    parameters = {
+        name: parameter
+        for name, parameter in inspect.signature(factory).parameters.items()
+        if name not in supplied and parameter.kind not in {parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY}
+    }
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    named = {name: p for name, p in parameters.items() if p.kind is not p.VAR_KEYWORD}
+    hints = typing.get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
+    for option, value in given.items():
+        if option in named:
+            _check_type(option, value, hints.get(option))
+        elif not takes_any:
+            raise OptionError(option, f"unknown key; {nearest(option, [*named, *known])}")
+    for name, parameter in named.items():
+        if parameter.default is parameter.empty and name not in given:
+            raise OptionError(name, "is required here")
+
+
+def _check_type(option: str, value: Any, annotation: Any) -> None:  # noqa: ANN401
+    if annotation is None:
+        return
+    try:
+        TypeAdapter(annotation, config=STRICT).validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]["msg"].removeprefix("Input ")
+        raise OptionError(option, f"{first[:1].lower() + first[1:]}, got {value!r:.60}") from None
+    except PydanticSchemaGenerationError:
+        return  # an annotation that pydantic cannot judge: the factory itself will

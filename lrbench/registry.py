@@ -1,0 +1,80 @@
+"""A registry of things that a suite can name; knows names and one-line summaries without importing them."""
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from lrbench.errors import UsageError, nearest
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def load_target(target: str) -> Callable[..., Any]:
+    """Import what "module:attribute" names."""
+    module, _, attribute = target.partition(":")
+    factory: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return factory
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered name: its factory, or "module:attribute" to import it from, and a line about it."""
+
+    name: str
+    target: Callable[..., Any] | str
+    summary: str
+
+    def load(self) -> Callable[..., Any]:
+        """Give the factory, imported now if it was not before."""
+        if callable(self.target):
+            return self.target
+        return load_target(self.target)
+
+
+class Registry:
+    """Names of one kind ("model", "attack", "data set") and what they stand for."""
+
+    def __init__(self, kind: str, builtin: dict[str, tuple[str, str]]) -> None:
+        self.kind = kind
+        self._entries = {name: Entry(name, *described) for name, described in builtin.items()}
+
+    def register(self, name: str) -> Callable[[F], F]:
+        """Register the decorated factory under `name`.
+
+        Raises
+        ------
+        UsageError
+            If another factory has that name already.
+        """
+
+        def decorate(factory: F) -> F:
+            known = self._entries.get(name)
+            if known is not None and not _same(known.target, factory):
+                msg = f"the {self.kind} name {name!r} is taken already; choose another"
+                raise UsageError(msg)
+            summary = (factory.__doc__ or "").strip().partition("\n")[0]
+            self._entries[name] = Entry(name, factory, summary)
+            return factory
+
+        return decorate
+
+    def __getitem__(self, name: str) -> Entry:
+        try:
+            return self._entries[name]
+        except KeyError:
+            msg = f"unknown {self.kind} {name!r}; {nearest(name, self._entries)}"
+            raise UsageError(msg) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+
+def _same(known: Callable[..., Any] | str, factory: Callable[..., Any]) -> bool:
+    """Whether a factory is registered again from a reloaded module, not another one under its name."""
+    if isinstance(known, str):
+        return False
+    return (known.__module__, known.__qualname__) == (factory.__module__, factory.__qualname__)

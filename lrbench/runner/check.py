@@ -1,0 +1,173 @@
+"""A suite against what is there: names, options, layers and ranks, before anything is written."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lrbench.catalogue import ATTACKS, DATASETS, MODELS
+from lrbench.data import ImageData
+from lrbench.errors import UsageError, nearest
+from lrbench.models import layer_names
+from lrbench.options import OptionError, check_options
+from lrbench.registry import Registry
+from lrbench.suite import ModelSpec, Suite
+from lrbench.suite.document import Document, KeyPath
+
+SUPPLIED_TO_DATA = ("root", "train", "test")
+SUPPLIED_TO_MODELS = ("num_classes", "in_channels")
+SUPPLIED_TO_ATTACKS = ("eps", "bounds")
+
+
+@dataclass(frozen=True)
+class Checker:
+    """Checks a suite, part by part; an error names the line in the suite's document."""
+
+    suite: Suite
+    document: Document
+
+    def check_names(self) -> None:
+        """Check that data set, attacks and architectures are known; imports none of them.
+
+        Raises
+        ------
+        UsageError
+            With the first unknown name.
+        """
+        named: list[tuple[Registry, str, KeyPath]] = [(DATASETS, self.suite.data.name, ("data",))]
+        named += [(ATTACKS, attack.name, ("attacks", index)) for index, attack in enumerate(self.suite.attacks)]
+        named += [(MODELS, spec.arch, ("models", model, "arch")) for model, spec in self.suite.models.items()]
+        for registry, name, where in named:
+            try:
+                registry[name]
+            except UsageError as error:
+                raise self.document.error(where, str(error)) from None
+
+    def load_data(self, root: Path) -> ImageData:
+        """Load the suite's data set.
+
+        Raises
+        ------
+        UsageError
+            If it is unknown, its options do not fit, or its files are missing or unreadable.
+        """
+        spec = self.suite.data
+        source = self._factory(DATASETS, spec.name, ("data",), spec.options, SUPPLIED_TO_DATA, ("train", "test"))
+        try:
+            data: ImageData = source(root, train=spec.train, test=spec.test, **spec.options)
+        except UsageError as error:
+            raise self.document.error(("data",), str(error)) from error
+        samples = self.suite.threat_model.samples
+        if samples is not None and samples > len(data.test):
+            where = ("threat_model", "samples")
+            raise self.document.error(where, f"asks for {samples} of {len(data.test)} test images")
+        return data
+
+    def check(self, data: ImageData) -> None:
+        """Check attacks, models and every layer that the suite names.
+
+        Raises
+        ------
+        UsageError
+            With the first thing that does not fit.
+        """
+        for index, attack in enumerate(self.suite.attacks):
+            self._factory(ATTACKS, attack.name, ("attacks", index), attack.options, SUPPLIED_TO_ATTACKS, ("name",))
+        self._check_eps()
+        known: dict[str, dict[str, int]] = {}
+        for name, spec in self.suite.models.items():
+            built = spec.model_dump_json(exclude={"lr_layers"})
+            if built not in known:
+                known[built] = self._layer_sizes(name, spec, data)
+            self._check_layers(name, spec, known[built], data)
+
+    def _check_eps(self) -> None:
+        threat = self.suite.threat_model
+        for index, eps in enumerate(threat.eps):
+            if threat.space == "pixel" and eps > 1:
+                raise self.document.error(("threat_model", "eps", index), f"pixels span [0, 1]; got {eps:g}")
+
+    def _factory(
+        self,
+        registry: Registry,
+        name: str,
+        where: KeyPath,
+        options: dict[str, Any],
+        supplied: tuple[str, ...],
+        beside: tuple[str, ...],
+    ) -> Callable[..., Any]:
+        try:
+            factory = registry[name].load()
+            check_options(factory, options, supplied, beside)
+        except UsageError as error:
+            raise self.document.error(where, str(error)) from None
+        except OptionError as error:
+            raise self.document.error((*where, error.option), str(error)) from None
+        return factory
+
+    def _layer_sizes(self, name: str, spec: ModelSpec, data: ImageData) -> dict[str, int]:
+        """Entries an example of every layer's output, from one pass over two blank images."""
+        beside = ("arch", "extends", "lr_layers")
+        where = ("models", name)
+        factory = self._factory(MODELS, spec.arch, where, spec.options, SUPPLIED_TO_MODELS, beside)
+        blank = torch.zeros(2, *data.train.images.shape[1:])
+        try:
+            net = factory(num_classes=len(data.classes), in_channels=data.channels, **spec.options)
+            sizes, logits = _probe(net, blank)
+        except (RuntimeError, ValueError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            shape = "x".join(str(side) for side in blank.shape[1:])
+            raise self.document.error(where, f"cannot be built or run on {shape} images: {reason}") from error
+        if logits.shape != (2, len(data.classes)):
+            expected = f"(N, {len(data.classes)})"
+            raise self.document.error(where, f"gives logits of shape {tuple(logits.shape)}, expected {expected}")
+        return sizes
+
+    def _check_layers(self, name: str, spec: ModelSpec, sizes: dict[str, int], data: ImageData) -> None:
+        for layer, lr in spec.lr_layers.items():
+            where: KeyPath = ("models", name, "lr_layers", layer)
+            self._require(layer, sizes, where, name)
+            if lr.rank > sizes[layer]:
+                message = f"rank {lr.rank} exceeds the layer's {sizes[layer]} features"
+                raise self.document.error(where, message)
+        diagnostics = self.suite.diagnostics
+        if diagnostics.variance_ratio:
+            for layer in diagnostics.variance_ratio.layers:
+                self._require(layer, sizes, ("diagnostics", "variance_ratio", "layers"), name)
+        if diagnostics.d_adv:
+            for layer in diagnostics.d_adv.layers:
+                self._require(layer, sizes, ("diagnostics", "d_adv", "layers"), name)
+        if diagnostics.embeddings:
+            layer = diagnostics.embeddings.layer
+            self._require(layer, sizes, ("diagnostics", "embeddings", "layer"), name)
+            limit = min(sizes[layer], len(data.train))
+            for index, dim in enumerate(diagnostics.embeddings.dims):
+                if dim > limit:
+                    where = ("diagnostics", "embeddings", "dims", index)
+                    raise self.document.error(where, f"{dim} dimensions, but {layer} of {name} has only {limit}")
+
+    def _require(self, layer: str, sizes: dict[str, int], where: KeyPath, model: str) -> None:
+        if layer not in sizes:
+            raise self.document.error(where, f"model {model} has no layer {layer!r}; {nearest(layer, sizes)}")
+
+
+def _probe(net: nn.Module, images: Tensor) -> tuple[dict[str, int], Tensor]:
+    sizes: dict[str, int] = {}
+
+    def size_hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(_module: nn.Module, _inputs: object, output: object) -> None:
+            if isinstance(output, Tensor):
+                sizes[name] = output[0].numel()
+
+        return hook
+
+    for name in layer_names(net):
+        net.get_submodule(name).register_forward_hook(size_hook(name))
+    net.eval()
+    with torch.no_grad():
+        logits: Tensor = net(images)
+    shallow_first = sorted(sizes, key=lambda name: name.count("."))
+    return {name: sizes[name] for name in shallow_first}, logits

@@ -1,0 +1,68 @@
+"""What the steps of a run share: suite, data on the device, and the trained models."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from lrbench.catalogue import MODELS
+from lrbench.data import ImageData
+from lrbench.lowrank import LRLayers, attach_lr_layers
+from lrbench.models import Classifier, load_checkpoint
+from lrbench.runner.plan import Step
+from lrbench.store import Row, Store
+from lrbench.suite import Suite
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step gives back: rows of results, and files to keep."""
+
+    rows: list[Row]
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+@dataclass
+class Context:
+    """Shared by the steps of one run; remembers the model that was loaded last."""
+
+    suite: Suite
+    data: ImageData
+    device: torch.device
+    store: Store
+    _loaded: tuple[str, nn.Module] | None = None
+
+    def build(self, name: str) -> nn.Module:
+        """Build a model of the suite with fresh weights, its LR-Layers attached, on the device."""
+        spec = self.suite.models[name]
+        factory = MODELS[spec.arch].load()
+        net = factory(num_classes=len(self.data.classes), in_channels=self.data.channels, **spec.options)
+        model: nn.Module = Classifier(net, *self.data.statistics)
+        if spec.lr_layers:
+            ranks = {layer: lr.options for layer, lr in spec.lr_layers.items()}
+            attach_lr_layers(model, ranks, **self.suite.low_rank.layer_options)
+        return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    def trained(self, step: Step) -> nn.Module:
+        """Load the model that a step measures, from its training's checkpoint."""
+        training = step.needs[0]
+        if self._loaded is None or self._loaded[0] != training:
+            model = load_checkpoint(self.build(step.model), self.store.folder(training))
+            self._loaded = (training, model.eval())
+        return self._loaded[1]
+
+    def forget(self) -> None:
+        """Drop the model in memory; a new training replaces what it was loaded from."""
+        self._loaded = None
+
+
+def lr_bias(model: nn.Module, layer: str) -> torch.Tensor | float:
+    """Give b of the LR-Layer at `layer`, on the CPU; 0 where there is none (paper, section 4.2)."""
+    layers: Any = getattr(model, "lr_layers", None)
+    if isinstance(layers, LRLayers) and layer in layers:
+        return layers[layer].bias.cpu()
+    return 0.0

@@ -1,0 +1,232 @@
+"""A suite from its text to its leaderboard; goes on where an earlier run of the same folder stopped."""
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from lrbench.data import ImageData
+from lrbench.errors import TrainingDivergedError, UsageError
+from lrbench.leaderboard import Leaderboard, tidy
+from lrbench.leaderboard.render import to_markdown
+from lrbench.registry import load_target
+from lrbench.runner.check import Checker
+from lrbench.runner.context import Context, Outcome
+from lrbench.runner.environment import data_folder, describe_environment, pick_device
+from lrbench.runner.plan import Step, make_plan
+from lrbench.runner.reporter import Costs, Reporter, Silent
+from lrbench.store import Record, Store
+from lrbench.suite import Suite, load_suite
+
+KINDS = {
+    "train": "lrbench.runner.train:train_step",
+    "accuracy": "lrbench.runner.measure:accuracy_step",
+    "variance": "lrbench.runner.measure:variance_step",
+    "embeddings": "lrbench.runner.measure:embeddings_step",
+    "attack": "lrbench.runner.attack:attack_step",
+}
+"""What takes a step of each kind; imported when one is taken, so that a finished run loads no torchvision."""
+
+DONE = "done"
+
+
+@dataclass(frozen=True)
+class Session:
+    """A checked suite, its data, its plan, and the folder that holds what is done of it."""
+
+    suite: Suite
+    data: ImageData
+    plan: list[Step]
+    store: Store
+    device: torch.device
+
+    @classmethod
+    def open(
+        cls,
+        source: str | Path,
+        out: str | Path | None = None,
+        device: str = "auto",
+        data_dir: str | Path | None = None,
+    ) -> "Session":
+        """Load and check everything; write nothing.
+
+        Raises
+        ------
+        UsageError
+            If the suite, its data, the device or the folder is not as it should be.
+        """
+        suite, document = load_suite(source)
+        chosen = pick_device(device)
+        checker = Checker(suite, document)
+        checker.check_names()
+        data = checker.load_data(data_folder(data_dir))
+        store = Store(Path(out) if out is not None else Path("runs") / suite.name)
+        _refuse_other_suite(store, suite)
+        session = cls(suite, data, make_plan(suite, data), store, chosen)
+        if session.pending:
+            checker.check(data)
+        return session
+
+    @cached_property
+    def states(self) -> dict[str, str]:
+        """Step id -> "done", or why the step has to be taken."""
+        return {step.id: self._state(step) for step in self.plan}
+
+    @cached_property
+    def costs(self) -> Costs:
+        """What a unit of work took in the steps that are done."""
+        costs = Costs()
+        for step in self.plan:
+            record = self.store.record(step.id)
+            if record is not None and self.states[step.id] == DONE:
+                costs.learn(step, record.seconds)
+        return costs
+
+    @property
+    def pending(self) -> list[Step]:
+        """Steps that are not done, in order."""
+        return [step for step in self.plan if self.states[step.id] != DONE]
+
+    def _state(self, step: Step) -> str:
+        record = self.store.record(step.id)
+        if record is None:
+            return "new"
+        if record.key != step.key:
+            return "changed: " + difference(record.config, step.config)
+        damaged = self.store.damaged(record)
+        return DONE if damaged is None else f"damaged: {damaged}"
+
+    def run(self, reporter: Reporter) -> Leaderboard:
+        """Take the pending steps, write the tables, and give the leaderboard.
+
+        Raises
+        ------
+        LrbenchError
+            If a step fails in a way the user can mend, or the folder cannot be written. What was finished is kept.
+        """
+        with self.store.writing():
+            if self.pending:
+                self._write_head()
+            try:
+                self._take_steps(reporter)
+            finally:
+                board = self._write_tables()
+        return board
+
+    def _take_steps(self, reporter: Reporter) -> None:
+        context = Context(self.suite, self.data.to(self.device), self.device, self.store)
+        pending = self.pending
+        reporter.begin(len(self.plan), len(self.plan) - len(pending))
+        for index, step in enumerate(pending):
+            reporter.start(step)
+            started = time.perf_counter()
+            try:
+                outcome: Outcome = load_target(KINDS[step.kind])(context, step, reporter.progress)
+            except TrainingDivergedError as error:
+                msg = f"{step.id}: {error}"
+                raise TrainingDivergedError(msg) from None
+            seconds = time.perf_counter() - started
+            self.store.save(Record(step.id, step.key, step.config, seconds, outcome.rows), outcome.files)
+            self.costs.learn(step, seconds)
+            reporter.finish(step, seconds, self.costs.estimate(pending[index + 1 :]))
+            self._warn(reporter, step, outcome)
+
+    def _warn(self, reporter: Reporter, step: Step, outcome: Outcome) -> None:
+        for row in outcome.rows:
+            if row["metric"] == "lr_layer_epochs" and not row["value"]:
+                reporter.note(
+                    f"{step.model}, seed {step.seed}: training accuracy never reached "
+                    f"{self.suite.training.warmup_accuracy:g} (training.warmup_accuracy), so its LR-Layers never acted"
+                )
+
+    def _write_head(self) -> None:
+        content = self.suite.model_dump(mode="json")
+        self.store.write("suite.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        self.store.write("environment.json", describe_environment(self.device))
+
+    def _write_tables(self) -> Leaderboard:
+        rows = []
+        for step in self.plan:
+            record = self.store.record(step.id)
+            if record is None or record.key != step.key:
+                continue
+            common = {
+                "suite": self.suite.name,
+                "model": step.model,
+                "seed": step.seed,
+                "dataset": self.data.name,
+            }
+            rows += [{**common, **row} for row in record.rows]
+        board = Leaderboard(tidy(rows), self.suite.model_dump(mode="json"))
+        if rows:
+            self.store.write("results.csv", board.results_csv())
+            self.store.write("leaderboard.csv", board.to_csv())
+            self.store.write("leaderboard.json", board.to_json())
+            self.store.write("leaderboard.md", to_markdown(board))
+        return board
+
+
+def run(
+    suite: str | Path,
+    out: str | Path | None = None,
+    device: str = "auto",
+    data_dir: str | Path | None = None,
+    reporter: Reporter | None = None,
+) -> Leaderboard:
+    """Run a suite, or go on with it, and give its leaderboard.
+
+    Parameters
+    ----------
+    suite : str or Path
+        Path of a YAML file, or the name of a shipped suite.
+    out : str or Path, optional
+        Folder of the results. Default: runs/NAME.
+    device : str
+        "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1", ...
+    data_dir : str or Path, optional
+        Folder of the data sets. Default: $LRBENCH_DATA, else the platform's cache folder.
+    reporter : Reporter, optional
+        Told how the run goes. Default: nobody is.
+
+    Raises
+    ------
+    LrbenchError
+        For every fault that the user can mend.
+    """
+    return Session.open(suite, out, device, data_dir).run(reporter or Silent())
+
+
+def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> str:
+    """Name the first thing that differs between two configurations, for "made again because"."""
+    for name in [*new, *(name for name in old if name not in new)]:
+        before, after = old.get(name), new.get(name)
+        if before == after:
+            continue
+        path = f"{prefix}{name}"
+        if isinstance(before, dict) and isinstance(after, dict):
+            return difference(before, after, f"{path}.")
+        if path in {"code", "train"} or path.startswith("data.") or path.endswith("factory"):
+            what = {"code": "the code of this step", "train": "the model it measures"}
+            return what.get(path, "the data set" if path.startswith("data.") else "the code of the factory")
+        return f"{path} {before!r:.40} -> {after!r:.40}"
+    return "the configuration"
+
+
+def _refuse_other_suite(store: Store, suite: Suite) -> None:
+    if store.root.exists() and not store.root.is_dir():
+        msg = f"{store.root} is a file; name a folder with --out"
+        raise UsageError(msg)
+    text = store.read("suite.yaml")
+    if text is None:
+        return
+    try:
+        other = yaml.safe_load(text)["name"]
+    except (yaml.YAMLError, TypeError, KeyError):
+        return
+    if other != suite.name:
+        msg = f"{store.root} holds a run of the suite {other!r}, not {suite.name!r}; choose another folder with --out"
+        raise UsageError(msg)

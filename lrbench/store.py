@@ -1,0 +1,133 @@
+"""Where artefacts and results lie on disk. The only room that writes them; files appear whole or not at all."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from lrbench.errors import LrbenchError, UsageError
+
+RECORD = "step.json"
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished step: what it was made from (`key`, `config`), what it cost, what came out."""
+
+    id: str
+    key: str
+    config: dict[str, Any]
+    seconds: float
+    rows: list[Row] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+
+
+class Store:
+    """A run's folder: `steps/<id>/step.json` and its files for each finished step, and the final tables.
+
+    Parameters
+    ----------
+    root : Path
+        Made at the first write.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, step_id: str) -> Path:
+        """Folder of a step's files."""
+        return self.root / "steps" / step_id
+
+    def record(self, step_id: str) -> Record | None:
+        """Record of a finished step; None if there is none that can be read."""
+        try:
+            return Record(**json.loads((self.folder(step_id) / RECORD).read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def damaged(self, record: Record) -> str | None:
+        """Name a file of the record that is missing or differs from its checksum; None if all are whole."""
+        for name, checksum in record.files.items():
+            try:
+                content = (self.folder(record.id) / name).read_bytes()
+            except OSError:
+                return name
+            if _sha256(content) != checksum:
+                return name
+        return None
+
+    def save(self, record: Record, files: Mapping[str, bytes]) -> Record:
+        """Write a step's files, then its record: only with the record does the step count as finished."""
+        folder = self.folder(record.id)
+        (folder / RECORD).unlink(missing_ok=True)
+        for name, content in files.items():
+            self._write(folder / name, content)
+        whole = Record(**{**asdict(record), "files": {name: _sha256(content) for name, content in files.items()}})
+        self._write(folder / RECORD, (json.dumps(asdict(whole), indent=1) + "\n").encode())
+        return whole
+
+    def write(self, name: str, content: str) -> None:
+        """Write one of the run's own files."""
+        self._write(self.root / name, content.encode())
+
+    def read(self, name: str) -> str | None:
+        """Text of one of the run's own files; None if there is no such file."""
+        try:
+            return (self.root / name).read_text("utf-8")
+        except FileNotFoundError:
+            return None
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the folder: one writer at a time.
+
+        Raises
+        ------
+        UsageError
+            If another process holds it.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.root / ".lock", timeout=0)
+            lock.acquire()
+        except Timeout:
+            msg = f"another run is writing to {self.root}; wait for it, or choose another folder with --out"
+            raise UsageError(msg) from None
+        except OSError as error:
+            msg = f"cannot write to {self.root}: {error.strerror or error}"
+            raise UsageError(msg) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _write(self, path: Path, content: bytes) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+                temporary = Path(file.name)
+                try:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    temporary.chmod(0o644)
+                    temporary.replace(path)
+                except BaseException:
+                    temporary.unlink(missing_ok=True)
+                    raise
+        except OSError as error:
+            msg = f"cannot write {path}: {error.strerror or error}; what was finished is kept, run the command again"
+            raise LrbenchError(msg) from error
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

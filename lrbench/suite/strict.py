@@ -1,0 +1,51 @@
+"""The base of every suite record, and the field types they share."""
+
+from fractions import Fraction
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from lrbench.errors import nearest
+
+
+class Strict(BaseModel):
+    """A record that refuses unknown keys with the nearest valid name, and never guesses a type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:  # noqa: ANN401
+        if isinstance(data, dict) and cls.model_config.get("extra") == "forbid":
+            for key in data:
+                if key not in cls.model_fields:
+                    raise unknown_key(str(key), list(cls.model_fields))
+        return data
+
+
+def unknown_key(key: str, valid: list[str]) -> PydanticCustomError:
+    """Build the error for a key that a record does not have; its context names the key."""
+    return PydanticCustomError(
+        "unknown_key", "unknown key; {suggestion}", {"key": key, "suggestion": nearest(key, valid)}
+    )
+
+
+def _fraction(value: Any) -> Any:  # noqa: ANN401
+    """Turn "8/255" into a float; leave everything else to the field's own check."""
+    if isinstance(value, str):
+        try:
+            return float(Fraction(value.replace(" ", "")))
+        except (ValueError, ZeroDivisionError, OverflowError):
+            msg = "should be a number or a fraction such as 8/255"
+            raise PydanticCustomError("fraction", msg) from None
+    return value
+
+
+Number = Annotated[float, Field(strict=False)]
+Eps = Annotated[float, BeforeValidator(_fraction), Field(ge=0, le=255, strict=False)]
+NonNegative = Annotated[Number, Field(ge=0)]
+Positive = Annotated[Number, Field(gt=0)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1, le=2**31)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=80)]
