@@ -51,13 +51,13 @@ class IterFSGM(IterativeAttack):
         steps: int | None = None,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
+        if not 0 <= eps < math.inf:
+            msg = f"eps must be a finite number >= 0, got {eps}"
+            raise ValueError(msg)
         self.eps = eps
         self.step_size = eps if step_size is None else step_size
         self.steps = paper_steps(eps) if steps is None else steps
         self.bounds = bounds
-        if not 0 <= eps < math.inf:
-            msg = f"eps must be a finite number >= 0, got {eps}"
-            raise ValueError(msg)
         if not 0 <= self.step_size < math.inf:
             msg = f"step_size must be a finite number >= 0, got {step_size}"
             raise ValueError(msg)

@@ -34,6 +34,10 @@ class LRLayers(nn.Module):
     def __len__(self) -> int:
         return len(self.names)
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Give x back: in an `nn.Sequential` this module is called as its last member."""
+        return x
+
     def enable(self, *, enabled: bool = True) -> None:
         """Switch all layers on or off; off, they cost nothing and remember nothing."""
         for name in self:

@@ -39,12 +39,7 @@ def parse(text: str, name: str) -> Document:
         If the text is not YAML, holds tags that make objects, aliases, duplicate keys, or is nested too deep.
     """
     try:
-        # Aliases are refused before anything is composed: expanding them can take exponential space.
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                line = event.start_mark.line + 1 if event.start_mark else "?"
-                msg = f"{name}, line {line}: YAML aliases (*{event.anchor}) are not allowed"
-                raise UsageError(msg)
+        _scan(text, name)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is None:
             msg = f"{name}: the suite is empty"
@@ -59,16 +54,27 @@ def parse(text: str, name: str) -> Document:
     except (yaml.YAMLError, ValueError) as error:
         msg = f"{name}: not valid YAML: {str(error).splitlines()[0]}"
         raise UsageError(msg) from error
-    except RecursionError:
-        msg = f"{name}: nested too deep; a suite has at most {MAX_DEPTH} levels"
-        raise UsageError(msg) from None
+
+
+def _scan(text: str, name: str) -> None:
+    """Refuse aliases and deep nesting event by event: composing either first can take unbounded time or space."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = event.start_mark.line + 1 if event.start_mark else "?"
+        if isinstance(event, yaml.AliasEvent):
+            msg = f"{name}, line {line}: YAML aliases (*{event.anchor}) are not allowed"
+            raise UsageError(msg)
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            msg = f"{name}, line {line}: nested too deep; a suite has at most {MAX_DEPTH} levels"
+            raise UsageError(msg)
 
 
 def _index(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], name: str) -> None:
     lines.setdefault(path, node.start_mark.line + 1)
-    if len(path) > MAX_DEPTH:
-        msg = f"{name}, line {node.start_mark.line + 1}: nested too deep; a suite has at most {MAX_DEPTH} levels"
-        raise UsageError(msg)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             inner = (*path, str(key.value))

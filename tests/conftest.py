@@ -1,0 +1,53 @@
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+from torch import nn
+
+from lrbench.data.sources import digits as load_digits
+
+settings.register_profile("lrbench", deadline=None, derandomize=True, max_examples=30)
+settings.load_profile("lrbench")
+os.environ.setdefault("COLUMNS", "140")
+
+
+class SmallNet(nn.Module):
+    """Convolutions, batch norm, dropout and a pool: what attacks meet, small enough for tests."""
+
+    def __init__(self, in_channels=3, num_classes=10):
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, 8, 3, padding=1)
+        self.bn1 = nn.BatchNorm2d(8)
+        self.conv2 = nn.Conv2d(8, 16, 3, stride=2, padding=1)
+        self.bn2 = nn.BatchNorm2d(16)
+        self.dropout = nn.Dropout(0.3)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(16, num_classes)
+
+    def forward(self, x):
+        x = torch.relu(self.bn1(self.conv1(x)))
+        x = torch.relu(self.bn2(self.conv2(x)))
+        return self.fc(self.dropout(self.avgpool(x).flatten(1)))
+
+
+@pytest.fixture
+def small_net():
+    torch.manual_seed(0)
+    net = SmallNet()
+    with torch.no_grad():
+        net(torch.rand(64, 3, 8, 8))  # batch-norm statistics that are not the initial ones
+        net.fc.weight.mul_(5)  # logits far enough apart for gradients to matter
+    return net.eval()
+
+
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(1)
+    return torch.rand(12, 3, 8, 8, generator=generator), torch.randint(10, (12,), generator=generator)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    return load_digits(Path(), train=None, test=None)

@@ -1,0 +1,122 @@
+import pytest
+import yaml
+
+from lrbench.errors import UsageError
+from lrbench.suite import Suite, load_suite, shipped_suites
+
+MINIMAL = """\
+name: mine
+data: digits
+models:
+  net: {arch: resnet18, width: 4}
+"""
+
+
+def load(tmp_path, text):
+    path = tmp_path / "suite.yaml"
+    path.write_text(text)
+    return load_suite(path)[0]
+
+
+def fault(tmp_path, text):
+    with pytest.raises(UsageError) as caught:
+        load(tmp_path, text)
+    message = str(caught.value)
+    assert len(message.splitlines()) <= 3
+    return message
+
+
+def test_defaults_are_spelled_out_and_read_back(tmp_path):
+    suite = load(tmp_path, MINIMAL)
+    written = yaml.safe_dump(suite.model_dump(mode="json"), sort_keys=False)
+    assert "momentum: 0.9" in written
+    assert "lambda_1: 1.0" in written
+    assert load(tmp_path, written) == suite
+
+
+def test_extends_takes_over_what_is_not_given(tmp_path):
+    suite = load(
+        tmp_path,
+        MINIMAL
+        + """\
+  lr: {extends: net, lr_layers: {avgpool: 3, layer3: {rank: 5, projection: nystrom}}}
+  wide: {extends: lr, width: 8}
+""",
+    )
+    assert suite.models["lr"].options == {"width": 4}
+    assert suite.models["wide"].options == {"width": 8}
+    assert suite.models["wide"].lr_layers["avgpool"].rank == 3
+    assert suite.models["wide"].lr_layers["layer3"].options == {"rank": 5, "projection": "nystrom"}
+
+
+def test_eps_may_be_a_fraction_and_is_sorted(tmp_path):
+    suite = load(tmp_path, MINIMAL + "threat_model: {eps: [16/255, 0.01, 8 / 255, 1]}\n")
+    assert suite.threat_model.eps == [0.01, 8 / 255, 16 / 255, 1.0]
+
+
+def test_d_adv_is_measured_where_the_variance_ratio_is(tmp_path):
+    suite = load(tmp_path, MINIMAL + "diagnostics: {variance_ratio: {layers: [layer3, avgpool]}}\n")
+    assert suite.diagnostics.d_adv.layers == ["layer3", "avgpool"]
+
+
+@pytest.mark.parametrize("name", shipped_suites())
+def test_shipped_suites_are_valid_and_named_after_their_file(name):
+    suite, _ = load_suite(name)
+    assert isinstance(suite, Suite)
+    assert suite.name == name
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "advice"),
+    [
+        (MINIMAL + "trainning: {}\n", "line 5: trainning", "did you mean 'training'?"),
+        (MINIMAL + "training: {epochs: 3, epoch_size: 4}\n", "line 5: training.epoch_size", "unknown key"),
+        (MINIMAL + "training: {epochs: many}\n", "line 5: training.epochs", "valid integer, got 'many'"),
+        (MINIMAL + "training: {epochs: 0}\n", "training.epochs", "greater than or equal to 1"),
+        (MINIMAL + "training: {learning_rate: .nan}\n", "training.learning_rate", "finite number"),
+        (MINIMAL + "training: {schedule: cosin}\n", "training.schedule", "'constant', 'cosine' or 'one-cycle'"),
+        (MINIMAL + "threat_model: {eps: [8/255, -1/255]}\n", "threat_model.eps.1", "greater than or equal to 0"),
+        (MINIMAL + "threat_model: {eps: [8/0]}\n", "threat_model.eps.0", "a fraction such as 8/255"),
+        (MINIMAL + "threat_model: {eps: []}\n", "threat_model.eps", "at least 1 item"),
+        (MINIMAL + "threat_model: {eps: [0.1, 0.1]}\n", "threat_model.eps", "twice"),
+        (MINIMAL + "threat_model: {space: pixels}\n", "threat_model.space", "'pixel' or 'normalized'"),
+        (MINIMAL + "seeds: [1, 1]\n", "seeds", "twice"),
+        (MINIMAL + "seeds: [true]\n", "seeds.0", "valid integer"),
+        (MINIMAL + "seeds: 1\n", "line 5: seeds", "valid list"),
+        (MINIMAL + "attacks: [iter-fsgm, iter-fsgm]\n", "attacks", "twice"),
+        (MINIMAL + "  lr: {extends: nett}\n", "line 5: models.lr.extends", "did you mean 'net'?"),
+        (MINIMAL + "  a: {extends: b}\n  b: {extends: a}\n", "models.", "in a circle"),
+        (MINIMAL + "  lr: {extends: net, lr_layers: {avgpool: 0}}\n", "models.lr.lr_layers.avgpool", "greater than"),
+        (MINIMAL + "  lr: {extends: net, lr_layers: {avgpool: {ranc: 3}}}\n", "lr_layers.avgpool.ranc", "'rank'"),
+        (MINIMAL + "  ../up: {extends: net}\n", "models", "match pattern"),
+        (MINIMAL + "data: digits\n", "line 5: data", "twice"),
+        (MINIMAL.replace("name: mine", "name: ../mine"), "name", "match pattern"),
+        (MINIMAL.replace("name: mine\n", ""), "name", "required"),
+        (MINIMAL.replace("{arch: resnet18, width: 4}", "resnet18"), "models.net", "valid dictionary"),
+        ("name: [unclosed\n", "line 2", "not valid YAML"),
+        ("\t- tab\n", "line 1", "not valid YAML"),
+        ("a: &a [1]\nb: *a\n", "line 2", "aliases"),
+        ("a: !!python/object/apply:os.system [ls]\n", "line 1", "not valid YAML"),
+        ("just text\n", "suite.yaml", "mapping"),
+        ("", "suite.yaml", "empty"),
+        ("x: " + "[" * 200 + "]" * 200, "line 1", "nested too deep"),
+        ("x: " + "[" * 50_000, "line 1", "nested too deep"),
+        ("when: 2020-13-45\n", "suite.yaml", "not valid YAML"),
+    ],
+)
+def test_faults_name_place_and_remedy(tmp_path, text, place, advice):
+    message = fault(tmp_path, text)
+    assert place in message
+    assert advice in message
+
+
+def test_unreadable_files_are_named(tmp_path):
+    for source, message in ((tmp_path / "none.yaml", "no such suite file"), ("quik", "did you mean 'quick'?")):
+        with pytest.raises(UsageError, match=message.replace("?", r"\?")):
+            load_suite(source)
+    (tmp_path / "latin.yaml").write_bytes(b"name: caf\xe9\n")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        load_suite(tmp_path / "latin.yaml")
+    (tmp_path / "large.yaml").write_bytes(b"#" * 1_000_001)
+    with pytest.raises(UsageError, match="larger than"):
+        load_suite(tmp_path / "large.yaml")

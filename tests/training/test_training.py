@@ -1,0 +1,105 @@
+import pytest
+import torch
+
+from lrbench.data import Split
+from lrbench.errors import TrainingDivergedError
+from lrbench.lowrank import attach_lr_layers
+from lrbench.models import Classifier
+from lrbench.models.resnet import resnet18
+from lrbench.suite import Training
+from lrbench.training import seeded, train
+
+FAST = {"epochs": 3, "batch_size": 64, "learning_rate": 0.05}
+
+
+def build(digits, seed=0, **lr_layers):
+    with seeded(seed):
+        model = Classifier(resnet18(10, 1, width=4), *digits.statistics)
+    return attach_lr_layers(model, lr_layers) if lr_layers else model
+
+
+def fit(digits, seed=0, model=None, count=512, **options):
+    model = model or build(digits, seed)
+    with seeded(seed):
+        history = train(model, digits.train.balanced(count), Training(**{**FAST, **options}), seed=seed)
+    return model, history
+
+
+def weights(model):
+    return {name: tensor for name, tensor in model.state_dict().items() if tensor.is_floating_point()}
+
+
+def test_training_learns(digits):
+    model, history = fit(digits, epochs=6)
+    assert [log.epoch for log in history] == list(range(1, 7))
+    assert history[-1].loss < 0.5 * history[0].loss
+    assert history[-1].accuracy > 0.8
+    assert history[-1].learning_rate < history[0].learning_rate
+    assert model.training
+
+
+@pytest.mark.parametrize("lr_layers", [{}, {"layer3": 8, "avgpool": 4}])
+def test_the_same_seed_gives_the_same_weights_and_another_one_others(digits, lr_layers):
+    options = {"warmup_accuracy": 0.0, "augment": {"crop": 1, "flip": True}}
+    first, _ = fit(digits, model=build(digits, **lr_layers), **options)
+    torch.rand(7)  # what else uses the global generator does not matter
+    second, _ = fit(digits, model=build(digits, **lr_layers), **options)
+    other, _ = fit(digits, seed=1, model=build(digits, **lr_layers), **options)
+    assert all(torch.equal(tensor, weights(second)[name]) for name, tensor in weights(first).items())
+    assert not torch.equal(weights(first)["net.fc.weight"], weights(other)["net.fc.weight"])
+
+
+def test_lr_layers_wait_for_the_warmup_accuracy(digits):
+    bare, _ = fit(digits)
+    waiting, history = fit(digits, model=build(digits, avgpool=4), warmup_accuracy=1.0)
+    assert not any(log.lr_layers_on for log in history)
+    assert history[0].penalties == {"avgpool": (0.0, 0.0)}
+    for name, tensor in weights(bare).items():
+        assert torch.equal(tensor, weights(waiting)[name]), "until then training is that of the normal network"
+
+    _, history = fit(digits, model=build(digits, avgpool=4), warmup_accuracy=0.6, epochs=8)
+    accuracies = [log.accuracy for log in history]
+    first_on = [log.lr_layers_on for log in history].index(True)
+    assert max(accuracies[: first_on - 1], default=0) < 0.6 <= accuracies[first_on - 1]
+    assert all(log.lr_layers_on for log in history[first_on:])
+    assert history[-1].penalties["avgpool"][0] > 0
+
+
+def test_the_penalty_grows_to_full_weight_over_the_warmup(digits):
+    model = build(digits, avgpool=4)
+    data = digits.train.balanced(512)
+    with seeded(0):
+        soft = train(model, data, Training(**FAST, warmup_accuracy=0.0), seed=0, penalty_warmup=1000)
+        model = build(digits, avgpool=4)
+        hard = train(model, data, Training(**FAST, warmup_accuracy=0.0), seed=0, penalty_warmup=0)
+    assert soft[-1].penalties["avgpool"][0] > 2 * hard[-1].penalties["avgpool"][0]
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "one-cycle"])
+def test_every_schedule_runs(digits, schedule):
+    _, history = fit(digits, epochs=2, count=128, schedule=schedule)
+    rates = [log.learning_rate for log in history]
+    assert (rates[0] == rates[1]) == (schedule == "constant")
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(digits):
+    with pytest.raises(TrainingDivergedError, match=r"epoch 1; lower training\.learning_rate"):
+        fit(digits, learning_rate=1e20, gradient_clip=None)
+
+
+def test_fewer_examples_than_a_batch_are_one_batch(digits):
+    small = Split(digits.train.images[:20], digits.train.labels[:20])
+    model = build(digits)
+    history = train(model, small, Training(**{**FAST, "epochs": 1}), seed=0)
+    assert len(history) == 1
+
+
+def test_seeded_restores_what_it_set():
+    state = torch.get_rng_state()
+    with seeded(3):
+        first = torch.rand(2)
+        assert torch.are_deterministic_algorithms_enabled()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not torch.are_deterministic_algorithms_enabled()
+    with seeded(3):
+        assert torch.equal(torch.rand(2), first)
