@@ -83,7 +83,7 @@ class Store:
         """Text of one of the run's own files; None if there is no such file."""
         try:
             return (self.root / name).read_text("utf-8")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     @contextmanager

@@ -27,4 +27,7 @@ def wilson(proportion: float, n: int, z: float = Z_95) -> tuple[float, float]:
     centre = proportion + z * z / (2 * n)
     spread = z * math.sqrt(proportion * (1 - proportion) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+    # At the ends the bound is the proportion itself; rounding would put it beside.
+    low = 0.0 if proportion == 0 else (centre - spread) / scale
+    high = 1.0 if proportion == 1 else (centre + spread) / scale
+    return low, high

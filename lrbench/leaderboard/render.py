@@ -51,15 +51,18 @@ def notes(board: Leaderboard) -> list[str]:
     if any(column.key.startswith("d_adv[") for column in board.columns):
         attack, eps = board.suite["attacks"][0]["name"], eps_label(board.suite["threat_model"]["eps"][0])
         lines.append(
-            f"D_Adv is under {attack} at {eps}. It grows with the activations' scale; only the relative one compares models."
+            f"D_Adv is under {attack} at {eps}. It grows with the activations' scale; "
+            "only the relative one compares models."
         )
     return lines
 
 
 def renderable(board: Leaderboard) -> RenderableType:
     """Lay the leaderboard out for a rich console."""
-    tables: list[RenderableType] = [_rich_table(board, block) for block in blocks(board)]
-    return Group(*tables, *(Text(line, style="dim") for line in notes(board)))
+    parts: list[RenderableType] = []
+    for block in blocks(board):
+        parts += [Text(block.title, style="bold"), _rich_table(board, block)]
+    return Group(*parts, *(Text(line, style="dim") for line in notes(board)))
 
 
 def print_board(board: Leaderboard, console: Console) -> None:
@@ -82,7 +85,7 @@ def to_markdown(board: Leaderboard) -> str:
 
 
 def _rich_table(board: Leaderboard, block: Block) -> Table:
-    table = Table(title=Text(block.title, style="bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("model", no_wrap=True)
     for column in block.columns:
         table.add_column(Text(column.heading), justify="right")

@@ -61,8 +61,8 @@ class Context:
 
 
 def lr_bias(model: nn.Module, layer: str) -> torch.Tensor | float:
-    """Give b of the LR-Layer at `layer`, on the CPU; 0 where there is none (paper, section 4.2)."""
+    """Give b of the LR-Layer at `layer`, on the CPU; 0 where there is none or it never acted (paper, section 4.2)."""
     layers: Any = getattr(model, "lr_layers", None)
-    if isinstance(layers, LRLayers) and layer in layers:
+    if isinstance(layers, LRLayers) and layer in layers and layers[layer].features:
         return layers[layer].bias.cpu()
     return 0.0

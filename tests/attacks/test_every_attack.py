@@ -36,7 +36,7 @@ def test_leaves_the_model_and_its_input_exactly_as_they_were(attack, small_net, 
     x, y = batch
     model = small_net.train()
     model.bn1.eval()  # a part that was frozen on purpose stays frozen
-    model.fc.bias.requires_grad_(False)  # noqa: FBT003
+    model.fc.bias.requires_grad_(False)
     model.conv1.weight.grad = torch.ones_like(model.conv1.weight)
     model.conv2.register_forward_hook(lambda *_: None)
     before = copy.deepcopy(model.state_dict())

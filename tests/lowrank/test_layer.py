@@ -3,10 +3,10 @@ import pickle
 
 import pytest
 import torch
+from support.dense_oracle import DenseLRLayer, exact_projection, nystrom_projection
 from torch import nn
 
 from lrbench.lowrank import LRLayer, attach_lr_layers
-from support.dense_oracle import DenseLRLayer, exact_projection, nystrom_projection
 
 M, N, K = 48, 20, 6
 

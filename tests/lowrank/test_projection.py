@@ -2,10 +2,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from support.dense_oracle import exact_projection, nystrom_projection
 
 from lrbench.lowrank import nystrom, truncate
 from lrbench.lowrank.projection import Factored, Nystrom, exact
-from support.dense_oracle import exact_projection, nystrom_projection
 
 
 def random_psd(m, rank, seed, dtype=torch.float64):

@@ -31,7 +31,7 @@ class DenseLRLayer:
         self.lambda_1, self.lambda_2 = lambda_1, lambda_2
 
     @property
-    def W(self):
+    def W(self):  # noqa: N802
         return (self.W_S + self.W_S.T) / 2
 
     def penalties(self, A):

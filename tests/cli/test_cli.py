@@ -1,0 +1,176 @@
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from lrbench.cli import main
+
+SUITE = """\
+name: tiny
+data: {name: digits, train: 200, test: 60}
+models:
+  net: {arch: resnet18, width: 4}
+  lr: {extends: net, lr_layers: {avgpool: 5}}
+training: {epochs: 1, batch_size: 50, warmup_accuracy: 0.0}
+threat_model: {space: normalized, eps: [8/255], samples: 20}
+attacks: [iter-fsgm]
+diagnostics:
+  variance_ratio: {layers: [avgpool], k: [10]}
+  embeddings: {layer: avgpool, dims: [8, 3]}
+"""
+
+
+@pytest.fixture
+def suite_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "tiny.yaml"
+    path.write_text(SUITE)
+    return path
+
+
+def test_run_plan_show(suite_file, capsys):
+    assert main(["plan", str(suite_file)]) == 0
+    text = capsys.readouterr().out
+    assert "10 steps, 0 done; no estimate before a first step" in text
+    assert not (suite_file.parent / "runs").exists(), "plan writes nothing"
+
+    assert main(["run", str(suite_file)]) == 0
+    text = capsys.readouterr().out
+    assert "10 steps, 0 done already" in text
+    assert "clean accuracy" in text
+    assert "Results in runs/tiny" in text
+
+    assert main(["run", str(suite_file)]) == 0
+    assert "10 steps, 10 done already" in capsys.readouterr().out
+    assert main(["show", "runs/tiny"]) == 0
+    assert "Misclassified % under iter-fsgm" in capsys.readouterr().out
+    suite_file.write_text(SUITE.replace("samples: 20", "samples: 30"))
+    assert main(["plan", str(suite_file)]) == 0
+    text = capsys.readouterr().out
+    assert "changed: samples 20 -> 30" in text
+    assert "the rest takes about" in text
+
+
+@pytest.mark.parametrize("command", ["models", "attacks", "datasets", "suites"])
+def test_listings_import_no_torch(command):
+    code = f"import sys; from lrbench.cli import main; main(['{command}']); sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    first = {"models": "resnet18", "attacks": "iter-fsgm", "datasets": "digits", "suites": "quick"}[command]
+    assert any(line.startswith(first) for line in done.stdout.splitlines())
+
+
+def test_help_and_show_import_no_torch(tmp_path):
+    code = (
+        "import sys\nfrom lrbench.cli import main\ntry: main(['--help'])\n"
+        "except SystemExit: sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+    code = (
+        f"import sys; from lrbench.cli import main; main(['show', {str(tmp_path)!r}]); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "advice"),
+    [
+        ("training:", "trainig:", "line 6: trainig", "'training'"),
+        ("epochs: 1", "epochs: one", "line 6: training.epochs", "valid integer"),
+        ("data: {name: digits", "data: {name: digit", "line 2: data", "'digits'"),
+        ("train: 200", "train: 2000", "line 2: data", "only 1437"),
+        ("train: 200", "tain: 200", "line 2: data.tain", "'train'"),
+        ("name: digits, train: 200, test: 60", "name: npz, path: nowhere.npz", "line 2: data", "nowhere.npz"),
+        ("name: digits, train: 200, test: 60", "name: image-folder", "line 2: data.path", "required"),
+        ("name: digits, train: 200, test: 60", "name: fashion-mnist", "line 2: data", "FashionMNIST"),
+        ("arch: resnet18", "arch: resnet81", "models.net.arch", "'resnet18'"),
+        ("width: 4", "widht: 4", "models.net.widht", "'width'"),
+        ("width: 4", "width: wide", "models.net.width", "valid integer"),
+        ("{avgpool: 5}", "{avgpol: 5}", "line 5: models.lr.lr_layers.avgpol", "'avgpool'"),
+        ("{avgpool: 5}", "{avgpool: 500}", "line 5: models.lr.lr_layers.avgpool", "exceeds the layer's 32 features"),
+        ("[iter-fsgm]", "[iter-fgsm]", "line 8: attacks.0", "'iter-fsgm'"),
+        ("[iter-fsgm]", "[{name: iter-fsgm, step: 3}]", "line 8: attacks.0.step", "'steps'"),
+        ("[iter-fsgm]", "[{name: iter-fsgm, eps: 3}]", "line 8: attacks.0.eps", "unknown key"),
+        ("[8/255]", "[-8/255]", "line 7: threat_model.eps.0", "greater than or equal to 0"),
+        ("samples: 20", "samples: 61", "line 7: threat_model.samples", "61 of 60"),
+        ("layers: [avgpool]", "layers: [avgpol]", "diagnostics.variance_ratio.layers", "'avgpool'"),
+        ("layer: avgpool", "layer: layr4", "diagnostics.embeddings.layer", "'layer4'"),
+        ("dims: [8, 3]", "dims: [800, 3]", "diagnostics.embeddings.dims.0", "only 32"),
+        ("[avgpool], k", "[avgpool, k", "line 1", "not valid YAML"),
+    ],
+)  # fmt: skip
+def test_a_faulty_suite_is_refused_in_a_line_and_writes_nothing(suite_file, capsys, old, new, place, advice):
+    assert old in SUITE
+    suite_file.write_text(SUITE.replace(old, new))
+    assert main(["run", str(suite_file), "--data-dir", str(suite_file.parent)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) <= 3
+    assert place in captured.err
+    assert advice in captured.err
+    assert [path.name for path in suite_file.parent.iterdir()] == ["tiny.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "nowhere.yaml"], "no such suite file"),
+        (["run", "quik"], "did you mean 'quick'"),
+        (["show", "nowhere"], "no results in nowhere"),
+        (["run", "quick", "--device", "cuda:77"], "no device 'cuda:77'"),
+    ],
+)
+def test_wrong_usage_is_exit_2_without_traceback(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("arguments", [[], ["rnu"], ["run"], ["run", "quick", "--outt", "x"]])
+def test_argparse_faults_are_exit_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: lrbench" in capsys.readouterr().err
+
+
+def test_a_failed_run_is_exit_1(suite_file, capsys):
+    suite_file.write_text(SUITE.replace("epochs: 1", "learning_rate: 1.0e+20, gradient_clip: null, epochs: 1"))
+    assert main(["run", str(suite_file)]) == 1
+    error = capsys.readouterr().err
+    assert "train/net/seed-0: the training loss is not finite" in error
+    assert "Traceback" not in error
+
+
+def test_a_reader_that_leaves_is_no_error():
+    code = "import sys; from lrbench.cli import main; sys.exit(main(['models']))"
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert "Traceback" not in done.stderr
+
+
+def test_the_live_display_runs_in_a_terminal(suite_file):
+    leader, follower = pty.openpty()
+    code = f"import sys; from lrbench.cli import main; sys.exit(main(['run', {str(suite_file)!r}]))"
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=follower, stderr=follower, env=environment)
+    os.close(follower)
+    output = b""
+    while True:
+        try:
+            chunk = os.read(leader, 65536)
+        except OSError:
+            break
+        if not chunk:
+            break
+        output += chunk
+    assert process.wait() == 0
+    text = output.decode(errors="replace")
+    assert "train/net/seed-0" in text
+    assert "clean accuracy" in text
+    assert "Traceback" not in text
