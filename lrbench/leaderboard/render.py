@@ -61,7 +61,7 @@ def renderable(board: Leaderboard) -> RenderableType:
     """Lay the leaderboard out for a rich console."""
     parts: list[RenderableType] = []
     for block in blocks(board):
-        parts += [Text(block.title, style="bold"), _rich_table(board, block)]
+        parts += [Text(block.title, style="bold"), _rich_table(board, block), Text()]
     return Group(*parts, *(Text(line, style="dim") for line in notes(board)))
 
 
