@@ -42,7 +42,7 @@ class LRLayers(nn.Module):
         """Switch all layers on or off; off, they cost nothing and remember nothing."""
         for name in self:
             self[name].enabled = enabled
-            self[name].forget()
+            self[name].forget(batches=True)
 
     def penalties(self) -> dict[str, Penalty]:
         """L_c and L_N of each layer at the last forward pass."""

@@ -1,97 +1,108 @@
-"""Rank projections on factors: the m x m matrix exists only as B M B^T and comes back as V V^T.
+"""How W comes back to rank k after a gradient step: one interface, all on factors.
 
-The gradient of the reconstruction penalty is built from a batch of n rows, so W after a gradient step lies
-in the span of [V, X^T], of dimension at most k + n. Both projections of the paper (section 3) can therefore work
-on B (m x (k + n)) and the small symmetric core M, in O(m (k + n)^2) time and O(m (k + n)) memory.
+W' = (N^T B)^T (N^T B) with B = [X; F^T] (`lrbench.lowrank.step`). With Y the top k eigenvectors of the small core
+N^T B B^T N, the best rank-k approximation (paper, section 3.2, equation 5) has the factor B^T N Y. Nystrom sampling
+(section 3.3, equation 6) comes out as the same formula with the core of the sampled columns, N^T B_I B_I^T N: with
+C = W'[:, I], W_l = W'[I, I] and W_l's top pairs (u_j, s_j), the factor C u_j / sqrt(s_j) equals B^T N y_j.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from lrbench.lowrank.spectrum import draw_columns, smoothed_eigh, top_eigenpairs
+from lrbench.lowrank.spectrum import draw_columns, smoothed_eigh
+from lrbench.lowrank.step import Stepped
 
 
-@dataclass(frozen=True)
-class Factored:
-    """The symmetric positive semidefinite matrix B M B^T; B is (m, p), M is (p, p)."""
+class Projected(NamedTuple):
+    """Coefficients T of the new factor B^T T, (n + k, k), its Gram matrix, (k, k), and the error estimate.
 
-    basis: Tensor
-    core: Tensor
+    `error` is 0 for an exact decomposition; for a subspace Y of the core H found by iteration it is the residual
+    ||H Y - Y (Y^T H Y)||_F / ||H||_F; for Nystrom, the share of W's trace that the result does not hold.
+    """
 
-    def dense(self) -> Tensor:
-        """Form the (m, m) matrix; for inspection."""
-        return self.basis @ self.core @ self.basis.T
+    coefficients: Tensor
+    gram: Tensor
+    error: Tensor
 
 
 class Projection(Protocol):
-    """Maps a factored matrix to V, (m, rank), with V V^T its approximation of that rank."""
+    """Brings W' to rank k."""
 
-    def __call__(self, matrix: Factored, rank: int, seed: int) -> Tensor:
+    def __call__(self, stepped: Stepped, seed: int) -> Projected:
         """Project; `seed` determines whatever is drawn at random."""
 
 
-def exact(matrix: Factored, rank: int, seed: int = 0) -> Tensor:  # noqa: ARG001
-    """Best positive semidefinite approximation of rank `rank` (paper, section 3.2, equation 5).
+@dataclass(frozen=True)
+class Exact:
+    """The best approximation, by a full decomposition of the (n + k)-dimensional core."""
 
-    Orthonormalises B by the Cholesky factor of its Gram matrix and decomposes the (p, p) core in that basis.
-    The Gram matrix squares B's condition number, which does no harm here: a direction that is weak in B
-    contributes to B M B^T by the square of its weight.
-    """
-    B, M = matrix.basis, matrix.core
-    L = _cholesky(B.T @ B)
-    core = L.T @ M @ L
-    eigenvalues, U = smoothed_eigh((core + core.T) / 2)
-    top = slice(max(0, len(M) - rank), None)
-    weighted = U[:, top] * eigenvalues[top].clamp_min(0).sqrt()
-    return _padded(B @ torch.linalg.solve_triangular(L.T, weighted, upper=True), rank)
+    def __call__(self, stepped: Stepped, seed: int) -> Projected:  # noqa: ARG002
+        """Project."""
+        eigenvalues, Y = _top(stepped.core(), stepped.W.rank)
+        return Projected(stepped.coefficients(Y), torch.diag(eigenvalues), eigenvalues.new_zeros(()))
 
 
 @dataclass(frozen=True)
 class Nystrom:
-    """Nystrom column sampling (paper, section 3.3): `columns` sampled (default 2 rank), `runs` averaged."""
+    """Nystrom column sampling: `columns` sampled (default 2 k), `runs` averaged and truncated again."""
 
     columns: Tensor | int | None = None
     runs: int = 1
 
-    def __call__(self, matrix: Factored, rank: int, seed: int = 0) -> Tensor:
+    def __call__(self, stepped: Stepped, seed: int) -> Projected:
         """Project; the dense counterpart is `lrbench.lowrank.nystrom`."""
+        rank, features = stepped.W.rank, stepped.X.shape[1]
         generator = torch.Generator().manual_seed(seed)
-        features = len(matrix.basis)
-        sampled = draw_columns(features, rank, self.columns, self.runs, generator).to(matrix.basis.device)
-        factors = [self._single_run(matrix, rank, indices) for indices in sampled]
-        if len(factors) == 1:
-            return _padded(factors[0], rank)
-        stacked = torch.cat(factors, dim=1) / len(factors) ** 0.5
-        identity = torch.eye(stacked.shape[1], dtype=stacked.dtype, device=stacked.device)
-        return exact(Factored(stacked, identity), rank)
-
-    @staticmethod
-    def _single_run(matrix: Factored, rank: int, indices: Tensor) -> Tensor:
-        sampled = matrix.basis[indices]
-        inner = matrix.core @ sampled.T
-        W_l = sampled @ inner
-        eigenvalues, U = top_eigenpairs((W_l + W_l.T) / 2, rank)
-        return matrix.basis @ (inner @ (U * eigenvalues.rsqrt()))
+        sampled = draw_columns(features, rank, self.columns, self.runs, generator).to(stepped.X.device)
+        runs = [stepped.coefficients(_kept(stepped.sampled_core(columns), rank, len(columns))) for columns in sampled]
+        T = torch.cat(runs, dim=1) / len(runs) ** 0.5
+        gram = stepped.gram(T)
+        if len(runs) > 1:
+            eigenvalues, Y = _top(gram, rank)
+            T, gram = T @ Y, torch.diag(eigenvalues)
+        total = stepped.trace()
+        return Projected(T, gram, (total - gram.trace()) / total)
 
 
-def _cholesky(gram: Tensor) -> Tensor:
-    """Lower factor of a positive semidefinite Gram matrix, with the smallest shift that makes it definite."""
-    scale = gram.diagonal().mean().clamp_min(torch.finfo(gram.dtype).tiny)
-    identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    shift = 4 * torch.finfo(gram.dtype).eps * scale
-    for _ in range(8):
-        L: Tensor
-        L, info = torch.linalg.cholesky_ex(gram + shift * identity)
-        if not info:
-            return L
-        shift = 10 * shift
-    msg = "the activations hold NaN or infinite entries; the network has diverged"
-    raise FloatingPointError(msg)
+@dataclass(frozen=True)
+class Subspace:
+    """Block iteration that starts from the subspace W has: no decomposition, and no host synchronisation on a GPU.
+
+    The residual is read, which makes the host wait, at every `check`-th update on a GPU and at every one on a CPU;
+    where it exceeds `bound`, that update is made exactly.
+    """
+
+    iterations: int = 1
+    bound: float = 0.02
+    check: int = 16
+
+    def __call__(self, stepped: Stepped, seed: int) -> Projected:
+        """Project; the low digits of `seed` count the updates."""
+        core = stepped.core()
+        Y = core[:, len(stepped.X) :]
+        for _ in range(self.iterations):
+            Y = core @ torch.linalg.qr(Y).Q
+        Y = torch.linalg.qr(Y).Q
+        image = core @ Y
+        gram = Y.T @ image
+        error = torch.linalg.matrix_norm(image - Y @ gram) / torch.linalg.matrix_norm(core)
+        read = core.device.type == "cpu" or seed % self.check == 0
+        if read and not error <= self.bound:
+            return Exact()(stepped, seed)
+        return Projected(stepped.coefficients(Y), (gram + gram.T) / 2, error)
 
 
-def _padded(V: Tensor, rank: int) -> Tensor:
-    """V with zero columns appended up to `rank`, so that the factor keeps its shape."""
-    return torch.nn.functional.pad(V, (0, rank - V.shape[1]))
+def _top(H: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """Top eigenvalues of a positive semidefinite matrix, ascending, and their vectors."""
+    eigenvalues, vectors = smoothed_eigh((H + H.T) / 2)
+    return eigenvalues[-rank:].clamp_min(0), vectors[:, -rank:]
+
+
+def _kept(core: Tensor, rank: int, columns: int) -> Tensor:
+    """Top eigenvectors; zero where the eigenvalue is zero to rounding and has no place in a pseudo-inverse."""
+    eigenvalues, Y = _top(core, rank)
+    cutoff = max(len(core), columns) * torch.finfo(core.dtype).eps * eigenvalues[-1]
+    return Y * (eigenvalues > cutoff)

@@ -42,11 +42,12 @@ class LowRank(Strict):
     LR-Layers are switched on.
     """
 
-    projection: Literal["exact", "nystrom"] = "exact"
+    projection: Literal["exact", "nystrom", "subspace"] = "exact"
     lambda_1: NonNegative = 1.0
     lambda_2: NonNegative = 0.1
     step: Annotated[Number, Field(gt=0, le=1)] = 1.0
     bias_step: Annotated[Number, Field(gt=0, le=1)] = 0.1
+    every: Count = 1
     columns: Count | None = None
     runs: Count = 1
     penalty_warmup: NonNegative = 1.0
@@ -61,7 +62,7 @@ class LayerSpec(Strict):
     """One LR-Layer: its target rank, and what differs from the suite's `low_rank`."""
 
     rank: Count
-    projection: Literal["exact", "nystrom"] | None = None
+    projection: Literal["exact", "nystrom", "subspace"] | None = None
     lambda_1: NonNegative | None = None
     lambda_2: NonNegative | None = None
     columns: Count | None = None

@@ -17,15 +17,31 @@ from lrbench.suite import Training
 
 
 @dataclass(frozen=True)
+class LayerLog:
+    """What one LR-Layer did in an epoch: mean penalties L_c and L_N, and its state at the epoch's end.
+
+    All zero before the LR-Layers are on. `rank`, `largest_eigenvalue`, `residual` and `projection_error` are those
+    of `lrbench.lowrank.layer.LayerState`.
+    """
+
+    reconstruction: float
+    norm: float
+    rank: int
+    largest_eigenvalue: float
+    residual: float
+    projection_error: float
+
+
+@dataclass(frozen=True)
 class EpochLog:
-    """Means over an epoch's batches; penalties by layer, (L_c, L_N), zero before the LR-Layers are on."""
+    """Means over an epoch's batches, and what each LR-Layer did."""
 
     epoch: int
     loss: float
     accuracy: float
     learning_rate: float
     lr_layers_on: bool
-    penalties: dict[str, tuple[float, float]] = field(default_factory=dict)
+    layers: dict[str, LayerLog] = field(default_factory=dict)
 
 
 def train(
@@ -130,8 +146,12 @@ class _Run:
             raise _diverged(epoch) from None
         loss, correct = (totals / self.batches).tolist()
         means = (penalty_totals / self.batches).tolist()
-        by_layer = {name: (c, n) for name, (c, n) in zip(self.layers or (), means, strict=True)}
-        return EpochLog(epoch, loss, correct, rate, self.on, by_layer)
+        states = {name: self.layers[name].state() for name in self.layers} if self.layers is not None else {}
+        layers = {
+            name: LayerLog(reconstruction, norm, **state._asdict())
+            for (name, state), (reconstruction, norm) in zip(states.items(), means, strict=True)
+        }
+        return EpochLog(epoch, loss, correct, rate, self.on, layers)
 
     def step(self, images: Tensor, labels: Tensor, totals: Tensor) -> Tensor:
         """One optimiser step; adds loss and accuracy to `totals`, gives the penalties, (layers, 2)."""

@@ -4,7 +4,7 @@ import pickle
 import pytest
 import torch
 from support.dense_oracle import DenseLRLayer, exact_projection, nystrom_projection
-from torch import nn
+from support.nets import conv_net
 
 from lrbench.lowrank import LRLayer, attach_lr_layers
 
@@ -126,23 +126,12 @@ def test_gradients_of_both_penalties_reach_the_activations():
 def test_nothing_dense_is_formed():
     layer = LRLayer(200_000, 4)  # a dense W would take 160 GB
     stepped(layer, torch.randn(8, 200_000))
-    assert layer.factor.shape == (200_000, 4)
-
-
-def net():
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(3, 6, 3),
-        nn.BatchNorm2d(6),
-        nn.ReLU(),
-        nn.Sequential(nn.Flatten(), nn.Linear(216, 16)),
-        nn.Linear(16, 4),
-    )
+    assert {tuple(buffer.shape) for buffer in layer.buffers()} == {(4, 200_000), (4, 4), (200_000,)}
 
 
 @pytest.mark.parametrize("training", [True, False])
 def test_forward_is_unchanged_bit_for_bit(training):
-    bare, layered = net().train(training), net().train(training)
+    bare, layered = conv_net().train(training), conv_net().train(training)
     attach_lr_layers(layered, {"2": 20, "3.1": 4})
     for seed in range(3):
         x = torch.randn(9, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
@@ -155,7 +144,7 @@ def test_forward_is_unchanged_bit_for_bit(training):
 
 
 def test_attached_layers_take_any_shape_and_train_together():
-    model = attach_lr_layers(net(), {"2": 20, "3.1": 4}, lambda_2=0.0)
+    model = attach_lr_layers(conv_net(), {"2": 20, "3.1": 4}, lambda_2=0.0)
     optimizer = torch.optim.SGD(model.parameters(), 0.05)
     x = torch.randn(32, 3, 8, 8)
     losses = []
@@ -173,7 +162,7 @@ def test_attached_layers_take_any_shape_and_train_together():
 
 
 def test_layers_are_quiet_in_evaluation_and_when_switched_off():
-    model = attach_lr_layers(net(), {"3": 4}).eval()
+    model = attach_lr_layers(conv_net(), {"3": 4}).eval()
     x = torch.randn(4, 3, 8, 8)
     model(x)
     assert model.lr_layers.penalty() == 0
@@ -185,34 +174,34 @@ def test_layers_are_quiet_in_evaluation_and_when_switched_off():
 
 
 def test_a_pass_without_penalty_is_forgotten():
-    model = attach_lr_layers(net(), {"3": 4})
+    model = attach_lr_layers(conv_net(), {"3": 4})
     model(torch.randn(4, 3, 8, 8))
     x = torch.randn(5, 3, 8, 8)
     model(x)
     model.lr_layers.penalty()
-    assert len(model.lr_layers["3"]._batch.shifted) == 5
+    assert [len(batch.shifted) for batch in model.lr_layers["3"]._batches] == [5]
 
 
 def test_a_copy_has_its_own_layers_and_a_pickle_returns():
-    model = attach_lr_layers(net(), {"3": 4})
+    model = attach_lr_layers(conv_net(), {"3": 4})
     model(torch.randn(4, 3, 8, 8))
     model.lr_layers.penalty()
     for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):  # noqa: S301
-        before = model.lr_layers["3"].factor.clone()
+        before = model.lr_layers["3"].weight
         twin(torch.randn(4, 3, 8, 8))
         twin.lr_layers.penalty()
         twin.lr_layers.update()
         assert twin.lr_layers["3"].updates == 1
         assert model.lr_layers["3"].updates == 0
-        assert torch.equal(model.lr_layers["3"].factor, before)
+        assert torch.equal(model.lr_layers["3"].weight, before)
 
 
 def test_state_dict_round_trip_before_the_first_batch_is_seen():
-    model = attach_lr_layers(net(), {"2": 20})
+    model = attach_lr_layers(conv_net(), {"2": 20})
     model(torch.randn(4, 3, 8, 8))
     model.lr_layers.penalty()
     model.lr_layers.update()
-    fresh = attach_lr_layers(net(), {"2": 20})
+    fresh = attach_lr_layers(conv_net(), {"2": 20})
     fresh.load_state_dict(model.state_dict())
     assert torch.equal(fresh.lr_layers["2"].weight, model.lr_layers["2"].weight)
     assert fresh.lr_layers["2"].updates == 1
@@ -223,13 +212,14 @@ def test_state_dict_round_trip_before_the_first_batch_is_seen():
     [
         (lambda: LRLayer(8, 0), ValueError, "rank must be at least 1"),
         (lambda: LRLayer(8, 9), ValueError, "rank 9 is larger than the 8 features"),
-        (lambda: LRLayer(8, 2, "svd"), ValueError, "exact, nystrom"),
+        (lambda: LRLayer(8, 2, "svd"), ValueError, "exact, nystrom, subspace"),
         (lambda: LRLayer(8, 2, lambda_1=-1), ValueError, "lambda_1"),
         (lambda: LRLayer(8, 2, lambda_2=float("nan")), ValueError, "lambda_2"),
         (lambda: LRLayer(8, 2, step=1.5), ValueError, "step"),
-        (lambda: attach_lr_layers(net(), {}), ValueError, "no layer named"),
-        (lambda: attach_lr_layers(net(), {"layer9": 4}), AttributeError, "layer9"),
-        (lambda: attach_lr_layers(attach_lr_layers(net(), {"3": 4}), {"2": 4}), ValueError, "already"),
+        (lambda: LRLayer(8, 2, every=0), ValueError, "every"),
+        (lambda: attach_lr_layers(conv_net(), {}), ValueError, "no layer named"),
+        (lambda: attach_lr_layers(conv_net(), {"layer9": 4}), AttributeError, "layer9"),
+        (lambda: attach_lr_layers(attach_lr_layers(conv_net(), {"3": 4}), {"2": 4}), ValueError, "already"),
     ],
 )
 def test_wrong_arguments_are_named(call, error, message):

@@ -7,7 +7,7 @@ from lrbench.lowrank import attach_lr_layers
 from lrbench.models import Classifier
 from lrbench.models.resnet import resnet18
 from lrbench.suite import Training
-from lrbench.training import seeded, train
+from lrbench.training import LayerLog, seeded, train
 
 FAST = {"epochs": 3, "batch_size": 64, "learning_rate": 0.05}
 
@@ -53,7 +53,7 @@ def test_lr_layers_wait_for_the_warmup_accuracy(digits):
     bare, _ = fit(digits)
     waiting, history = fit(digits, model=build(digits, avgpool=4), warmup_accuracy=1.0)
     assert not any(log.lr_layers_on for log in history)
-    assert history[0].penalties == {"avgpool": (0.0, 0.0)}
+    assert history[0].layers == {"avgpool": LayerLog(0.0, 0.0, 0, 0.0, 0.0, 0.0)}
     for name, tensor in weights(bare).items():
         assert torch.equal(tensor, weights(waiting)[name]), "until then training is that of the normal network"
 
@@ -62,7 +62,12 @@ def test_lr_layers_wait_for_the_warmup_accuracy(digits):
     first_on = [log.lr_layers_on for log in history].index(True)
     assert max(accuracies[: first_on - 1], default=0) < 0.6 <= accuracies[first_on - 1]
     assert all(log.lr_layers_on for log in history[first_on:])
-    assert history[-1].penalties["avgpool"][0] > 0
+    log = history[-1].layers["avgpool"]
+    assert log.reconstruction > 0
+    assert log.rank == 4
+    assert 0.1 < log.largest_eigenvalue < 1.5
+    assert 0 < log.residual < 1
+    assert log.projection_error == 0
 
 
 def test_the_penalty_grows_to_full_weight_over_the_warmup(digits):
@@ -72,7 +77,7 @@ def test_the_penalty_grows_to_full_weight_over_the_warmup(digits):
         soft = train(model, data, Training(**FAST, warmup_accuracy=0.0), seed=0, penalty_warmup=1000)
         model = build(digits, avgpool=4)
         hard = train(model, data, Training(**FAST, warmup_accuracy=0.0), seed=0, penalty_warmup=0)
-    assert soft[-1].penalties["avgpool"][0] > 2 * hard[-1].penalties["avgpool"][0]
+    assert soft[-1].layers["avgpool"].reconstruction > 2 * hard[-1].layers["avgpool"].reconstruction
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one-cycle"])

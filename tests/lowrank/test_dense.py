@@ -2,26 +2,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support.dense_oracle import exact_projection, nystrom_projection
+from support.dense_oracle import nystrom_projection
 
 from lrbench.lowrank import nystrom, truncate
-from lrbench.lowrank.projection import Factored, Nystrom, exact
 
 
 def random_psd(m, rank, seed, dtype=torch.float64):
     F = torch.randn(m, rank, generator=torch.Generator().manual_seed(seed), dtype=dtype)
     return F @ F.T / m
-
-
-def random_factored(m, p, seed, dtype):
-    generator = torch.Generator().manual_seed(seed)
-    B = torch.randn(m, p, generator=generator, dtype=dtype)
-    S = torch.randn(p, p, generator=generator, dtype=dtype)
-    return Factored(B, S @ S.T / p)
-
-
-def relative_error(found, expected):
-    return ((found.double() - expected.double()).norm() / expected.double().norm()).item()
 
 
 def assert_symmetric_psd_of_rank(W, rank):
@@ -103,30 +91,3 @@ def test_ensemble_is_the_truncated_average():
 def test_wrong_arguments_are_named(call, message):
     with pytest.raises((ValueError, FloatingPointError), match=message):
         call(random_psd(6, 6, seed=0))
-
-
-@given(m=st.integers(2, 40), p=st.integers(1, 50), data=st.data(), seed=st.integers(0, 10_000))
-def test_factored_exact_equals_dense(m, p, data, seed):
-    matrix = random_factored(m, p, seed, torch.float64)
-    rank = data.draw(st.integers(1, m))
-    V = exact(matrix, rank)
-    assert V.shape == (m, rank)
-    dense = exact_projection(matrix.dense(), rank)
-    assert relative_error(V @ V.T, dense) < 1e-6
-
-
-@given(m=st.integers(4, 40), p=st.integers(2, 50), seed=st.integers(0, 10_000), runs=st.integers(1, 3))
-def test_factored_nystrom_equals_dense(m, p, seed, runs):
-    matrix = random_factored(m, p, seed, torch.float64)
-    rank = max(1, min(m, p) // 3)
-    generator = torch.Generator().manual_seed(seed)
-    columns = torch.stack([torch.randperm(m, generator=generator)[: 2 * rank] for _ in range(runs)])
-    V = Nystrom(columns, runs)(matrix, rank)
-    assert relative_error(V @ V.T, nystrom(matrix.dense(), rank, columns=columns, runs=runs)) < 1e-6
-
-
-def test_exact_survives_a_rank_deficient_and_a_zero_basis():
-    B = torch.randn(30, 1, generator=torch.Generator().manual_seed(0)).expand(30, 8)
-    V = exact(Factored(B, torch.eye(8)), 3)
-    assert relative_error(V @ V.T, B @ B.T) < 1e-5
-    assert not exact(Factored(torch.zeros(30, 8), torch.eye(8)), 3).any()
