@@ -2,26 +2,27 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 from sklearn.linear_model import SGDClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from lrbench.diagnostics.principal import Principal, principal
 
-def embedding_classifier(dim: int, seed: int = 0) -> Pipeline:
-    """Build the paper's classifier: PCA to `dim`, mean 0 and variance 1 per component, hinge loss by SGD.
+
+def linear_classifier(seed: int = 0) -> Pipeline:
+    """Build the paper's classifier: mean 0 and variance 1 per component, then hinge loss by SGD.
 
     l2 penalty, at most 1000 iterations; everything random follows `seed`.
     """
     classifier = SGDClassifier(loss="hinge", penalty="l2", max_iter=1000, random_state=seed)
-    return make_pipeline(PCA(dim, random_state=seed), StandardScaler(), classifier)
+    return make_pipeline(StandardScaler(), classifier)
 
 
 def embedding_accuracies(
     train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], dims: list[int], seed: int = 0
 ) -> dict[int, float]:
-    """Test accuracy of `embedding_classifier` for each dimension, everything fitted on `train`.
+    """Test accuracy of `linear_classifier` on the first principal components, everything fitted on `train`.
 
     Parameters
     ----------
@@ -38,11 +39,23 @@ def embedding_accuracies(
     Raises
     ------
     ValueError
-        From scikit-learn, if a dimension exceeds min(N, m).
+        If a dimension exceeds min(N, m).
     """
-    (x_train, y_train), (x_test, y_test) = _arrays(train), _arrays(test)
-    return {dim: float(embedding_classifier(dim, seed).fit(x_train, y_train).score(x_test, y_test)) for dim in dims}
+    limit = min(train[0].shape)
+    if max(dims) > limit:
+        msg = f"{max(dims)} dimensions asked of activations that have {limit}"
+        raise ValueError(msg)
+    components = principal(train[0], max(dims), center=True, seed=seed)
+    (x_train, y_train), (x_test, y_test) = _embedded(components, *train), _embedded(components, *test)
+    return {
+        dim: float(linear_classifier(seed).fit(x_train[:, :dim], y_train).score(x_test[:, :dim], y_test))
+        for dim in dims
+    }
 
 
-def _arrays(pair: tuple[Tensor, Tensor]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    return pair[0].cpu().float().numpy(), pair[1].cpu().numpy()
+def _embedded(
+    components: Principal, activations: Tensor, labels: Tensor
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    centred = activations - components.mean.to(activations.dtype)
+    embedded = centred @ components.components.T.to(activations.dtype)
+    return embedded.cpu().float().numpy(), labels.cpu().numpy()

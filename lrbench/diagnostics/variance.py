@@ -1,30 +1,64 @@
 """Variance ratio: how much of the activations the first k singular directions hold (paper, section 4)."""
 
+from dataclasses import dataclass
 from typing import overload
 
 import torch
 from torch import Tensor
 
-BLOCK = 2048
+from lrbench.diagnostics.blocks import Matrix
+from lrbench.diagnostics.principal import principal
 
 
-@overload
-def variance_ratio(activations: Tensor, k: int) -> float: ...
+@dataclass(frozen=True)
+class VarianceSpectrum:
+    """VR_1..VR_k of a matrix: the true ratio lies in [ratios[i], ratios[i] + error[i]] (both (k,), float64)."""
+
+    ratios: Tensor
+    error: Tensor
 
 
-@overload
-def variance_ratio(activations: Tensor, k: list[int]) -> list[float]: ...
+def variance_spectrum(activations: Matrix, k: int | None = None, *, tol: float = 1e-4) -> VarianceSpectrum:
+    """VR_1..VR_k, for all k up to min(N, m) if none is named, streamed over the rows.
 
-
-def variance_ratio(activations: Tensor, k: int | list[int]) -> float | list[float]:
-    """VR_k = sum of the k largest squared singular values over the sum of all (paper, equation 7).
-
-    Not centred: the paper applies the LR-Layer's b before, if there is one (section 4.2). Leakage is 1 - VR_k.
-    Computed from the smaller Gram matrix, in float64.
+    For all k, or a small side, from the Gram matrix in float64 (the smaller of N x N and m x m is held); else from
+    block Krylov iteration, which holds a few blocks of rows and vectors (`lrbench.diagnostics.principal`).
 
     Parameters
     ----------
-    activations : Tensor, (N, m)
+    activations : Tensor (N, m) or StoredMatrix
+    k : int, optional
+    tol : float
+        Bound on the error.
+
+    Raises
+    ------
+    ValueError
+        If the activations are not a matrix, not finite or all zero.
+    ArithmeticError
+        If `tol` cannot be reached.
+    """
+    found = principal(activations, k, tol=tol)
+    return VarianceSpectrum((found.squares.cumsum(0) / found.total).clamp_max(1), found.error)
+
+
+@overload
+def variance_ratio(activations: Matrix, k: int) -> float: ...
+
+
+@overload
+def variance_ratio(activations: Matrix, k: list[int]) -> list[float]: ...
+
+
+def variance_ratio(activations: Matrix, k: int | list[int]) -> float | list[float]:
+    """VR_k = sum of the k largest squared singular values over the sum of all (paper, equation 7).
+
+    Not centred: the paper applies the LR-Layer's b before, if there is one (section 4.2). Leakage is 1 - VR_k.
+    Small sides are decomposed in float64; large ones are within 1e-4 from below (`variance_spectrum`).
+
+    Parameters
+    ----------
+    activations : Tensor (N, m) or StoredMatrix
         One row an example.
     k : int or list of ints, >= 1
         A k above min(N, m) gives 1.
@@ -39,19 +73,10 @@ def variance_ratio(activations: Tensor, k: int | list[int]) -> float | list[floa
         If the activations are not a matrix, not finite or all zero, or a k is below 1.
     """
     ks = [k] if isinstance(k, int) else list(k)
-    if activations.ndim != 2 or not activations.numel():
-        msg = f"activations must be a non-empty matrix, one row an example; got shape {tuple(activations.shape)}"
-        raise ValueError(msg)
     if any(each < 1 for each in ks):
         msg = f"k must be at least 1, got {k}"
         raise ValueError(msg)
-    gram = _gram(activations)
-    total = gram.diagonal().sum()
-    if not 0 < total < float("inf"):
-        msg = "activations must be finite and not all zero"
-        raise ValueError(msg)
-    squares = torch.linalg.eigvalsh(gram).clamp_min(0).flip(0)
-    shares = (squares.cumsum(0) / squares.sum()).clamp_max(1)
+    shares = variance_spectrum(activations, max(ks)).ratios
     ratios = [shares[min(each, len(shares)) - 1].item() for each in ks]
     return ratios[0] if isinstance(k, int) else ratios
 
@@ -70,13 +95,3 @@ def class_variance_ratios(activations: Tensor, labels: Tensor) -> dict[int, floa
         Class -> VR_1, for the classes that occur.
     """
     return {int(label): variance_ratio(activations[labels == label], 1) for label in torch.unique(labels).tolist()}
-
-
-def _gram(X: Tensor) -> Tensor:
-    """Smaller of X X^T and X^T X, summed in float64 over blocks of the longer side."""
-    long = X if X.shape[0] >= X.shape[1] else X.T
-    gram = torch.zeros(long.shape[1], long.shape[1], dtype=torch.float64, device=X.device)
-    for start in range(0, len(long), BLOCK):
-        block = long[start : start + BLOCK].double()
-        gram.addmm_(block.T, block)
-    return gram

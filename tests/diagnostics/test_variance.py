@@ -3,8 +3,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.decomposition import PCA
 
-from lrbench.diagnostics import class_variance_ratios, variance_ratio
+from lrbench.diagnostics import StoredMatrix, class_variance_ratios, principal, variance_ratio, variance_spectrum
 
 
 def matrix(n, m, seed=0):
@@ -45,6 +46,65 @@ def test_a_matrix_of_rank_k_has_no_leakage():
     )
     assert 1 - variance_ratio(X, 3) < 1e-6
     assert 1 - variance_ratio(X, 2) > 1e-3
+
+
+def known_spectrum(n, m, squares, seed=0):
+    """A matrix with these squared singular values."""
+    generator = torch.Generator().manual_seed(seed)
+    U = torch.linalg.qr(torch.randn(n, len(squares), generator=generator))[0]
+    V = torch.linalg.qr(torch.randn(m, len(squares), generator=generator))[0]
+    return U * squares.sqrt() @ V.T
+
+
+@pytest.mark.parametrize("decay", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_large_matrix_is_streamed_within_its_stated_error(tmp_path, decay, stored):
+    squares = 100 * torch.arange(1, 1201, dtype=torch.float32) ** -decay
+    X = known_spectrum(5000, 1200, squares)
+    if stored:
+        np.save(tmp_path / "X.npy", X.numpy())
+    found = variance_spectrum(StoredMatrix(tmp_path / "X.npy") if stored else X, 20)
+    truth = (squares.double().cumsum(0) / squares.double().sum())[:20]
+    assert 0 < found.error[-1] <= 1e-4
+    assert (found.ratios <= truth + 1e-6).all()
+    assert (truth <= found.ratios + found.error + 1e-6).all()
+
+
+def test_all_ratios_of_a_large_matrix_on_request():
+    squares = torch.linspace(1, 0.01, 1100)
+    found = variance_spectrum(known_spectrum(1300, 1100, squares)).ratios
+    assert torch.allclose(found, (squares.cumsum(0) / squares.sum()).double(), atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(60, 20), (20, 60), (3000, 1100)])
+def test_centred_directions_are_the_principal_components(shape):
+    X = matrix(*shape) + 2
+    found = principal(X, 4, center=True)
+    reference = PCA(4, svd_solver="full").fit(X.double().numpy())
+    assert torch.allclose(found.mean, torch.from_numpy(reference.mean_))
+    assert found.squares.numpy() == pytest.approx(reference.singular_values_**2, rel=1e-3)
+    cosines = (found.components.double() @ torch.from_numpy(reference.components_).T).diagonal().abs()
+    assert (cosines > 0.999).all()
+
+
+def test_too_low_a_tolerance_is_said_to_be_out_of_reach():
+    with pytest.raises(ArithmeticError, match="24 passes"):
+        variance_spectrum(known_spectrum(1300, 1100, torch.ones(1100)), 2, tol=1e-12)
+
+
+@pytest.mark.parametrize("array", [np.zeros(4, np.float32), np.zeros((4, 4), np.int64), np.zeros((4, 3), np.float32).T])
+def test_a_stored_matrix_of_another_kind_is_refused(tmp_path, array):
+    np.save(tmp_path / "X.npy", array)
+    with pytest.raises(ValueError, match="must hold a float32 or float64 matrix"):
+        StoredMatrix(tmp_path / "X.npy")
+
+
+def test_a_file_that_was_cut_off_is_refused(tmp_path):
+    np.save(tmp_path / "X.npy", np.ones((50, 50), np.float32))
+    content = (tmp_path / "X.npy").read_bytes()
+    (tmp_path / "X.npy").write_bytes(content[:-100])
+    with pytest.raises(ValueError, match="ends before"):
+        variance_ratio(StoredMatrix(tmp_path / "X.npy"), 1)
 
 
 def test_class_variance_ratios_are_those_of_the_class_s_rows():
