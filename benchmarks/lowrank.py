@@ -5,8 +5,9 @@
 Every form makes the whole update: from W and a batch X (n = 512 rows) to the gradient step to the projected W. Forms
 take turns in each round; a time is the median over rounds of the mean of 16 updates (dense forms: of one), 16 being the
 period after which the factor is refreshed. Memory is what a fresh process needs beyond W and X. Errors are relative, in
-Frobenius norm, of one update from the same W and X: of `exact` and `subspace` against a decomposition in float64 (of the
-m x m matrix up to m = 4,096, of the factored form beyond), of `nystrom` against the dense form with the same columns.
+Frobenius norm, of one update from the same W and X: of `exact` and `subspace` against a decomposition in float64 (of
+the m x m matrix up to m = 4,096, of the factored form beyond), of `nystrom` against the dense form with the same
+columns.
 """
 
 import argparse
