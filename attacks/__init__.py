@@ -9,6 +9,7 @@ Pure torch: nothing here knows of suites, checkpoints or files.
 from .base import Attack
 from .distances import DAdv, d_adv, l2_dissimilarity
 from .fsgm import IterFSGM, IterLLFSGM, paper_steps
+from .pgd import LinfPGD
 from .space import NormalizedSpace
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "DAdv",
     "IterFSGM",
     "IterLLFSGM",
+    "LinfPGD",
     "NormalizedSpace",
     "d_adv",
     "l2_dissimilarity",

@@ -13,7 +13,12 @@ MODELS = Registry(
             "lrbench.models.resnet:resnet50",
             "ResNet-50 in CIFAR form (3x3 stem, no max-pool); options: width (64)",
         ),
+        "vgg19": (
+            "lrbench.models.vgg:vgg19",
+            "VGG-19 with three fully connected layers; options: width (64), hidden (512), dropout (0.5), batch_norm",
+        ),
     },
+    elsewhere="lrbench.models.external:factory_of",
 )
 
 ATTACKS = Registry(
@@ -39,7 +44,19 @@ DATASETS = Registry(
         ),
         "fashion-mnist": (
             "lrbench.data.sources:fashion_mnist",
-            "Fashion-MNIST, 28x28 grey; 60,000 train, 10,000 test",
+            "Fashion-MNIST, 28x28 grey; 60,000 train, 10,000 test; options: download (false)",
+        ),
+        "cifar10": (
+            "lrbench.data.cifar:cifar10",
+            "CIFAR-10, 32x32 colour; 50,000 train, 10,000 test; options: download (false)",
+        ),
+        "cifar100": (
+            "lrbench.data.cifar:cifar100",
+            "CIFAR-100, 32x32 colour; 50,000 train, 10,000 test; options: download (false)",
+        ),
+        "cifar100-coarse": (
+            "lrbench.data.cifar:cifar100_coarse",
+            "CIFAR-100 with its 20 superclasses as labels, its 100 classes as fine ones; options: download (false)",
         ),
         "image-folder": (
             "lrbench.data.folder:image_folder",

@@ -33,10 +33,20 @@ class Entry:
 
 
 class Registry:
-    """Names of one kind ("model", "attack", "data set") and what they stand for."""
+    """Names of one kind ("model", "attack", "data set") and what they stand for.
 
-    def __init__(self, kind: str, builtin: dict[str, tuple[str, str]]) -> None:
+    Parameters
+    ----------
+    kind : str
+    builtin : dict
+        Name -> (target, summary).
+    elsewhere : str, optional
+        Target of a function that gives the factory for a name with a colon, such as "timm:resnet18".
+    """
+
+    def __init__(self, kind: str, builtin: dict[str, tuple[str, str]], elsewhere: str | None = None) -> None:
         self.kind = kind
+        self.elsewhere = elsewhere
         self._entries = {name: Entry(name, *described) for name, described in builtin.items()}
 
     def register(self, name: str) -> Callable[[F], F]:
@@ -60,14 +70,13 @@ class Registry:
         return decorate
 
     def __getitem__(self, name: str) -> Entry:
+        if name not in self._entries and self.elsewhere is not None and ":" in name:
+            return Entry(name, load_target(self.elsewhere)(name), "")
         try:
             return self._entries[name]
         except KeyError:
             msg = f"unknown {self.kind} {name!r}; {nearest(name, self._entries)}"
             raise UsageError(msg) from None
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._entries
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())

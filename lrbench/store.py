@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from lrbench.errors import LrbenchError, UsageError
 
 RECORD = "step.json"
+UNFINISHED = "unfinished.bin"
 
 Row = dict[str, Any]
 
@@ -73,7 +74,20 @@ class Store:
             self._write(folder / name, content)
         whole = Record(**{**asdict(record), "files": {name: _sha256(content) for name, content in files.items()}})
         self._write(folder / RECORD, (json.dumps(asdict(whole), indent=1) + "\n").encode())
+        (folder / UNFINISHED).unlink(missing_ok=True)
         return whole
+
+    def save_unfinished(self, step_id: str, key: str, content: bytes) -> None:
+        """Keep how far a long step has come; gone once the step is saved."""
+        self._write(self.folder(step_id) / UNFINISHED, f"{key} {_sha256(content)}\n".encode() + content)
+
+    def unfinished(self, step_id: str, key: str) -> bytes | None:
+        """Give what `save_unfinished` kept for a step with this key; None if nothing whole is there."""
+        try:
+            head, _, content = (self.folder(step_id) / UNFINISHED).read_bytes().partition(b"\n")
+        except OSError:
+            return None
+        return content if head == f"{key} {_sha256(content)}".encode() else None
 
     def write(self, name: str, content: str) -> None:
         """Write one of the run's own files."""

@@ -42,9 +42,11 @@ class Augmentation:
         n, _, height, width = images.shape
         device = images.device
         padded = torch.nn.functional.pad(images, (self.crop,) * 4)
-        shifts = torch.randint(2 * self.crop + 1, (2, n, 1), generator=generator, device=device)
-        rows = (shifts[0] + torch.arange(height, device=device)).view(n, 1, height, 1)
-        columns = (shifts[1] + torch.arange(width, device=device)).view(n, 1, 1, width)
-        examples = torch.arange(n, device=device).view(n, 1, 1, 1)
-        channels = torch.arange(images.shape[1], device=device).view(1, -1, 1, 1)
-        return padded[examples, channels, rows, columns]
+        down, right = torch.randint(2 * self.crop + 1, (2, n, 1, 1), generator=generator, device=device)
+        rows = down + torch.arange(height, device=device).view(1, -1, 1)
+        columns = right + torch.arange(width, device=device).view(1, 1, -1)
+        examples = torch.arange(n, device=device).view(n, 1, 1)
+        # Whole pixels are copied, not their channels one by one; the result is channels-last, as convolutions want it.
+        pixels = padded.permute(0, 2, 3, 1).flatten(0, 2)
+        chosen = (examples * padded.shape[2] + rows) * padded.shape[3] + columns
+        return pixels.index_select(0, chosen.flatten()).view(n, height, width, -1).permute(0, 3, 1, 2)

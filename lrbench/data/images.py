@@ -1,29 +1,36 @@
 """What a data set is: two splits of uint8 images, class names, statistics and a fingerprint."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from lrbench.errors import UsageError
+from lrbench.errors import UsageError, nearest
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images and labels: uint8 (N, C, H, W) and int64 (N,), on one device."""
+    """Images and labels: uint8 (N, C, H, W) and int64 (N,), on one device; `fine` labels where there are two kinds."""
 
     images: Tensor
     labels: Tensor
+    fine: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def to(self, device: torch.device) -> "Split":
         """Move to a device."""
-        return Split(self.images.to(device), self.labels.to(device))
+        fine = None if self.fine is None else self.fine.to(device)
+        return Split(self.images.to(device), self.labels.to(device), fine)
+
+    def __getitem__(self, chosen: Tensor) -> "Split":
+        """Choose examples by index or mask."""
+        fine = None if self.fine is None else self.fine[chosen]
+        return Split(self.images[chosen], self.labels[chosen], fine)
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches in order, images as float32 in [0, 1]."""
@@ -31,7 +38,7 @@ class Split:
             yield to_unit(self.images[start : start + size]), self.labels[start : start + size]
 
     def balanced(self, count: int | None) -> "Split":
-        """Choose `count` examples with classes as even as they can be; always the same ones, in order.
+        """Choose `count` examples with (fine) classes as even as they can be; always the same ones, in order.
 
         Raises
         ------
@@ -43,8 +50,8 @@ class Split:
     def halves(self, count: int) -> tuple["Split", "Split"]:
         """Split off `count` examples as `balanced` chooses them; give them and the rest."""
         chosen = torch.zeros(len(self), dtype=torch.bool, device=self.labels.device)
-        chosen[balanced_indices(self.labels, count)] = True
-        return Split(self.images[chosen], self.labels[chosen]), Split(self.images[~chosen], self.labels[~chosen])
+        chosen[balanced_indices(self.labels if self.fine is None else self.fine, count)] = True
+        return self[chosen], self[~chosen]
 
 
 @dataclass(frozen=True)
@@ -56,12 +63,15 @@ class ImageData:
     name : str
     train, test : Split
     classes : tuple of str
+    fine_classes : tuple of str
+        Of the splits' `fine` labels; empty if there are none.
     """
 
     name: str
     train: Split
     test: Split
     classes: tuple[str, ...]
+    fine_classes: tuple[str, ...] = ()
 
     @property
     def channels(self) -> int:
@@ -96,8 +106,8 @@ class ImageData:
         return self._fingerprint(self.test)
 
     def _fingerprint(self, split: Split) -> str:
-        digest = hashlib.sha256("\0".join(self.classes).encode())
-        for tensor in (split.images, split.labels):
+        digest = hashlib.sha256("\0".join([*self.classes, *self.fine_classes]).encode())
+        for tensor in (split.images, split.labels, *(() if split.fine is None else (split.fine,))):
             digest.update(str(tuple(tensor.shape)).encode())
             digest.update(tensor.cpu().contiguous().numpy().data)
         return digest.hexdigest()
@@ -105,6 +115,46 @@ class ImageData:
     def to(self, device: torch.device) -> "ImageData":
         """Move both splits to a device."""
         return replace(self, train=self.train.to(device), test=self.test.to(device))
+
+
+def with_superclasses(data: ImageData, groups: Mapping[str, Sequence[str]]) -> ImageData:
+    """Label a data set by groups of its classes; its own classes become the fine ones.
+
+    Parameters
+    ----------
+    data : ImageData
+        Without fine classes.
+    groups : mapping
+        Name of a superclass -> its classes; each class in exactly one.
+
+    Raises
+    ------
+    UsageError
+        If a class is unknown, missing or in two groups, or the data set has fine classes already.
+    """
+    if data.fine_classes:
+        msg = f"{data.name} has superclasses already"
+        raise UsageError(msg)
+    group_of: dict[str, int] = {}
+    for index, (group, members) in enumerate(groups.items()):
+        for member in members:
+            if member not in data.classes:
+                msg = f"{group}: unknown class {member!r}; {nearest(member, data.classes)}"
+                raise UsageError(msg)
+            if member in group_of:
+                msg = f"{group}: class {member!r} is in two superclasses"
+                raise UsageError(msg)
+            group_of[member] = index
+    missing = [name for name in data.classes if name not in group_of]
+    if missing:
+        msg = f"class {missing[0]!r} is in no superclass"
+        raise UsageError(msg)
+    coarse = torch.tensor([group_of[name] for name in data.classes])
+    train, test = (
+        Split(split.images, coarse.to(split.labels.device)[split.labels], split.labels)
+        for split in (data.train, data.test)
+    )
+    return ImageData(data.name, train, test, tuple(groups), data.classes)
 
 
 def to_unit(images: Tensor) -> Tensor:

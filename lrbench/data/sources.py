@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lrbench.data.download import fetch
 from lrbench.data.images import ImageData, Split
 from lrbench.errors import UsageError
 
@@ -31,7 +32,13 @@ def fashion_mnist(root: Path, *, train: int | None, test: int | None, download: 
     """Fashion-MNIST as torchvision stores it, in ROOT/FashionMNIST/raw."""
     from torchvision.datasets import FashionMNIST  # noqa: PLC0415
 
+    if download:
+        for name, md5 in FashionMNIST.resources:
+            raw = root / "FashionMNIST" / "raw"
+            if not (raw / name.removesuffix(".gz")).is_file():
+                fetch([mirror + name for mirror in FashionMNIST.mirrors], raw / name, md5)
     try:
+        # With every archive there, `download` unpacks them.
         parts = [FashionMNIST(root, train=is_train, download=download) for is_train in (True, False)]
     except RuntimeError as error:
         msg = (

@@ -1,26 +1,35 @@
-"""Activations in, numbers out: variance ratios and low-dimensional embeddings."""
+"""Activations in, numbers out: variance ratios, ranks, low-dimensional embeddings, compressed networks."""
 
 from lrbench.diagnostics.activations import activations, evaluate
 from lrbench.diagnostics.blocks import StoredMatrix
-from lrbench.diagnostics.embeddings import embedding_accuracies, linear_classifier
+from lrbench.diagnostics.compression import Cost, compressed, cost
+from lrbench.diagnostics.embeddings import embed, embedding_accuracies, linear_classifier
 from lrbench.diagnostics.principal import Principal, principal
 from lrbench.diagnostics.variance import (
     VarianceSpectrum,
     class_variance_ratios,
+    effective_rank,
+    stable_rank,
     variance_ratio,
     variance_spectrum,
 )
 
 __all__ = [
+    "Cost",
     "Principal",
     "StoredMatrix",
     "VarianceSpectrum",
     "activations",
     "class_variance_ratios",
+    "compressed",
+    "cost",
+    "effective_rank",
+    "embed",
     "embedding_accuracies",
     "evaluate",
     "linear_classifier",
     "principal",
+    "stable_rank",
     "variance_ratio",
     "variance_spectrum",
 ]

@@ -95,3 +95,39 @@ def class_variance_ratios(activations: Tensor, labels: Tensor) -> dict[int, floa
         Class -> VR_1, for the classes that occur.
     """
     return {int(label): variance_ratio(activations[labels == label], 1) for label in torch.unique(labels).tolist()}
+
+
+def effective_rank(activations: Tensor) -> float:
+    """Effective rank: exp of the entropy of the singular values, normalised to sum 1 (Roy and Vetterli, EUSIPCO 2007).
+
+    Between 1 and min(N, m). From the Gram matrix of the smaller side, in float64.
+
+    Parameters
+    ----------
+    activations : Tensor (N, m)
+
+    Raises
+    ------
+    ValueError
+        If the activations are not a matrix, not finite or all zero.
+    """
+    singular = principal(activations).squares.sqrt()
+    # Below this a squared singular value is the rounding of the Gram matrix.
+    singular = singular[singular > singular[0] * len(singular) ** 0.5 * 1e-8]
+    share = singular / singular.sum()
+    return float((-share * share.log()).sum().exp())
+
+
+def stable_rank(activations: Matrix) -> float:
+    """Stable rank ||A||_F^2 / ||A||_2^2 (Rudelson and Vershynin, 2007): 1 / VR_1.
+
+    Parameters
+    ----------
+    activations : Tensor (N, m) or StoredMatrix
+
+    Raises
+    ------
+    ValueError
+        If the activations are not a matrix, not finite or all zero.
+    """
+    return 1 / variance_ratio(activations, 1)

@@ -6,10 +6,12 @@ that has nothing left to do can spare.
 
 from lrbench.models.checkpoint import load_checkpoint, save_checkpoint
 from lrbench.models.classifier import Classifier, layer_names
+from lrbench.models.weights import load_weights
 
 __all__ = [
     "Classifier",
     "layer_names",
     "load_checkpoint",
+    "load_weights",
     "save_checkpoint",
 ]

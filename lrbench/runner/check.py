@@ -1,6 +1,6 @@
 """A suite against what is there: names, options, layers and ranks, before anything is written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,16 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from lrbench.catalogue import ATTACKS, DATASETS, MODELS
-from lrbench.data import ImageData
+from lrbench.data import ImageData, with_superclasses
 from lrbench.errors import UsageError, nearest
-from lrbench.models import layer_names
+from lrbench.models import layer_names, load_weights
 from lrbench.options import OptionError, check_options
 from lrbench.registry import Registry
-from lrbench.suite import ModelSpec, Suite
+from lrbench.suite import ModelSpec, Normalization, Suite
 from lrbench.suite.document import Document, KeyPath
 
 SUPPLIED_TO_DATA = ("root", "train", "test")
 SUPPLIED_TO_MODELS = ("num_classes", "in_channels")
+BESIDE_MODEL_OPTIONS = ("arch", "extends", "lr_layers", "weights", "train", "training", "normalize")
 SUPPLIED_TO_ATTACKS = ("eps", "bounds")
 
 
@@ -55,15 +56,24 @@ class Checker:
             If it is unknown, its options do not fit, or its files are missing or unreadable.
         """
         spec = self.suite.data
-        source = self._factory(DATASETS, spec.name, ("data",), spec.options, SUPPLIED_TO_DATA, ("train", "test"))
+        beside = ("train", "test", "superclasses")
+        source = self._factory(DATASETS, spec.name, ("data",), spec.options, SUPPLIED_TO_DATA, beside)
+        where: KeyPath = ("data",)
         try:
             data: ImageData = source(root, train=spec.train, test=spec.test, **spec.options)
+            if spec.superclasses is not None:
+                where = ("data", "superclasses")
+                data = with_superclasses(data, spec.superclasses)
         except UsageError as error:
-            raise self.document.error(("data",), str(error)) from error
+            raise self.document.error(where, str(error)) from error
+        if self.suite.diagnostics.transfer and not data.fine_classes:
+            message = f"{data.name} has no fine labels; group its classes by `data.superclasses`"
+            raise self.document.error(("diagnostics", "transfer"), message)
         samples = self.suite.threat_model.samples
         if samples is not None and samples > len(data.test):
-            where = ("threat_model", "samples")
-            raise self.document.error(where, f"asks for {samples} of {len(data.test)} test images")
+            raise self.document.error(
+                ("threat_model", "samples"), f"asks for {samples} of {len(data.test)} test images"
+            )
         return data
 
     def check(self, data: ImageData) -> None:
@@ -79,7 +89,7 @@ class Checker:
         self._check_eps()
         known: dict[str, dict[str, int]] = {}
         for name, spec in self.suite.models.items():
-            built = spec.model_dump_json(exclude={"lr_layers"})
+            built = spec.model_dump_json(exclude={"lr_layers", "training", "train"})
             if built not in known:
                 known[built] = self._layer_sizes(name, spec, data)
             self._check_layers(name, spec, known[built], data)
@@ -108,11 +118,23 @@ class Checker:
             raise self.document.error((*where, error.option), str(error)) from None
         return factory
 
+    def _check_model(self, name: str, spec: ModelSpec, net: nn.Module, data: ImageData) -> None:
+        if isinstance(spec.normalize, Normalization):
+            for part in ("mean", "std"):
+                values = getattr(spec.normalize, part)
+                if len(values) != data.channels:
+                    message = f"has {len(values)} values for images of {data.channels} channels"
+                    raise self.document.error(("models", name, "normalize", part), message)
+        if spec.weights is not None:
+            try:
+                load_weights(net, Path(spec.weights))
+            except UsageError as error:
+                raise self.document.error(("models", name, "weights"), str(error)) from None
+
     def _layer_sizes(self, name: str, spec: ModelSpec, data: ImageData) -> dict[str, int]:
         """Entries an example of every layer's output, from one pass over two blank images."""
-        beside = ("arch", "extends", "lr_layers")
         where = ("models", name)
-        factory = self._factory(MODELS, spec.arch, where, spec.options, SUPPLIED_TO_MODELS, beside)
+        factory = self._factory(MODELS, spec.arch, where, spec.options, SUPPLIED_TO_MODELS, BESIDE_MODEL_OPTIONS)
         blank = torch.zeros(2, *data.train.images.shape[1:])
         try:
             net = factory(num_classes=len(data.classes), in_channels=data.channels, **spec.options)
@@ -124,6 +146,7 @@ class Checker:
         if logits.shape != (2, len(data.classes)):
             expected = f"(N, {len(data.classes)})"
             raise self.document.error(where, f"gives logits of shape {tuple(logits.shape)}, expected {expected}")
+        self._check_model(name, spec, net, data)
         return sizes
 
     def _check_layers(self, name: str, spec: ModelSpec, sizes: dict[str, int], data: ImageData) -> None:
@@ -133,21 +156,41 @@ class Checker:
             if lr.rank > sizes[layer]:
                 message = f"rank {lr.rank} exceeds the layer's {sizes[layer]} features"
                 raise self.document.error(where, message)
+        for where, layer in self._measured_layers():
+            self._require(layer, sizes, where, name)
         diagnostics = self.suite.diagnostics
-        if diagnostics.variance_ratio:
-            for layer in diagnostics.variance_ratio.layers:
-                self._require(layer, sizes, ("diagnostics", "variance_ratio", "layers"), name)
-        if diagnostics.d_adv:
-            for layer in diagnostics.d_adv.layers:
-                self._require(layer, sizes, ("diagnostics", "d_adv", "layers"), name)
         if diagnostics.embeddings:
-            layer = diagnostics.embeddings.layer
-            self._require(layer, sizes, ("diagnostics", "embeddings", "layer"), name)
-            limit = min(sizes[layer], len(data.train))
-            for index, dim in enumerate(diagnostics.embeddings.dims):
-                if dim > limit:
-                    where = ("diagnostics", "embeddings", "dims", index)
-                    raise self.document.error(where, f"{dim} dimensions, but {layer} of {name} has only {limit}")
+            dims = [(("dims", index), dim) for index, dim in enumerate(diagnostics.embeddings.dims) if dim != "full"]
+            self._check_dims("embeddings", diagnostics.embeddings.layer, dims, sizes, data, name)
+        if diagnostics.compression:
+            dim = [(("dim",), diagnostics.compression.dim)]
+            self._check_dims("compression", diagnostics.compression.layer, dim, sizes, data, name)
+
+    def _measured_layers(self) -> Iterator[tuple[KeyPath, str]]:
+        diagnostics = self.suite.diagnostics
+        for kind in ("variance_ratio", "d_adv"):
+            spec = getattr(diagnostics, kind)
+            for layer in spec.layers if spec else ():
+                yield ("diagnostics", kind, "layers"), layer
+        for kind in ("embeddings", "transfer", "compression", "clusters"):
+            spec = getattr(diagnostics, kind)
+            if spec:
+                yield ("diagnostics", kind, "layer"), spec.layer
+
+    def _check_dims(
+        self,
+        kind: str,
+        layer: str,
+        dims: Sequence[tuple[KeyPath, int]],
+        sizes: dict[str, int],
+        data: ImageData,
+        model: str,
+    ) -> None:
+        limit = min(sizes[layer], len(data.train))
+        for where, dim in dims:
+            if dim > limit:
+                message = f"{dim} dimensions, but {layer} of {model} has only {limit}"
+                raise self.document.error(("diagnostics", kind, *where), message)
 
     def _require(self, layer: str, sizes: dict[str, int], where: KeyPath, model: str) -> None:
         if layer not in sizes:

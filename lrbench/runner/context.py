@@ -1,7 +1,8 @@
 """What the steps of a run share: suite, data on the device, and the trained models."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,10 +11,10 @@ from torch import nn
 from lrbench.catalogue import MODELS
 from lrbench.data import ImageData
 from lrbench.lowrank import LRLayers, attach_lr_layers
-from lrbench.models import Classifier, load_checkpoint
+from lrbench.models import Classifier, load_checkpoint, load_weights
 from lrbench.runner.plan import Step
 from lrbench.store import Row, Store
-from lrbench.suite import Suite
+from lrbench.suite import ModelSpec, Normalization, Suite
 
 Progress = Callable[[float, str], None]
 
@@ -36,12 +37,14 @@ class Context:
     store: Store
     _loaded: tuple[str, nn.Module] | None = None
 
-    def build(self, name: str) -> nn.Module:
-        """Build a model of the suite with fresh weights, its LR-Layers attached, on the device."""
+    def build(self, name: str, *, given_weights: bool = True) -> nn.Module:
+        """Build a model of the suite, its LR-Layers attached, on the device; with fresh weights, or those it names."""
         spec = self.suite.models[name]
         factory = MODELS[spec.arch].load()
         net = factory(num_classes=len(self.data.classes), in_channels=self.data.channels, **spec.options)
-        model: nn.Module = Classifier(net, *self.data.statistics)
+        if spec.weights is not None and given_weights:
+            load_weights(net, Path(spec.weights))
+        model: nn.Module = Classifier(net, *normalization(spec, self.data))
         if spec.lr_layers:
             ranks = {layer: lr.options for layer, lr in spec.lr_layers.items()}
             attach_lr_layers(model, ranks, **self.suite.low_rank.layer_options)
@@ -51,13 +54,20 @@ class Context:
         """Load the model that a step measures, from its training's checkpoint."""
         training = step.needs[0]
         if self._loaded is None or self._loaded[0] != training:
-            model = load_checkpoint(self.build(step.model), self.store.folder(training))
+            model = load_checkpoint(self.build(step.model, given_weights=False), self.store.folder(training))
             self._loaded = (training, model.eval())
         return self._loaded[1]
 
     def forget(self) -> None:
         """Drop the model in memory; a new training replaces what it was loaded from."""
         self._loaded = None
+
+
+def normalization(spec: ModelSpec, data: ImageData) -> tuple[Sequence[float], Sequence[float]]:
+    """Mean and standard deviation that a model's images are normalised by."""
+    if isinstance(spec.normalize, Normalization):
+        return spec.normalize.mean, spec.normalize.std
+    return data.statistics if spec.normalize else ([0.0] * data.channels, [1.0] * data.channels)
 
 
 def lr_bias(model: nn.Module, layer: str) -> torch.Tensor | float:

@@ -1,10 +1,27 @@
-"""Steps that measure a trained model: accuracy, variance ratios, embeddings."""
+"""Steps that measure a trained model: accuracy, variance ratios and ranks."""
 
-from lrbench.diagnostics import activations, class_variance_ratios, embedding_accuracies, evaluate, variance_ratio
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from lrbench.data import Split
+from lrbench.data.images import balanced_indices
+from lrbench.diagnostics import (
+    activations,
+    class_variance_ratios,
+    effective_rank,
+    evaluate,
+    stable_rank,
+    variance_ratio,
+)
 from lrbench.leaderboard import wilson
 from lrbench.runner.context import Context, Outcome, Progress, lr_bias
 from lrbench.runner.plan import Step
 from lrbench.store import Row
+from lrbench.suite.measures import VarianceRatio
+
+EFFECTIVE_RANK_LIMIT = 2048
+"""Effective rank needs the whole spectrum; beyond this smaller side it is that of so many examples."""
 
 
 def proportion(metric: str, value: float, n: int, **columns: object) -> Row:
@@ -35,50 +52,33 @@ def accuracy_step(context: Context, step: Step, progress: Progress) -> Outcome:
 
 
 def variance_step(context: Context, step: Step, progress: Progress) -> Outcome:
-    """VR_k of the training activations at each layer, and class-wise VR_1; b of an LR-Layer is applied first."""
+    """VR_k of the training activations at each layer, class-wise VR_1, and ranks; b of an LR-Layer is applied first."""
     spec = context.suite.diagnostics.variance_ratio
     assert spec is not None  # noqa: S101
     model = context.trained(step)
     split = context.data.train
     rows: list[Row] = []
     collected = activations(model, split, list(dict.fromkeys(spec.layers)))
-    for index, (layer, matrix) in enumerate(collected.items()):
-        shifted = matrix + lr_bias(model, layer)
-        ratios = variance_ratio(shifted, spec.k)
-        rows += [
-            {"metric": f"vr_{k}", "value": ratio, "layer": layer, "n": len(shifted)}
-            for k, ratio in zip(spec.k, ratios, strict=True)
-        ]
-        if spec.class_wise:
-            labels = split.labels.cpu()
-            by_class = class_variance_ratios(shifted, labels)
-            rows += [
-                {
-                    "metric": f"vr_1[{context.data.classes[label]}]",
-                    "value": ratio,
-                    "layer": layer,
-                    "n": int((labels == label).sum()),
-                }
-                for label, ratio in by_class.items()
-            ]
-        progress((index + 1) / len(collected), layer)
+    for index, layer in enumerate(list(collected)):
+        shifted = collected.pop(layer).add_(lr_bias(model, layer))
+        rows += [{**row, "layer": layer} for row in _variance_rows(context, shifted, split, spec)]
+        progress((index + 1) / len(spec.layers), layer)
     return Outcome(rows)
 
 
-def embeddings_step(context: Context, step: Step, progress: Progress) -> Outcome:
-    """Accuracy of a max-margin linear classifier on PCA embeddings of a layer."""
-    spec = context.suite.diagnostics.embeddings
-    assert spec is not None  # noqa: S101
-    model = context.trained(step)
-    train, test = context.data.train, context.data.test
-    embedded = {
-        part: (activations(model, split, [spec.layer])[spec.layer], split.labels)
-        for part, split in (("train", train), ("test", test))
-    }
-    progress(0.5, spec.layer)
-    accuracies = embedding_accuracies(embedded["train"], embedded["test"], spec.dims, step.seed)
-    rows = [
-        proportion(f"embedding_accuracy_{dim}", accuracy, len(test), layer=spec.layer)
-        for dim, accuracy in accuracies.items()
-    ]
-    return Outcome(rows)
+def _variance_rows(context: Context, shifted: Tensor, split: Split, spec: VarianceRatio) -> Iterator[Row]:
+    curve = range(1, min(spec.curve, *shifted.shape) + 1)
+    ks = sorted({*spec.k, *curve})
+    n = len(shifted)
+    for k, ratio in zip(ks, variance_ratio(shifted, ks), strict=True):
+        yield {"metric": f"vr_{k}", "value": ratio, "n": n}
+    yield {"metric": "stable_rank", "value": stable_rank(shifted), "n": n}
+    sample = shifted
+    if min(shifted.shape) > EFFECTIVE_RANK_LIMIT:
+        sample = shifted[balanced_indices(split.labels, EFFECTIVE_RANK_LIMIT).to(shifted.device)]
+    yield {"metric": "effective_rank", "value": effective_rank(sample), "n": len(sample)}
+    if spec.class_wise:
+        labels = split.labels.cpu()
+        for label, ratio in class_variance_ratios(shifted, labels).items():
+            name = context.data.classes[label]
+            yield {"metric": f"vr_1[{name}]", "value": ratio, "n": int((labels == label).sum())}

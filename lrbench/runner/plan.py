@@ -9,14 +9,20 @@ from typing import Any
 from lrbench.attacks import paper_steps
 from lrbench.catalogue import ATTACKS, MODELS
 from lrbench.data import ImageData
-from lrbench.runner.version import code_version, factory_version
+from lrbench.runner.version import code_version, factory_version, file_hash
 from lrbench.suite import AttackSpec, Suite
+
+REPRESENT = ("models", "data", "diagnostics", "runner/represent.py")
 
 CODE = {
     "train": ("models", "data", "lowrank", "training", "runner/train.py"),
+    "load": ("models", "data", "runner/train.py"),
     "accuracy": ("models", "data", "diagnostics", "runner/measure.py"),
     "variance": ("models", "data", "lowrank", "diagnostics", "runner/measure.py"),
-    "embeddings": ("models", "data", "diagnostics", "runner/measure.py"),
+    "embeddings": REPRESENT,
+    "transfer": REPRESENT,
+    "compression": REPRESENT,
+    "clusters": REPRESENT,
     "attack": ("models", "data", "attacks", "runner/attack.py"),
 }
 
@@ -68,7 +74,6 @@ def _model_steps(suite: Suite, data: ImageData, prints: dict[str, str], name: st
     place = f"{name}/seed-{seed}"
     training = _train_step(suite, data, prints, name, seed, place)
     yield training
-    both = {"train": prints["train"], "test": prints["test"]}
 
     def measured(kind: str, suffix: str, data_prints: dict[str, str], work: float, **config: object) -> Step:
         content = {
@@ -85,12 +90,17 @@ def _model_steps(suite: Suite, data: ImageData, prints: dict[str, str], name: st
     test_only = {"test": prints["test"]}
     yield measured("accuracy", "", test_only, 0.4 * len(data.test), samples=samples)
     diagnostics = suite.diagnostics
-    if diagnostics.variance_ratio:
-        config = diagnostics.variance_ratio.model_dump(mode="json")
-        yield measured("variance", "", {"train": prints["train"]}, 0.6 * len(data.train), **config)
-    if diagnostics.embeddings:
-        config = diagnostics.embeddings.model_dump(mode="json")
-        yield measured("embeddings", "", both, 0.8 * (len(data.train) + len(data.test)), **config)
+    passes = {
+        "variance": 0.6 * len(data.train),
+        "embeddings": 0.8 * (len(data.train) + len(data.test)),
+        "transfer": 0.8 * (len(data.train) + len(data.test)),
+        "compression": 0.8 * (len(data.train) + len(data.test)),
+        "clusters": 0.4 * len(data.test),
+    }
+    for kind, work in passes.items():
+        spec = getattr(diagnostics, "variance_ratio" if kind == "variance" else kind)
+        if spec is not None:
+            yield measured(kind, "", prints, work, **spec.model_dump(mode="json"))
     layers = diagnostics.d_adv.layers if diagnostics.d_adv else []
     for attack in suite.attacks:
         for eps in threat.eps:
@@ -106,20 +116,26 @@ def _model_steps(suite: Suite, data: ImageData, prints: dict[str, str], name: st
 
 
 def _train_step(suite: Suite, data: ImageData, prints: dict[str, str], name: str, seed: int, place: str) -> Step:
-    spec = suite.models[name]
+    spec, training = suite.models[name], suite.training_of(name)
+    kind = "train" if spec.train else "load"
+    adversarial = ("attacks",) if training.adversarial else ()
     config = {
         "arch": spec.arch,
         "options": spec.options,
         "factory": factory_version(MODELS[spec.arch]),
+        "weights": None if spec.weights is None else file_hash(spec.weights),
+        "normalize": spec.model_dump(mode="json")["normalize"],
         "lr_layers": {layer: lr.options for layer, lr in spec.lr_layers.items()},
         "low_rank": suite.low_rank.model_dump(mode="json") if spec.lr_layers else None,
-        "training": suite.training.model_dump(mode="json"),
+        "training": training.model_dump(mode="json") if spec.train else None,
         "classes": list(data.classes),
         "seed": seed,
         "data": {"train": prints["train"]},
-        "code": code_version(*CODE["train"]),
+        "code": code_version(*CODE[kind], *adversarial),
     }
-    return Step(f"train/{place}", "train", name, seed, config, (), 1.3 * suite.training.epochs * len(data.train))
+    passes = training.epochs * (1 + (training.adversarial.steps if training.adversarial else 0))
+    work = 1.3 * passes * len(data.train) if spec.train else 1.0
+    return Step(f"{kind}/{place}", kind, name, seed, config, (), work)
 
 
 def _attack_config(attack: AttackSpec) -> dict[str, Any]:

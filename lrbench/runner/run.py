@@ -24,9 +24,13 @@ from lrbench.suite import Suite, load_suite
 
 KINDS = {
     "train": "lrbench.runner.train:train_step",
+    "load": "lrbench.runner.train:load_step",
     "accuracy": "lrbench.runner.measure:accuracy_step",
     "variance": "lrbench.runner.measure:variance_step",
-    "embeddings": "lrbench.runner.measure:embeddings_step",
+    "embeddings": "lrbench.runner.represent:embeddings_step",
+    "transfer": "lrbench.runner.represent:transfer_step",
+    "compression": "lrbench.runner.represent:compression_step",
+    "clusters": "lrbench.runner.represent:clusters_step",
     "attack": "lrbench.runner.attack:attack_step",
 }
 """What takes a step of each kind; imported when one is taken, so that a finished run loads no torchvision."""
@@ -138,9 +142,10 @@ class Session:
     def _warn(self, reporter: Reporter, step: Step, outcome: Outcome) -> None:
         for row in outcome.rows:
             if row["metric"] == "lr_layer_epochs" and not row["value"]:
+                needed = self.suite.training_of(step.model).warmup_accuracy
                 reporter.note(
-                    f"{step.model}, seed {step.seed}: training accuracy never reached "
-                    f"{self.suite.training.warmup_accuracy:g} (training.warmup_accuracy), so its LR-Layers never acted"
+                    f"{step.model}, seed {step.seed}: training accuracy never reached {needed:g} "
+                    "(training.warmup_accuracy), so its LR-Layers never acted"
                 )
 
     def _write_head(self) -> None:
@@ -209,8 +214,12 @@ def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> st
         path = f"{prefix}{name}"
         if isinstance(before, dict) and isinstance(after, dict):
             return difference(before, after, f"{path}.")
-        if path in {"code", "train"} or path.startswith("data.") or path.endswith("factory"):
-            what = {"code": "the code of this step", "train": "the model it measures"}
+        if path in {"code", "train", "weights"} or path.startswith("data.") or path.endswith("factory"):
+            what = {
+                "code": "the code of this step",
+                "train": "the model it measures",
+                "weights": "the weights it starts from",
+            }
             return what.get(path, "the data set" if path.startswith("data.") else "the code of the factory")
         return f"{path} {before!r:.40} -> {after!r:.40}"
     return "the configuration"

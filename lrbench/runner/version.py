@@ -6,6 +6,7 @@ import inspect
 from functools import cache
 from pathlib import Path
 
+from lrbench.errors import UsageError
 from lrbench.registry import Entry
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -34,6 +35,22 @@ def factory_version(entry: Entry) -> str:
     if not file.is_file() or PACKAGE in file.resolve().parents:
         return ""
     return hashlib.sha256(_meaning(file).encode()).hexdigest()[:16]
+
+
+def file_hash(path: str) -> str:
+    """SHA-256 of a user's file, such as weights.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read.
+    """
+    try:
+        with Path(path).expanduser().open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        msg = f"cannot read {path}: {error.strerror}"
+        raise UsageError(msg) from error
 
 
 @cache

@@ -1,25 +1,19 @@
 """The YAML schema: text in, a validated and typed `Suite` out. Knows no torch."""
 
 from lrbench.suite.load import load_suite, shipped_suites
-from lrbench.suite.schema import (
-    AttackSpec,
-    DataSpec,
-    Diagnostics,
-    LayerSpec,
-    LowRank,
-    ModelSpec,
-    Suite,
-    ThreatModel,
-    Training,
-)
+from lrbench.suite.measures import AttackSpec, Diagnostics, ThreatModel
+from lrbench.suite.schema import DataSpec, Suite
+from lrbench.suite.training import Adversarial, LayerSpec, LowRank, ModelSpec, Normalization, Training
 
 __all__ = [
+    "Adversarial",
     "AttackSpec",
     "DataSpec",
     "Diagnostics",
     "LayerSpec",
     "LowRank",
     "ModelSpec",
+    "Normalization",
     "Suite",
     "ThreatModel",
     "Training",

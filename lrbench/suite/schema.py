@@ -1,10 +1,14 @@
 """What a suite can say. Each field's default is spelled out in the `suite.yaml` of a run's folder."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
-from lrbench.suite.strict import Count, Eps, Name, NonNegative, Number, Positive, Share, Strict
+from lrbench.errors import nearest
+from lrbench.suite.measures import AttackSpec, Diagnostics, Reference, ThreatModel
+from lrbench.suite.strict import Count, Name, Strict
+from lrbench.suite.training import LowRank, ModelSpec, Training
 
 
 def _named(value: Any) -> Any:  # noqa: ANN401
@@ -12,15 +16,19 @@ def _named(value: Any) -> Any:  # noqa: ANN401
     return {"name": value} if isinstance(value, str) else value
 
 
-def _ranked(value: Any) -> Any:  # noqa: ANN401
-    """Let a bare number stand for a layer with that rank."""
-    return {"rank": value} if isinstance(value, int) and not isinstance(value, bool) else value
+def _text(value: Any) -> Any:  # noqa: ANN401
+    """Let a class be named by a number, as YAML reads the digits' classes."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+ClassName = Annotated[str, BeforeValidator(_text)]
 
 
 class DataSpec(Strict):
     """A data set by name, with the options of its source.
 
-    `train` and `test` keep that many examples, classes as even as they can be; all of them if left out.
+    `train` and `test` keep that many examples, classes as even as they can be; all of them if left out. `superclasses`
+    groups the classes: networks learn the groups, and the classes become the fine labels of the transfer diagnostic.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -28,155 +36,12 @@ class DataSpec(Strict):
     name: str
     train: Count | None = None
     test: Count | None = None
+    superclasses: dict[ClassName, list[ClassName]] | None = None
 
     @property
     def options(self) -> dict[str, Any]:
         """Options of the data set's source."""
         return dict(self.__pydantic_extra__ or {})
-
-
-class LowRank(Strict):
-    """Defaults of all LR-Layers (paper, sections 2-3).
-
-    `penalty_warmup` is the number of epochs over which the penalties grow to their full weight after the
-    LR-Layers are switched on.
-    """
-
-    projection: Literal["exact", "nystrom", "subspace"] = "exact"
-    lambda_1: NonNegative = 1.0
-    lambda_2: NonNegative = 0.1
-    step: Annotated[Number, Field(gt=0, le=1)] = 1.0
-    bias_step: Annotated[Number, Field(gt=0, le=1)] = 0.1
-    every: Count = 1
-    columns: Count | None = None
-    runs: Count = 1
-    penalty_warmup: NonNegative = 1.0
-
-    @property
-    def layer_options(self) -> dict[str, Any]:
-        """Keyword arguments of `lrbench.lowrank.LRLayer`."""
-        return self.model_dump(exclude={"penalty_warmup"})
-
-
-class LayerSpec(Strict):
-    """One LR-Layer: its target rank, and what differs from the suite's `low_rank`."""
-
-    rank: Count
-    projection: Literal["exact", "nystrom", "subspace"] | None = None
-    lambda_1: NonNegative | None = None
-    lambda_2: NonNegative | None = None
-    columns: Count | None = None
-    runs: Count | None = None
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Keyword arguments of `lrbench.lowrank.LRLayer` that were given."""
-        return self.model_dump(exclude_none=True)
-
-
-class ModelSpec(Strict):
-    """A network by architecture, with the options of its factory, and where its LR-Layers sit."""
-
-    model_config = ConfigDict(extra="allow")
-
-    arch: str
-    lr_layers: dict[str, Annotated[LayerSpec, BeforeValidator(_ranked)]] = Field(default_factory=dict)
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Options of the architecture's factory."""
-        return dict(self.__pydantic_extra__ or {})
-
-
-class Augment(Strict):
-    """Random shift by up to `crop` pixels, and horizontal flip."""
-
-    crop: Annotated[int, Field(ge=0, le=64)] = 0
-    flip: bool = False
-
-
-class Training(Strict):
-    """SGD, and when the LR-Layers are switched on (paper, section 4)."""
-
-    epochs: Count = 30
-    batch_size: Count = 128
-    learning_rate: Positive = 0.1
-    schedule: Literal["constant", "cosine", "one-cycle"] = "cosine"
-    momentum: Annotated[Number, Field(ge=0, lt=1)] = 0.9
-    weight_decay: NonNegative = 5e-4
-    gradient_clip: Positive | None = 5.0
-    warmup_accuracy: Share = 0.65
-    augment: Augment = Augment()
-
-
-class ThreatModel(Strict):
-    """What an attacker may do: radii, the space they are measured in, and how many images are attacked.
-
-    `space: normalized` is the paper's: eps is added to the image after normalisation, without clipping to a
-    pixel range. `space: pixel` is the field's: eps in [0, 1] pixels, clipped to [0, 1].
-    """
-
-    norm: Literal["linf"] = "linf"
-    space: Literal["pixel", "normalized"] = "pixel"
-    eps: Annotated[list[Eps], Field(min_length=1, max_length=100)] = Field(default_factory=lambda: [8 / 255])
-    samples: Count | None = None
-    batch_size: Count = 128
-
-    @field_validator("eps")
-    @classmethod
-    def _ascending(cls, eps: list[float]) -> list[float]:
-        if len(set(eps)) != len(eps):
-            msg = "lists a value twice"
-            raise ValueError(msg)
-        return sorted(eps)
-
-
-class AttackSpec(Strict):
-    """An attack by name, with its options."""
-
-    model_config = ConfigDict(extra="allow")
-
-    name: str
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Options of the attack's constructor."""
-        return dict(self.__pydantic_extra__ or {})
-
-
-class VarianceRatio(Strict):
-    """VR_k of the training activations at each layer, and class-wise VR_1 (paper, sections 4.2-4.3)."""
-
-    layers: Annotated[list[str], Field(min_length=1)]
-    k: Annotated[list[Count], Field(min_length=1)] = Field(default_factory=lambda: [1, 5, 10, 20])
-    class_wise: bool = True
-
-
-class Embeddings(Strict):
-    """Accuracy of a linear classifier on PCA embeddings of a layer (paper, section 4.4)."""
-
-    layer: str
-    dims: Annotated[list[Count], Field(min_length=1)]
-
-
-class DAdvSpec(Strict):
-    """Layers at which D_Adv is measured (paper, section 5)."""
-
-    layers: list[str]
-
-
-class Diagnostics(Strict):
-    """What is measured besides accuracy and attacks. `d_adv` defaults to the layers of `variance_ratio`."""
-
-    variance_ratio: VarianceRatio | None = None
-    embeddings: Embeddings | None = None
-    d_adv: DAdvSpec | None = None
-
-    @model_validator(mode="after")
-    def _same_layers(self) -> "Diagnostics":
-        if self.d_adv is None and self.variance_ratio is not None:
-            object.__setattr__(self, "d_adv", DAdvSpec(layers=list(self.variance_ratio.layers)))
-        return self
 
 
 class Suite(Strict):
@@ -193,6 +58,11 @@ class Suite(Strict):
     threat_model: ThreatModel = ThreatModel()
     attacks: list[Annotated[AttackSpec, BeforeValidator(_named)]] = Field(default_factory=list)
     diagnostics: Diagnostics = Diagnostics()
+    reference: Reference | None = None
+
+    def training_of(self, model: str) -> Training:
+        """Training of one model: its own, else the suite's."""
+        return self.models[model].training or self.training
 
     @field_validator("seeds")
     @classmethod
@@ -210,3 +80,23 @@ class Suite(Strict):
             msg = "lists an attack twice"
             raise ValueError(msg)
         return attacks
+
+    @model_validator(mode="after")
+    def _spell_out_training(self) -> "Suite":
+        """Complete what a model's own training leaves out from the suite's."""
+        models = {
+            name: spec
+            if spec.training is None
+            else spec.model_copy(update={"training": self.training.changed(spec.training)})
+            for name, spec in self.models.items()
+        }
+        object.__setattr__(self, "models", models)
+        return self
+
+    @model_validator(mode="after")
+    def _reference_names_models(self) -> "Suite":
+        for figure in self.reference.figures if self.reference else ():
+            if figure.model not in self.models:
+                message = f"reference: unknown model {figure.model!r}; {nearest(figure.model, self.models)}"
+                raise PydanticCustomError("unknown_model", "{message}", {"message": message})
+        return self

@@ -1,6 +1,7 @@
 """One training loop for normal networks and those with LR-Layers."""
 
 from lrbench.training.determinism import seeded
-from lrbench.training.loop import EpochLog, LayerLog, train
+from lrbench.training.log import EpochLog, LayerLog
+from lrbench.training.loop import train
 
 __all__ = ["EpochLog", "LayerLog", "seeded", "train"]

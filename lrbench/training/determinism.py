@@ -8,8 +8,14 @@ import torch
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int, *, deterministic: bool = True) -> Iterator[None]:
     """Run a block with torch's global generators seeded and deterministic algorithms on; restore both after.
+
+    Parameters
+    ----------
+    seed : int
+    deterministic : bool
+        False leaves torch the choice of faster algorithms.
 
     Raises
     ------
@@ -22,8 +28,8 @@ def seeded(seed: int) -> Iterator[None]:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        torch.use_deterministic_algorithms(mode=True)
-        torch.backends.cudnn.benchmark = False
+        torch.use_deterministic_algorithms(mode=deterministic)
+        torch.backends.cudnn.benchmark = not deterministic
         try:
             yield
         finally:

@@ -1,47 +1,23 @@
 """SGD with a schedule; LR-Layers join in when the network has reached its warm-up accuracy."""
 
+import io
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim import SGD
-from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
 
 from lrbench.data import Augmentation, Split, to_unit
 from lrbench.errors import TrainingDivergedError
 from lrbench.lowrank import LRLayers
 from lrbench.suite import Training
+from lrbench.training.adversarial import Statistics, perturbation
+from lrbench.training.log import EpochLog, LayerLog
+from lrbench.training.optimiser import make_optimizer, make_schedule
 
-
-@dataclass(frozen=True)
-class LayerLog:
-    """What one LR-Layer did in an epoch: mean penalties L_c and L_N, and its state at the epoch's end.
-
-    All zero before the LR-Layers are on. `rank`, `largest_eigenvalue`, `residual` and `projection_error` are those
-    of `lrbench.lowrank.layer.LayerState`.
-    """
-
-    reconstruction: float
-    norm: float
-    rank: int
-    largest_eigenvalue: float
-    residual: float
-    projection_error: float
-
-
-@dataclass(frozen=True)
-class EpochLog:
-    """Means over an epoch's batches, and what each LR-Layer did."""
-
-    epoch: int
-    loss: float
-    accuracy: float
-    learning_rate: float
-    lr_layers_on: bool
-    layers: dict[str, LayerLog] = field(default_factory=dict)
+Snapshot = Callable[[], bytes]
 
 
 def train(
@@ -51,12 +27,15 @@ def train(
     *,
     seed: int,
     penalty_warmup: float = 1.0,
-    on_epoch: Callable[[EpochLog], None] = lambda _log: None,
+    statistics: Statistics | None = None,
+    resume: bytes | None = None,
+    on_epoch: Callable[[EpochLog, Snapshot], None] = lambda _log, _snapshot: None,
 ) -> list[EpochLog]:
     """Train a classifier in place.
 
     If the model has LR-Layers (`lrbench.lowrank.attach_lr_layers`), they are off until the training accuracy of
-    an epoch reaches `config.warmup_accuracy` (paper, section 4), then on for all later epochs.
+    an epoch reaches `config.warmup_accuracy` (paper, section 4), then on for all later epochs. Within an epoch the host
+    never waits for a GPU, `projection: exact` and `nystrom` apart, whose decompositions do.
 
     Parameters
     ----------
@@ -69,8 +48,12 @@ def train(
         Of the order of the examples and their augmentation.
     penalty_warmup : float
         Epochs over which the penalties grow to their full weight.
+    statistics : (mean, std), optional
+        Of the channels, for images in [0, 1]; needed for adversarial training in normalised space.
+    resume : bytes, optional
+        A snapshot of the same training: it goes on from there and ends as if it had never stopped.
     on_epoch : callable
-        Called with the log of each finished epoch.
+        Called with the log of each finished epoch, and a function that gives a snapshot.
 
     Returns
     -------
@@ -81,42 +64,51 @@ def train(
     TrainingDivergedError
         If the loss is not finite.
     """
-    run = _Run(model, split, config, seed, penalty_warmup)
-    history = []
-    for epoch in range(1, config.epochs + 1):
+    run = _Run(model, split, config, seed, penalty_warmup, statistics)
+    if resume is not None:
+        run.restore(resume)
+    for epoch in range(len(run.history) + 1, config.epochs + 1):
         log = run.epoch(epoch)
         if not math.isfinite(log.loss):
             raise _diverged(epoch)
-        history.append(log)
-        on_epoch(log)
+        run.history.append(log)
         if log.accuracy >= config.warmup_accuracy:
             run.switch_on()
-    return history
+        on_epoch(log, run.snapshot)
+    return run.history
 
 
 class _Run:
     """State of one training: optimiser, schedule, generator, and the LR-Layers' ramp."""
 
-    def __init__(self, model: nn.Module, split: Split, config: Training, seed: int, penalty_warmup: float) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        split: Split,
+        config: Training,
+        seed: int,
+        penalty_warmup: float,
+        statistics: Statistics | None,
+    ) -> None:
         self.model, self.split, self.config = model, split, config
+        self.device = split.images.device
+        self.network: nn.Module = torch.compile(model) if config.compile else model  # type: ignore[assignment]
         self.batch_size = min(config.batch_size, len(split))
         # The last, partial batch is left out: batch norm and LR-Layers see one size, and the order changes anyway.
         self.batches = len(split) // self.batch_size
-        self.generator = torch.Generator(split.images.device).manual_seed(seed)
+        self.generator = torch.Generator(self.device).manual_seed(seed)
         self.augment = Augmentation(config.augment.crop, config.augment.flip)
-        self.optimizer = SGD(
-            model.parameters(),
-            config.learning_rate,
-            config.momentum,
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
-        self.schedule = _schedule(self.optimizer, config, self.batches * config.epochs)
+        self.perturb = None
+        if config.adversarial is not None:
+            self.perturb = perturbation(self.network, config.adversarial, statistics or ((0.0,), (1.0,)))
+        self.optimizer = make_optimizer(model, config)
+        self.schedule = make_schedule(self.optimizer, config, self.batches * config.epochs)
         layers = getattr(model, "lr_layers", None)
         self.layers: LRLayers | None = layers if isinstance(layers, LRLayers) else None
         self.ramp_steps = max(1, round(penalty_warmup * self.batches))
         self.penalised_steps = 0
         self.on = False
+        self.history: list[EpochLog] = []
         if self.layers is not None:
             self.layers.enable(enabled=False)
         if config.warmup_accuracy == 0:
@@ -131,17 +123,15 @@ class _Run:
     def epoch(self, epoch: int) -> EpochLog:
         """One pass over the data; figures stay on the device until it ends."""
         self.model.train()
-        device = self.split.images.device
-        order = torch.randperm(len(self.split), generator=self.generator, device=device)
-        totals = torch.zeros(2, device=device)
-        penalty_totals = torch.zeros(len(self.layers or ()), 2, device=device)
+        order = torch.randperm(len(self.split), generator=self.generator, device=self.device)
+        totals = torch.zeros(2, device=self.device)
+        penalty_totals = torch.zeros(len(self.layers or ()), 2, device=self.device)
         rate = self.optimizer.param_groups[0]["lr"]
+        on = self.on
         try:
             for index in range(self.batches):
                 chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
-                images = to_unit(self.augment(self.split.images[chosen], self.generator))
-                penalties = self.step(images, self.split.labels[chosen], totals)
-                penalty_totals += penalties
+                penalty_totals += self.step(self.split.images[chosen], self.split.labels[chosen], totals)
         except FloatingPointError:
             raise _diverged(epoch) from None
         loss, correct = (totals / self.batches).tolist()
@@ -151,19 +141,22 @@ class _Run:
             name: LayerLog(reconstruction, norm, **state._asdict())
             for (name, state), (reconstruction, norm) in zip(states.items(), means, strict=True)
         }
-        return EpochLog(epoch, loss, correct, rate, self.on, layers)
+        return EpochLog(epoch, loss, correct, rate, on, layers)
 
-    def step(self, images: Tensor, labels: Tensor, totals: Tensor) -> Tensor:
-        """One optimiser step; adds loss and accuracy to `totals`, gives the penalties, (layers, 2)."""
-        logits = self.model(images)
-        loss = functional.cross_entropy(logits, labels)
-        penalties = torch.zeros(0, 2, device=images.device)
+    def step(self, raw: Tensor, labels: Tensor, totals: Tensor) -> Tensor:
+        """One optimiser step on uint8 images; adds loss and accuracy to `totals`, gives the penalties, (layers, 2)."""
+        images = to_unit(self.augment(raw, self.generator)).contiguous(memory_format=torch.channels_last)
+        if self.perturb is not None:
+            images = self.perturb(images, labels)
+        mixed = self.config.precision == "bfloat16"
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed):
+            logits = self.network(images)
+            loss = functional.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
+        penalties = torch.zeros(len(self.layers or ()), 2, device=self.device)
         if self.layers is not None and self.on:
             self.penalised_steps += 1
             penalties = torch.stack([torch.stack(pair) for pair in self.layers.penalties().values()])
             loss = loss + min(1.0, self.penalised_steps / self.ramp_steps) * penalties.sum()
-        elif self.layers is not None:
-            penalties = torch.zeros(len(self.layers), 2, device=images.device)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.config.gradient_clip is not None:
@@ -176,13 +169,35 @@ class _Run:
             totals += torch.stack([loss, (logits.argmax(dim=1) == labels).float().mean()])
         return penalties.detach()
 
+    def snapshot(self) -> bytes:
+        """Everything that the epochs to come depend on."""
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "generator": self.generator.get_state(),
+            "random": torch.get_rng_state(),
+            "device_random": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+            "penalised_steps": self.penalised_steps,
+            "on": self.on,
+            "history": [asdict(log) for log in self.history],
+        }
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        return buffer.getvalue()
 
-def _schedule(optimizer: SGD, config: Training, steps: int) -> LRScheduler:
-    if config.schedule == "cosine":
-        return CosineAnnealingLR(optimizer, T_max=steps)
-    if config.schedule == "one-cycle":
-        return OneCycleLR(optimizer, config.learning_rate, total_steps=steps + 1, cycle_momentum=False)
-    return LambdaLR(optimizer, lambda _step: 1.0)
+    def restore(self, snapshot: bytes) -> None:
+        """Counterpart of `snapshot`."""
+        state = torch.load(io.BytesIO(snapshot), map_location="cpu", weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.generator.set_state(state["generator"])
+        torch.set_rng_state(state["random"])
+        if state["device_random"] is not None:
+            torch.cuda.set_rng_state(state["device_random"], self.device)
+        self.penalised_steps, self.on = state["penalised_steps"], state["on"]
+        self.history = [EpochLog.from_dict(log) for log in state["history"]]
 
 
 def _diverged(epoch: int) -> TrainingDivergedError:

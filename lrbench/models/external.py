@@ -1,0 +1,143 @@
+"""Networks from elsewhere, by a name with a colon: torchvision, timm, or a function of the user's."""
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from lrbench.errors import UsageError, nearest
+
+Factory = Callable[..., nn.Module]
+
+FORMS = "torchvision:NAME, timm:NAME, FILE.py:FUNCTION or PACKAGE.MODULE:FUNCTION"
+
+
+def factory_of(name: str) -> Factory:
+    """Give the factory that a name with a colon stands for.
+
+    Loading FILE.py or a module runs its code: a suite that names one is as trusted as the code itself. FILE.py is
+    relative to the working directory.
+
+    Raises
+    ------
+    UsageError
+        If there is no such thing.
+    """
+    source, _, what = name.rpartition(":")
+    if not source or not what:
+        msg = f"{name!r} is not of the form {FORMS}"
+        raise UsageError(msg)
+    if source == "torchvision":
+        return _from_torchvision(what)
+    if source == "timm":
+        return _from_timm(what)
+    if source.endswith(".py"):
+        return _from_file(source, what)
+    return _from_module(source, what)
+
+
+def _from_torchvision(name: str) -> Factory:
+    from torchvision import models  # noqa: PLC0415
+
+    known = models.list_models(module=models)
+    if name not in known:
+        msg = f"torchvision has no classification model {name!r}; {nearest(name, known)}"
+        raise UsageError(msg)
+
+    def factory(num_classes: int, in_channels: int, **options: Any) -> nn.Module:  # noqa: ANN401
+        model: nn.Module = models.get_model(name, weights=None, num_classes=num_classes, **options)
+        return model if in_channels == 3 else _with_channels(model, in_channels)
+
+    return factory
+
+
+def _with_channels(model: nn.Module, in_channels: int) -> nn.Module:
+    """Replace the first convolution, which takes 3 channels in all of torchvision's models."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d) and module.in_channels == 3:
+            first = nn.Conv2d(
+                in_channels,
+                module.out_channels,
+                module.kernel_size,  # type: ignore[arg-type]
+                module.stride,  # type: ignore[arg-type]
+                module.padding,  # type: ignore[arg-type]
+                bias=module.bias is not None,
+            )
+            model.set_submodule(name, first)
+            return model
+    msg = f"this model takes 3 channels; these images have {in_channels}"
+    raise ValueError(msg)
+
+
+def _from_timm(name: str) -> Factory:
+    try:
+        timm = importlib.import_module("timm")
+    except ImportError:
+        msg = "timm is not installed; install it with `pip install 'lrbench[timm]'`"
+        raise UsageError(msg) from None
+    if not timm.is_model(name):
+        msg = f"timm has no model {name!r}; {nearest(name, timm.list_models())}"
+        raise UsageError(msg)
+
+    def factory(num_classes: int, in_channels: int, **options: Any) -> nn.Module:  # noqa: ANN401
+        model: nn.Module = timm.create_model(
+            name, pretrained=False, num_classes=num_classes, in_chans=in_channels, **options
+        )
+        return model
+
+    return factory
+
+
+def _from_file(path: str, function: str) -> Factory:
+    """Take a function from a Python file, imported under a name of its own; the file's imports from beside it work."""
+    file = Path(path).expanduser().resolve()
+    if not file.is_file():
+        msg = f"no such file: {path}"
+        raise UsageError(msg)
+    return _function(_imported(file), function, path)
+
+
+def _from_module(module: str, function: str) -> Factory:
+    try:
+        return _function(importlib.import_module(module), function, module)
+    except ImportError as error:
+        msg = f"cannot import {module}: {error}; a model from elsewhere is {FORMS}"
+        raise UsageError(msg) from error
+
+
+def _imported(file: Path) -> ModuleType:
+    name = f"lrbench_user_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None  # noqa: S101
+    assert spec.loader is not None  # noqa: S101
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    sys.path.insert(0, str(file.parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        reason = (str(error).splitlines() or [""])[0]
+        msg = f"importing {file} failed: {type(error).__name__}: {reason}"
+        raise UsageError(msg) from error
+    finally:
+        sys.path.remove(str(file.parent))
+    return module
+
+
+def _function(module: ModuleType, name: str, where: str) -> Factory:
+    function = getattr(module, name, None)
+    if not callable(function):
+        functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        msg = f"{where} has no function {name!r}; {nearest(name, functions)}"
+        raise UsageError(msg)
+    factory: Factory = function
+    return factory

@@ -1,0 +1,130 @@
+"""What is measured of a trained network, and what it is held against."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from lrbench.suite.strict import Count, Eps, Number, Positive, Strict
+
+
+class ThreatModel(Strict):
+    """What an attacker may do: radii, the space they are measured in, and how many images are attacked.
+
+    `space: normalized` is the paper's: eps is added to the image after normalisation, without clipping to a
+    pixel range. `space: pixel` is the field's: eps in [0, 1] pixels, clipped to [0, 1]. `l2` lists L2 dissimilarities
+    at which misclassification is read off each attack's curve.
+    """
+
+    norm: Literal["linf"] = "linf"
+    space: Literal["pixel", "normalized"] = "pixel"
+    eps: Annotated[list[Eps], Field(min_length=1, max_length=100)] = Field(default_factory=lambda: [8 / 255])
+    l2: list[Positive] = Field(default_factory=list)
+    samples: Count | None = None
+    batch_size: Count = 128
+
+    @field_validator("eps")
+    @classmethod
+    def _ascending(cls, eps: list[float]) -> list[float]:
+        if len(set(eps)) != len(eps):
+            msg = "lists a value twice"
+            raise ValueError(msg)
+        return sorted(eps)
+
+
+class AttackSpec(Strict):
+    """An attack by name, with its options."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of the attack's constructor."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class VarianceRatio(Strict):
+    """VR_k of the training activations at each layer, and class-wise VR_1 (paper, sections 4.2-4.3).
+
+    `k` are the ones a leaderboard shows; `curve` is the largest k of the figure. Stable and effective rank come too.
+    """
+
+    layers: Annotated[list[str], Field(min_length=1)]
+    k: Annotated[list[Count], Field(min_length=1)] = Field(default_factory=lambda: [1, 5, 10, 20])
+    curve: Count = 30
+    class_wise: bool = True
+
+
+class Embeddings(Strict):
+    """Accuracy of a linear classifier on PCA embeddings of a layer (paper, section 4.4).
+
+    `full` among the `dims` stands for the activations themselves.
+    """
+
+    layer: str
+    dims: Annotated[list[Count | Literal["full"]], Field(min_length=1)]
+
+
+class Transfer(Strict):
+    """A linear classifier on a layer's activations, for the labels trained on and for the fine ones (section 4.1)."""
+
+    layer: str
+
+
+class Compression(Strict):
+    """Everything behind a layer replaced by PCA and a linear classifier (paper, sections 3.5 and 4.4)."""
+
+    layer: str
+    dim: Count
+    batch_size: Count = 128
+
+
+class Clusters(Strict):
+    """The first two principal components of a layer's test activations (paper, figure 6)."""
+
+    layer: str
+    samples: Count = 1000
+
+
+class DAdvSpec(Strict):
+    """Layers at which D_Adv is measured (paper, section 5)."""
+
+    layers: list[str]
+
+
+class Diagnostics(Strict):
+    """What is measured besides accuracy and attacks. `d_adv` defaults to the layers of `variance_ratio`."""
+
+    variance_ratio: VarianceRatio | None = None
+    embeddings: Embeddings | None = None
+    transfer: Transfer | None = None
+    compression: Compression | None = None
+    clusters: Clusters | None = None
+    d_adv: DAdvSpec | None = None
+
+    @model_validator(mode="after")
+    def _same_layers(self) -> "Diagnostics":
+        if self.d_adv is None and self.variance_ratio is not None:
+            object.__setattr__(self, "d_adv", DAdvSpec(layers=list(self.variance_ratio.layers)))
+        return self
+
+
+class ReferenceFigure(Strict):
+    """A published figure that a leaderboard shows beside the measured one: the row of `results.csv` it belongs to."""
+
+    model: str
+    metric: str
+    layer: str = ""
+    attack: str = ""
+    eps: Eps | None = None
+    value: Number
+    where: str
+
+
+class Reference(Strict):
+    """What somebody else measured, and what differs from it in this suite."""
+
+    source: str
+    figures: Annotated[list[ReferenceFigure], Field(min_length=1)]
+    caveat: str = ""

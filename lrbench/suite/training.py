@@ -1,0 +1,153 @@
+"""How networks are trained, and what their LR-Layers are like."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+
+from lrbench.suite.strict import Count, Eps, NonNegative, Number, Positive, Share, Strict
+
+
+def _ranked(value: Any) -> Any:  # noqa: ANN401
+    """Let a bare number stand for a layer with that rank."""
+    return {"rank": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class LowRank(Strict):
+    """Defaults of all LR-Layers (paper, sections 2-3).
+
+    `penalty_warmup` is the number of epochs over which the penalties grow to their full weight after the
+    LR-Layers are switched on.
+    """
+
+    projection: Literal["exact", "nystrom", "subspace"] = "exact"
+    lambda_1: NonNegative = 1.0
+    lambda_2: NonNegative = 0.1
+    step: Annotated[Number, Field(gt=0, le=1)] = 1.0
+    bias_step: Annotated[Number, Field(gt=0, le=1)] = 0.1
+    every: Count = 1
+    columns: Count | None = None
+    runs: Count = 1
+    penalty_warmup: NonNegative = 1.0
+
+    @property
+    def layer_options(self) -> dict[str, Any]:
+        """Keyword arguments of `lrbench.lowrank.LRLayer`."""
+        return self.model_dump(exclude={"penalty_warmup"})
+
+
+class LayerSpec(Strict):
+    """One LR-Layer: its target rank, and what differs from the suite's `low_rank`."""
+
+    rank: Count
+    projection: Literal["exact", "nystrom", "subspace"] | None = None
+    lambda_1: NonNegative | None = None
+    lambda_2: NonNegative | None = None
+    columns: Count | None = None
+    runs: Count | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments of `lrbench.lowrank.LRLayer` that were given."""
+        return self.model_dump(exclude_none=True)
+
+
+class Augment(Strict):
+    """Random shift by up to `crop` pixels, and horizontal flip."""
+
+    crop: Annotated[int, Field(ge=0, le=64)] = 0
+    flip: bool = False
+
+
+class Adversarial(Strict):
+    """PGD training (Madry et al., 2018): each batch is attacked in the Linf ball before it is learnt.
+
+    `step_size` defaults to eps / 4. In `space: normalized` eps is in standard deviations and nothing is clipped.
+    """
+
+    eps: Eps
+    steps: Count = 7
+    step_size: Eps | None = None
+    space: Literal["pixel", "normalized"] = "pixel"
+
+
+class Training(Strict):
+    """SGD, and when the LR-Layers are switched on (paper, section 4).
+
+    `precision: bfloat16` runs the network under autocast; weights and LR-Layers stay in float32. `compile` passes the
+    network through `torch.compile`. `deterministic: false` lets torch choose faster algorithms, and a run that is
+    repeated then differs in its last digits.
+    """
+
+    epochs: Count = 30
+    batch_size: Count = 128
+    learning_rate: Positive = 0.1
+    schedule: Literal["constant", "cosine", "one-cycle"] = "cosine"
+    momentum: Annotated[Number, Field(ge=0, lt=1)] = 0.9
+    weight_decay: NonNegative = 5e-4
+    label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    gradient_clip: Positive | None = 5.0
+    warmup_accuracy: Share = 0.65
+    augment: Augment = Augment()
+    adversarial: Adversarial | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
+    deterministic: bool = True
+
+    def changed(self, other: "Training") -> "Training":
+        """Give this with the fields that `other` sets."""
+        changes = {name: getattr(other, name) for name in other.model_fields_set}
+        return Training.model_validate({name: getattr(self, name) for name in Training.model_fields} | changes)
+
+
+class Normalization(Strict):
+    """Channel statistics of a network's own, for images in [0, 1]."""
+
+    mean: Annotated[list[Number], Field(min_length=1)]
+    std: Annotated[list[Positive], Field(min_length=1)]
+
+
+class ModelSpec(Strict):
+    """A network by architecture, with the options of its factory, and where its LR-Layers sit.
+
+    Attributes
+    ----------
+    weights : str, optional
+        Path of weights to start from. Such a model is trained only with `train: true`.
+    train : bool
+        Default: true without `weights`, else false.
+    training : Training, optional
+        What differs from the suite's `training`.
+    normalize : bool or Normalization
+        By the training images' statistics (true), not at all, or by given ones.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    arch: str
+    lr_layers: dict[str, Annotated[LayerSpec, BeforeValidator(_ranked)]] = Field(default_factory=dict)
+    weights: str | None = None
+    train: bool = True
+    training: Training | None = None
+    normalize: bool | Normalization = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _loaded_is_not_trained(cls, data: Any) -> Any:  # noqa: ANN401
+        if isinstance(data, dict) and data.get("weights") is not None and "train" not in data:
+            return {**data, "train": False}
+        return data
+
+    @model_validator(mode="after")
+    def _something_to_measure(self) -> "ModelSpec":
+        if not self.train and self.lr_layers:
+            msg = "LR-Layers act in training only; add `train: true`, or leave out lr_layers"
+            raise ValueError(msg)
+        if not self.train and self.weights is None:
+            msg = "`train: false` needs `weights`"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of the architecture's factory."""
+        return dict(self.__pydantic_extra__ or {})
