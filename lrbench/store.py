@@ -91,7 +91,11 @@ class Store:
 
     def write(self, name: str, content: str) -> None:
         """Write one of the run's own files."""
-        self._write(self.root / name, content.encode())
+        self.write_bytes(name, content.encode())
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write one of the run's own files."""
+        self._write(self.root / name, content)
 
     def read(self, name: str) -> str | None:
         """Text of one of the run's own files; None if there is no such file."""

@@ -11,8 +11,9 @@ import yaml
 
 from lrbench.errors import UsageError
 from lrbench.leaderboard.aggregate import over_seeds
-from lrbench.leaderboard.layout import Column, columns_of
-from lrbench.leaderboard.results import TEXT, with_areas
+from lrbench.leaderboard.layout import Block, blocks_of
+from lrbench.leaderboard.reference import Comparison, comparisons
+from lrbench.leaderboard.results import TEXT, derived, is_derived, is_time
 
 
 class Leaderboard:
@@ -21,7 +22,7 @@ class Leaderboard:
     Parameters
     ----------
     results : DataFrame
-        Tidy, one row a measurement, with the columns of `results.csv`.
+        Tidy, one row a measurement, with the columns of `results.csv`; figures that follow from others may be left out.
     suite : dict
         Content of the run's `suite.yaml`.
 
@@ -34,8 +35,8 @@ class Leaderboard:
 
     def __init__(self, results: pd.DataFrame, suite: dict[str, Any]) -> None:
         self.suite = suite
-        measured = results[results["metric"] != "auc_l2"].reset_index(drop=True)
-        self.results, self.limits = with_areas(measured)
+        measured = results[~results["metric"].map(is_derived).astype(bool)].reset_index(drop=True)
+        self.results, self.limits = derived(measured, suite["threat_model"].get("l2", []))
 
     @classmethod
     def load(cls, folder: str | Path) -> "Leaderboard":
@@ -48,7 +49,9 @@ class Leaderboard:
         """
         path = Path(folder)
         try:
-            text = (path / "results.csv").read_text("utf-8")
+            texts = [(path / "results.csv").read_text("utf-8")]
+            if (path / "timings.csv").exists():
+                texts.append((path / "timings.csv").read_text("utf-8"))
             suite = yaml.safe_load((path / "suite.yaml").read_text("utf-8"))
         except FileNotFoundError:
             msg = f"no results in {path}; name the folder of a run, such as runs/quick (`lrbench run` makes one)"
@@ -56,7 +59,8 @@ class Leaderboard:
         except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
             msg = f"cannot read the results in {path}: {str(error).splitlines()[0]}"
             raise UsageError(msg) from error
-        table = pd.read_csv(StringIO(text), dtype={"n": "Int64"} | dict.fromkeys(TEXT, str), keep_default_na=True)
+        types = {"n": "Int64"} | dict.fromkeys(TEXT, str)
+        table = pd.concat([pd.read_csv(StringIO(text), dtype=types) for text in texts], ignore_index=True)
         table[list(TEXT)] = table[list(TEXT)].fillna("")
         return cls(table, suite)
 
@@ -66,9 +70,15 @@ class Leaderboard:
         return over_seeds(self.results)
 
     @cached_property
-    def columns(self) -> list[Column]:
-        """What the leaderboard shows of each model."""
-        return columns_of(self.aggregated, self.suite)
+    def blocks(self) -> list[Block]:
+        """Tables of the leaderboard: what it shows of each model."""
+        data = self.results["dataset"].iloc[0] if len(self.results) else self.suite["data"]["name"]
+        return blocks_of(self.aggregated, self.suite, str(data))
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        """Published figures beside the measured ones."""
+        return comparisons(self.aggregated, self.suite)
 
     @cached_property
     def models(self) -> list[str]:
@@ -82,7 +92,7 @@ class Leaderboard:
     def table(self) -> pd.DataFrame:
         """One row a model, best first; a column for each figure and, for proportions, its interval."""
         rows: dict[str, dict[str, float]] = {model: {} for model in self.models}
-        for column in self.columns:
+        for column in (column for block in self.blocks for column in block.columns):
             for model, cell in column.cells.items():
                 rows[model][column.key] = cell.value
                 if cell.interval is not None:
@@ -99,6 +109,15 @@ class Leaderboard:
         models = json.loads(self.table().to_json(orient="index", double_precision=15))
         return json.dumps({"suite": self.suite, "l2_limits": self.limits, "models": models}, indent=2) + "\n"
 
+    @property
+    def _timed(self) -> "pd.Series[bool]":
+        return self.results["metric"].map(is_time).astype(bool)
+
     def results_csv(self) -> str:
-        """Tidy results as CSV."""
-        return self.results.to_csv(index=False)
+        """Tidy results as CSV, without measured times: a repeated run gives the same bytes."""
+        return self.results[~self._timed].to_csv(index=False)
+
+    def timings_csv(self) -> str:
+        """Measured times as CSV, with the same columns; empty if there are none."""
+        times = self.results[self._timed]
+        return "" if times.empty else times.to_csv(index=False)

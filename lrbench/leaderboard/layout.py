@@ -1,10 +1,13 @@
 """Which figures a leaderboard shows, under which heading, in which of its tables."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
+
+Form = Literal["percent", "number", "count", "milliseconds"]
+"""How readers see a figure: a share as %, four digits, a large count as 11.2 M, or seconds as ms."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +22,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A figure of every model: `key` in files, `group` and `heading` for readers, and its unit."""
+    """A figure of every model: `key` in files, `heading` for readers, and its form."""
 
     key: str
-    group: str
     heading: str
-    percent: bool
+    form: Form
     cells: dict[str, Cell]
 
     @property
@@ -34,57 +36,68 @@ class Column:
         return counts.pop() if len(counts) == 1 else None
 
 
-SUMMARY = "summary"
+@dataclass(frozen=True)
+class Block:
+    """One table: its title and the columns beside the model's name."""
+
+    title: str
+    columns: list[Column]
 
 
-def columns_of(aggregated: pd.DataFrame, suite: dict[str, Any]) -> list[Column]:
-    """Columns in reading order: accuracy, attacks, distances, variance, embeddings; absent ones left out."""
+def blocks_of(aggregated: pd.DataFrame, suite: dict[str, Any], data: str) -> list[Block]:
+    """Tables in reading order: the summary, each attack, and what the representations are like; empty ones left out.
+
+    `data` is the data set's name for the title.
+    """
     make = _Maker(aggregated)
+    seeds = len(suite["seeds"])
+    title = f"{suite['name']} on {data}, {seeds} seed{'s' * (seeds > 1)}"
+    found = [Block(title, _summary(make, suite)), *_attack_blocks(make, suite), *_representation_blocks(make, suite)]
+    shown = [Block(block.title, [column for column in block.columns if column.cells]) for block in found]
+    return [block for block in shown if block.columns]
+
+
+def _summary(make: "_Maker", suite: dict[str, Any]) -> list[Column]:
     attacks = [attack["name"] for attack in suite["attacks"]]
-    eps = suite["threat_model"]["eps"]
-    columns = _summary_columns(make, attacks, eps, suite["diagnostics"])
-    for attack in attacks:
-        columns += _radius_columns(make, attack, eps)
-    return [column for column in columns if column.cells]
-
-
-def _summary_columns(make: "_Maker", attacks: list[str], eps: list[float], diagnostics: dict[str, Any]) -> list[Column]:
-    columns = [make("accuracy", SUMMARY, "clean accuracy", percent=True, metric="accuracy")]
+    diagnostics = suite["diagnostics"]
+    columns = [make("accuracy", "clean accuracy", "percent", metric="accuracy")]
     columns += [
-        make(f"auc_l2[{attack}]", SUMMARY, f"AUC {attack}", percent=True, metric="auc_l2", attack=attack)
-        for attack in attacks
+        make(f"auc_l2[{attack}]", f"AUC {attack}", "percent", metric="auc_l2", attack=attack) for attack in attacks
     ]
     if attacks and diagnostics["d_adv"]:
-        columns += _d_adv_columns(make, attacks[0], eps[0], diagnostics["d_adv"]["layers"])
+        columns += _d_adv(make, attacks[0], suite["threat_model"]["eps"][0], diagnostics["d_adv"]["layers"])
     if diagnostics["variance_ratio"]:
-        columns += _variance_columns(make, diagnostics["variance_ratio"])
+        columns += _variance(make, diagnostics["variance_ratio"])
     if diagnostics["embeddings"]:
-        layer, dim = diagnostics["embeddings"]["layer"], min(diagnostics["embeddings"]["dims"])
-        metric = f"embedding_accuracy_{dim}"
-        heading = f"accuracy {layer} in {dim} dims"
-        columns.append(make(f"{metric}[{layer}]", SUMMARY, heading, percent=True, metric=metric, layer=layer))
+        dims = [dim for dim in diagnostics["embeddings"]["dims"] if dim != "full"]
+        columns += [_embedding(make, diagnostics["embeddings"]["layer"], min(dims))] if dims else []
     return columns
 
 
-def _radius_columns(make: "_Maker", attack: str, eps: list[float]) -> list[Column]:
-    """Misclassification before the attack and at each radius."""
+def _attack_blocks(make: "_Maker", suite: dict[str, Any]) -> Iterator[Block]:
+    space = suite["threat_model"]["space"]
+    for attack in (attack["name"] for attack in suite["attacks"]):
+        columns = _radii(make, attack, suite["threat_model"])
+        images = f", n = {columns[0].n}" if columns[0].n else ""
+        yield Block(f"Misclassified % under {attack} by eps, {space} space{images}", columns)
+
+
+def _radii(make: "_Maker", attack: str, threat: dict[str, Any]) -> list[Column]:
+    """Misclassification before the attack, at each radius, and at given L2 dissimilarities."""
     metric = "misclassification"
-    clean = make(f"{metric}[{attack},0]", attack, "clean", percent=True, metric=metric, attack="")
-    return [
-        clean,
-        *(
-            make(
-                f"{metric}[{attack},{eps_label(radius)}]",
-                attack,
-                eps_label(radius),
-                percent=True,
-                metric=metric,
-                attack=attack,
-                eps=radius,
-            )
-            for radius in eps
-        ),
-    ]
+    columns = [make(f"{metric}[{attack},0]", "clean", "percent", metric=metric, attack="")]
+    for radius in threat["eps"]:
+        label = eps_label(radius)
+        columns.append(make(f"{metric}[{attack},{label}]", label, "percent", metric=metric, attack=attack, eps=radius))
+    for level in threat.get("l2", []):
+        name = at_l2(level)
+        columns.append(make(f"{name}[{attack}]", f"L2 {level:g}", "percent", metric=name, attack=attack))
+    return columns
+
+
+def at_l2(level: float) -> str:
+    """Metric of the misclassification at an L2 dissimilarity."""
+    return f"misclassification_at_l2_{level:g}"
 
 
 def eps_label(eps: float) -> str:
@@ -92,20 +105,20 @@ def eps_label(eps: float) -> str:
     return f"{255 * eps:.6g}/255"
 
 
-def _d_adv_columns(make: "_Maker", attack: str, eps: float, layers: list[str]) -> list[Column]:
+def _d_adv(make: "_Maker", attack: str, eps: float, layers: list[str]) -> list[Column]:
     """D_Adv and its companion at the last layer, under the first attack at the smallest radius."""
     columns = []
     for layer in layers[-1:]:
         for metric, name in (("d_adv", "D_Adv"), ("d_adv_relative", "relative D_Adv")):
             key = f"{metric}[{layer},{attack},{eps_label(eps)}]"
             where = {"metric": metric, "layer": layer, "attack": attack, "eps": eps}
-            columns.append(make(key, SUMMARY, f"{name} {layer}", percent=False, **where))
+            columns.append(make(key, f"{name} {layer}", "number", **where))
     return columns
 
 
-def _variance_columns(make: "_Maker", spec: dict[str, Any]) -> list[Column]:
+def _variance(make: "_Maker", spec: dict[str, Any]) -> list[Column]:
     return [
-        make(f"vr_{k}[{layer}]", SUMMARY, f"VR_{k} {layer}", percent=False, metric=f"vr_{k}", layer=layer)
+        make(f"vr_{k}[{layer}]", f"VR_{k} {layer}", "number", metric=f"vr_{k}", layer=layer)
         for layer in spec["layers"]
         for k in _telling(spec["k"])
     ]
@@ -116,18 +129,71 @@ def _telling(ks: list[int]) -> list[int]:
     return [10] if 10 in ks else ks[-1:]
 
 
+def _embedding(make: "_Maker", layer: str, dim: int | str) -> Column:
+    metric = f"embedding_accuracy_{dim}"
+    where = "all" if dim == "full" else dim
+    return make(f"{metric}[{layer}]", f"accuracy {layer} in {where} dims", "percent", metric=metric, layer=layer)
+
+
+def _representation_blocks(make: "_Maker", suite: dict[str, Any]) -> Iterator[Block]:
+    diagnostics = suite["diagnostics"]
+    if spec := diagnostics["variance_ratio"]:
+        for layer in spec["layers"]:
+            yield Block(f"Activations of {layer}", _spectrum(make, layer, spec["k"]))
+    if spec := diagnostics["embeddings"]:
+        columns = [_embedding(make, spec["layer"], dim) for dim in spec["dims"]]
+        yield Block("Linear classifier on PCA embeddings", columns)
+    if spec := diagnostics.get("transfer"):
+        columns = [
+            make(f"transfer_{kind}", f"{kind} labels", "percent", metric=f"transfer_{kind}")
+            for kind in ("coarse", "fine")
+        ]
+        yield Block(f"Linear classifier on {spec['layer']}, trained on coarse labels", columns)
+    if spec := diagnostics.get("compression"):
+        title = f"Everything behind {spec['layer']} replaced by {spec['dim']} dimensions and a linear classifier"
+        yield Block(title, _compression(make))
+
+
+def _spectrum(make: "_Maker", layer: str, ks: list[int]) -> list[Column]:
+    metrics = {f"vr_{k}": f"VR_{k}" for k in ks}
+    metrics["vr_1_class_mean"] = "VR_1, mean over classes"
+    metrics["stable_rank"], metrics["effective_rank"] = "stable rank", "effective rank"
+    return [
+        make(f"{metric}[{layer}]", heading, "number", metric=metric, layer=layer) for metric, heading in metrics.items()
+    ]
+
+
+def _compression(make: "_Maker") -> list[Column]:
+    figures: list[tuple[str, str, Form]] = [
+        ("parameters", "parameters", "count"),
+        ("multiply_adds", "multiply-adds", "count"),
+        ("seconds_per_image", "ms an image", "milliseconds"),
+        ("compression_accuracy", "accuracy", "percent"),
+    ]
+    return [
+        make(f"{metric}[{kind}]", f"{heading}, {kind}", form, metric=f"{metric}[{kind}]")
+        for metric, heading, form in figures
+        for kind in ("full", "compressed")
+    ]
+
+
 class _Maker:
     def __init__(self, aggregated: pd.DataFrame) -> None:
         self.aggregated = aggregated
 
-    def __call__(self, key: str, group: str, heading: str, *, percent: bool, **where: object) -> Column:
-        rows = self.aggregated
-        for name, value in where.items():
-            rows = rows[rows[name] == value]
-        cells = {str(row["model"]): _cell(row) for row in rows.to_dict("records")}
-        return Column(key, group, heading, percent, cells)
+    def __call__(self, key: str, heading: str, form: Form, **where: object) -> Column:
+        cells = {str(row["model"]): cell_of(row) for row in matching(self.aggregated, where).to_dict("records")}
+        return Column(key, heading, form, cells)
 
 
-def _cell(row: dict[Hashable, Any]) -> Cell:
+def matching(table: pd.DataFrame, where: dict[str, object]) -> pd.DataFrame:
+    """Rows of a table that have the given values."""
+    for name, value in where.items():
+        table = table[table[name] == value]
+    return table
+
+
+def cell_of(row: dict[Hashable, Any]) -> Cell:
+    """Make a cell of a row of the aggregated table."""
     interval = None if pd.isna(row["ci_low"]) else (float(row["ci_low"]), float(row["ci_high"]))
     return Cell(float(row["value"]), float(row["sd"]), interval, None if pd.isna(row["n"]) else int(row["n"]))

@@ -1,39 +1,15 @@
 """The leaderboard for readers: in a terminal, and as Markdown."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.layout import SUMMARY, Cell, Column, eps_label
+from lrbench.leaderboard.layout import Block, Cell, Column, Form, eps_label
 
 WEAK = frozenset({"iter-fsgm", "iter-ll-fsgm"})
-
-
-@dataclass(frozen=True)
-class Block:
-    """One table: its title and the columns beside the model's name."""
-
-    title: str
-    columns: list[Column]
-
-
-def blocks(board: Leaderboard) -> Iterator[Block]:
-    """Give the tables of a leaderboard: the summary, then one for each attack."""
-    summary = [column for column in board.columns if column.group == SUMMARY]
-    seeds = len(board.suite["seeds"])
-    name, data = board.suite["name"], board.suite["data"]["name"]
-    yield Block(f"{name} on {data}, {seeds} seed{'s' * (seeds > 1)}", summary)
-    for attack in board.suite["attacks"]:
-        columns = [column for column in board.columns if column.group == attack["name"]]
-        if columns:
-            space = board.suite["threat_model"]["space"]
-            images = f", n = {columns[0].n}" if columns[0].n else ""
-            yield Block(f"Misclassified % under {attack['name']} by eps, {space} space{images}", columns)
+COMPARED = ("model", "figure", "published in", "published", "measured here")
 
 
 def notes(board: Leaderboard) -> list[str]:
@@ -43,25 +19,32 @@ def notes(board: Leaderboard) -> list[str]:
         lines.append(
             f"AUC {attack}: mean misclassified % over L2 dissimilarity 0 to {limit:.3g}; lower is more robust."
         )
+    if board.suite["threat_model"].get("l2"):
+        lines.append("Misclassification at an L2 dissimilarity is read off the attack's curve between its radii.")
     attacks = {attack["name"] for attack in board.suite["attacks"]}
     if attacks and attacks <= WEAK:
         lines.append(
             "Only the paper's two attacks ran. They are weak: a model that withstands them is not shown to be robust."
         )
-    if any(column.key.startswith("d_adv[") for column in board.columns):
+    if any(column.key.startswith("d_adv[") for block in board.blocks for column in block.columns):
         attack, eps = board.suite["attacks"][0]["name"], eps_label(board.suite["threat_model"]["eps"][0])
         lines.append(
             f"D_Adv is under {attack} at {eps}. It grows with the activations' scale; "
             "only the relative one compares models."
         )
+    reference = board.suite.get("reference")
+    if reference and reference["caveat"]:
+        lines.append(reference["caveat"])
     return lines
 
 
 def renderable(board: Leaderboard) -> RenderableType:
     """Lay the leaderboard out for a rich console."""
     parts: list[RenderableType] = []
-    for block in blocks(board):
+    for block in board.blocks:
         parts += [Text(block.title, style="bold"), _rich_table(board, block), Text()]
+    if board.comparisons:
+        parts += [Text(_reference_title(board), style="bold"), _rich_comparison(board), Text()]
     return Group(*parts, *(Text(line, style="dim") for line in notes(board)))
 
 
@@ -73,7 +56,7 @@ def print_board(board: Leaderboard, console: Console) -> None:
 def to_markdown(board: Leaderboard) -> str:
     """Write the leaderboard as Markdown tables."""
     parts = [f"# {board.suite['name']}", ""]
-    for block in blocks(board):
+    for block in board.blocks:
         parts += [f"## {block.title}", ""]
         parts.append("| model | " + " | ".join(_escaped(column.heading) for column in block.columns) + " |")
         parts.append("| --- |" + " ---: |" * len(block.columns))
@@ -81,7 +64,20 @@ def to_markdown(board: Leaderboard) -> str:
             cells = [" ".join(_cell(column, model)) for column in block.columns]
             parts.append(f"| {_escaped(model)} | " + " | ".join(cells) + " |")
         parts.append("")
+    if board.comparisons:
+        parts += [
+            f"## {_reference_title(board)}",
+            "",
+            f"| {' | '.join(COMPARED)} |",
+            "| --- | --- | --- | ---: | ---: |",
+        ]
+        parts += [f"| {' | '.join(_escaped(text) for text in row)} |" for row in _compared(board, " ")]
+        parts.append("")
     return "\n".join([*parts, *(f"- {line}" for line in notes(board))]) + "\n"
+
+
+def _reference_title(board: Leaderboard) -> str:
+    return f"Beside {board.suite['reference']['source']}"
 
 
 def _rich_table(board: Leaderboard, block: Block) -> Table:
@@ -94,27 +90,61 @@ def _rich_table(board: Leaderboard, block: Block) -> Table:
     return table
 
 
+def _rich_comparison(board: Leaderboard) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading in COMPARED:
+        table.add_column(heading, justify="right" if heading in COMPARED[3:] else "left")
+    for row in _compared(board, " "):
+        table.add_row(*(Text(text) for text in row))
+    return table
+
+
+def _compared(board: Leaderboard, separator: str) -> list[tuple[str, ...]]:
+    return [
+        (
+            each.model,
+            each.figure,
+            each.where,
+            _value(each.published, each.form),
+            "-" if each.measured is None else separator.join(_figure(each.measured, each.form)),
+        )
+        for each in board.comparisons
+    ]
+
+
 def _cell(column: Column, model: str) -> list[str]:
     """Format a figure, its interval and its deviation, each part a short line."""
     cell = column.cells.get(model)
-    if cell is None:
-        return ["-"]
-    scale, digits = (100, 1) if column.percent else (1, 4)
-    value = f"{scale * cell.value:.{digits}f}" if column.percent else f"{cell.value:.4g}"
-    return [value + _deviation(cell, scale, digits, column.percent), *_interval(cell, scale, digits)]
+    return ["-"] if cell is None else _figure(cell, column.form)
 
 
-def _deviation(cell: Cell, scale: int, digits: int, percent: bool) -> str:
-    if cell.sd != cell.sd:
-        return ""
-    return f" ±{scale * cell.sd:.{digits}f}" if percent else f" ±{cell.sd:.1g}"
+def _figure(cell: Cell, form: Form) -> list[str]:
+    deviation = "" if cell.sd != cell.sd or form == "count" else f" ±{_deviation(cell.sd, form)}"
+    interval = [] if cell.interval is None else [f"[{', '.join(_value(bound, form) for bound in cell.interval)}]"]
+    return [_value(cell.value, form) + deviation, *interval]
 
 
-def _interval(cell: Cell, scale: int, digits: int) -> list[str]:
-    if cell.interval is None:
-        return []
-    low, high = (f"{scale * bound:.{digits}f}" for bound in cell.interval)
-    return [f"[{low}, {high}]"]
+def _value(value: float, form: Form) -> str:
+    if form == "percent":
+        return f"{100 * value:.1f}"
+    if form == "milliseconds":
+        return f"{1000 * value:.3g}"
+    if form == "count":
+        return _count(value)
+    return f"{value:.4g}"
+
+
+def _count(value: float) -> str:
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.4g} {letter}"
+    return f"{value:.0f}"
+
+
+def _deviation(sd: float, form: Form) -> str:
+    if form == "percent":
+        return f"{100 * sd:.1f}"
+    return f"{1000 * sd:.1g}" if form == "milliseconds" else f"{sd:.1g}"
 
 
 def _escaped(text: str) -> str:

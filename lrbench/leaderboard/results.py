@@ -1,10 +1,13 @@
 """The tidy table of results, and what follows from it for a whole run."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from lrbench.leaderboard.intervals import wilson
+from lrbench.leaderboard.layout import at_l2
 
 COLUMNS = (
     "suite",
@@ -36,36 +39,52 @@ def tidy(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     return table.astype({"seed": "int64", "n": "Int64"})
 
 
-def with_areas(results: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Append the area under each misclassification-against-L2 curve, and give its range by attack.
+def is_time(metric: str) -> bool:
+    """Whether a metric is a measured time."""
+    return metric.startswith("seconds")
+
+
+def is_derived(metric: str) -> bool:
+    """Whether a metric follows from other rows of the table."""
+    return metric == "auc_l2" or metric.startswith("misclassification_at_l2_")
+
+
+def derived(results: pd.DataFrame, levels: Sequence[float] = ()) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Append what follows from each misclassification-against-L2 curve, and give the curves' range by attack.
 
     A curve runs from (0, clean misclassification) through (mean L2 dissimilarity, misclassification) at each
     eps. All curves of an attack are integrated over the range that every one of them covers and divided
-    by its length, so that areas are mean misclassifications in [0, 1] and can be compared.
+    by its length, so that areas are mean misclassifications in [0, 1] and can be compared. At each of `levels` that a
+    curve reaches, its height is read off by linear interpolation.
     """
     curves = _curves(results)
     limits: dict[str, float] = {}
-    for (attack, *_), (distances, _) in curves.items():
+    for (attack, *_), (distances, _, _) in curves.items():
         limits[attack] = min(limits.get(attack, np.inf), float(distances[-1]))
-    rows = [
-        {
+    rows = []
+    for (attack, model, seed, space), (distances, errors, n) in curves.items():
+        common = {
             "suite": results["suite"].iloc[0],
             "dataset": results["dataset"].iloc[0],
             "model": model,
             "seed": seed,
             "attack": attack,
             "space": space,
-            "metric": "auc_l2",
-            "value": _area(distances, errors, limits[attack]),
         }
-        for (attack, model, seed, space), (distances, errors) in curves.items()
-    ]
+        rows.append({**common, "metric": "auc_l2", "value": _area(distances, errors, limits[attack])})
+        for level in levels:
+            if level <= distances[-1]:
+                error = float(np.interp(level, distances, errors))
+                low, high = wilson(error, n)
+                height = {"value": error, "ci_low": low, "ci_high": high, "n": n}
+                rows.append({**common, "metric": at_l2(level), **height})
     return (pd.concat([results, tidy(rows)], ignore_index=True) if rows else results), limits
 
 
-def _curves(
-    results: pd.DataFrame,
-) -> dict[tuple[str, str, int, str], tuple[np.ndarray, np.ndarray]]:
+Curve = tuple[np.ndarray, np.ndarray, int]
+
+
+def _curves(results: pd.DataFrame) -> dict[tuple[str, str, int, str], Curve]:
     attacked = results[(results["attack"] != "") & results["metric"].isin(["misclassification", "l2_dissimilarity"])]
     clean = results[(results["attack"] == "") & (results["metric"] == "misclassification")]
     start = {(model, seed): value for model, seed, value in clean[["model", "seed", "value"]].itertuples(index=False)}
@@ -77,7 +96,8 @@ def _curves(
         distances = np.concatenate([[0.0], wide["l2_dissimilarity"].to_numpy()])
         errors = np.concatenate([[start[model, seed]], wide["misclassification"].to_numpy()])
         order = np.argsort(distances, kind="stable")
-        curves[str(attack), str(model), int(str(seed)), str(space)] = (distances[order], errors[order])
+        curve = (distances[order], errors[order], int(group["n"].min()))
+        curves[str(attack), str(model), int(str(seed)), str(space)] = curve
     return curves
 
 

@@ -79,6 +79,8 @@ def _variance_rows(context: Context, shifted: Tensor, split: Split, spec: Varian
     yield {"metric": "effective_rank", "value": effective_rank(sample), "n": len(sample)}
     if spec.class_wise:
         labels = split.labels.cpu()
-        for label, ratio in class_variance_ratios(shifted, labels).items():
+        by_class = class_variance_ratios(shifted, labels)
+        yield {"metric": "vr_1_class_mean", "value": sum(by_class.values()) / len(by_class), "n": n}
+        for label, ratio in by_class.items():
             name = context.data.classes[label]
             yield {"metric": f"vr_1[{name}]", "value": ratio, "n": int((labels == label).sum())}

@@ -17,6 +17,7 @@ from lrbench.registry import load_target
 from lrbench.runner.check import Checker
 from lrbench.runner.context import Context, Outcome
 from lrbench.runner.environment import data_folder, describe_environment, pick_device
+from lrbench.runner.figures import write_figures
 from lrbench.runner.plan import Step, make_plan
 from lrbench.runner.reporter import Costs, Reporter, Silent
 from lrbench.store import Record, Store
@@ -119,6 +120,7 @@ class Session:
                 self._take_steps(reporter)
             finally:
                 board = self._write_tables()
+            write_figures(self.store, board, self._finished(), self.data.classes)
         return board
 
     def _take_steps(self, reporter: Reporter) -> None:
@@ -153,12 +155,13 @@ class Session:
         self.store.write("suite.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
         self.store.write("environment.json", describe_environment(self.device))
 
+    def _finished(self) -> list[tuple[Step, Record]]:
+        records = [(step, self.store.record(step.id)) for step in self.plan]
+        return [(step, record) for step, record in records if record is not None and record.key == step.key]
+
     def _write_tables(self) -> Leaderboard:
         rows = []
-        for step in self.plan:
-            record = self.store.record(step.id)
-            if record is None or record.key != step.key:
-                continue
+        for step, record in self._finished():
             common = {
                 "suite": self.suite.name,
                 "model": step.model,
@@ -169,6 +172,8 @@ class Session:
         board = Leaderboard(tidy(rows), self.suite.model_dump(mode="json"))
         if rows:
             self.store.write("results.csv", board.results_csv())
+            if times := board.timings_csv():
+                self.store.write("timings.csv", times)
             self.store.write("leaderboard.csv", board.to_csv())
             self.store.write("leaderboard.json", board.to_json())
             self.store.write("leaderboard.md", to_markdown(board))

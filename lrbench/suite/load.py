@@ -45,7 +45,8 @@ def load_suite(source: str | Path) -> tuple[Suite, Document]:
 def shipped_suites() -> dict[str, Path]:
     """Names and paths of the suites that come with the package."""
     folder = Path(str(resources.files("lrbench.suites")))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    found = sorted(folder.rglob("*.yaml"), key=lambda path: (len(path.relative_to(folder).parts), path))
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in found}
 
 
 def find_suite(source: str | Path) -> Path:
@@ -62,7 +63,7 @@ def find_suite(source: str | Path) -> Path:
     shipped = shipped_suites()
     if str(source) in shipped:
         return shipped[str(source)]
-    if path.suffix in {".yaml", ".yml"} or path.parent != Path():
+    if path.suffix in {".yaml", ".yml"}:
         msg = f"no such suite file: {source}"
     else:
         msg = f"unknown suite {str(source)!r}; {nearest(str(source), shipped)}"

@@ -158,7 +158,7 @@ def test_markup_in_a_model_s_name_stays_text():
 def test_markdown_tables_have_one_width(board):
     blocks = to_markdown(board).split("\n\n")
     tables = [block.splitlines() for block in blocks if block.startswith("|")]
-    assert len(tables) == 2
+    assert len(tables) == 4
     for table in tables:
         assert len({line.count("|") for line in table}) == 1
 

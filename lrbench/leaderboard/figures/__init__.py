@@ -1,0 +1,54 @@
+"""Figures of a run, as PNG and SVG (paper, figures 1-6, and training curves). Knows no torch."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from matplotlib.figure import Figure
+
+from lrbench.leaderboard.board import Leaderboard
+from lrbench.leaderboard.figures.lines import History, embeddings, misclassification, training, variance_ratio
+from lrbench.leaderboard.figures.points import Cluster, class_variance, clusters
+from lrbench.leaderboard.figures.style import rendered
+
+__all__ = ["Artefacts", "draw"]
+
+
+@dataclass(frozen=True)
+class Artefacts:
+    """What the figures need besides the results.
+
+    Attributes
+    ----------
+    histories : dict
+        (model, seed) -> its training's epochs.
+    clusters : dict
+        Model -> (points, (N, 2); labels, (N,)).
+    classes : list of str
+    """
+
+    histories: dict[tuple[str, int], History] = field(default_factory=dict)
+    clusters: dict[str, Cluster] = field(default_factory=dict)
+    classes: list[str] = field(default_factory=list)
+
+
+def draw(board: Leaderboard, artefacts: Artefacts) -> dict[str, bytes]:
+    """Draw every figure that the results allow: file name -> content."""
+    files: dict[str, bytes] = {}
+    for name, figure in _figures(board, artefacts):
+        if figure is not None:
+            files |= rendered(figure, name)
+    return files
+
+
+def _figures(board: Leaderboard, artefacts: Artefacts) -> Iterator[tuple[str, Figure | None]]:
+    diagnostics = board.suite["diagnostics"]
+    for layer in (diagnostics["variance_ratio"] or {"layers": []})["layers"]:
+        yield f"variance-ratio-{layer}", variance_ratio(board, layer)
+        yield f"class-variance-{layer}", class_variance(board, layer)
+    for attack in board.suite["attacks"]:
+        yield f"misclassification-{attack['name']}", misclassification(board, attack["name"])
+    yield "embeddings", embeddings(board)
+    if diagnostics.get("clusters"):
+        layer = diagnostics["clusters"]["layer"]
+        yield f"clusters-{layer}", clusters(artefacts.clusters, artefacts.classes, layer)
+    yield "training", training(artefacts.histories, board.suite["models"])

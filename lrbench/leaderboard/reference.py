@@ -1,0 +1,45 @@
+"""Published figures beside the measured ones."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lrbench.leaderboard.layout import Cell, Form, cell_of, eps_label, matching
+
+SHARES = ("accuracy", "misclassification", "embedding_accuracy", "transfer", "compression_accuracy")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One published figure, and what this run measured for it (None: nothing yet)."""
+
+    model: str
+    figure: str
+    where: str
+    form: Form
+    published: float
+    measured: Cell | None
+
+
+def comparisons(aggregated: pd.DataFrame, suite: dict[str, Any]) -> list[Comparison]:
+    """Give the suite's reference figures in their order; none if it has none."""
+    reference = suite.get("reference") or {"figures": []}
+    found = []
+    for figure in reference["figures"]:
+        wanted = {name: figure[name] for name in ("model", "metric", "layer", "attack")}
+        if figure["eps"] is not None:
+            wanted["eps"] = figure["eps"]
+        rows = matching(aggregated, wanted).to_dict("records")
+        form: Form = "percent" if figure["metric"].startswith(SHARES) else "number"
+        measured = cell_of(rows[0]) if len(rows) == 1 else None
+        found.append(
+            Comparison(figure["model"], _title(figure), figure["where"], form, float(figure["value"]), measured)
+        )
+    return found
+
+
+def _title(figure: dict[str, Any]) -> str:
+    eps = "" if figure["eps"] is None else f"at {eps_label(figure['eps'])}"
+    parts = [figure["metric"], figure["layer"], figure["attack"], eps]
+    return " ".join(part for part in parts if part)
