@@ -1,11 +1,11 @@
 """Training throughput beside a plain PyTorch loop on the same images, in turns.
 
-    python -m benchmarks.training [--data-dir DIR] [--device cpu] [--width 16] [--batch 128] [--images 6400] [--rounds 5]
-                                  [--precision float32] [--compile] [--workers 2]
+    python -m benchmarks.training [--data-dir DIR] [--device cpu] [--width 16] [--batch 128] [--images 6400]
+                                  [--rounds 5] [--precision float32] [--compile] [--workers 2]
 
-The peer is what people write: a torchvision-style data set of PIL images, RandomCrop, RandomHorizontalFlip, ToTensor and
-Normalize in a DataLoader with workers, SGD with momentum, `loss.item()` for the log. Both train the same ResNet-18 with the
-same augmentation and optimiser in float32, unless --precision or --compile change ours. Images come from
+The peer is what people write: a torchvision-style data set of PIL images, RandomCrop, RandomHorizontalFlip, ToTensor
+and Normalize in a DataLoader with workers, SGD with momentum, `loss.item()` for the log. Both train the same ResNet-18
+with the same augmentation and optimiser in float32, unless --precision or --compile change ours. Images come from
 DIR/cifar10-jpeg, or are random without --data-dir. Figures are medians over rounds; the first round warms up.
 """
 

@@ -18,7 +18,7 @@ class Comparison:
     figure: str
     where: str
     form: Form
-    published: float
+    published: float | str
     measured: Cell | None
 
 
@@ -33,9 +33,7 @@ def comparisons(aggregated: pd.DataFrame, suite: dict[str, Any]) -> list[Compari
         rows = matching(aggregated, wanted).to_dict("records")
         form: Form = "percent" if figure["metric"].startswith(SHARES) else "number"
         measured = cell_of(rows[0]) if len(rows) == 1 else None
-        found.append(
-            Comparison(figure["model"], _title(figure), figure["where"], form, float(figure["value"]), measured)
-        )
+        found.append(Comparison(figure["model"], _title(figure), figure["where"], form, figure["value"], measured))
     return found
 
 

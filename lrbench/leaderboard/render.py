@@ -105,7 +105,7 @@ def _compared(board: Leaderboard, separator: str) -> list[tuple[str, ...]]:
             each.model,
             each.figure,
             each.where,
-            _value(each.published, each.form),
+            each.published if isinstance(each.published, str) else _value(each.published, each.form),
             "-" if each.measured is None else separator.join(_figure(each.measured, each.form)),
         )
         for each in board.comparisons

@@ -111,14 +111,18 @@ class Diagnostics(Strict):
 
 
 class ReferenceFigure(Strict):
-    """A published figure that a leaderboard shows beside the measured one: the row of `results.csv` it belongs to."""
+    """A published figure that a leaderboard shows beside the measured one.
+
+    `model`, `metric`, `layer`, `attack` and `eps` name the row of `results.csv` it belongs to. `value` is a number, or
+    what can be said instead of one, such as "below 50".
+    """
 
     model: str
     metric: str
     layer: str = ""
     attack: str = ""
     eps: Eps | None = None
-    value: Number
+    value: Number | str
     where: str
 
 

@@ -6,13 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from lrbench.attacks import IterFSGM, IterLLFSGM
+from lrbench.attacks import IterFSGM, IterLLFSGM, LinfPGD
 
 EPS = 8 / 255
 ATTACKS = {
     "iter-fsgm": IterFSGM(EPS),
     "iter-ll-fsgm": IterLLFSGM(EPS),
     "iter-fsgm-small-steps": IterFSGM(EPS, step_size=EPS / 4, steps=6),
+    "pgd": LinfPGD(EPS, steps=5, random_start=False),
 }
 
 

@@ -59,16 +59,56 @@ def test_d_adv_is_measured_where_the_variance_ratio_is(tmp_path):
     assert suite.diagnostics.d_adv.layers == ["layer3", "avgpool"]
 
 
+def test_a_model_s_own_training_completes_the_suite_s(tmp_path):
+    text = MINIMAL + (
+        "  hard: {extends: net, training: {epochs: 7, adversarial: {eps: 8/255}}}\n"
+        "  harder: {extends: hard, lr_layers: {avgpool: 3}}\n"
+        "training: {learning_rate: 0.3, epochs: 5}\n"
+    )
+    suite = load(tmp_path, text)
+    assert suite.training_of("net") == suite.training
+    for name in ("hard", "harder"):
+        own = suite.training_of(name)
+        assert (own.epochs, own.learning_rate, own.adversarial.eps) == (7, 0.3, 8 / 255)
+    written = yaml.safe_dump(suite.model_dump(mode="json"), sort_keys=False)
+    assert load(tmp_path, written) == suite
+
+
+def test_given_weights_are_measured_as_they_are_unless_training_is_asked_for(tmp_path):
+    text = (
+        MINIMAL + "  old: {extends: net, weights: w.pt}\n  new: {extends: old, train: true, lr_layers: {avgpool: 3}}\n"
+    )
+    models = load(tmp_path, text).models
+    assert [models[name].train for name in ("net", "old", "new")] == [True, False, True]
+
+
+def test_superclasses_may_name_numbers(tmp_path):
+    text = MINIMAL.replace("data: digits", "data: {name: digits, superclasses: {low: [0, 1], high: [2]}}")
+    assert load(tmp_path, text).data.superclasses == {"low": ["0", "1"], "high": ["2"]}
+
+
 @pytest.mark.parametrize("name", shipped_suites())
 def test_shipped_suites_are_valid_and_named_after_their_file(name):
     suite, _ = load_suite(name)
     assert isinstance(suite, Suite)
-    assert suite.name == name
+    assert suite.name == name.replace("/", "-")
 
 
 @pytest.mark.parametrize(
     ("text", "place", "advice"),
     [
+        (MINIMAL + "  b: {extends: net, training: {epoch: 3}}\n", "models.b.training.epoch", "'epochs'"),
+        (MINIMAL + "  b: {extends: net, weights: w, lr_layers: {fc: 3}}\n", "line 5: models.b", "add `train: true`"),
+        (MINIMAL + "  b: {extends: net, train: false}\n", "line 5: models.b", "`train: false` needs `weights`"),
+        (MINIMAL + "  b: {extends: net, normalize: {mean: [0.5], std: [0]}}\n", "models.b.normalize", "greater than 0"),
+        (MINIMAL + "training: {adversarial: {eps: 1, steps: 0}}\n", "training.adversarial.steps", "equal to 1"),
+        (MINIMAL + "training: {precision: half}\n", "training.precision", "'float32' or 'bfloat16'"),
+        (MINIMAL + "diagnostics: {embeddings: {layer: fc, dims: [ful]}}\n", "diagnostics.embeddings.dims", "'full'"),
+        (
+            MINIMAL + "reference: {source: x, figures: [{model: nte, metric: accuracy, value: 1, where: y}]}\n",
+            "reference",
+            "did you mean 'net'?",
+        ),
         (MINIMAL + "trainning: {}\n", "line 5: trainning", "did you mean 'training'?"),
         (MINIMAL + "training: {epochs: 3, epoch_size: 4}\n", "line 5: training.epoch_size", "unknown key"),
         (MINIMAL + "training: {epochs: many}\n", "line 5: training.epochs", "valid integer, got 'many'"),

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from lrbench.data import Split
+from lrbench.attacks import IterFSGM
+from lrbench.data import Split, to_unit
 from lrbench.errors import TrainingDivergedError
 from lrbench.lowrank import attach_lr_layers
 from lrbench.models import Classifier
@@ -85,6 +86,41 @@ def test_every_schedule_runs(digits, schedule):
     _, history = fit(digits, epochs=2, count=128, schedule=schedule)
     rates = [log.learning_rate for log in history]
     assert (rates[0] == rates[1]) == (schedule == "constant")
+
+
+@pytest.mark.parametrize("options", [{"precision": "bfloat16"}, {"label_smoothing": 0.1}, {"compile": True}])
+def test_every_option_learns(digits, options):
+    _, history = fit(digits, epochs=8, model=build(digits, avgpool=4), warmup_accuracy=0.6, **options)
+    assert history[-1].accuracy > 0.4
+    assert history[-1].lr_layers_on
+
+
+def test_label_smoothing_and_precision_change_the_loss_as_they_should(digits):
+    plain, smooth, rough = (
+        fit(digits, epochs=1, count=128, batch_size=128, **options)[1][0].loss
+        for options in ({}, {"label_smoothing": 0.5}, {"precision": "bfloat16"})
+    )
+    assert smooth != plain
+    assert rough != plain
+    assert rough == pytest.approx(plain, rel=0.02)
+
+
+@pytest.mark.parametrize("space", ["pixel", "normalized"])
+def test_adversarial_training_makes_robust(digits, space):
+    eps = 0.1 if space == "pixel" else 0.1 / digits.statistics[1][0]
+    adversarial = {"eps": eps, "steps": 3, "space": space}
+    normal, _ = fit(digits, epochs=5, count=600)
+    hardened = build(digits)
+    with seeded(0):
+        config = Training(**{**FAST, "epochs": 5}, adversarial=adversarial)
+        train(hardened, digits.train.balanced(600), config, seed=0, statistics=digits.statistics)
+    attack = IterFSGM(0.1, step_size=0.02, steps=8)
+    images, labels = to_unit(digits.test.images[:200]), digits.test.labels[:200]
+
+    def robust(model):
+        return (model.eval()(attack(model, images, labels)).argmax(dim=1) == labels).float().mean().item()
+
+    assert robust(hardened) > robust(normal) + 0.1
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(digits):

@@ -70,7 +70,9 @@ def legend_below(figure: Figure, axes: Axes, columns: int = 4) -> None:
     """One legend for the whole figure, below it."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(columns, len(labels)), frameon=False, markerscale=1.5)
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=min(columns, len(labels)), frameon=False, markerscale=1.5
+        )
 
 
 def rendered(figure: Figure, name: str) -> dict[str, bytes]:

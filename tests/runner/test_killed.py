@@ -1,0 +1,63 @@
+"""A run that is killed in the middle of a training goes on from its last epoch and ends with the same weights."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from safetensors.torch import load_file
+
+import lrbench
+
+SUITE = """\
+name: long
+data: {name: digits, train: 500, test: 50}
+models: {lr: {arch: resnet18, width: 4, lr_layers: {avgpool: 5}}}
+training: {epochs: 6, batch_size: 50, learning_rate: 0.05, warmup_accuracy: 0.3, augment: {crop: 1}}
+"""
+CODE = """\
+import sys, lrbench.runner.train as train
+train.SNAPSHOT_SECONDS = 0.0
+import lrbench
+lrbench.run(sys.argv[1], out=sys.argv[2])
+"""
+
+
+def test_sigkill_in_an_epoch_loses_no_finished_one(tmp_path):
+    suite = tmp_path / "long.yaml"
+    suite.write_text(SUITE)
+    straight = lrbench.run(suite, out=tmp_path / "straight")
+    out = tmp_path / "killed"
+    kept = out / "steps/train/lr/seed-0/unfinished.bin"
+    process = subprocess.Popen([sys.executable, "-c", CODE, str(suite), str(out)], env=os.environ)
+    deadline = time.monotonic() + 120
+    while not kept.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert kept.exists(), "killed after the first epoch and before the last"
+
+    again = lrbench.run(suite, out=out)
+    assert not kept.exists()
+    weights = [
+        load_file(folder / "steps/train/lr/seed-0/weights.safetensors") for folder in (tmp_path / "straight", out)
+    ]
+    assert weights[0].keys() == weights[1].keys()
+    assert all((tensor == weights[1][name]).all() for name, tensor in weights[0].items())
+    assert again.results_csv() == straight.results_csv()
+
+
+def test_a_damaged_snapshot_counts_for_nothing(tmp_path):
+    from lrbench.store import Store  # noqa: PLC0415
+
+    store = Store(tmp_path)
+    store.save_unfinished("train/lr", "key", b"state\nwith lines")
+    assert store.unfinished("train/lr", "key") == b"state\nwith lines"
+    assert store.unfinished("train/lr", "another key") is None
+    file = tmp_path / "steps/train/lr/unfinished.bin"
+    file.write_bytes(file.read_bytes()[:-1])
+    assert store.unfinished("train/lr", "key") is None
+    file.write_bytes(b"")
+    assert store.unfinished("train/lr", "key") is None
+    assert store.unfinished("train/nothing", "key") is None

@@ -1,0 +1,117 @@
+"""A training that is stopped and gone on with ends as if it had never stopped."""
+
+import pytest
+import torch
+from torch import nn
+
+from lrbench.data import Augmentation
+from lrbench.lowrank import attach_lr_layers
+from lrbench.models import Classifier
+from lrbench.models.resnet import resnet18
+from lrbench.suite import Training
+from lrbench.training import seeded, train
+
+CONFIG = {"epochs": 5, "batch_size": 32, "learning_rate": 0.05, "augment": {"crop": 1, "flip": True}}
+
+
+class WithDropout(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net, self.dropout = resnet18(10, 1, width=4), nn.Dropout(0.2)
+
+    def forward(self, x):
+        return self.net(self.dropout(x))
+
+
+def build(digits):
+    with seeded(0):
+        model = Classifier(WithDropout(), *digits.statistics)
+    return attach_lr_layers(model, {"net.layer3": 8, "net.avgpool": 4}, projection="nystrom")
+
+
+def fit(digits, seed=0, resume=None, **options):
+    """Train; gives the model, its history and the last snapshot taken."""
+    model, snapshots = build(digits), []
+    config = Training(**{**CONFIG, "warmup_accuracy": 0.1, **options})
+    with seeded(seed):
+        history = train(
+            model,
+            digits.train.balanced(160),
+            config,
+            seed=0,
+            resume=resume,
+            statistics=digits.statistics,
+            on_epoch=lambda _log, snapshot: snapshots.append(snapshot()),
+        )
+    return model, history, snapshots
+
+
+OPTIONS = [
+    {},
+    {"schedule": "one-cycle", "precision": "bfloat16"},
+    {"schedule": "constant", "adversarial": {"eps": 0.1, "steps": 2}},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("after", [1, 3])
+def test_killed_within_an_epoch_and_resumed_equals_straight_through(digits, monkeypatch, options, after):
+    straight, history, _ = fit(digits, **options)
+    kept = []
+
+    class Killed(BaseException):
+        pass
+
+    calls = 0
+    augment = Augmentation.__call__
+
+    def dying(self, images, generator):
+        nonlocal calls
+        calls += 1
+        if calls == 5 * after + 3:  # the third of an epoch's five batches
+            raise Killed
+        return augment(self, images, generator)
+
+    config = Training(**{**CONFIG, "warmup_accuracy": 0.1, **options})
+    model, split = build(digits), digits.train.balanced(160)
+
+    def keep(_log, snapshot):
+        kept.append(snapshot())
+
+    with monkeypatch.context() as patched, seeded(0):
+        patched.setattr(Augmentation, "__call__", dying)
+        with pytest.raises(Killed):
+            train(model, split, config, seed=0, statistics=digits.statistics, on_epoch=keep)
+    assert len(kept) == after
+    torch.rand(11)  # another process has drawn other numbers
+    resumed, again, _ = fit(digits, seed=7, resume=kept[-1], **options)
+    assert again == history
+    assert any(log.lr_layers_on for log in history)
+    for name, tensor in straight.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_a_snapshot_of_the_last_epoch_has_nothing_left_to_do(digits):
+    straight, history, snapshots = fit(digits, epochs=2)
+    resumed, again, more = fit(digits, epochs=2, resume=snapshots[-1])
+    assert again == history
+    assert more == []
+    assert torch.equal(straight.net.net.fc.weight, resumed.net.net.fc.weight)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_host_never_waits_within_an_epoch(digits):
+    from lrbench.training.loop import _Run  # noqa: PLC0415
+
+    device = torch.device("cuda")
+    model = Classifier(resnet18(10, 1, width=4), *digits.statistics)
+    attach_lr_layers(model, {"layer3": 8, "avgpool": 4}, projection="subspace")
+    model = model.to(device, memory_format=torch.channels_last).train()
+    config = Training(**CONFIG, warmup_accuracy=0, precision="bfloat16", deterministic=False)
+    run = _Run(model, digits.train.to(device), config, 0, 1.0, None)
+    chosen, totals = torch.arange(32, device=device), torch.zeros(2, device=device)
+    for index in range(12):
+        # The first steps allocate; `subspace` reads its residual at the first and at every 16th update.
+        torch.cuda.set_sync_debug_mode("error" if index >= 3 else "default")
+        run.step(run.split.images[chosen], run.split.labels[chosen], totals)
+    torch.cuda.set_sync_debug_mode("default")
