@@ -19,6 +19,12 @@ MODELS = Registry(
         ),
     },
     elsewhere="lrbench.models.external:factory_of",
+    forms={
+        "torchvision:NAME": "any classification model of torchvision",
+        "timm:NAME": "any model of timm (pip install 'lrbench[timm]')",
+        "FILE.py:FUNCTION": "yours: (num_classes, in_channels, **options) -> nn.Module; running a suite runs FILE.py",
+        "PACKAGE.MODULE:FUNCTION": "the same from an installed package",
+    },
 )
 
 ATTACKS = Registry(

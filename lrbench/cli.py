@@ -132,7 +132,7 @@ def _list(given: argparse.Namespace) -> int:
     from lrbench import catalogue  # noqa: PLC0415
 
     registry: Registry = getattr(catalogue, given.catalogue)
-    _two_columns([(entry.name, entry.summary) for entry in registry])
+    _two_columns([*((entry.name, entry.summary) for entry in registry), *registry.forms.items()])
     return 0
 
 

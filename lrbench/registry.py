@@ -42,11 +42,20 @@ class Registry:
         Name -> (target, summary).
     elsewhere : str, optional
         Target of a function that gives the factory for a name with a colon, such as "timm:resnet18".
+    forms : dict
+        Form of such names -> summary, for listings.
     """
 
-    def __init__(self, kind: str, builtin: dict[str, tuple[str, str]], elsewhere: str | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        builtin: dict[str, tuple[str, str]],
+        elsewhere: str | None = None,
+        forms: dict[str, str] | None = None,
+    ) -> None:
         self.kind = kind
         self.elsewhere = elsewhere
+        self.forms = forms or {}
         self._entries = {name: Entry(name, *described) for name, described in builtin.items()}
 
     def register(self, name: str) -> Callable[[F], F]:

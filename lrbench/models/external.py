@@ -11,11 +11,12 @@ from typing import Any
 
 from torch import nn
 
+from lrbench.catalogue import MODELS
 from lrbench.errors import UsageError, nearest
 
 Factory = Callable[..., nn.Module]
 
-FORMS = "torchvision:NAME, timm:NAME, FILE.py:FUNCTION or PACKAGE.MODULE:FUNCTION"
+FORMS = " or ".join(MODELS.forms)
 
 
 def factory_of(name: str) -> Factory:

@@ -43,7 +43,7 @@ def test_a_function_of_a_file_and_of_a_module(tmp_path, monkeypatch):
         ("nowhere.py:build", "no such file"),
         ("no_such_package.at_all:build", "cannot import no_such_package"),
         ("lrbench.models.resnet:resnet81", "did you mean 'resnet18'"),
-        (":build", "torchvision:NAME, timm:NAME"),
+        (":build", "torchvision:NAME or timm:NAME"),
     ],
 )
 def test_what_is_not_there_is_named(name, message):
