@@ -6,18 +6,20 @@ Pure torch: nothing here knows of suites, checkpoints or files.
 >>> x_adv = IterFSGM(eps=8 / 255)(model, x, y)  # doctest: +SKIP
 """
 
-from .base import Attack
+from .base import Attack, Bounds
 from .distances import DAdv, d_adv, l2_dissimilarity
-from .fsgm import IterFSGM, IterLLFSGM, paper_steps
-from .pgd import LinfPGD
+from .fsgm import FGSM, IterFSGM, IterLLFSGM, paper_steps
+from .pgd import PGD
 from .space import NormalizedSpace
 
 __all__ = [
+    "FGSM",
+    "PGD",
     "Attack",
+    "Bounds",
     "DAdv",
     "IterFSGM",
     "IterLLFSGM",
-    "LinfPGD",
     "NormalizedSpace",
     "d_adv",
     "l2_dissimilarity",

@@ -1,6 +1,8 @@
 """What every attack is: a callable of (model, x, y), and the loop that gradient attacks share."""
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -61,8 +63,11 @@ class IterativeAttack(Attack):
     steps: int
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        """Ascend from the start."""
+        return self.ascend(model, self.start(x), x, y)
+
+    def ascend(self, model: nn.Module, x_adv: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """Ascend `objective` for `steps` iterations."""
-        x_adv = self.start(x)
         for _ in range(self.steps):
             gradient = self.gradient(model, x_adv, y)
             x_adv = self.project(x_adv + self.step(gradient), x)
@@ -97,6 +102,20 @@ class IterativeAttack(Attack):
     @abstractmethod
     def project(self, x_adv: Tensor, x: Tensor) -> Tensor:
         """Bring a point back into what the threat model allows around x."""
+
+
+def check_ball(eps: float, bounds: Bounds | None, counts: Mapping[str, int]) -> None:
+    """Raise ValueError unless radius, bounds and counts of iterations are in range."""
+    if not 0 <= eps < math.inf:
+        msg = f"eps must be a finite number >= 0, got {eps}"
+        raise ValueError(msg)
+    for name, count in counts.items():
+        if count < 1:
+            msg = f"{name} must be at least 1, got {count}"
+            raise ValueError(msg)
+    if bounds is not None and not bounds[0] < bounds[1]:
+        msg = f"bounds must be (low, high) with low < high, got {bounds}"
+        raise ValueError(msg)
 
 
 def check_batch(x: Tensor, y: Tensor, bounds: Bounds | None) -> None:

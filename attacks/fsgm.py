@@ -7,11 +7,11 @@ iterative and the iterative least-likely class method). "FSGM" is the paper's sp
 
 import math
 
-import torch
 from torch import Tensor
-from torch.nn import functional
 
-from .base import Bounds, IterativeAttack
+from .base import Bounds, check_ball
+from .losses import cross_entropy
+from .pgd import PGD
 
 
 def paper_steps(eps: float) -> int:
@@ -23,7 +23,7 @@ def paper_steps(eps: float) -> int:
     return max(1, math.ceil(round(min(e + 4, 1.25 * e), 6)))
 
 
-class IterFSGM(IterativeAttack):
+class IterFSGM(PGD):
     """Iter-FSGM: x <- Clip(x + step_size * sign(grad_x L(x, y))), untargeted.
 
     Parameters
@@ -51,35 +51,14 @@ class IterFSGM(IterativeAttack):
         steps: int | None = None,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
-        if not 0 <= eps < math.inf:
-            msg = f"eps must be a finite number >= 0, got {eps}"
-            raise ValueError(msg)
-        self.eps = eps
-        self.step_size = eps if step_size is None else step_size
-        self.steps = paper_steps(eps) if steps is None else steps
-        self.bounds = bounds
-        if not 0 <= self.step_size < math.inf:
-            msg = f"step_size must be a finite number >= 0, got {step_size}"
-            raise ValueError(msg)
-        if self.steps < 1:
-            msg = f"steps must be at least 1, got {steps}"
-            raise ValueError(msg)
-        if bounds is not None and not bounds[0] < bounds[1]:
-            msg = f"bounds must be (low, high) with low < high, got {bounds}"
-            raise ValueError(msg)
-
-    def objective(self, logits: Tensor, y: Tensor) -> Tensor:
-        """Cross-entropy of the true label, to be increased."""
-        return functional.cross_entropy(logits, y, reduction="none")
-
-    def step(self, gradient: Tensor) -> Tensor:
-        """Move every entry by `step_size` along the gradient's sign."""
-        return self.step_size * gradient.sign()
-
-    def project(self, x_adv: Tensor, x: Tensor) -> Tensor:
-        """Clip to the Linf ball, then to the bounds."""
-        x_adv = torch.clamp(x_adv, x - self.eps, x + self.eps)
-        return x_adv if self.bounds is None else x_adv.clamp(*self.bounds)
+        check_ball(eps, bounds, {})
+        super().__init__(
+            eps,
+            eps if step_size is None else step_size,
+            paper_steps(eps) if steps is None else steps,
+            random_start=False,
+            bounds=bounds,
+        )
 
 
 class IterLLFSGM(IterFSGM):
@@ -91,4 +70,22 @@ class IterLLFSGM(IterFSGM):
 
     def objective(self, logits: Tensor, y: Tensor) -> Tensor:  # noqa: ARG002
         """Negative cross-entropy of the least likely class, to be increased."""
-        return -functional.cross_entropy(logits, logits.detach().argmin(dim=1), reduction="none")
+        return -cross_entropy(logits, logits.detach().argmin(dim=1))
+
+
+class FGSM(IterFSGM):
+    """FGSM: a single sign gradient step of size eps.
+
+    Source: Goodfellow, Shlens and Szegedy, *Explaining and harnessing adversarial examples*, 2015. Weak: it is here
+    to be compared with iterative attacks.
+
+    Parameters
+    ----------
+    eps : float, >= 0
+        Radius of the Linf ball.
+    bounds : (float, float) or None
+        Valid range of an entry.
+    """
+
+    def __init__(self, eps: float, bounds: Bounds | None = (0.0, 1.0)) -> None:
+        super().__init__(eps, steps=1, bounds=bounds)

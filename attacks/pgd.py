@@ -1,29 +1,41 @@
-"""Projected gradient descent in the Linf ball.
+"""Projected gradient descent, in the Linf or the L2 ball.
 
 Source: Madry, Makelov, Schmidt, Tsipras and Vladu, *Towards deep learning models resistant to adversarial
 attacks*, 2018.
 """
 
+import math
+from typing import Literal
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from .base import Bounds
-from .fsgm import IterFSGM
+from .base import Bounds, IterativeAttack, check_ball
+from .geometry import BALLS
+from .losses import LOSSES, margin
+from .noise import FreshNoise, Noise
 
 
-class LinfPGD(IterFSGM):
-    """PGD: sign gradient steps on the cross-entropy from a random start in the Linf ball.
+class PGD(IterativeAttack):
+    """PGD: steps along the gradient of a loss from a random start, projected back after each.
 
     Parameters
     ----------
     eps : float, >= 0
         Radius, in the units of the space attacked.
     step_size : float, optional
-        Step per iteration. Default: eps / 4.
+        Step per iteration. Default: 2.5 eps / steps, as Madry et al. use.
     steps : int, >= 1
         Iterations.
+    norm : {"linf", "l2"}
+    loss : {"cross-entropy", "margin", "dlr"}
     random_start : bool
-        Start at a uniform point of the ball, drawn from torch's global generator; else at the clean input.
+        Start at a random point of the ball, else at the clean input.
+    restarts : int, >= 1
+        Runs from different starts; of each example the point with the largest margin is kept.
+    seed : int or None
+        Of the random starts, which depend on it and on the example alone. None: torch's global generator, so that every
+        call draws anew.
     bounds : (float, float) or None
         Valid range of an entry.
 
@@ -33,20 +45,59 @@ class LinfPGD(IterFSGM):
         If a parameter is out of range.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         eps: float,
         step_size: float | None = None,
-        steps: int = 10,
+        steps: int = 20,
         *,
+        norm: Literal["linf", "l2"] = "linf",
+        loss: Literal["cross-entropy", "margin", "dlr"] = "cross-entropy",
         random_start: bool = True,
+        restarts: int = 1,
+        seed: int | None = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
-        super().__init__(eps, eps / 4 if step_size is None else step_size, steps, bounds)
-        self.random_start = random_start
+        check_ball(eps, bounds, {"steps": steps, "restarts": restarts})
+        self.eps = eps
+        self.steps = steps
+        self.step_size = 2.5 * eps / steps if step_size is None else step_size
+        if not 0 <= self.step_size < math.inf:
+            msg = f"step_size must be a finite number >= 0, got {step_size}"
+            raise ValueError(msg)
+        self.ball, self.loss = BALLS[norm], LOSSES[loss]
+        self.random_start, self.restarts, self.seed, self.bounds = random_start, restarts, seed, bounds
 
-    def start(self, x: Tensor) -> Tensor:
-        """Give a uniform point of the ball, within the bounds."""
+    def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        """Ascend from each start; with several, keep each example's best end."""
+        best = self.ascend(model, self.start(x), x, y)
+        if self.restarts == 1:
+            return best
+        with torch.no_grad():
+            highest = margin(model(best), y)
+            for restart in range(1, self.restarts):
+                end = self.ascend(model, self.start(x, restart), x, y)
+                reached = margin(model(end), y)
+                better = reached > highest
+                highest = torch.where(better, reached, highest)
+                best[better] = end[better]
+        return best
+
+    def start(self, x: Tensor, restart: int = 0) -> Tensor:
+        """Give the point that a run starts from."""
         if not self.random_start:
             return x.clone()
-        return self.project(x + self.eps * (2 * torch.rand_like(x) - 1), x)
+        noise = FreshNoise(x) if self.seed is None else Noise(x, self.seed, f"start {restart}")
+        return self.project(self.ball.random(x, self.eps, noise), x)
+
+    def objective(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Value of the loss, to be increased."""
+        return self.loss(logits, y)
+
+    def step(self, gradient: Tensor) -> Tensor:
+        """Move by `step_size` in the norm's steepest direction."""
+        return self.step_size * self.ball.direction(gradient)
+
+    def project(self, x_adv: Tensor, x: Tensor) -> Tensor:
+        """Come back into the ball and the bounds."""
+        return self.ball.project(x_adv, x, self.eps, self.bounds)

@@ -38,6 +38,14 @@ ATTACKS = Registry(
             "lrbench.attacks:IterLLFSGM",
             "the paper's Iter-LL-FSGM: sign gradient steps of size eps to the least likely class",
         ),
+        "fgsm": (
+            "lrbench.attacks:FGSM",
+            "a single sign gradient step of size eps; weak, for comparison",
+        ),
+        "pgd": (
+            "lrbench.attacks:PGD",
+            "PGD with random starts; options: steps (20), step_size, restarts (1), loss (cross-entropy, margin, dlr)",
+        ),
     },
 )
 

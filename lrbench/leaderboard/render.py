@@ -8,7 +8,7 @@ from rich.text import Text
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.layout import Block, Cell, Column, Form, eps_label
 
-WEAK = frozenset({"iter-fsgm", "iter-ll-fsgm"})
+WEAK = frozenset({"iter-fsgm", "iter-ll-fsgm", "fgsm"})
 COMPARED = ("model", "figure", "published in", "published", "measured here")
 
 
@@ -23,9 +23,8 @@ def notes(board: Leaderboard) -> list[str]:
         lines.append("Misclassification at an L2 dissimilarity is read off the attack's curve between its radii.")
     attacks = {attack["name"] for attack in board.suite["attacks"]}
     if attacks and attacks <= WEAK:
-        lines.append(
-            "Only the paper's two attacks ran. They are weak: a model that withstands them is not shown to be robust."
-        )
+        named = ", ".join(sorted(attacks))
+        lines.append(f"Only {named} ran, weak attacks: a model that withstands them is not shown to be robust.")
     if any(column.key.startswith("d_adv[") for block in board.blocks for column in block.columns):
         attack, eps = board.suite["attacks"][0]["name"], eps_label(board.suite["threat_model"]["eps"][0])
         lines.append(

@@ -20,7 +20,7 @@ from lrbench.suite.document import Document, KeyPath
 SUPPLIED_TO_DATA = ("root", "train", "test")
 SUPPLIED_TO_MODELS = ("num_classes", "in_channels")
 BESIDE_MODEL_OPTIONS = ("arch", "extends", "lr_layers", "weights", "train", "training", "normalize")
-SUPPLIED_TO_ATTACKS = ("eps", "bounds")
+SUPPLIED_TO_ATTACKS = ("eps", "bounds", "norm")
 
 
 @dataclass(frozen=True)

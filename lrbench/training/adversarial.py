@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
-from lrbench.attacks import LinfPGD, NormalizedSpace
+from lrbench.attacks import PGD, Bounds, NormalizedSpace
 from lrbench.suite import Adversarial
 
 Statistics = tuple[Sequence[float], Sequence[float]]
@@ -17,9 +17,10 @@ def perturbation(model: nn.Module, config: Adversarial, statistics: Statistics) 
     The attack sees the network in evaluation mode, as it will be attacked later; its random start is drawn from torch's
     global generator. In normalised space the images that come back may leave [0, 1].
     """
+    bounds: Bounds | None = (0.0, 1.0) if config.space == "pixel" else None
+    step_size = config.eps / 4 if config.step_size is None else config.step_size
+    attack = PGD(config.eps, step_size, config.steps, seed=None, bounds=bounds)
     if config.space == "pixel":
-        attack = LinfPGD(config.eps, config.step_size, config.steps)
         return lambda images, labels: attack(model, images, labels)
     space = NormalizedSpace(model, *statistics)
-    unbounded = LinfPGD(config.eps, config.step_size, config.steps, bounds=None)
-    return lambda images, labels: space.decode(unbounded(space, space.encode(images), labels))
+    return lambda images, labels: space.decode(attack(space, space.encode(images), labels))

@@ -6,14 +6,17 @@ import pytest
 import torch
 from torch import nn
 
-from lrbench.attacks import IterFSGM, IterLLFSGM, LinfPGD
+from lrbench.attacks import FGSM, PGD, IterFSGM, IterLLFSGM
 
 EPS = 8 / 255
 ATTACKS = {
     "iter-fsgm": IterFSGM(EPS),
     "iter-ll-fsgm": IterLLFSGM(EPS),
     "iter-fsgm-small-steps": IterFSGM(EPS, step_size=EPS / 4, steps=6),
-    "pgd": LinfPGD(EPS, steps=5, random_start=False),
+    "fgsm": FGSM(EPS),
+    "pgd": PGD(EPS, steps=5),
+    "pgd-margin-restarts": PGD(EPS, steps=4, loss="margin", restarts=3),
+    "pgd-dlr": PGD(EPS, steps=5, loss="dlr"),
 }
 
 

@@ -1,0 +1,45 @@
+"""What gradient attacks increase: one value an example, shape (N,), of logits (N, classes) and labels (N,)."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """Cross-entropy of the true label."""
+    return functional.cross_entropy(logits, y, reduction="none")
+
+
+def margin(logits: Tensor, y: Tensor) -> Tensor:
+    """Largest other logit minus the true label's: positive if and only if the example is misclassified.
+
+    Source: Carlini and Wagner, *Towards evaluating the robustness of neural networks*, 2017, f_6 without its floor.
+    """
+    true = logits.gather(1, y[:, None]).squeeze(1)
+    others = logits.scatter(1, y[:, None], -torch.inf)
+    return others.max(dim=1).values - true
+
+
+def dlr(logits: Tensor, y: Tensor) -> Tensor:
+    """Difference of logits ratio: the margin over the spread of the three largest logits, which no scale can hide.
+
+    Source: Croce and Hein, *Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free
+    attacks*, 2020, equation 6. Needs at least three classes.
+    """
+    ordered = logits.sort(dim=1, descending=True).values
+    return margin(logits, y) / (ordered[:, 0] - ordered[:, 2] + 1e-12)
+
+
+def targeted_dlr(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
+    """DLR towards a target class (Croce and Hein, 2020, equation 7). Needs at least four classes."""
+    ordered = logits.sort(dim=1, descending=True).values
+    spread = ordered[:, 0] - (ordered[:, 2] + ordered[:, 3]) / 2
+    difference = logits.gather(1, target[:, None]) - logits.gather(1, y[:, None])
+    return difference.squeeze(1) / (spread + 1e-12)
+
+
+LOSSES: dict[str, Loss] = {"cross-entropy": cross_entropy, "margin": margin, "dlr": dlr}

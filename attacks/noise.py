@@ -1,0 +1,61 @@
+"""Random numbers that belong to an example, whatever batch it comes in."""
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+
+class Noise:
+    """A stream of random numbers for each example of a batch.
+
+    Each stream is seeded by the example's own content, the attack's seed and a purpose, so that what an example meets
+    does not depend on who else is in the batch, on the batch's size, or on the device. Numbers are drawn on the CPU.
+
+    Parameters
+    ----------
+    x : Tensor, (N, ...)
+        The clean examples.
+    seed : int
+    purpose : str
+        Sets apart streams of the same example, such as those of two restarts.
+    """
+
+    def __init__(self, x: Tensor, seed: int, purpose: str = "") -> None:
+        self.device, self.dtype = x.device, x.dtype
+        self._generators = [
+            torch.Generator().manual_seed(_digest(row.tobytes(), seed, purpose))
+            for row in x.detach().float().cpu().contiguous().numpy()
+        ]
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Draw from [0, 1): (N, *shape)."""
+        return self._stacked([torch.rand(shape, generator=generator) for generator in self._generators], shape)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Draw from the standard normal distribution: (N, *shape)."""
+        return self._stacked([torch.randn(shape, generator=generator) for generator in self._generators], shape)
+
+    def _stacked(self, drawn: list[Tensor], shape: tuple[int, ...]) -> Tensor:
+        found = torch.stack(drawn) if drawn else torch.empty(0, *shape)
+        return found.to(self.device, self.dtype)
+
+
+class FreshNoise:
+    """Random numbers from torch's global generator, on the device of `x`; the same interface as `Noise`."""
+
+    def __init__(self, x: Tensor) -> None:
+        self.x = x
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Draw from [0, 1): (N, *shape)."""
+        return torch.rand(len(self.x), *shape, dtype=self.x.dtype, device=self.x.device)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Draw from the standard normal distribution: (N, *shape)."""
+        return torch.randn(len(self.x), *shape, dtype=self.x.dtype, device=self.x.device)
+
+
+def _digest(content: bytes, seed: int, purpose: str) -> int:
+    digest = hashlib.blake2b(content, digest_size=8, key=f"{seed}/{purpose}".encode()[:64])
+    return int.from_bytes(digest.digest(), "big") >> 1
