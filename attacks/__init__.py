@@ -6,13 +6,16 @@ Pure torch: nothing here knows of suites, checkpoints or files.
 >>> x_adv = IterFSGM(eps=8 / 255)(model, x, y)  # doctest: +SKIP
 """
 
+from .apgd import APGD, TargetedAPGD
 from .base import Attack, Bounds
 from .distances import DAdv, d_adv, l2_dissimilarity
 from .fsgm import FGSM, IterFSGM, IterLLFSGM, paper_steps
 from .pgd import PGD
 from .space import NormalizedSpace
+from .square import Square
 
 __all__ = [
+    "APGD",
     "FGSM",
     "PGD",
     "Attack",
@@ -21,6 +24,8 @@ __all__ = [
     "IterFSGM",
     "IterLLFSGM",
     "NormalizedSpace",
+    "Square",
+    "TargetedAPGD",
     "d_adv",
     "l2_dissimilarity",
     "paper_steps",

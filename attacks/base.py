@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -74,18 +74,8 @@ class IterativeAttack(Attack):
         return x_adv
 
     def gradient(self, model: nn.Module, x_adv: Tensor, y: Tensor) -> Tensor:
-        """Gradient of the summed objective with respect to the input.
-
-        The sum, not the mean: an example's gradient must not depend on who else is in the batch.
-        """
-        with torch.enable_grad():
-            x_adv = x_adv.detach().requires_grad_()
-            logits = model(x_adv)
-            if not logits.requires_grad:
-                msg = "the model's output carries no gradient to its input; a gradient attack cannot run on it"
-                raise RuntimeError(msg)
-            (gradient,) = torch.autograd.grad(self.objective(logits, y).sum(), x_adv)
-        return gradient
+        """Gradient of the objective with respect to the input."""
+        return input_gradient(model, x_adv, lambda logits: self.objective(logits, y))[2]
 
     def start(self, x: Tensor) -> Tensor:
         """Give the point that the loop starts from: the clean input."""
@@ -102,6 +92,29 @@ class IterativeAttack(Attack):
     @abstractmethod
     def project(self, x_adv: Tensor, x: Tensor) -> Tensor:
         """Bring a point back into what the threat model allows around x."""
+
+
+def input_gradient(
+    model: nn.Module, x_adv: Tensor, objective: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Give logits, values of an objective of them, (N,), and its gradient with respect to the input.
+
+    The gradient of the sum, not the mean: an example's gradient must not depend on who else is in the batch.
+
+    Raises
+    ------
+    RuntimeError
+        If the model's output does not depend differentiably on its input.
+    """
+    with torch.enable_grad():
+        x_adv = x_adv.detach().requires_grad_()
+        logits = model(x_adv)
+        if not logits.requires_grad:
+            msg = "the model's output carries no gradient to its input; a gradient attack cannot run on it"
+            raise RuntimeError(msg)
+        values = objective(logits)
+        (gradient,) = torch.autograd.grad(values.sum(), x_adv)
+    return logits.detach(), values.detach(), gradient
 
 
 def check_ball(eps: float, bounds: Bounds | None, counts: Mapping[str, int]) -> None:

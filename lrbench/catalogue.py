@@ -42,6 +42,18 @@ ATTACKS = Registry(
             "lrbench.attacks:FGSM",
             "a single sign gradient step of size eps; weak, for comparison",
         ),
+        "apgd-ce": (
+            "lrbench.attacks:APGD",
+            "Auto-PGD, sets its own step size; options: steps (100), restarts (1), loss (cross-entropy, margin, dlr)",
+        ),
+        "apgd-t": (
+            "lrbench.attacks:TargetedAPGD",
+            "Auto-PGD towards the likeliest wrong classes with the DLR loss; options: steps (100), targets (9)",
+        ),
+        "square": (
+            "lrbench.attacks:Square",
+            "random search with square patches, needs no gradients; options: queries (5000), patch (0.8)",
+        ),
         "pgd": (
             "lrbench.attacks:PGD",
             "PGD with random starts; options: steps (20), step_size, restarts (1), loss (cross-entropy, margin, dlr)",

@@ -6,14 +6,19 @@ import pytest
 import torch
 from torch import nn
 
-from lrbench.attacks import FGSM, PGD, IterFSGM, IterLLFSGM
+from lrbench.attacks import APGD, FGSM, PGD, IterFSGM, IterLLFSGM, Square, TargetedAPGD
 
 EPS = 8 / 255
+BLACK_BOX = (Square,)
 ATTACKS = {
     "iter-fsgm": IterFSGM(EPS),
     "iter-ll-fsgm": IterLLFSGM(EPS),
     "iter-fsgm-small-steps": IterFSGM(EPS, step_size=EPS / 4, steps=6),
     "fgsm": FGSM(EPS),
+    "apgd-ce": APGD(EPS, steps=12),
+    "apgd-dlr-restarts": APGD(EPS, steps=8, loss="dlr", restarts=2),
+    "apgd-t": TargetedAPGD(EPS, steps=8, targets=3),
+    "square": Square(EPS, queries=40),
     "pgd": PGD(EPS, steps=5),
     "pgd-margin-restarts": PGD(EPS, steps=4, loss="margin", restarts=3),
     "pgd-dlr": PGD(EPS, steps=5, loss="dlr"),
@@ -121,5 +126,8 @@ def test_a_model_without_gradients_is_said_to_have_none(attack, small_net, batch
         def forward(self, x):
             return small_net(x).detach()
 
+    if isinstance(attack, BLACK_BOX):
+        assert not torch.equal(attack(Detached(), *batch), batch[0])
+        return
     with pytest.raises(RuntimeError, match="no gradient"):
         attack(Detached(), *batch)

@@ -1,0 +1,228 @@
+"""Auto-PGD: PGD that sets its own step size, and its targeted form.
+
+Source: Croce and Hein, *Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free
+attacks*, 2020, section 3 and algorithm 1.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from .base import Attack, Bounds, check_ball, input_gradient
+from .geometry import BALLS
+from .losses import LOSSES, margin, targeted_dlr
+from .noise import Noise
+
+Objective = Callable[[Tensor, Tensor], Tensor]
+
+MOMENTUM = 0.75
+NEEDED_INCREASES = 0.75
+"""Share of steps that must have raised the loss, lest the step size be halved."""
+
+
+def checkpoints(steps: int) -> list[int]:
+    """Give the iterations at which the step size may be halved: p_1 = 0.22, then denser, at least 0.06 apart."""
+    places, before, here = [], 0.0, 0.22
+    while here <= 1:
+        places.append(max(1, round(here * steps)))
+        before, here = here, here + max(here - before - 0.03, 0.06)
+    return sorted(set(places))
+
+
+@dataclass
+class _State:
+    """Where each example is: all tensors have one entry an example."""
+
+    x: Tensor
+    previous: Tensor
+    value: Tensor
+    gradient: Tensor
+    step: Tensor
+    best: Tensor
+    best_value: Tensor
+    best_gradient: Tensor
+    increases: Tensor
+    halved: Tensor
+    value_then: Tensor  # the best value at the last checkpoint
+
+
+class APGD(Attack):
+    """APGD with the cross-entropy or another loss; parameter-free.
+
+    Parameters
+    ----------
+    eps : float, >= 0
+        Radius, in the units of the space attacked.
+    steps : int, >= 1
+        Iterations of a run.
+    norm : {"linf", "l2"}
+    loss : {"cross-entropy", "margin", "dlr"}
+    restarts : int, >= 1
+        Runs from different random starts; a later one sees only the examples that are still classified correctly.
+    seed : int
+        Of the random starts, which depend on it and on the example alone.
+    bounds : (float, float) or None
+        Valid range of an entry.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range.
+    """
+
+    def __init__(
+        self,
+        eps: float,
+        steps: int = 100,
+        *,
+        norm: Literal["linf", "l2"] = "linf",
+        loss: Literal["cross-entropy", "margin", "dlr"] = "cross-entropy",
+        restarts: int = 1,
+        seed: int = 0,
+        bounds: Bounds | None = (0.0, 1.0),
+    ) -> None:
+        check_ball(eps, bounds, {"steps": steps, "restarts": restarts})
+        self.eps, self.steps, self.restarts, self.seed, self.bounds = eps, steps, restarts, seed, bounds
+        self.ball, self.loss = BALLS[norm], LOSSES[loss]
+        self._checkpoints = checkpoints(steps)
+
+    def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        """Attack from each start what has withstood the ones before."""
+        found = x.clone()
+        for restart in range(self.restarts):
+            self.attack_standing(model, x, y, found, f"restart {restart}", lambda rows: (self.loss, y[rows]))
+        return found
+
+    def attack_standing(
+        self,
+        model: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        found: Tensor,
+        purpose: str,
+        objective_of: Callable[[Tensor], tuple[Objective, Tensor]],
+    ) -> None:
+        """Run once on the examples whose point in `found` is classified correctly, and put what comes out there."""
+        with torch.no_grad():
+            standing = margin(model(found), y) <= 0
+        rows = standing.nonzero().squeeze(1)
+        if len(rows):
+            objective, labels = objective_of(rows)
+            found[rows] = self._ascend(model, x[rows], y[rows], purpose, objective, labels)
+
+    def _ascend(
+        self, model: nn.Module, x: Tensor, y: Tensor, purpose: str, objective: Objective, labels: Tensor
+    ) -> Tensor:
+        """One run; of each example its first misclassified point, else that of the highest loss."""
+        noise = Noise(x, self.seed, purpose)
+        start = self.ball.project(self.ball.random(x, self.eps, noise), x, self.eps, self.bounds)
+        value, gradient, wrong = self._evaluate(model, start, y, objective, labels)
+        step = torch.full_like(value, 2 * self.eps)
+        zeros = torch.zeros_like(value)
+        state = _State(
+            start, start, value, gradient, step, start.clone(), value.clone(), gradient.clone(),
+            zeros, torch.zeros_like(wrong), value.clone(),
+        )  # fmt: skip
+        fooled, adversarial = wrong.clone(), start.clone()
+        last = 0
+        for index in range(1, self.steps + 1):
+            self._move(state, x, first=index == 1)
+            value, gradient, wrong = self._evaluate(model, state.x, y, objective, labels)
+            newly = wrong & ~fooled
+            adversarial[newly] = state.x[newly]
+            fooled |= wrong
+            self._note(state, value, gradient)
+            if index in self._checkpoints:
+                self._halve(state, index - last)
+                last = index
+        return torch.where(_wide(fooled, x), adversarial, state.best)
+
+    def _move(self, state: _State, x: Tensor, *, first: bool) -> None:
+        """Step along the gradient, carried on by the step before."""
+        ahead = state.x + _wide(state.step, x) * self.ball.direction(state.gradient)
+        ahead = self.ball.project(ahead, x, self.eps, self.bounds)
+        momentum = 1.0 if first else MOMENTUM
+        mixed = state.x + momentum * (ahead - state.x) + (1 - momentum) * (state.x - state.previous)
+        state.previous, state.x = state.x, self.ball.project(mixed, x, self.eps, self.bounds)
+
+    def _evaluate(
+        self, model: nn.Module, x_adv: Tensor, y: Tensor, objective: Objective, labels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Objective, its gradient, and whether the example is misclassified."""
+        logits, values, gradient = input_gradient(model, x_adv, lambda logits: objective(logits, labels))
+        return values, gradient, margin(logits, y) > 0
+
+    @staticmethod
+    def _note(state: _State, value: Tensor, gradient: Tensor) -> None:
+        state.increases += (value > state.value).to(value.dtype)
+        better = value > state.best_value
+        state.best[better] = state.x[better]
+        state.best_gradient[better] = gradient[better]
+        state.best_value = torch.where(better, value, state.best_value)
+        state.value, state.gradient = value, gradient
+
+    @staticmethod
+    def _halve(state: _State, since: int) -> None:
+        """Halve the step of examples that oscillate or stall, and send them back to their best point."""
+        oscillates = state.increases < NEEDED_INCREASES * since
+        stalls = ~state.halved & (state.value_then >= state.best_value)
+        halve = oscillates | stalls
+        state.step = torch.where(halve, state.step / 2, state.step)
+        state.x = torch.where(_wide(halve, state.x), state.best, state.x)
+        state.gradient = torch.where(_wide(halve, state.x), state.best_gradient, state.gradient)
+        state.halved, state.value_then = halve, state.best_value.clone()
+        state.increases = torch.zeros_like(state.increases)
+
+
+class TargetedAPGD(APGD):
+    """APGD-T: a run towards each of the likeliest wrong classes, with the targeted DLR loss.
+
+    Parameters
+    ----------
+    eps, steps, norm, seed, bounds
+        As for `APGD`.
+    targets : int, >= 1
+        Wrong classes tried, the likeliest first; at most all.
+    """
+
+    def __init__(
+        self,
+        eps: float,
+        steps: int = 100,
+        *,
+        norm: Literal["linf", "l2"] = "linf",
+        targets: int = 9,
+        seed: int = 0,
+        bounds: Bounds | None = (0.0, 1.0),
+    ) -> None:
+        super().__init__(eps, steps, norm=norm, seed=seed, bounds=bounds)
+        check_ball(eps, bounds, {"targets": targets})
+        self.targets = targets
+
+    def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        """Attack towards each target what has withstood the ones before."""
+        if not len(x):
+            return x.clone()
+        with torch.no_grad():
+            logits = model(x)
+        if logits.shape[1] < 4:
+            msg = f"the targeted DLR loss needs at least 4 classes; this model has {logits.shape[1]}"
+            raise ValueError(msg)
+        others = logits.scatter(1, y[:, None], -torch.inf).argsort(dim=1, descending=True)
+        found = x.clone()
+        for place in range(min(self.targets, logits.shape[1] - 1)):
+            target = others[:, place]
+
+            def objective_of(rows: Tensor, target: Tensor = target) -> tuple[Objective, Tensor]:
+                return (lambda logits, labels: targeted_dlr(logits, labels, target[rows])), y[rows]
+
+            self.attack_standing(model, x, y, found, f"target {place}", objective_of)
+        return found
+
+
+def _wide(values: Tensor, like: Tensor) -> Tensor:
+    """One value an example, shaped to multiply examples."""
+    return values.view(-1, *(1,) * (like.ndim - 1))
