@@ -11,6 +11,7 @@ from .base import Attack, Bounds
 from .distances import DAdv, d_adv, l2_dissimilarity
 from .fsgm import FGSM, IterFSGM, IterLLFSGM, paper_steps
 from .pgd import PGD
+from .prepared import Prepared, prepared
 from .space import NormalizedSpace
 from .square import Square
 
@@ -24,9 +25,11 @@ __all__ = [
     "IterFSGM",
     "IterLLFSGM",
     "NormalizedSpace",
+    "Prepared",
     "Square",
     "TargetedAPGD",
     "d_adv",
     "l2_dissimilarity",
     "paper_steps",
+    "prepared",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from .frozen import frozen
+from .prepared import prepared
 
 Bounds = tuple[float, float]
 
@@ -15,8 +15,8 @@ Bounds = tuple[float, float]
 class Attack(ABC):
     """An attack turns correctly labelled images into adversarial ones of the same shape.
 
-    Subclasses write `run`; calling the attack checks the input, freezes the model for the duration and
-    restores it afterwards (mode, `requires_grad`, `.grad`, buffers).
+    Subclasses write `run`; calling the attack checks the input and works on a prepared model
+    (`lrbench.attacks.prepared`). The caller's model stays exactly as it was (mode, `requires_grad`, `.grad`, buffers).
     """
 
     bounds: Bounds | None = None
@@ -46,8 +46,10 @@ class Attack(ABC):
             If the model's output does not depend differentiably on x.
         """
         check_batch(x, y, self.bounds)
-        with frozen(model):
-            return self.run(model, x.detach(), y)
+        with prepared(model, x) as fast:
+            start = x.detach().contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x.detach()
+            found = self.run(fast, start, y)
+        return found.contiguous() if x.is_contiguous() else found
 
     @abstractmethod
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:

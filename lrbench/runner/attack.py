@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from lrbench.attacks import Attack, NormalizedSpace, d_adv, l2_dissimilarity
 from lrbench.attacks.frozen import frozen
+from lrbench.attacks.prepared import prepared
 from lrbench.catalogue import ATTACKS
 from lrbench.data import Split, to_unit
 from lrbench.runner.context import Context, Outcome, Progress
@@ -53,11 +54,13 @@ def _attacked(
 ) -> tuple[Tensor, Tensor]:
     """Adversarial images, and the classes that the model gives them."""
     images, classes = [], []
-    for start in range(0, len(x), batch_size):
-        rows = slice(start, start + batch_size)
-        images.append(attack(model, x[rows], split.labels[rows]))
-        with frozen(model), torch.no_grad():
-            classes.append(model(images[-1]).argmax(dim=1))
-        done = min(start + batch_size, len(x))
-        progress(done / len(x), f"{done}/{len(x)} images")
+    with prepared(model, x) as fast:
+        for start in range(0, len(x), batch_size):
+            rows = slice(start, start + batch_size)
+            images.append(attack(fast, x[rows], split.labels[rows]))
+            # What an attack found counts on the model itself, not on a folded copy of it.
+            with frozen(model), torch.no_grad():
+                classes.append(model(images[-1]).argmax(dim=1))
+            done = min(start + batch_size, len(x))
+            progress(done / len(x), f"{done}/{len(x)} images")
     return torch.cat(images), torch.cat(classes)
