@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from lrbench.attacks import PGD, Bounds, NormalizedSpace
+from lrbench.attacks.frozen import frozen
 from lrbench.suite import Adversarial
 
 Statistics = tuple[Sequence[float], Sequence[float]]
@@ -20,7 +21,13 @@ def perturbation(model: nn.Module, config: Adversarial, statistics: Statistics) 
     bounds: Bounds | None = (0.0, 1.0) if config.space == "pixel" else None
     step_size = config.eps / 4 if config.step_size is None else config.step_size
     attack = PGD(config.eps, step_size, config.steps, seed=None, bounds=bounds)
-    if config.space == "pixel":
-        return lambda images, labels: attack(model, images, labels)
-    space = NormalizedSpace(model, *statistics)
-    return lambda images, labels: space.decode(attack(space, space.encode(images), labels))
+    space = NormalizedSpace(model, *statistics) if config.space == "normalized" else None
+
+    def perturb(images: Tensor, labels: Tensor) -> Tensor:
+        # Not through a call of the attack: that would check and prepare anew for each batch, and wait for the device.
+        with frozen(model):
+            if space is None:
+                return attack.run(model, images, labels)
+            return space.decode(attack.run(space, space.encode(images), labels))
+
+    return perturb
