@@ -156,6 +156,7 @@ def _representation_blocks(make: "_Maker", suite: dict[str, Any]) -> Iterator[Bl
 
 def _spectrum(make: "_Maker", layer: str, ks: list[int]) -> list[Column]:
     metrics = {f"vr_{k}": f"VR_{k}" for k in ks}
+    metrics |= {f"centred_vr_{k}": f"centred VR_{k}" for k in _telling(ks)}
     metrics["vr_1_class_mean"] = "VR_1, mean over classes"
     metrics["stable_rank"], metrics["effective_rank"] = "stable rank", "effective rank"
     return [

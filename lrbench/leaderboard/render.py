@@ -31,6 +31,11 @@ def notes(board: Leaderboard) -> list[str]:
             f"D_Adv is under {attack} at {eps}. It grows with the activations' scale; "
             "only the relative one compares models."
         )
+    if board.suite["diagnostics"]["variance_ratio"]:
+        lines.append(
+            "VR_k is of A + b with an LR-Layer's b, as in the paper, and b removes the mean: compare an LR model with a "
+            "normal one by the centred VR_k."
+        )
     reference = board.suite.get("reference")
     if reference and reference["caveat"]:
         lines.append(reference["caveat"])

@@ -11,6 +11,7 @@ from lrbench.diagnostics import (
     class_variance_ratios,
     effective_rank,
     evaluate,
+    principal,
     stable_rank,
     variance_ratio,
 )
@@ -66,12 +67,22 @@ def variance_step(context: Context, step: Step, progress: Progress) -> Outcome:
     return Outcome(rows)
 
 
+def _centred_ratios(matrix: Tensor, ks: list[int]) -> list[float]:
+    """VR_k of the rows minus their mean: the explained variance of PCA."""
+    found = principal(matrix, max(ks), center=True)
+    shares = (found.squares.cumsum(0) / found.total).clamp_max(1)
+    return [shares[min(k, len(shares)) - 1].item() for k in ks]
+
+
 def _variance_rows(context: Context, shifted: Tensor, split: Split, spec: VarianceRatio) -> Iterator[Row]:
     curve = range(1, min(spec.curve, *shifted.shape) + 1)
     ks = sorted({*spec.k, *curve})
     n = len(shifted)
     for k, ratio in zip(ks, variance_ratio(shifted, ks), strict=True):
         yield {"metric": f"vr_{k}", "value": ratio, "n": n}
+    # b moves the origin of an LR model's activations and of no other's; about their mean all are measured alike.
+    for k, ratio in zip(spec.k, _centred_ratios(shifted, spec.k), strict=True):
+        yield {"metric": f"centred_vr_{k}", "value": ratio, "n": n}
     yield {"metric": "stable_rank", "value": stable_rank(shifted), "n": n}
     sample = shifted
     if min(shifted.shape) > EFFECTIVE_RANK_LIMIT:

@@ -91,9 +91,19 @@ def test_variance_comes_with_its_curve_and_ranks(finished):
     _, board = finished
     metrics = set(board.results.query("model == 'net' and layer == 'avgpool'")["metric"])
     assert {f"vr_{k}" for k in range(1, 13)} <= metrics
-    assert {"stable_rank", "effective_rank", "vr_1_class_mean", "vr_1[low]", "vr_1[high]"} <= metrics
+    assert {"stable_rank", "effective_rank", "vr_1_class_mean", "vr_1[low]", "vr_1[high]", "centred_vr_1"} <= metrics
     mean = (value(board, model="net", metric="vr_1[low]") + value(board, model="net", metric="vr_1[high]")) / 2
     assert value(board, model="net", metric="vr_1_class_mean") == pytest.approx(mean)
+
+
+def test_centred_variance_does_not_depend_on_the_lr_layer_s_b(finished):
+    folder, board = finished
+    model, data = trained(folder, "lr")
+    held = activations(model, data.train, ["avgpool"])["avgpool"].double()
+    centred = held - held.mean(dim=0)
+    squares = torch.linalg.svdvals(centred).square()
+    expected = (squares[:10].sum() / squares.sum()).item()
+    assert value(board, model="lr", layer="avgpool", metric="centred_vr_10") == pytest.approx(expected, abs=1e-5)
 
 
 def test_given_weights_are_measured_as_they_are(finished):
