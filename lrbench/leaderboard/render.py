@@ -24,7 +24,7 @@ def notes(board: Leaderboard) -> list[str]:
     attacks = {attack["name"] for attack in board.suite["attacks"]}
     if attacks and attacks <= WEAK:
         named = ", ".join(sorted(attacks))
-        lines.append(f"Only {named} ran, weak attacks: a model that withstands them is not shown to be robust.")
+        lines.append(f"Only {named} ran, which are weak: a model that withstands them is not shown to be robust.")
     if any(column.key.startswith("d_adv[") for block in board.blocks for column in block.columns):
         attack, eps = board.suite["attacks"][0]["name"], eps_label(board.suite["threat_model"]["eps"][0])
         lines.append(
@@ -33,8 +33,8 @@ def notes(board: Leaderboard) -> list[str]:
         )
     if board.suite["diagnostics"]["variance_ratio"]:
         lines.append(
-            "VR_k is of A + b with an LR-Layer's b, as in the paper, and b removes the mean: compare an LR model with a "
-            "normal one by the centred VR_k."
+            "VR_k is of A + b with an LR-Layer's b, as in the paper, and b removes the mean: compare an LR model with "
+            "a normal one by the centred VR_k."
         )
     reference = board.suite.get("reference")
     if reference and reference["caveat"]:
