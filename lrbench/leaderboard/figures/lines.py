@@ -150,7 +150,7 @@ def _training_lines(axes: list[Any], history: History, look: Look, label: str | 
     for name in history[0]["layers"]:
         residuals = [log["layers"][name]["residual"] for log in history[first_on:]]
         axes[2].plot(epochs[first_on:], residuals, **style)
-        if label is not None:
+        if name not in {text.get_text() for text in axes[2].texts}:
             axes[2].annotate(
                 name, (epochs[-1], residuals[-1]), xytext=(3, 0), textcoords="offset points", fontsize=7, va="center"
             )
