@@ -169,3 +169,17 @@ def test_what_was_not_measured_has_no_figure(board):
     rows = [{"suite": "bare", "dataset": "digits", "model": "net", "seed": 0, "metric": "accuracy", "value": 0.5}]
     assert draw(Leaderboard(tidy(rows), bare.model_dump(mode="json")), Artefacts()) == {}
     assert variance_ratio(board, "layer9") is None
+
+
+def test_far_points_leave_room_for_the_others_and_are_counted(artefacts):
+    points, labels = next(iter(artefacts.clusters.values()))
+    far = points.copy()
+    far[:3] = [[1000.0, 0.0], [0.0, -1000.0], [-500.0, 3.0]]
+    panel = clusters({"net": (far, labels)}, CLASSES, "avgpool").axes[0]
+    low, high = panel.get_xlim()
+    assert high - low < 10
+    inside = (far[:, 0] >= low) & (far[:, 0] <= high)
+    low, high = panel.get_ylim()
+    inside &= (far[:, 1] >= low) & (far[:, 1] <= high)
+    assert (~inside).sum() >= 3
+    assert panel.get_title() == f"net ({(~inside).sum()} of 200 points lie outside)"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -40,7 +41,11 @@ def class_variance(board: Leaderboard, layer: str) -> Figure | None:
 
 
 def clusters(found: Mapping[str, Cluster], classes: list[str], layer: str) -> Figure | None:
-    """First two principal components of the test activations, one panel a model (paper, figure 6)."""
+    """First two principal components of the test activations, one panel a model (paper, figure 6).
+
+    A few far points would leave no room for the others, so a panel shows the middle 98 % in each direction and says how
+    many lie outside.
+    """
     if not found:
         return None
     figure, axes = panels(len(found), width=4.4, height=4.6)
@@ -52,9 +57,20 @@ def clusters(found: Mapping[str, Cluster], classes: list[str], layer: str) -> Fi
             panel.scatter(
                 mine[:, 0], mine[:, 1], s=9, color=look.colour, marker=look.marker, alpha=0.55, linewidths=0, label=name
             )
-        panel.set_title(model)
+        beyond = _frame(panel, points)
+        panel.set_title(f"{model} ({beyond} of {len(points)} points lie outside)" if beyond else model)
         panel.set_xlabel("first principal component")
         panel.set_ylabel("second principal component")
     figure.suptitle(f"Test activations of {layer}", fontsize=11)
     legend_below(figure, axes[0], columns=5)
     return figure
+
+
+def _frame(panel: Axes, points: NDArray[np.float32]) -> int:
+    """Set the limits to the middle 98 % in each direction and a margin; give the number of points outside."""
+    low, high = np.quantile(points, [0.01, 0.99], axis=0)
+    margin = 0.08 * np.maximum(high - low, 1e-12)
+    low, high = low - margin, high + margin
+    panel.set_xlim(float(low[0]), float(high[0]))
+    panel.set_ylim(float(low[1]), float(high[1]))
+    return int(((points < low) | (points > high)).any(axis=1).sum())
