@@ -182,4 +182,4 @@ def test_far_points_leave_room_for_the_others_and_are_counted(artefacts):
     low, high = panel.get_ylim()
     inside &= (far[:, 1] >= low) & (far[:, 1] <= high)
     assert (~inside).sum() >= 3
-    assert panel.get_title() == f"net ({(~inside).sum()} of 200 points lie outside)"
+    assert panel.get_title() == f"net\n{(~inside).sum()} of 200 points lie outside"

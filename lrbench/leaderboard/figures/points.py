@@ -58,7 +58,7 @@ def clusters(found: Mapping[str, Cluster], classes: list[str], layer: str) -> Fi
                 mine[:, 0], mine[:, 1], s=9, color=look.colour, marker=look.marker, alpha=0.55, linewidths=0, label=name
             )
         beyond = _frame(panel, points)
-        panel.set_title(f"{model} ({beyond} of {len(points)} points lie outside)" if beyond else model)
+        panel.set_title(f"{model}\n{beyond} of {len(points)} points lie outside" if beyond else model)
         panel.set_xlabel("first principal component")
         panel.set_ylabel("second principal component")
     figure.suptitle(f"Test activations of {layer}", fontsize=11)
