@@ -148,11 +148,21 @@ def _iterated(matrix: Matrix, count: int, mean: Tensor, total: float, tol: float
         error = residuals.cumsum(0) / total
         if error[-1] <= tol:
             return Principal(squares.clamp_min(0), vectors.T, mean, total, error)
-        for _twice in range(2):
-            Z = Z - basis @ (basis.T @ Z)
-        Q = torch.linalg.qr(Z).Q
+        Q = _beyond(basis, Z)
     msg = f"{MAX_PASSES} passes over the activations leave an error of {error[-1].item():.1e}, above {tol:.1e}"
     raise ArithmeticError(msg)
+
+
+def _beyond(basis: Tensor, Z: Tensor) -> Tensor:
+    """Orthonormal columns for what of Z lies outside the basis.
+
+    Where little does, what is left of a column after the projection is rounding, of which scaling to length 1 makes
+    a direction that is not orthogonal to the basis at all: hence project again what was scaled.
+    """
+    Q = Z
+    for _ in range(3):
+        Q = torch.linalg.qr(Q - basis @ (basis.T @ Q)).Q
+    return Q
 
 
 def _image(matrix: Matrix, mean: Tensor) -> Callable[[Tensor], Tensor]:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
 from lrbench.diagnostics import StoredMatrix, class_variance_ratios, principal, variance_ratio, variance_spectrum
+from lrbench.diagnostics.principal import GRAM_SIZE
 
 
 def matrix(n, m, seed=0):
@@ -128,3 +129,15 @@ def test_class_variance_ratios_are_those_of_the_class_s_rows():
 def test_wrong_arguments_are_named(X, k, message):
     with pytest.raises(ValueError, match=message):
         variance_ratio(X, k)
+
+
+@pytest.mark.parametrize("decay", [1.0, 3.0])
+def test_spectra_that_fall_fast_are_found_by_iteration_too(decay):
+    """A low-rank representation leaves the iteration nothing but rounding outside its first directions."""
+    generator = torch.Generator().manual_seed(0)
+    size = GRAM_SIZE + 76
+    values = torch.arange(1, size + 1, dtype=torch.float64) ** -decay
+    left, right = (torch.linalg.qr(torch.randn(size, size, generator=generator).double()).Q for _ in range(2))
+    found = variance_spectrum(((left * values) @ right).float(), 30).ratios
+    expected = values.square().cumsum(0)[:30] / values.square().sum()
+    assert (found - expected).abs().max() < 1e-4
