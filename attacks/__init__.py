@@ -1,4 +1,4 @@
-"""White-box attacks and the distances they are judged by.
+"""White- and black-box attacks and the distances they are judged by.
 
 Pure torch: nothing here knows of suites, checkpoints or files.
 
@@ -6,29 +6,44 @@ Pure torch: nothing here knows of suites, checkpoints or files.
 >>> x_adv = IterFSGM(eps=8 / 255)(model, x, y)  # doctest: +SKIP
 """
 
+from .adaptive import AdaptiveLR
 from .apgd import APGD, TargetedAPGD
+from .autoattack import AutoAttack
 from .base import Attack, Bounds
+from .batches import in_batches
+from .carlini_wagner import CarliniWagner
+from .deepfool import DeepFool
 from .distances import DAdv, d_adv, l2_dissimilarity
+from .fab import FAB
 from .fsgm import FGSM, IterFSGM, IterLLFSGM, paper_steps
 from .pgd import PGD
 from .prepared import Prepared, prepared
+from .random_noise import GaussianNoise, UniformNoise
 from .space import NormalizedSpace
 from .square import Square
 
 __all__ = [
     "APGD",
+    "FAB",
     "FGSM",
     "PGD",
+    "AdaptiveLR",
     "Attack",
+    "AutoAttack",
     "Bounds",
+    "CarliniWagner",
     "DAdv",
+    "DeepFool",
+    "GaussianNoise",
     "IterFSGM",
     "IterLLFSGM",
     "NormalizedSpace",
     "Prepared",
     "Square",
     "TargetedAPGD",
+    "UniformNoise",
     "d_adv",
+    "in_batches",
     "l2_dissimilarity",
     "paper_steps",
     "prepared",

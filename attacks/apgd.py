@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import Attack, Bounds, check_ball, input_gradient
-from .geometry import BALLS
+from .geometry import BALLS, wide
 from .losses import LOSSES, margin, targeted_dlr
 from .noise import Noise
 
@@ -62,6 +62,8 @@ class APGD(Attack):
     loss : {"cross-entropy", "margin", "dlr"}
     restarts : int, >= 1
         Runs from different random starts; a later one sees only the examples that are still classified correctly.
+    eot : int, >= 1
+        Passes whose gradients are averaged, for models that draw random numbers.
     seed : int
         Of the random starts, which depend on it and on the example alone.
     bounds : (float, float) or None
@@ -81,11 +83,12 @@ class APGD(Attack):
         norm: Literal["linf", "l2"] = "linf",
         loss: Literal["cross-entropy", "margin", "dlr"] = "cross-entropy",
         restarts: int = 1,
+        eot: int = 1,
         seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
-        check_ball(eps, bounds, {"steps": steps, "restarts": restarts})
-        self.eps, self.steps, self.restarts, self.seed, self.bounds = eps, steps, restarts, seed, bounds
+        check_ball(eps, bounds, {"steps": steps, "restarts": restarts, "eot": eot})
+        self.eps, self.steps, self.eot, self.restarts, self.seed, self.bounds = eps, steps, eot, restarts, seed, bounds
         self.ball, self.loss = BALLS[norm], LOSSES[loss]
         self._checkpoints = checkpoints(steps)
 
@@ -138,11 +141,11 @@ class APGD(Attack):
             if index in self._checkpoints:
                 self._halve(state, index - last)
                 last = index
-        return torch.where(_wide(fooled, x), adversarial, state.best)
+        return torch.where(wide(fooled, x), adversarial, state.best)
 
     def _move(self, state: _State, x: Tensor, *, first: bool) -> None:
         """Step along the gradient, carried on by the step before."""
-        ahead = state.x + _wide(state.step, x) * self.ball.direction(state.gradient)
+        ahead = state.x + wide(state.step, x) * self.ball.direction(state.gradient)
         ahead = self.ball.project(ahead, x, self.eps, self.bounds)
         momentum = 1.0 if first else MOMENTUM
         mixed = state.x + momentum * (ahead - state.x) + (1 - momentum) * (state.x - state.previous)
@@ -152,7 +155,7 @@ class APGD(Attack):
         self, model: nn.Module, x_adv: Tensor, y: Tensor, objective: Objective, labels: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Objective, its gradient, and whether the example is misclassified."""
-        logits, values, gradient = input_gradient(model, x_adv, lambda logits: objective(logits, labels))
+        logits, values, gradient = input_gradient(model, x_adv, lambda logits: objective(logits, labels), self.eot)
         return values, gradient, margin(logits, y) > 0
 
     @staticmethod
@@ -171,8 +174,8 @@ class APGD(Attack):
         stalls = ~state.halved & (state.value_then >= state.best_value)
         halve = oscillates | stalls
         state.step = torch.where(halve, state.step / 2, state.step)
-        state.x = torch.where(_wide(halve, state.x), state.best, state.x)
-        state.gradient = torch.where(_wide(halve, state.x), state.best_gradient, state.gradient)
+        state.x = torch.where(wide(halve, state.x), state.best, state.x)
+        state.gradient = torch.where(wide(halve, state.x), state.best_gradient, state.gradient)
         state.halved, state.value_then = halve, state.best_value.clone()
         state.increases = torch.zeros_like(state.increases)
 
@@ -182,7 +185,7 @@ class TargetedAPGD(APGD):
 
     Parameters
     ----------
-    eps, steps, norm, seed, bounds
+    eps, steps, norm, eot, seed, bounds
         As for `APGD`.
     targets : int, >= 1
         Wrong classes tried, the likeliest first; at most all.
@@ -195,10 +198,11 @@ class TargetedAPGD(APGD):
         *,
         norm: Literal["linf", "l2"] = "linf",
         targets: int = 9,
+        eot: int = 1,
         seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
-        super().__init__(eps, steps, norm=norm, seed=seed, bounds=bounds)
+        super().__init__(eps, steps, norm=norm, eot=eot, seed=seed, bounds=bounds)
         check_ball(eps, bounds, {"targets": targets})
         self.targets = targets
 
@@ -221,8 +225,3 @@ class TargetedAPGD(APGD):
 
             self.attack_standing(model, x, y, found, f"target {place}", objective_of)
         return found
-
-
-def _wide(values: Tensor, like: Tensor) -> Tensor:
-    """One value an example, shaped to multiply examples."""
-    return values.view(-1, *(1,) * (like.ndim - 1))

@@ -3,13 +3,17 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from .batches import in_batches
 from .prepared import prepared
 
 Bounds = tuple[float, float]
+
+Kind = Literal["bounded", "minimal", "noise"]
 
 
 class Attack(ABC):
@@ -17,8 +21,18 @@ class Attack(ABC):
 
     Subclasses write `run`; calling the attack checks the input and works on a prepared model
     (`lrbench.attacks.prepared`). The caller's model stays exactly as it was (mode, `requires_grad`, `.grad`, buffers).
+    When memory runs out, the batch is worked on in halves, which does not change the result.
+
+    Attributes
+    ----------
+    kind : {"bounded", "minimal", "noise"}
+        Stays within a radius; gives the closest adversarial point it finds, or the example itself if it finds none; or
+        is no adversary at all and may go beyond its radius.
+    bounds : (float, float) or None
+        Valid range of an entry; None for none.
     """
 
+    kind: Kind = "bounded"
     bounds: Bounds | None = None
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
@@ -48,7 +62,7 @@ class Attack(ABC):
         check_batch(x, y, self.bounds)
         with prepared(model, x) as fast:
             start = x.detach().contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x.detach()
-            found = self.run(fast, start, y)
+            found = torch.cat(in_batches(lambda rows: self.run(fast, start[rows], y[rows]), len(x), max(1, len(x))))
         return found.contiguous() if x.is_contiguous() else found
 
     @abstractmethod
@@ -63,6 +77,7 @@ class IterativeAttack(Attack):
     """
 
     steps: int
+    eot: int = 1
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Ascend from the start."""
@@ -77,7 +92,7 @@ class IterativeAttack(Attack):
 
     def gradient(self, model: nn.Module, x_adv: Tensor, y: Tensor) -> Tensor:
         """Gradient of the objective with respect to the input."""
-        return input_gradient(model, x_adv, lambda logits: self.objective(logits, y))[2]
+        return input_gradient(model, x_adv, lambda logits: self.objective(logits, y), self.eot)[2]
 
     def start(self, x: Tensor) -> Tensor:
         """Give the point that the loop starts from: the clean input."""
@@ -97,26 +112,44 @@ class IterativeAttack(Attack):
 
 
 def input_gradient(
-    model: nn.Module, x_adv: Tensor, objective: Callable[[Tensor], Tensor]
+    model: nn.Module, x_adv: Tensor, objective: Callable[[Tensor], Tensor], eot: int = 1
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Give logits, values of an objective of them, (N,), and its gradient with respect to the input.
 
-    The gradient of the sum, not the mean: an example's gradient must not depend on who else is in the batch.
+    The gradient of the sum, not the mean: an example's gradient must not depend on who else is in the batch. With
+    `eot` above 1 all three are means over so many passes, for models that draw random numbers (expectation over
+    transformation; Athalye, Engstrom, Ilyas and Kwok, *Synthesizing robust adversarial examples*, 2018).
 
     Raises
     ------
     RuntimeError
         If the model's output does not depend differentiably on its input.
     """
+    if eot > 1:
+        passes = [input_gradient(model, x_adv, objective) for _ in range(eot)]
+        logits, values, gradient = (torch.stack(parts).mean(dim=0) for parts in zip(*passes, strict=True))
+        return logits, values, gradient
     with torch.enable_grad():
         x_adv = x_adv.detach().requires_grad_()
         logits = model(x_adv)
-        if not logits.requires_grad:
-            msg = "the model's output carries no gradient to its input; a gradient attack cannot run on it"
-            raise RuntimeError(msg)
+        require_gradient(logits)
         values = objective(logits)
-        (gradient,) = torch.autograd.grad(values.sum(), x_adv)
+        (gradient,) = torch.autograd.grad(values.sum(), x_adv, allow_unused=True)
+    if gradient is None:
+        msg = "the model's output does not depend on its input; a gradient attack cannot run on it"
+        raise NoGradientError(msg)
     return logits.detach(), values.detach(), gradient
+
+
+class NoGradientError(RuntimeError):
+    """The model's output does not depend differentiably on its input."""
+
+
+def require_gradient(logits: Tensor) -> None:
+    """Raise NoGradientError if logits do not depend differentiably on anything."""
+    if not logits.requires_grad:
+        msg = "the model's output carries no gradient to its input; a gradient attack cannot run on it"
+        raise NoGradientError(msg)
 
 
 def check_ball(eps: float, bounds: Bounds | None, counts: Mapping[str, int]) -> None:

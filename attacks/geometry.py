@@ -62,8 +62,19 @@ class L2:
 
 def norms(x: Tensor) -> Tensor:
     """Euclidean length of each example, (N, 1, ..., 1)."""
-    lengths: Tensor = torch.linalg.vector_norm(x.flatten(1), dim=1)
-    return lengths.view(-1, *(1,) * (x.ndim - 1))
+    return wide(length(x, "l2"), x)
+
+
+def wide(values: Tensor, like: Tensor) -> Tensor:
+    """One value an example, (N,), shaped to multiply examples."""
+    return values.view(-1, *(1,) * (like.ndim - 1))
+
+
+def length(moved: Tensor, norm: str) -> Tensor:
+    """Size of each example's perturbation, (N,), in "linf" or "l2"."""
+    flat = moved.flatten(1)
+    sizes: Tensor = torch.linalg.vector_norm(flat, ord=2 if norm == "l2" else torch.inf, dim=1)
+    return sizes
 
 
 BALLS: dict[str, Ball] = {"linf": Linf(), "l2": L2()}

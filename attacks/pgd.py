@@ -33,6 +33,8 @@ class PGD(IterativeAttack):
         Start at a random point of the ball, else at the clean input.
     restarts : int, >= 1
         Runs from different starts; of each example the point with the largest margin is kept.
+    eot : int, >= 1
+        Passes whose gradients are averaged, for models that draw random numbers.
     seed : int or None
         Of the random starts, which depend on it and on the example alone. None: torch's global generator, so that every
         call draws anew.
@@ -55,12 +57,13 @@ class PGD(IterativeAttack):
         loss: Literal["cross-entropy", "margin", "dlr"] = "cross-entropy",
         random_start: bool = True,
         restarts: int = 1,
+        eot: int = 1,
         seed: int | None = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
-        check_ball(eps, bounds, {"steps": steps, "restarts": restarts})
+        check_ball(eps, bounds, {"steps": steps, "restarts": restarts, "eot": eot})
         self.eps = eps
-        self.steps = steps
+        self.steps, self.eot = steps, eot
         self.step_size = 2.5 * eps / steps if step_size is None else step_size
         if not 0 <= self.step_size < math.inf:
             msg = f"step_size must be a finite number >= 0, got {step_size}"

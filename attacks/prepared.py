@@ -12,7 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .frozen import frozen
 
-EXAMPLES = 8
+EXAMPLES = 4
 """So many are run through a folded copy to see that it does what the model does."""
 
 TOLERANCE = 1e-4

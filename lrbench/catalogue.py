@@ -56,8 +56,50 @@ ATTACKS = Registry(
         ),
         "pgd": (
             "lrbench.attacks:PGD",
-            "PGD with random starts; options: steps (20), step_size, restarts (1), loss (cross-entropy, margin, dlr)",
+            "PGD with random starts; options: steps (20), step_size, restarts (1), eot (1), loss (or margin, dlr)",
         ),
+        "autoattack": (
+            "lrbench.attacks:AutoAttack",
+            "APGD-CE, APGD-T, FAB-T and Square in turn; options: steps (100), targets (9), queries (5000), eot (1)",
+        ),
+        "fab-t": (
+            "lrbench.attacks:FAB",
+            "smallest perturbation, by projections onto linearised boundaries; options: steps (100), targets (9)",
+        ),
+        "deepfool": (
+            "lrbench.attacks:DeepFool",
+            "smallest perturbation, step by step to the nearest linearised boundary; options: steps (50), overshoot",
+        ),
+        "carlini-wagner": (
+            "lrbench.attacks:CarliniWagner",
+            "smallest L2 perturbation, by Adam; options: steps (200), searches (9), learning_rate (0.01)",
+        ),
+        "hopskipjump": (
+            "lrbench.attacks.foreign:hopskipjump",
+            "smallest perturbation from decisions alone, through ART; options: max_iter (50), max_eval, init_eval",
+        ),
+        "boundary": (
+            "lrbench.attacks.foreign:boundary",
+            "smallest L2 perturbation from decisions alone, through ART; options: max_iter (5000), num_trial, delta",
+        ),
+        "adaptive-lr": (
+            "lrbench.attacks:AdaptiveLR",
+            "PGD that also leaves an LR-Layer's subspace; options: layer, weight (1), steps (40), restarts (2), loss",
+        ),
+        "uniform-noise": (
+            "lrbench.attacks:UniformNoise",
+            "a control: the worst of some draws from the ball; options: draws (1)",
+        ),
+        "gaussian-noise": (
+            "lrbench.attacks:GaussianNoise",
+            "normal noise with eps as its standard deviation, held to no ball; options: draws (1)",
+        ),
+    },
+    elsewhere="lrbench.attacks.foreign:factory_of",
+    forms={
+        "art:CLASS": "any evasion attack of the Adversarial Robustness Toolbox, with its options",
+        "foolbox:CLASS": "any attack of foolbox (pip install 'lrbench[foolbox]')",
+        "torchattacks:CLASS": "any attack of torchattacks, in pixel space (pip install 'lrbench[torchattacks]')",
     },
 )
 

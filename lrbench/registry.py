@@ -80,7 +80,10 @@ class Registry:
 
     def __getitem__(self, name: str) -> Entry:
         if name not in self._entries and self.elsewhere is not None and ":" in name:
-            return Entry(name, load_target(self.elsewhere)(name), "")
+            try:
+                return Entry(name, load_target(self.elsewhere)(name), "")
+            except LookupError as error:
+                raise UsageError(str(error)) from None
         try:
             return self._entries[name]
         except KeyError:

@@ -6,7 +6,12 @@ import torch
 from hypothesis import settings
 from torch import nn
 
+from lrbench.data import to_unit
 from lrbench.data.sources import digits as load_digits
+from lrbench.models import Classifier
+from lrbench.models.resnet import resnet18
+from lrbench.suite import Training
+from lrbench.training import seeded, train
 
 settings.register_profile("lrbench", deadline=None, derandomize=True, max_examples=30)
 settings.load_profile("lrbench")
@@ -51,3 +56,29 @@ def batch():
 @pytest.fixture(scope="session")
 def digits():
     return load_digits(Path(), train=None, test=None)
+
+
+@pytest.fixture(scope="session")
+def trained(digits):
+    """A narrow ResNet-18 that knows the digits."""
+    with seeded(0):
+        model = Classifier(resnet18(10, 1, width=8), *digits.statistics)
+        train(model, digits.train, Training(epochs=4, batch_size=64, learning_rate=0.05), seed=0)
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def held_out(digits):
+    split = digits.test.balanced(150)
+    return to_unit(split.images), split.labels
+
+
+@pytest.fixture
+def fooled():
+    """Share of images that a model gets wrong."""
+
+    def share(model, x_adv, y):
+        with torch.no_grad():
+            return (model(x_adv).argmax(dim=1) != y).float().mean().item()
+
+    return share

@@ -47,10 +47,16 @@ class Split:
         """
         return self if count is None or count == len(self) else self.halves(count)[0]
 
+    def chosen(self, count: int | None) -> Tensor:
+        """Ascending indices of the examples that `balanced` chooses; of a larger count they are among those chosen."""
+        if count is None:
+            return torch.arange(len(self), device=self.labels.device)
+        return balanced_indices(self.labels if self.fine is None else self.fine, count)
+
     def halves(self, count: int) -> tuple["Split", "Split"]:
         """Split off `count` examples as `balanced` chooses them; give them and the rest."""
         chosen = torch.zeros(len(self), dtype=torch.bool, device=self.labels.device)
-        chosen[balanced_indices(self.labels if self.fine is None else self.fine, count)] = True
+        chosen[self.chosen(count)] = True
         return self[chosen], self[~chosen]
 
 

@@ -2,8 +2,10 @@
 
 import pandas as pd
 
-from lrbench.leaderboard.intervals import wilson
 from lrbench.leaderboard.results import CELL
+from lrbench.statistics import wilson
+
+WORST_COUNTS = ("verdict", "flag[", "mcnemar_p")
 
 
 def over_seeds(results: pd.DataFrame) -> pd.DataFrame:
@@ -11,7 +13,8 @@ def over_seeds(results: pd.DataFrame) -> pd.DataFrame:
 
     The interval of a proportion is that of its mean over seeds with n the number of images, not images times seeds:
     all seeds see the same images, so pooling them would pretend to more evidence than there is. `sd` is the
-    standard deviation over seeds (NaN for one seed).
+    standard deviation over seeds (NaN for one seed). A difference has the interval of its only seed, or none. Of
+    verdicts, flags and p-values it is the largest that counts, the worst of the seeds.
 
     Returns
     -------
@@ -20,11 +23,19 @@ def over_seeds(results: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for cell, group in results.groupby(CELL, sort=False, dropna=False):
-        mean = float(group["value"].mean())
+        metric = str(cell[CELL.index("metric")])
+        worst = metric.startswith(WORST_COUNTS)
+        value = float(group["value"].max() if worst else group["value"].mean())
         n = group["n"].min()
-        low = high = float("nan")
-        if group["ci_low"].notna().all():
-            low, high = wilson(mean, int(n))
-        sd = float(group["value"].std(ddof=1)) if len(group) > 1 else float("nan")
-        rows.append((*cell, mean, sd, low, high, n, group["seed"].nunique()))
+        several = len(group) > 1
+        sd = float(group["value"].std(ddof=1)) if several and not worst else float("nan")
+        rows.append((*cell, value, sd, *_interval(metric, value, group), n, group["seed"].nunique()))
     return pd.DataFrame(rows, columns=[*CELL, "value", "sd", "ci_low", "ci_high", "n", "seeds"])
+
+
+def _interval(metric: str, value: float, group: pd.DataFrame) -> tuple[float, float]:
+    if group["ci_low"].isna().any() or (metric == "difference" and len(group) > 1):
+        return float("nan"), float("nan")
+    if metric == "difference":
+        return float(group["ci_low"].iloc[0]), float(group["ci_high"].iloc[0])
+    return wilson(value, int(group["n"].min()))

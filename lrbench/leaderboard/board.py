@@ -11,9 +11,11 @@ import yaml
 
 from lrbench.errors import UsageError
 from lrbench.leaderboard.aggregate import over_seeds
-from lrbench.leaderboard.layout import Block, blocks_of
+from lrbench.leaderboard.layout import WORST, Block, blocks_of, summed_up
 from lrbench.leaderboard.reference import Comparison, comparisons
 from lrbench.leaderboard.results import TEXT, derived, is_derived, is_time
+
+Masking = dict[str, dict[str, Any]]
 
 
 class Leaderboard:
@@ -25,6 +27,8 @@ class Leaderboard:
         Tidy, one row a measurement, with the columns of `results.csv`; figures that follow from others may be left out.
     suite : dict
         Content of the run's `suite.yaml`.
+    masking : dict, optional
+        Model -> seed -> what the checks for masked gradients said, as in the run's `masking.json`.
 
     Attributes
     ----------
@@ -33,8 +37,8 @@ class Leaderboard:
         Attack -> L2 dissimilarity up to which its curves were integrated.
     """
 
-    def __init__(self, results: pd.DataFrame, suite: dict[str, Any]) -> None:
-        self.suite = suite
+    def __init__(self, results: pd.DataFrame, suite: dict[str, Any], masking: Masking | None = None) -> None:
+        self.suite, self.masking = suite, masking or {}
         measured = results[~results["metric"].map(is_derived).astype(bool)].reset_index(drop=True)
         self.results, self.limits = derived(measured, suite["threat_model"].get("l2", []))
 
@@ -53,16 +57,18 @@ class Leaderboard:
             if (path / "timings.csv").exists():
                 texts.append((path / "timings.csv").read_text("utf-8"))
             suite = yaml.safe_load((path / "suite.yaml").read_text("utf-8"))
+            told = path / "masking.json"
+            masking = json.loads(told.read_text("utf-8")) if told.exists() else {}
         except FileNotFoundError:
             msg = f"no results in {path}; name the folder of a run, such as runs/quick (`lrbench run` makes one)"
             raise UsageError(msg) from None
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        except (OSError, yaml.YAMLError, ValueError) as error:
             msg = f"cannot read the results in {path}: {str(error).splitlines()[0]}"
             raise UsageError(msg) from error
         types = {"n": "Int64"} | dict.fromkeys(TEXT, str)
         table = pd.concat([pd.read_csv(StringIO(text), dtype=types) for text in texts], ignore_index=True)
         table[list(TEXT)] = table[list(TEXT)].fillna("")
-        return cls(table, suite)
+        return cls(table, suite, masking)
 
     @cached_property
     def aggregated(self) -> pd.DataFrame:
@@ -82,12 +88,20 @@ class Leaderboard:
 
     @cached_property
     def models(self) -> list[str]:
-        """Models, best first: by the largest area under its attack curves, then by accuracy."""
+        """Models, best first.
+
+        By verdict, since figures of an attack that failed rank nothing; then by misclassification in the worst case
+        over attacks, mean over radii; by the largest area under a summed-up attack's curve; by accuracy.
+        """
         table = self.aggregated
-        areas = table[table["metric"] == "auc_l2"].groupby("model")["value"].max()
-        accuracy = table[table["metric"] == "accuracy"].set_index("model")["value"]
+        verdict = table[table["metric"] == "verdict"].set_index("model")["value"]
+        errors = table[(table["metric"] == "misclassification") & (table["attack"] == WORST)]
+        worst = errors.groupby("model")["value"].mean()
+        curves = table[(table["metric"] == "auc_l2") & table["attack"].isin(summed_up(self.suite))]
+        areas = curves.groupby("model")["value"].max()
+        accuracy = -table[table["metric"] == "accuracy"].set_index("model")["value"]
         names = list(dict.fromkeys(table["model"]))
-        return sorted(names, key=lambda name: (areas.get(name, 0.0), -accuracy.get(name, 0.0)))
+        return sorted(names, key=lambda name: tuple(by.get(name, 0.0) for by in (verdict, worst, areas, accuracy)))
 
     def table(self) -> pd.DataFrame:
         """One row a model, best first; a column for each figure and, for proportions, its interval."""

@@ -6,8 +6,12 @@ from typing import Any, Literal
 
 import pandas as pd
 
-Form = Literal["percent", "number", "count", "milliseconds"]
-"""How readers see a figure: a share as %, four digits, a large count as 11.2 M, or seconds as ms."""
+Form = Literal["percent", "points", "number", "count", "milliseconds", "verdict"]
+"""How readers see a figure: a share as %, a difference of shares in points, four digits, a large count as 11.2 M,
+seconds as ms, or a verdict by its name."""
+
+WORST = "worst-case"
+PAPER = ("iter-fsgm", "iter-ll-fsgm")
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,11 @@ def blocks_of(aggregated: pd.DataFrame, suite: dict[str, Any], data: str) -> lis
 
 
 def _summary(make: "_Maker", suite: dict[str, Any]) -> list[Column]:
-    attacks = [attack["name"] for attack in suite["attacks"]]
+    attacks = summed_up(suite)
     diagnostics = suite["diagnostics"]
     columns = [make("accuracy", "clean accuracy", "percent", metric="accuracy")]
+    columns += [make("verdict", "verdict", "verdict", metric="verdict")]
+    columns += _worst_columns(make, [middle(suite)])
     columns += [
         make(f"auc_l2[{attack}]", f"AUC {attack}", "percent", metric="auc_l2", attack=attack) for attack in attacks
     ]
@@ -76,10 +82,73 @@ def _summary(make: "_Maker", suite: dict[str, Any]) -> list[Column]:
 
 def _attack_blocks(make: "_Maker", suite: dict[str, Any]) -> Iterator[Block]:
     space = suite["threat_model"]["space"]
-    for attack in (attack["name"] for attack in suite["attacks"]):
-        columns = _radii(make, attack, suite["threat_model"])
+    threat = suite["threat_model"]
+    yield Block(f"Misclassified % in the worst case over attacks by eps, {space} space", _worst_block(make, threat))
+    yield Block(f"Worst case against {next(iter(suite['models']))}, points", _difference_block(make, threat))
+    for attack in labels(suite):
+        columns = _radii(make, attack, threat)
         images = f", n = {columns[0].n}" if columns[0].n else ""
-        yield Block(f"Misclassified % under {attack} by eps, {space} space{images}", columns)
+        if len([column for column in columns if column.cells]) > 1:
+            yield Block(f"Misclassified % under {attack} by eps, {space} space{images}", columns)
+    yield Block("Smallest perturbation that fools", _minimal_block(make, labels(suite)))
+
+
+def labels(suite: dict[str, Any]) -> list[str]:
+    """Names of a suite's attacks in tables."""
+    return [attack.get("label") or attack["name"] for attack in suite["attacks"]]
+
+
+def summed_up(suite: dict[str, Any]) -> list[str]:
+    """Give the attacks whose curves are summed up by an area: the paper's, else the first one.
+
+    An attack that stops at the first adversarial point has no L2 dissimilarity to compare at.
+    """
+    paper = [label for label in labels(suite) if label in PAPER]
+    return paper or labels(suite)[:1]
+
+
+def middle(suite: dict[str, Any]) -> float:
+    """Radius at which a suite is summed up: that of the masking checks, else the middle one."""
+    radii: list[float] = suite["threat_model"]["eps"]
+    masking = suite["diagnostics"].get("masking") or {}
+    positive = [eps for eps in radii if eps > 0] or radii
+    eps: float = masking.get("eps") or positive[len(positive) // 2]
+    return eps
+
+
+def _worst_columns(make: "_Maker", radii: list[float]) -> list[Column]:
+    metric = "misclassification"
+    return [
+        make(f"{metric}[{WORST},{eps_label(eps)}]", f"worst case {eps_label(eps)}", "percent",
+             metric=metric, attack=WORST, eps=eps)
+        for eps in radii
+    ]  # fmt: skip
+
+
+def _worst_block(make: "_Maker", threat: dict[str, Any]) -> list[Column]:
+    columns = _radii(make, WORST, threat)
+    return columns if any(column.cells for column in columns[1:]) else []
+
+
+def _difference_block(make: "_Maker", threat: dict[str, Any]) -> list[Column]:
+    columns = []
+    for eps in threat["eps"]:
+        label = eps_label(eps)
+        where = {"attack": WORST, "eps": eps}
+        columns.append(make(f"difference[{WORST},{label}]", label, "points", metric="difference", **where))
+        columns.append(make(f"mcnemar_p[{WORST},{label}]", f"p {label}", "number", metric="mcnemar_p", **where))
+    return columns
+
+
+def _minimal_block(make: "_Maker", attacks: list[str]) -> list[Column]:
+    columns = []
+    for attack in attacks:
+        for norm, name in (("linf", "Linf"), ("l2", "L2")):
+            metric = f"median_{norm}"
+            heading = f"{attack} median {name}"
+            columns.append(make(f"{metric}[{attack}]", heading, "number", metric=metric, attack=attack))
+        columns.append(make(f"found[{attack}]", f"{attack} found", "percent", metric="found", attack=attack))
+    return columns
 
 
 def _radii(make: "_Maker", attack: str, threat: dict[str, Any]) -> list[Column]:

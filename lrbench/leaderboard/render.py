@@ -6,40 +6,11 @@ from rich.table import Table
 from rich.text import Text
 
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.layout import Block, Cell, Column, Form, eps_label
+from lrbench.leaderboard.layout import Block, Cell, Column, Form
+from lrbench.leaderboard.notes import notes
+from lrbench.verdicts import VERDICTS
 
-WEAK = frozenset({"iter-fsgm", "iter-ll-fsgm", "fgsm"})
 COMPARED = ("model", "figure", "published in", "published", "measured here")
-
-
-def notes(board: Leaderboard) -> list[str]:
-    """How to read the tables, and how not to."""
-    lines = ["Means over seeds; [95 % Wilson interval] of n images; ± standard deviation over seeds."]
-    for attack, limit in board.limits.items():
-        lines.append(
-            f"AUC {attack}: mean misclassified % over L2 dissimilarity 0 to {limit:.3g}; lower is more robust."
-        )
-    if board.suite["threat_model"].get("l2"):
-        lines.append("Misclassification at an L2 dissimilarity is read off the attack's curve between its radii.")
-    attacks = {attack["name"] for attack in board.suite["attacks"]}
-    if attacks and attacks <= WEAK:
-        named = ", ".join(sorted(attacks))
-        lines.append(f"Only {named} ran, which are weak: a model that withstands them is not shown to be robust.")
-    if any(column.key.startswith("d_adv[") for block in board.blocks for column in block.columns):
-        attack, eps = board.suite["attacks"][0]["name"], eps_label(board.suite["threat_model"]["eps"][0])
-        lines.append(
-            f"D_Adv is under {attack} at {eps}. It grows with the activations' scale; "
-            "only the relative one compares models."
-        )
-    if board.suite["diagnostics"]["variance_ratio"]:
-        lines.append(
-            "VR_k is of A + b with an LR-Layer's b, as in the paper, and b removes the mean: compare an LR model with "
-            "a normal one by the centred VR_k."
-        )
-    reference = board.suite.get("reference")
-    if reference and reference["caveat"]:
-        lines.append(reference["caveat"])
-    return lines
 
 
 def renderable(board: Leaderboard) -> RenderableType:
@@ -123,6 +94,8 @@ def _cell(column: Column, model: str) -> list[str]:
 
 
 def _figure(cell: Cell, form: Form) -> list[str]:
+    if form == "verdict":
+        return [VERDICTS[int(cell.value)]]
     deviation = "" if cell.sd != cell.sd or form == "count" else f" ±{_deviation(cell.sd, form)}"
     interval = [] if cell.interval is None else [f"[{', '.join(_value(bound, form) for bound in cell.interval)}]"]
     return [_value(cell.value, form) + deviation, *interval]
@@ -131,6 +104,8 @@ def _figure(cell: Cell, form: Form) -> list[str]:
 def _value(value: float, form: Form) -> str:
     if form == "percent":
         return f"{100 * value:.1f}"
+    if form == "points":
+        return f"{100 * value:+.1f}"
     if form == "milliseconds":
         return f"{1000 * value:.3g}"
     if form == "count":
@@ -146,7 +121,7 @@ def _count(value: float) -> str:
 
 
 def _deviation(sd: float, form: Form) -> str:
-    if form == "percent":
+    if form in {"percent", "points"}:
         return f"{100 * sd:.1f}"
     return f"{1000 * sd:.1g}" if form == "milliseconds" else f"{sd:.1g}"
 

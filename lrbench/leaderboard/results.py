@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lrbench.leaderboard.intervals import wilson
 from lrbench.leaderboard.layout import at_l2
+from lrbench.statistics import wilson
 
 COLUMNS = (
     "suite",
@@ -91,6 +91,8 @@ def _curves(results: pd.DataFrame) -> dict[tuple[str, str, int, str], Curve]:
     curves = {}
     for (attack, model, seed, space), group in attacked.groupby(["attack", "model", "seed", "space"], sort=False):
         wide = group.pivot_table(index="eps", columns="metric", values="value").dropna().sort_index()
+        if not {"misclassification", "l2_dissimilarity"} <= set(wide.columns):
+            continue  # a minimal attack, or the worst case: no one distance belongs to a radius
         if wide.empty or (model, seed) not in start or not wide["l2_dissimilarity"].iloc[-1] > 0:
             continue
         distances = np.concatenate([[0.0], wide["l2_dissimilarity"].to_numpy()])

@@ -14,13 +14,15 @@ from lrbench.errors import UsageError, nearest
 from lrbench.models import layer_names, load_weights
 from lrbench.options import OptionError, check_options
 from lrbench.registry import Registry
-from lrbench.suite import ModelSpec, Normalization, Suite
+from lrbench.runner.threat import kind_of, make_attack
+from lrbench.suite import AttackSpec, ModelSpec, Normalization, Suite
 from lrbench.suite.document import Document, KeyPath
 
 SUPPLIED_TO_DATA = ("root", "train", "test")
 SUPPLIED_TO_MODELS = ("num_classes", "in_channels")
 BESIDE_MODEL_OPTIONS = ("arch", "extends", "lr_layers", "weights", "train", "training", "normalize")
-SUPPLIED_TO_ATTACKS = ("eps", "bounds", "norm")
+SUPPLIED_TO_ATTACKS = ("eps", "bounds", "norm", "subspace")
+BESIDE_ATTACK_OPTIONS = ("name", "label", "source")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,19 @@ class Checker:
                 registry[name]
             except UsageError as error:
                 raise self.document.error(where, str(error)) from None
+        for index, attack in enumerate(self.suite.attacks):
+            self._check_references(attack, ("attacks", index))
+
+    def _check_references(self, attack: AttackSpec, where: KeyPath) -> None:
+        models, radii = self.suite.models, self.suite.threat_model.eps
+        if attack.source is not None and attack.source not in models:
+            message = f"unknown model {attack.source!r}; {nearest(attack.source, models)}"
+            raise self.document.error((*where, "source"), message)
+        for radius in attack.eps or ():
+            if radius not in radii:
+                listed = ", ".join(f"{255 * eps:.4g}/255" for eps in radii)
+                message = f"{255 * radius:.4g}/255 is not one of threat_model.eps: {listed}"
+                raise self.document.error((*where, "eps"), message)
 
     def load_data(self, root: Path) -> ImageData:
         """Load the suite's data set.
@@ -85,7 +100,7 @@ class Checker:
             With the first thing that does not fit.
         """
         for index, attack in enumerate(self.suite.attacks):
-            self._factory(ATTACKS, attack.name, ("attacks", index), attack.options, SUPPLIED_TO_ATTACKS, ("name",))
+            self._check_attack(attack, ("attacks", index))
         self._check_eps()
         known: dict[str, dict[str, int]] = {}
         for name, spec in self.suite.models.items():
@@ -94,10 +109,22 @@ class Checker:
                 known[built] = self._layer_sizes(name, spec, data)
             self._check_layers(name, spec, known[built], data)
 
+    def _check_attack(self, attack: AttackSpec, where: KeyPath) -> None:
+        factory = self._factory(ATTACKS, attack.name, where, attack.options, SUPPLIED_TO_ATTACKS, BESIDE_ATTACK_OPTIONS)
+        threat = self.suite.threat_model
+        try:
+            make_attack(factory, attack, threat, threat.eps[0])
+        except ValueError as error:
+            raise self.document.error(where, str(error)) from None
+        if kind_of(factory) == "minimal" and (attack.source is not None or attack.eps is not None):
+            key = "source" if attack.source is not None else "eps"
+            message = f"{attack.name} looks for the smallest perturbation of one model; `{key}` does not go with it"
+            raise self.document.error((*where, key), message)
+
     def _check_eps(self) -> None:
         threat = self.suite.threat_model
         for index, eps in enumerate(threat.eps):
-            if threat.space == "pixel" and eps > 1:
+            if threat.space == "pixel" and threat.norm == "linf" and eps > 1:
                 raise self.document.error(("threat_model", "eps", index), f"pixels span [0, 1]; got {eps:g}")
 
     def _factory(
@@ -168,6 +195,10 @@ class Checker:
 
     def _measured_layers(self) -> Iterator[tuple[KeyPath, str]]:
         diagnostics = self.suite.diagnostics
+        for index, attack in enumerate(self.suite.attacks):
+            layer = attack.options.get("layer")
+            if isinstance(layer, str):
+                yield ("attacks", index, "layer"), layer
         for kind in ("variance_ratio", "d_adv"):
             spec = getattr(diagnostics, kind)
             for layer in spec.layers if spec else ():

@@ -16,6 +16,9 @@ from lrbench.runner.plan import Step
 from lrbench.store import Row, Store
 from lrbench.suite import ModelSpec, Normalization, Suite
 
+KEPT = 2
+"""Models kept in memory: one that is attacked, and one that attacks are made on."""
+
 Progress = Callable[[float, str], None]
 
 
@@ -29,13 +32,13 @@ class Outcome:
 
 @dataclass
 class Context:
-    """Shared by the steps of one run; remembers the model that was loaded last."""
+    """Shared by the steps of one run; remembers the models that were loaded last."""
 
     suite: Suite
     data: ImageData
     device: torch.device
     store: Store
-    _loaded: tuple[str, nn.Module] | None = None
+    _loaded: dict[str, nn.Module] = field(default_factory=dict)
 
     def build(self, name: str, *, given_weights: bool = True) -> nn.Module:
         """Build a model of the suite, its LR-Layers attached, on the device; with fresh weights, or those it names."""
@@ -50,17 +53,23 @@ class Context:
             attach_lr_layers(model, ranks, **self.suite.low_rank.layer_options)
         return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
-    def trained(self, step: Step) -> nn.Module:
-        """Load the model that a step measures, from its training's checkpoint."""
-        training = step.needs[0]
-        if self._loaded is None or self._loaded[0] != training:
-            model = load_checkpoint(self.build(step.model, given_weights=False), self.store.folder(training))
-            self._loaded = (training, model.eval())
-        return self._loaded[1]
+    def trained(self, step: Step, place: int = 0) -> nn.Module:
+        """Load the model that a step measures, or the one at another `place` of what it needs, from its checkpoint."""
+        training = step.needs[place]
+        if training not in self._loaded:
+            while len(self._loaded) >= KEPT:
+                del self._loaded[next(iter(self._loaded))]
+            model = self.build(training.split("/")[1], given_weights=False)
+            self._loaded[training] = load_checkpoint(model, self.store.folder(training)).eval()
+        return self._loaded[training]
+
+    def file(self, step_id: str, name: str) -> bytes:
+        """Read what an earlier step kept."""
+        return (self.store.folder(step_id) / name).read_bytes()
 
     def forget(self) -> None:
-        """Drop the model in memory; a new training replaces what it was loaded from."""
-        self._loaded = None
+        """Drop the models in memory; a new training replaces what one was loaded from."""
+        self._loaded.clear()
 
 
 def normalization(spec: ModelSpec, data: ImageData) -> tuple[Sequence[float], Sequence[float]]:
@@ -68,6 +77,18 @@ def normalization(spec: ModelSpec, data: ImageData) -> tuple[Sequence[float], Se
     if isinstance(spec.normalize, Normalization):
         return spec.normalize.mean, spec.normalize.std
     return data.statistics if spec.normalize else ([0.0] * data.channels, [1.0] * data.channels)
+
+
+def lr_subspace(model: nn.Module, layer: str) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Give the affine subspace of the LR-Layer at `layer`: orthonormal rows and b; None where there is none."""
+    layers: Any = getattr(model, "lr_layers", None)
+    if isinstance(layers, LRLayers) and layer in layers and layers[layer].features:
+        rows = layers[layer].rows.double()
+        # Rows of the factor may be zero or alike; only the directions that it spans count.
+        _, sizes, directions = torch.linalg.svd(rows, full_matrices=False)
+        kept = sizes > 1e-6 * sizes.max().clamp_min(1e-30)
+        return directions[kept].float(), layers[layer].bias
+    return None
 
 
 def lr_bias(model: nn.Module, layer: str) -> torch.Tensor | float:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+import numpy as np
 from safetensors.numpy import load
 
 from lrbench.leaderboard import Leaderboard
@@ -32,6 +33,10 @@ def write_figures(store: Store, board: Leaderboard, done: list[tuple[Step, Recor
         elif step.kind == "clusters" and step.model not in artefacts.clusters:
             arrays = load((folder / "clusters.safetensors").read_bytes())
             artefacts.clusters[step.model] = (arrays["points"], arrays["label"])
+        elif step.kind == "minimal":
+            sizes = load((folder / "outcomes.safetensors").read_bytes())[board.suite["threat_model"]["norm"]]
+            of_attack = artefacts.sizes.setdefault(step.config["attack"]["label"], {})
+            of_attack[step.model] = np.concatenate([of_attack.get(step.model, sizes[:0]), sizes])
     files = draw(board, artefacts)
     for name, content in files.items():
         store.write_bytes(f"figures/{name}", content)

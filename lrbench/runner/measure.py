@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from safetensors.torch import save
 from torch import Tensor
 
 from lrbench.data import Split
@@ -36,7 +37,8 @@ def accuracy_step(context: Context, step: Step, progress: Progress) -> Outcome:
     model = context.trained(step)
     correct = evaluate(model, context.data.test) == context.data.test.labels
     attacked = context.data.test.balanced(context.suite.threat_model.samples)
-    wrong = evaluate(model, attacked) != attacked.labels
+    predicted = evaluate(model, attacked)
+    wrong = predicted != attacked.labels
     progress(1.0, "")
     return Outcome(
         [
@@ -48,7 +50,8 @@ def accuracy_step(context: Context, step: Step, progress: Progress) -> Outcome:
                 eps=0.0,
                 space=context.suite.threat_model.space,
             ),
-        ]
+        ],
+        {"outcomes.safetensors": save({"predicted": predicted.cpu(), "label": attacked.labels.cpu()})},
     )
 
 

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from lrbench.attacks import paper_steps
 from lrbench.catalogue import ATTACKS, MODELS
 from lrbench.data import ImageData
+from lrbench.runner.threat import kind_of
 from lrbench.runner.version import code_version, factory_version, file_hash
 from lrbench.suite import AttackSpec, Suite
 
@@ -24,6 +25,10 @@ CODE = {
     "compression": REPRESENT,
     "clusters": REPRESENT,
     "attack": ("models", "data", "attacks", "runner/attack.py"),
+    "minimal": ("models", "data", "attacks", "runner/attack.py"),
+    "masking": ("models", "data", "attacks", "diagnostics/masking", "statistics.py", "runner/judge.py"),
+    "worst": ("runner/judge.py",),
+    "difference": ("runner/judge.py", "statistics.py"),
 }
 
 
@@ -65,17 +70,48 @@ class Step:
 def make_plan(suite: Suite, data: ImageData) -> list[Step]:
     """Give the steps of a suite in order: model by model, seed by seed, training before what is measured on it."""
     prints = {"train": data.train_fingerprint, "test": data.test_fingerprint}
-    return [
-        step for name in suite.models for seed in suite.seeds for step in _model_steps(suite, data, prints, name, seed)
-    ]
+    trainings = {
+        (name, seed): _train_step(suite, data, prints, name, seed, f"{name}/seed-{seed}")
+        for name in suite.models
+        for seed in suite.seeds
+    }
+    steps: dict[str, Step] = {}
+    for name in suite.models:
+        for seed in suite.seeds:
+            own = _model_steps(suite, data, prints, trainings, name, seed)
+            steps |= {step.id: step for step in own}
+    steps |= {step.id: step for step in _joint_steps(suite, data, prints, trainings, steps)}
+    return _ordered(list(steps.values()))
 
 
-def _model_steps(suite: Suite, data: ImageData, prints: dict[str, str], name: str, seed: int) -> Iterator[Step]:
+def _ordered(steps: list[Step]) -> list[Step]:
+    """Put each step as early as what it needs allows, and otherwise leave the order."""
+    found: dict[str, Step] = {}
+    waiting = steps
+    while waiting:
+        later = []
+        for step in waiting:
+            if all(needed in found for needed in step.needs):
+                found[step.id] = step
+            else:
+                later.append(step)
+        waiting = later
+    return list(found.values())
+
+
+Trainings = dict[tuple[str, int], Step]
+
+
+def _model_steps(
+    suite: Suite, data: ImageData, prints: dict[str, str], trainings: Trainings, name: str, seed: int
+) -> Iterator[Step]:
     place = f"{name}/seed-{seed}"
-    training = _train_step(suite, data, prints, name, seed, place)
+    training = trainings[name, seed]
     yield training
 
-    def measured(kind: str, suffix: str, data_prints: dict[str, str], work: float, **config: object) -> Step:
+    def measured(
+        kind: str, suffix: str, data_prints: dict[str, str], work: float, source: Step | None = None, **config: object
+    ) -> Step:
         content = {
             **config,
             "seed": seed,
@@ -83,7 +119,12 @@ def _model_steps(suite: Suite, data: ImageData, prints: dict[str, str], name: st
             "code": code_version(*CODE[kind]),
             "train": training.key,
         }
-        return Step(f"{kind}/{place}{suffix}", kind, name, seed, content, (training.id,), work)
+        needs: tuple[str, ...] = (training.id,)
+        if source is not None:
+            content["source"] = source.key
+            needs += (source.id,)
+        room = "attack" if kind == "minimal" else kind
+        return Step(f"{room}/{place}{suffix}", kind, name, seed, content, needs, work)
 
     threat = suite.threat_model
     samples = threat.samples or len(data.test)
@@ -101,18 +142,101 @@ def _model_steps(suite: Suite, data: ImageData, prints: dict[str, str], name: st
         spec = getattr(diagnostics, "variance_ratio" if kind == "variance" else kind)
         if spec is not None:
             yield measured(kind, "", prints, work, **spec.model_dump(mode="json"))
-    layers = diagnostics.d_adv.layers if diagnostics.d_adv else []
+    yield from _attack_steps(suite, data, trainings, measured, name, seed)
+
+
+def _attack_steps(
+    suite: Suite, data: ImageData, trainings: Trainings, measured: Callable[..., Step], name: str, seed: int
+) -> Iterator[Step]:
+    threat, diagnostics = suite.threat_model, suite.diagnostics
+    samples = threat.samples or len(data.test)
+    common = {
+        "statistics": data.statistics if threat.space == "normalized" else None,
+        "samples": samples,
+        "d_adv": diagnostics.d_adv.layers if diagnostics.d_adv else [],
+    }
+    threat_config = threat.model_dump(mode="json", exclude={"eps", "batch_size", "l2"})
+    test_only = {"test": data.test_fingerprint}
     for attack in suite.attacks:
-        for eps in threat.eps:
-            config = {
-                "attack": _attack_config(attack),
-                "threat_model": threat.model_dump(mode="json", exclude={"eps", "batch_size"}) | {"eps": eps},
-                "statistics": data.statistics if threat.space == "normalized" else None,
-                "samples": samples,
-                "d_adv": layers,
-            }
-            work = samples * (attack.options.get("steps") or paper_steps(eps))
-            yield measured("attack", f"/{attack.name}/eps-{255 * eps:.6g}", test_only, work, **config)
+        config = {**common, "attack": _attack_config(attack)}
+        passes = _passes(attack)
+        if kind_of(ATTACKS[attack.name].load()) == "minimal":
+            config["threat_model"] = threat_config | {"eps": threat.eps}
+            yield measured("minimal", f"/{attack.label}/minimal", test_only, samples * passes, **config)
+            continue
+        if attack.source == name:
+            continue  # on itself it would be the attack without a source
+        source = None if attack.source is None else trainings[attack.source, seed]
+        for eps in attack.radii(threat.eps):
+            config["threat_model"] = threat_config | {"eps": eps}
+            work = samples * (passes or paper_steps(eps))
+            suffix = f"/{attack.label}/eps-{255 * eps:.6g}"
+            yield measured("attack", suffix, test_only, work, source, **config)
+
+
+def _passes(attack: AttackSpec) -> float:
+    """Rough forward-and-backward passes an image; 0 for the paper's attacks, whose number follows from eps."""
+    options, name = attack.options, attack.name
+    factors = {"autoattack": 4, "fab-t": 9, "apgd-t": 4, "carlini-wagner": 9, "deepfool": 3}
+    queries = options.get("queries", 5000 if name in {"square", "autoattack"} else 0)
+    default = {"fgsm": 1, "pgd": 20, "apgd-ce": 100, "apgd-t": 100, "fab-t": 100, "autoattack": 100}.get(name, 0)
+    steps = options.get("steps") or default
+    return float(steps * factors.get(name, 1) * options.get("restarts", 1) + 0.4 * queries)
+
+
+def _joint_steps(
+    suite: Suite, data: ImageData, prints: dict[str, str], trainings: Trainings, steps: dict[str, Step]
+) -> Iterator[Step]:
+    """Give the steps over all attacks on a model, and between models."""
+    if not suite.attacks:
+        return
+    worst: dict[tuple[str, int], Step] = {}
+    for name, seed in trainings:
+        place = f"{name}/seed-{seed}"
+        mine = [step for step in steps.values() if (step.model, step.seed) == (name, seed)]
+        attacks = [step for step in mine if step.kind in {"attack", "minimal"}]
+        yield from _masking_step(suite, data, prints, trainings[name, seed], attacks)
+        needs = [steps[f"accuracy/{place}"], *attacks]
+        worst[name, seed] = _joint("worst", place, name, seed, needs, {"labels": [a.label for a in suite.attacks]})
+        yield worst[name, seed]
+        baseline = next(iter(suite.models))
+        if name != baseline:
+            yield _joint("difference", place, name, seed, [worst[name, seed], worst[baseline, seed]], {})
+
+
+def _masking_step(
+    suite: Suite, data: ImageData, prints: dict[str, str], training: Step, attacks: list[Step]
+) -> Iterator[Step]:
+    spec, threat = suite.diagnostics.masking, suite.threat_model
+    if not spec:
+        return
+    radii = [eps for eps in threat.eps if eps > 0]
+    eps = spec.eps if spec.eps is not None else radii[len(radii) // 2]
+    transfers = [step for step in attacks if len(step.needs) > 1 and step.config["threat_model"]["eps"] == eps]
+    config = {
+        **spec.model_dump(mode="json"),
+        "eps": eps,
+        "samples": min(spec.samples, threat.samples or len(data.test)),
+        "threat_model": threat.model_dump(mode="json", include={"norm", "space", "samples"}),
+        "statistics": data.statistics if threat.space == "normalized" else None,
+        "data": {"test": prints["test"]},
+    }
+    place = f"{training.model}/seed-{training.seed}"
+    passes = 12 * spec.steps + 0.4 * (spec.queries + spec.draws)
+    work = config["samples"] * passes
+    yield _joint("masking", place, training.model, training.seed, [training, *transfers], config, work)
+
+
+def _joint(
+    kind: str, place: str, name: str, seed: int, needs: list[Step], config: dict[str, Any], work: float = 1.0
+) -> Step:
+    content = {
+        **config,
+        "seed": seed,
+        "code": code_version(*CODE[kind]),
+        "needs": {needed.id: needed.key for needed in needs},
+    }
+    return Step(f"{kind}/{place}", kind, name, seed, content, tuple(needed.id for needed in needs), work)
 
 
 def _train_step(suite: Suite, data: ImageData, prints: dict[str, str], name: str, seed: int, place: str) -> Step:

@@ -1,5 +1,6 @@
 """A suite from its text to its leaderboard; goes on where an earlier run of the same folder stopped."""
 
+import json
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,6 +34,10 @@ KINDS = {
     "compression": "lrbench.runner.represent:compression_step",
     "clusters": "lrbench.runner.represent:clusters_step",
     "attack": "lrbench.runner.attack:attack_step",
+    "minimal": "lrbench.runner.attack:minimal_step",
+    "masking": "lrbench.runner.judge:masking_step",
+    "worst": "lrbench.runner.judge:worst_step",
+    "difference": "lrbench.runner.judge:difference_step",
 }
 """What takes a step of each kind; imported when one is taken, so that a finished run loads no torchvision."""
 
@@ -159,6 +164,14 @@ class Session:
         records = [(step, self.store.record(step.id)) for step in self.plan]
         return [(step, record) for step, record in records if record is not None and record.key == step.key]
 
+    def _masking(self) -> dict[str, dict[str, Any]]:
+        told: dict[str, dict[str, Any]] = {}
+        for step, _ in self._finished():
+            if step.kind == "masking":
+                content = (self.store.folder(step.id) / "masking.json").read_text("utf-8")
+                told.setdefault(step.model, {})[str(step.seed)] = json.loads(content)
+        return told
+
     def _write_tables(self) -> Leaderboard:
         rows = []
         for step, record in self._finished():
@@ -169,9 +182,12 @@ class Session:
                 "dataset": self.data.name,
             }
             rows += [{**common, **row} for row in record.rows]
-        board = Leaderboard(tidy(rows), self.suite.model_dump(mode="json"))
+        masking = self._masking()
+        board = Leaderboard(tidy(rows), self.suite.model_dump(mode="json"), masking)
         if rows:
             self.store.write("results.csv", board.results_csv())
+            if masking:
+                self.store.write("masking.json", json.dumps(masking, indent=1) + "\n")
             if times := board.timings_csv():
                 self.store.write("timings.csv", times)
             self.store.write("leaderboard.csv", board.to_csv())

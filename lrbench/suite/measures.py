@@ -1,21 +1,25 @@
 """What is measured of a trained network, and what it is held against."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from lrbench.suite.strict import Count, Eps, Number, Positive, Strict
+from lrbench.suite.strict import Count, Eps, Name, Number, Positive, Strict
+
+_SPACES = re.compile(r"[^A-Za-z0-9._+-]+")
 
 
 class ThreatModel(Strict):
     """What an attacker may do: radii, the space they are measured in, and how many images are attacked.
 
     `space: normalized` is the paper's: eps is added to the image after normalisation, without clipping to a
-    pixel range. `space: pixel` is the field's: eps in [0, 1] pixels, clipped to [0, 1]. `l2` lists L2 dissimilarities
-    at which misclassification is read off each attack's curve.
+    pixel range. `space: pixel` is the field's: eps in [0, 1] pixels, clipped to [0, 1]. Under `norm: l2` eps is the
+    Euclidean length of the whole perturbation. `l2` lists L2 dissimilarities at which misclassification is read off
+    each attack's curve.
     """
 
-    norm: Literal["linf"] = "linf"
+    norm: Literal["linf", "l2"] = "linf"
     space: Literal["pixel", "normalized"] = "pixel"
     eps: Annotated[list[Eps], Field(min_length=1, max_length=100)] = Field(default_factory=lambda: [8 / 255])
     l2: list[Positive] = Field(default_factory=list)
@@ -32,11 +36,32 @@ class ThreatModel(Strict):
 
 
 class AttackSpec(Strict):
-    """An attack by name, with its options."""
+    """An attack by name, with its options.
+
+    `label` is what tables call it (default: its name), so that one attack can be listed twice with other options. `eps`
+    picks some of the threat model's radii (default: all). With `source`, the name of another model of the suite, the
+    attack is made on that model and its images are tried on this one: transfer.
+    """
 
     model_config = ConfigDict(extra="allow")
 
     name: str
+    label: Name
+    eps: Annotated[list[Eps], Field(min_length=1)] | None = None
+    source: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _labelled(cls, data: Any) -> Any:  # noqa: ANN401
+        """Fill in the label."""
+        if isinstance(data, dict) and isinstance(data.get("name"), str) and data.get("label") is None:
+            source = data.get("source")
+            return {**data, "label": _SPACES.sub("-", data["name"]) + (f"-from-{source}" if source else "")}
+        return data
+
+    def radii(self, eps: list[float]) -> list[float]:
+        """Radii at which this attack runs, of those given."""
+        return eps if self.eps is None else [radius for radius in eps if radius in self.eps]
 
     @property
     def options(self) -> dict[str, Any]:
@@ -87,6 +112,22 @@ class Clusters(Strict):
     samples: Count = 1000
 
 
+class Masking(Strict):
+    """Checks for masked gradients, and the verdict (default: on where a suite attacks).
+
+    The checks attack `samples` images at `eps` (default: the middle one of the threat model's radii above 0) with
+    attacks of their own: `steps` iterations, `queries` of random search, `draws` of noise, and `unbounded` images
+    without a radius.
+    """
+
+    samples: Count = 100
+    eps: Annotated[Eps, Field(gt=0)] | None = None
+    steps: Count = 40
+    queries: Count = 300
+    draws: Count = 20
+    unbounded: Count = 32
+
+
 class DAdvSpec(Strict):
     """Layers at which D_Adv is measured (paper, section 5)."""
 
@@ -102,6 +143,7 @@ class Diagnostics(Strict):
     compression: Compression | None = None
     clusters: Clusters | None = None
     d_adv: DAdvSpec | None = None
+    masking: Masking | Literal[False] | None = None
 
     @model_validator(mode="after")
     def _same_layers(self) -> "Diagnostics":

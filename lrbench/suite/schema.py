@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_
 from pydantic_core import PydanticCustomError
 
 from lrbench.errors import nearest
-from lrbench.suite.measures import AttackSpec, Diagnostics, Reference, ThreatModel
+from lrbench.suite.measures import AttackSpec, Diagnostics, Masking, Reference, ThreatModel
 from lrbench.suite.strict import Count, Name, Strict
 from lrbench.suite.training import LowRank, ModelSpec, Training
 
@@ -75,9 +75,9 @@ class Suite(Strict):
     @field_validator("attacks")
     @classmethod
     def _one_each(cls, attacks: list[AttackSpec]) -> list[AttackSpec]:
-        names = [attack.name for attack in attacks]
-        if len(set(names)) != len(names):
-            msg = "lists an attack twice"
+        labels = [attack.label for attack in attacks]
+        if len(set(labels)) != len(labels):
+            msg = "lists an attack twice; give one of them a label"
             raise ValueError(msg)
         return attacks
 
@@ -91,6 +91,14 @@ class Suite(Strict):
             for name, spec in self.models.items()
         }
         object.__setattr__(self, "models", models)
+        return self
+
+    @model_validator(mode="after")
+    def _masking_by_default(self) -> "Suite":
+        """Ask for masked gradients wherever something is attacked."""
+        diagnostics = self.diagnostics
+        if diagnostics.masking is None and self.attacks and any(self.threat_model.eps):
+            object.__setattr__(self, "diagnostics", diagnostics.model_copy(update={"masking": Masking()}))
         return self
 
     @model_validator(mode="after")

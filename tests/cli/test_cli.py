@@ -33,17 +33,17 @@ def suite_file(tmp_path, monkeypatch):
 def test_run_plan_show(suite_file, capsys):
     assert main(["plan", str(suite_file)]) == 0
     text = capsys.readouterr().out
-    assert "10 steps, 0 done; no estimate before a first step" in text
+    assert "15 steps, 0 done; no estimate before a first step" in text
     assert not (suite_file.parent / "runs").exists(), "plan writes nothing"
 
     assert main(["run", str(suite_file)]) == 0
     text = capsys.readouterr().out
-    assert "10 steps, 0 done already" in text
+    assert "15 steps, 0 done already" in text
     assert "clean accuracy" in text
     assert "Results in runs/tiny" in text
 
     assert main(["run", str(suite_file)]) == 0
-    assert "10 steps, 10 done already" in capsys.readouterr().out
+    assert "15 steps, 15 done already" in capsys.readouterr().out
     assert main(["show", "runs/tiny"]) == 0
     assert "Misclassified % under iter-fsgm" in capsys.readouterr().out
     suite_file.write_text(SUITE.replace("samples: 20", "samples: 30"))
@@ -92,7 +92,16 @@ def test_help_and_show_import_no_torch(tmp_path):
         ("{avgpool: 5}", "{avgpool: 500}", "line 5: models.lr.lr_layers.avgpool", "exceeds the layer's 32 features"),
         ("[iter-fsgm]", "[iter-fgsm]", "line 8: attacks.0", "'iter-fsgm'"),
         ("[iter-fsgm]", "[{name: iter-fsgm, step: 3}]", "line 8: attacks.0.step", "'steps'"),
-        ("[iter-fsgm]", "[{name: iter-fsgm, eps: 3}]", "line 8: attacks.0.eps", "unknown key"),
+        ("[iter-fsgm]", "[{name: iter-fsgm, bounds: 3}]", "line 8: attacks.0.bounds", "unknown key"),
+        ("[iter-fsgm]", "[{name: iter-fsgm, eps: [9/255]}]", "line 8: attacks.0.eps", "not one of threat_model.eps"),
+        ("[iter-fsgm]", "[{name: pgd, source: nett}]", "line 8: attacks.0.source", "'net'"),
+        ("[iter-fsgm]", "[pgd, pgd]", "line 8: attacks", "give one of them a label"),
+        ("[iter-fsgm]", "['art:Nothing']", "line 8: attacks.0", "art has no attack 'Nothing'"),
+        ("[iter-fsgm]", "[{name: 'foolbox:LinfPGD', stpes: 3}]", "line 8: attacks.0.stpes", "'steps'"),
+        ("[iter-fsgm]", "['torchattacks:PGD']", "line 8: attacks.0", "space: pixel"),
+        ("[iter-fsgm]", "[{name: deepfool, eps: [8/255]}]", "line 8: attacks.0.eps", "smallest perturbation"),
+        ("[iter-fsgm]", "[{name: adaptive-lr, layer: avgpol}]", "line 8: attacks.0.layer", "'avgpool'"),
+        ("space: normalized", "norm: l2", "line 8: attacks.0", "iter-fsgm works in the linf ball"),
         ("[8/255]", "[-8/255]", "line 7: threat_model.eps.0", "greater than or equal to 0"),
         ("samples: 20", "samples: 61", "line 7: threat_model.samples", "61 of 60"),
         ("layers: [avgpool]", "layers: [avgpol]", "diagnostics.variance_ratio.layers", "'avgpool'"),
@@ -172,5 +181,5 @@ def test_the_live_display_runs_in_a_terminal(suite_file):
     assert process.wait() == 0
     text = output.decode(errors="replace")
     assert "train/net/seed-0" in text
-    assert "clean accuracy" in text
+    assert "Activations of avgpool" in text
     assert "Traceback" not in text

@@ -50,7 +50,7 @@ def test_a_finished_folder_holds_what_was_promised(finished):
     folder, board = finished
     out = folder / "out"
     there = {path.name for path in out.iterdir()} - {".lock"}
-    tables = {"results.csv", "leaderboard.csv", "leaderboard.md", "leaderboard.json"}
+    tables = {"results.csv", "leaderboard.csv", "leaderboard.md", "leaderboard.json", "masking.json"}
     assert there == tables | {"suite.yaml", "environment.json", "steps", "figures"}
     assert (out / "results.csv").read_text() == board.results_csv()
     environment = json.loads((out / "environment.json").read_text())
@@ -64,7 +64,8 @@ def test_every_figure_of_every_model_and_seed_is_there(finished):
     counts = board.results.groupby(["model", "seed"])["metric"].value_counts()
     for model in ("net", "lr"):
         for seed in (0, 1):
-            assert counts[model, seed, "misclassification"] == 1 + 2 * 2
+            assert counts[model, seed, "misclassification"] == 1 + 2 * 2 + 2  # clean, two attacks, their worst case
+            assert counts[model, seed, "verdict"] == 1
             assert counts[model, seed, "d_adv"] == 2 * 2 * 2
             assert counts[model, seed, "vr_10"] == 2
             assert counts[model, seed, "auc_l2"] == 2
@@ -137,8 +138,11 @@ def test_a_change_makes_just_the_affected_steps_again(finished, tmp_path):
     assert set(narrower) == {f"variance/{model}/seed-{seed}" for model in ("net", "lr") for seed in (0, 1)}
     assert narrower["variance/net/seed-0"] == "changed: k [1, 10] -> [1]"
     wider = states("eps: [8/255,", "eps: [8/255, 16/255,")
-    assert all(step.endswith("eps-16") and state == "new" for step, state in wider.items())
-    assert len(wider) == 8
+    attacks = {step: state for step, state in wider.items() if step.startswith("attack/")}
+    assert all(step.endswith("eps-16") and state == "new" for step, state in attacks.items())
+    assert len(attacks) == 8
+    # The middle radius is another, and the worst case is over more.
+    assert {step.split("/")[0] for step in wider} == {"attack", "masking", "worst", "difference"}
     retrained = states("{avgpool: 5}", "{avgpool: 4}")
     assert retrained["train/lr/seed-0"] == "changed: lr_layers.avgpool.rank 5 -> 4"
     assert retrained["accuracy/lr/seed-0"] == "changed: the model it measures"

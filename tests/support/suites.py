@@ -13,4 +13,5 @@ attacks: [iter-fsgm, {name: iter-ll-fsgm, steps: 3}]
 diagnostics:
   variance_ratio: {layers: [layer3, avgpool], k: [1, 10]}
   embeddings: {layer: avgpool, dims: [8, 3]}
+  masking: {samples: 20, steps: 4, queries: 10, draws: 2, unbounded: 4}
 """

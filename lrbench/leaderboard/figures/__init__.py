@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.figures.lines import History, embeddings, misclassification, training, variance_ratio
 from lrbench.leaderboard.figures.points import Cluster, class_variance, clusters
+from lrbench.leaderboard.figures.robustness import smallest, worst_case
 from lrbench.leaderboard.figures.style import rendered
+from lrbench.leaderboard.layout import labels
 
 __all__ = ["Artefacts", "draw"]
 
@@ -24,11 +27,14 @@ class Artefacts:
     clusters : dict
         Model -> (points, (N, 2); labels, (N,)).
     classes : list of str
+    sizes : dict
+        Minimal attack -> model -> sizes of the perturbations found over all seeds, in the threat model's norm.
     """
 
     histories: dict[tuple[str, int], History] = field(default_factory=dict)
     clusters: dict[str, Cluster] = field(default_factory=dict)
     classes: list[str] = field(default_factory=list)
+    sizes: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
 
 
 def draw(board: Leaderboard, artefacts: Artefacts) -> dict[str, bytes]:
@@ -45,8 +51,11 @@ def _figures(board: Leaderboard, artefacts: Artefacts) -> Iterator[tuple[str, Fi
     for layer in (diagnostics["variance_ratio"] or {"layers": []})["layers"]:
         yield f"variance-ratio-{layer}", variance_ratio(board, layer)
         yield f"class-variance-{layer}", class_variance(board, layer)
-    for attack in board.suite["attacks"]:
-        yield f"misclassification-{attack['name']}", misclassification(board, attack["name"])
+    for label in labels(board.suite):
+        yield f"misclassification-{label}", misclassification(board, label)
+    yield "worst-case", worst_case(board)
+    for label, sizes in artefacts.sizes.items():
+        yield f"smallest-perturbation-{label}", smallest(sizes, board.suite)
     yield "embeddings", embeddings(board)
     if diagnostics.get("clusters"):
         layer = diagnostics["clusters"]["layer"]

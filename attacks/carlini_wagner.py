@@ -1,0 +1,121 @@
+"""Carlini and Wagner's L2 attack: the smallest perturbation that fools, by descent and a search for its weight.
+
+Source: Carlini and Wagner, *Towards evaluating the robustness of neural networks*, 2017, section VI.A.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from .base import Attack, Bounds, Kind, check_ball, input_gradient
+from .losses import margin
+
+BETAS = (0.9, 0.999)
+NEARLY = 1 - 1e-6
+"""Keeps the inverse of tanh finite at the bounds."""
+
+
+class CarliniWagner(Attack):
+    """C&W L2: minimise ||d||^2 + c max(-margin + confidence, 0) by Adam; binary search over c for each example.
+
+    With bounds, an example moves in the space of atanh, so that it cannot leave them; without, it moves as it is.
+
+    Parameters
+    ----------
+    steps : int, >= 1
+        Iterations for each c.
+    searches : int, >= 1
+        Values of c tried.
+    learning_rate : float, > 0
+    initial_const : float, > 0
+        First c.
+    confidence : float, >= 0
+        Margin to be reached.
+    bounds : (float, float) or None
+        Valid range of an entry.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range.
+    """
+
+    kind: Kind = "minimal"
+    norm = "l2"
+
+    def __init__(
+        self,
+        steps: int = 200,
+        searches: int = 9,
+        *,
+        learning_rate: float = 0.01,
+        initial_const: float = 1e-3,
+        confidence: float = 0.0,
+        bounds: Bounds | None = (0.0, 1.0),
+    ) -> None:
+        check_ball(confidence, bounds, {"steps": steps, "searches": searches})
+        for name, value in {"learning_rate": learning_rate, "initial_const": initial_const}.items():
+            if not value > 0:
+                msg = f"{name} must be > 0, got {value}"
+                raise ValueError(msg)
+        self.steps, self.searches, self.learning_rate = steps, searches, learning_rate
+        self.initial_const, self.confidence, self.bounds = initial_const, confidence, bounds
+
+    def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        """Search c for every example."""
+        found = x.clone()
+        with torch.no_grad():
+            distance = torch.where(margin(model(x), y) > 0, 0.0, torch.inf)
+        const = torch.full_like(distance, self.initial_const)
+        low, high = torch.zeros_like(const), torch.full_like(const, torch.inf)
+        for _ in range(self.searches):
+            reached = self._descend(model, x, y, const, found, distance)
+            high = torch.where(reached, const, high)
+            low = torch.where(reached, low, const)
+            const = torch.where(high.isinf(), 10 * const, (low + high) / 2)
+        return found
+
+    def _descend(
+        self, model: nn.Module, x: Tensor, y: Tensor, const: Tensor, found: Tensor, distance: Tensor
+    ) -> Tensor:
+        """Descend for one c, keep better points in `found` and `distance`, and tell which examples were fooled."""
+        start = self._inner(x)
+        inner, first, second = start.clone(), torch.zeros_like(x), torch.zeros_like(x)
+        reached = torch.zeros_like(const, dtype=torch.bool)
+        for step in range(1, self.steps + 1):
+            point = self._outer(inner, start, x)
+            logits, _, slope = input_gradient(
+                model, point, lambda logits: const * (self.confidence - margin(logits, y)).clamp_min(0)
+            )
+            moved = point - x
+            length = moved.flatten(1).norm(dim=1)
+            fooled = margin(logits, y) > self.confidence
+            reached |= fooled
+            better = fooled & (length < distance)
+            found[better] = point[better]
+            distance[better] = length[better]
+            gradient = (slope + 2 * moved) * self._chain(inner)
+            first = BETAS[0] * first + (1 - BETAS[0]) * gradient
+            second = BETAS[1] * second + (1 - BETAS[1]) * gradient.square()
+            scale = (second / (1 - BETAS[1] ** step)).sqrt() + 1e-8
+            inner = inner - self.learning_rate * first / (1 - BETAS[0] ** step) / scale
+        return reached
+
+    def _inner(self, x: Tensor) -> Tensor:
+        if self.bounds is None:
+            return x
+        low, high = self.bounds
+        return torch.atanh((2 * (x - low) / (high - low) - 1) * NEARLY)
+
+    def _outer(self, inner: Tensor, start: Tensor, x: Tensor) -> Tensor:
+        """Give the point of `inner`; exactly x where it has not moved."""
+        if self.bounds is None:
+            return inner
+        low, high = self.bounds
+        point = low + (high - low) * (torch.tanh(inner) + 1) / 2
+        return torch.where(inner == start, x, point.clamp(low, high))
+
+    def _chain(self, inner: Tensor) -> Tensor:
+        """Give the derivative of the point with respect to `inner`."""
+        if self.bounds is None:
+            return torch.ones_like(inner)
+        return (self.bounds[1] - self.bounds[0]) / 2 * (1 - torch.tanh(inner).square())

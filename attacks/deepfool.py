@@ -1,0 +1,106 @@
+"""DeepFool: step after step to the nearest boundary of the linearised model.
+
+Source: Moosavi-Dezfooli, Fawzi and Frossard, *DeepFool: a simple and accurate method to fool deep neural networks*,
+2016, algorithm 2 and section 3.3 (Linf).
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from .base import Attack, Bounds, Kind, check_ball, require_gradient
+from .geometry import wide
+from .losses import margin
+
+TINY = 1e-8
+BEHIND = 1e-4
+"""Added to each distance, as the authors do, so that a step does not end on the boundary itself."""
+
+
+class DeepFool(Attack):
+    """DeepFool, in the L2 or the Linf norm.
+
+    Parameters
+    ----------
+    norm : {"linf", "l2"}
+        What is to be small.
+    steps : int, >= 1
+        Iterations at most.
+    overshoot : float, >= 0
+        Share by which the perturbation is stretched to end behind the boundary.
+    candidates : int, >= 2
+        Classes considered, the likeliest first.
+    bounds : (float, float) or None
+        Valid range of an entry.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range.
+    """
+
+    kind: Kind = "minimal"
+
+    def __init__(
+        self,
+        norm: Literal["linf", "l2"] = "l2",
+        steps: int = 50,
+        *,
+        overshoot: float = 0.02,
+        candidates: int = 10,
+        bounds: Bounds | None = (0.0, 1.0),
+    ) -> None:
+        check_ball(overshoot, bounds, {"steps": steps, "candidates - 1": candidates - 1})
+        self.norm, self.steps, self.overshoot = norm, steps, overshoot
+        self.candidates, self.bounds = candidates, bounds
+
+    def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        """Move every example until it is misclassified."""
+        found, total, here = x.clone(), torch.zeros_like(x), x.clone()
+        rows = torch.arange(len(x), device=x.device)
+        classes: Tensor | None = None
+        for step in range(self.steps + 1):
+            if not len(rows):
+                break
+            with torch.enable_grad():
+                point = here[rows].requires_grad_()
+                logits = model(point)
+                require_gradient(logits)
+                if classes is None:
+                    classes = logits.detach().argsort(dim=1, descending=True)[:, : self.candidates]
+                fooled = margin(logits.detach(), y[rows]) > 0
+                found[rows[fooled]] = here[rows[fooled]]
+                if step == self.steps or fooled.all():
+                    break
+                nearest = self._nearest(logits, point, classes[rows])
+            rows, moved = rows[~fooled], nearest[~fooled]
+            total[rows] += moved
+            here[rows] = self._bounded(x[rows] + (1 + self.overshoot) * total[rows])
+        return found
+
+    def _nearest(self, logits: Tensor, point: Tensor, classes: Tensor) -> Tensor:
+        """Give the perturbation to the nearest boundary, were the model linear."""
+        own = logits.gather(1, classes[:, :1]).squeeze(1)
+        best = torch.full_like(own, torch.inf).detach()
+        nearest = torch.zeros_like(point).detach()
+        for place in range(1, classes.shape[1]):
+            difference = logits.gather(1, classes[:, place : place + 1]).squeeze(1) - own
+            (gradient,) = torch.autograd.grad(difference.sum(), point, retain_graph=True)
+            distance, perturbation = self._to_boundary(difference.detach().abs(), gradient)
+            closer = distance < best
+            best = torch.where(closer, distance, best)
+            nearest[closer] = perturbation[closer]
+        return nearest
+
+    def _to_boundary(self, gap: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        flat = gradient.flatten(1)
+        if self.norm == "linf":
+            distance = gap / (flat.abs().sum(dim=1) + TINY)
+            return distance, wide(distance + BEHIND, gradient) * gradient.sign()
+        length = flat.norm(dim=1)
+        distance = gap / (length + TINY)
+        return distance, wide((distance + BEHIND) / (length + TINY), gradient) * gradient
+
+    def _bounded(self, x: Tensor) -> Tensor:
+        return x if self.bounds is None else x.clamp(*self.bounds)

@@ -1,0 +1,56 @@
+"""The smallest perturbation within bounds that reaches a hyperplane, in closed form, for many examples at once."""
+
+import torch
+from torch import Tensor
+
+from .base import Bounds
+
+
+def onto_hyperplane(point: Tensor, normal: Tensor, gap: Tensor, norm: str, bounds: Bounds | None) -> Tensor:
+    """Give the smallest d with <normal, d> = gap and point + d within bounds.
+
+    Where the hyperplane lies beyond the bounds, d goes as far towards it as they allow. The optimum moves entry i by
+    min(t u_i, room_i) in the direction of the gap, u = |normal| for L2 and 1 for Linf, room the distance to the bound;
+    <normal, d> is a piecewise linear function of t, and sorting its breakpoints gives the t that reaches the gap (what
+    Croce and Hein, *Minimally distorted adversarial examples with a fast adaptive boundary attack*, 2020, solve by
+    bisection).
+
+    Parameters
+    ----------
+    point, normal : Tensor, (N, d)
+    gap : Tensor, (N,)
+    norm : {"linf", "l2"}
+    bounds : (float, float) or None
+
+    Returns
+    -------
+    Tensor, (N, d)
+    """
+    towards = normal.sign() * gap.sign()[:, None]
+    steep = normal.abs()
+    unit = steep if norm == "l2" else (steep > 0).to(steep.dtype)
+    slope = steep * unit
+    tiny = torch.finfo(point.dtype).tiny
+    if bounds is None:
+        reach = gap.abs() / slope.sum(dim=1).clamp_min(tiny)
+        return towards * reach[:, None] * unit
+    room = torch.where(towards > 0, bounds[1] - point, point - bounds[0]).clamp_min(0)
+    reach = _reach(room, unit, steep, slope, gap.abs())
+    return towards * torch.minimum(reach[:, None] * unit, room)
+
+
+def _reach(room: Tensor, unit: Tensor, steep: Tensor, slope: Tensor, gap: Tensor) -> Tensor:
+    """Give the t at which sum_i steep_i min(t unit_i, room_i) = gap; the last breakpoint if none does."""
+    tiny = torch.finfo(room.dtype).tiny
+    breaks, order = torch.where(unit > 0, room / unit.clamp_min(tiny), 0).sort(dim=1)
+    filled = (steep * room).gather(1, order).cumsum(dim=1)
+    rising = slope.sum(dim=1, keepdim=True) - slope.gather(1, order).cumsum(dim=1)
+    there = filled + breaks * rising.clamp_min(0)
+    place = (there < gap[:, None]).sum(dim=1, keepdim=True)
+    beyond = place.squeeze(1) == breaks.shape[1]
+    before = (place - 1).clamp_min(0)
+    first = place == 0
+    full = torch.where(first, 0, filled.gather(1, before))
+    left = torch.where(first, slope.sum(dim=1, keepdim=True), rising.gather(1, before)).clamp_min(tiny)
+    reach = ((gap[:, None] - full) / left).squeeze(1)
+    return torch.where(beyond, breaks[:, -1], reach)

@@ -1,0 +1,91 @@
+"""Random noise: what no attack may be weaker than, and a corruption of its own."""
+
+from abc import abstractmethod
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from .base import Attack, Bounds, Kind, check_ball
+from .geometry import BALLS, wide
+from .losses import margin
+from .noise import Noise
+
+
+class RandomNoise(Attack):
+    """Draws of noise, of which each example keeps the one with the largest margin; needs no gradients.
+
+    Parameters
+    ----------
+    eps : float, >= 0
+        Size of the noise, in the units of the space attacked.
+    draws : int, >= 1
+        Draws an example.
+    seed : int
+        Draws depend on it and on the example alone.
+    bounds : (float, float) or None
+        Valid range of an entry.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range.
+    """
+
+    def __init__(self, eps: float, draws: int = 1, *, seed: int = 0, bounds: Bounds | None = (0.0, 1.0)) -> None:
+        check_ball(eps, bounds, {"draws": draws})
+        self.eps, self.draws, self.seed, self.bounds = eps, draws, seed, bounds
+
+    def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        """Draw and keep the worst."""
+        noise = Noise(x, self.seed, "noise")
+        worst = self.draw(x, noise)
+        if self.draws == 1:
+            return worst
+        with torch.no_grad():
+            highest = margin(model(worst), y)
+            for _ in range(self.draws - 1):
+                drawn = self.draw(x, noise)
+                reached = margin(model(drawn), y)
+                better = reached > highest
+                worst = torch.where(wide(better, x), drawn, worst)
+                highest = torch.where(better, reached, highest)
+        return worst
+
+    @abstractmethod
+    def draw(self, x: Tensor, noise: Noise) -> Tensor:
+        """Give noisy examples within `bounds`."""
+
+
+class UniformNoise(RandomNoise):
+    """Points drawn uniformly from the ball of radius eps. Parameters: those of `RandomNoise`, and `norm`."""
+
+    def __init__(
+        self,
+        eps: float,
+        draws: int = 1,
+        *,
+        norm: Literal["linf", "l2"] = "linf",
+        seed: int = 0,
+        bounds: Bounds | None = (0.0, 1.0),
+    ) -> None:
+        super().__init__(eps, draws, seed=seed, bounds=bounds)
+        self.ball = BALLS[norm]
+
+    def draw(self, x: Tensor, noise: Noise) -> Tensor:
+        """Draw from the ball."""
+        return self.ball.project(self.ball.random(x, self.eps, noise), x, self.eps, self.bounds)
+
+
+class GaussianNoise(RandomNoise):
+    """Normal noise of standard deviation eps, clipped to `bounds` alone: a corruption, not held to a ball.
+
+    Parameters as for `RandomNoise`.
+    """
+
+    kind: Kind = "noise"
+
+    def draw(self, x: Tensor, noise: Noise) -> Tensor:
+        """Add noise."""
+        noisy = x + self.eps * noise.normal(*x.shape[1:])
+        return noisy if self.bounds is None else noisy.clamp(*self.bounds)

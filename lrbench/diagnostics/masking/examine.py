@@ -1,0 +1,100 @@
+"""All checks on one model, and what they come to."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from lrbench.attacks import Bounds
+
+# Importing them registers their checks.
+from lrbench.diagnostics.masking import behaviour, gradients, strength  # noqa: F401
+from lrbench.diagnostics.masking.check import CHECKS, Finding
+from lrbench.diagnostics.masking.subject import Budget, Norm, Subject
+from lrbench.verdicts import VerdictName, verdict_of
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the checks come to.
+
+    Attributes
+    ----------
+    name : {"held up", "suspicious", "broken"}
+    findings : list of Finding
+        Of all checks, flagged or not.
+    """
+
+    name: VerdictName
+    findings: list[Finding] = field(repr=False)
+
+    @property
+    def flagged(self) -> list[Finding]:
+        """The findings that led to the verdict."""
+        return [finding for finding in self.findings if finding.flagged]
+
+    def __str__(self) -> str:
+        """Say which checks, why, and what to do."""
+        lines: list[str] = [self.name]
+        for finding in self.flagged:
+            lines += [
+                f"  {finding.check.id} ({finding.check.severity}): {finding.figure:.3g}",
+                f"    measured: {finding.check.condition}",
+                f"    means: {finding.check.explanation}",
+                f"    do: {finding.check.advice}",
+            ]
+        return "\n".join(lines)
+
+
+def examine(  # noqa: PLR0913
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    eps: float,
+    *,
+    norm: Norm = "linf",
+    bounds: Bounds | None = (0.0, 1.0),
+    budget: Budget | None = None,
+    seed: int = 0,
+    transfers: Sequence[Tensor] = (),
+    progress: Callable[[float, str], None] = lambda _share, _what: None,
+) -> Verdict:
+    """Ask every check of `CHECKS` about a model.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Takes x, gives logits (N, classes). In the mode in which it is used; left as it was.
+    x : Tensor, (N, ...), floating point
+        Images, 50 or more for the paired tests to say anything.
+    y : Tensor, (N,), int64
+        True labels.
+    eps : float, > 0
+        Radius at which the checks attack; half and twice it are tried too.
+    norm : {"linf", "l2"}
+    bounds : (float, float) or None
+        Valid range of an entry.
+    budget : Budget, optional
+        How much the checks' own attacks may do.
+    seed : int
+    transfers : sequence of Tensor, (N,), bool
+        For each attack made on another model at the same radius, which images it fooled this one with.
+    progress : callable
+        Told the share that is done, and what comes next.
+
+    Raises
+    ------
+    ValueError
+        If eps is not positive or there are no images.
+    """
+    if not eps > 0 or not len(x):
+        msg = f"masking checks need eps > 0 and images, got eps = {eps} and {len(x)} images"
+        raise ValueError(msg)
+    subject = Subject(model, x, y, eps, norm, bounds, budget or Budget(), seed, tuple(transfers))
+    findings = []
+    for place, check in enumerate(CHECKS.values()):
+        progress(place / len(CHECKS), check.id)
+        measured = check.measure(subject)
+        findings.append(Finding(check, measured.figure, measured.flagged))
+    progress(1.0, "")
+    return Verdict(verdict_of(each.check.severity for each in findings if each.flagged), findings)

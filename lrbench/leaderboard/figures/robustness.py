@@ -1,0 +1,58 @@
+"""Figures of robustness: the worst case over attacks, and how small a perturbation fools."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from lrbench.leaderboard.board import Leaderboard
+from lrbench.leaderboard.figures.style import legend_below, looks, panels
+from lrbench.leaderboard.layout import WORST, labels
+
+
+def worst_case(board: Leaderboard) -> Figure | None:
+    """Misclassification in the worst case over attacks, and under each attack in grey, against the radius."""
+    table = board.aggregated
+    errors = table[table["metric"] == "misclassification"]
+    worst = errors[errors["attack"] == WORST]
+    if worst.empty:
+        return None
+    figure, (axes,) = panels(1, width=6.4, height=4.2)
+    for model, look in looks(list(board.suite["models"])).items():
+        for label in labels(board.suite):
+            each = errors[(errors["model"] == model) & (errors["attack"] == label)].sort_values("eps")
+            axes.plot(255 * each["eps"], 100 * each["value"], color=look.colour, alpha=0.25, linewidth=0.8)
+        mine = worst[worst["model"] == model].sort_values("eps")
+        axes.plot(255 * mine["eps"], 100 * mine["value"], label=model, **look.options)
+        axes.fill_between(255 * mine["eps"], 100 * mine["ci_low"], 100 * mine["ci_high"], color=look.colour,
+                          alpha=0.15, linewidth=0)  # fmt: skip
+    space = "pixels" if board.suite["threat_model"]["space"] == "pixel" else "standard deviations"
+    axes.set_xlabel(rf"radius $255\,\epsilon$, in {space}")
+    axes.set_ylabel("misclassified, %")
+    axes.set_ylim(0, 102)
+    figure.suptitle("Worst case over attacks (thin: each attack)", fontsize=11)
+    legend_below(figure, axes)
+    return figure
+
+
+def smallest(sizes: dict[str, np.ndarray], suite: dict[str, Any]) -> Figure | None:
+    """Share of images that a perturbation of at most a given size fools the model with."""
+    finite = [values[np.isfinite(values)] for values in sizes.values()]
+    if not any(len(values) for values in finite):
+        return None
+    limit = max(float(np.quantile(values, 0.98)) for values in finite if len(values))
+    figure, (axes,) = panels(1, width=6.4, height=4.2)
+    for model, look in looks(list(suite["models"])).items():
+        if model not in sizes:
+            continue
+        grid = np.linspace(0, max(limit, 1e-6), 200)
+        shares = np.searchsorted(np.sort(sizes[model]), grid, side="right") / len(sizes[model])
+        axes.plot(grid, 100 * shares, label=model, markevery=20, **look.options)
+    norm = {"linf": r"$\ell_\infty$", "l2": r"$\ell_2$"}[suite["threat_model"]["norm"]]
+    axes.set_xlabel(f"size of the perturbation, {norm}")
+    axes.set_ylabel("fooled by one no larger, %")
+    axes.set_ylim(0, 102)
+    axes.set_xlim(left=0)
+    figure.suptitle("Smallest perturbation that fools", fontsize=11)
+    legend_below(figure, axes)
+    return figure

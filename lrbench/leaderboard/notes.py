@@ -1,0 +1,121 @@
+"""What a leaderboard says below its tables: how to read them, and how not to."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from lrbench.leaderboard.board import Leaderboard
+from lrbench.leaderboard.layout import PAPER, WORST, eps_label, labels, matching, summed_up
+
+WEAK = frozenset({"iter-fsgm", "iter-ll-fsgm", "fgsm", "uniform-noise", "gaussian-noise"})
+"""Attacks that a model may withstand without being robust."""
+
+POINT = 0.01
+
+
+def notes(board: Leaderboard) -> list[str]:
+    """Give the lines in order."""
+    return [*_reading(board), *_strength(board), *_masking(board), *_advantages(board), *_representation(board)]
+
+
+def _reading(board: Leaderboard) -> Iterator[str]:
+    yield "Means over seeds; [95 % Wilson interval] of n images; ± standard deviation over seeds."
+    for attack in summed_up(board.suite):
+        if attack in board.limits:
+            limit = f"{board.limits[attack]:.3g}"
+            yield f"AUC {attack}: mean misclassified % over L2 dissimilarity 0 to {limit}; lower is more robust."
+    if board.suite["threat_model"].get("l2"):
+        yield "Misclassification at an L2 dissimilarity is read off the attack's curve between its radii."
+
+
+def _strength(board: Leaderboard) -> Iterator[str]:
+    attacks = {attack["name"] for attack in board.suite["attacks"]}
+    if attacks and attacks <= WEAK:
+        named = ", ".join(sorted(attacks))
+        yield f"Only {named} ran, which are weak: a model that withstands them is not shown to be robust."
+    elif attacks:
+        yield (
+            "Worst case: share of images that some attack within the radius fooled, at this radius or a smaller one, "
+            "those wrong without an attack included. At a radius where fewer attacks ran it is a weaker bound."
+        )
+        yield (
+            "Differences in points, with a 95 % interval by paired bootstrap where there is one seed; p by McNemar's "
+            "exact test on the same images, the largest over seeds. Negative: fooled less often."
+        )
+
+
+def _masking(board: Leaderboard) -> Iterator[str]:
+    if not board.masking:
+        return
+    yield (
+        "Verdict, on the evaluation and not on the model, the worst over seeds. Held up: all checks for masked "
+        "gradients passed, so that the attacks' figures can be believed. Suspicious: attacks are known to fail on such "
+        "a model. Broken: the figures contradict each other, so an attack did fail."
+    )
+    for model, seeds in board.masking.items():
+        flagged: dict[str, tuple[dict[str, Any], list[str]]] = {}
+        for seed, told in seeds.items():
+            for check in told["checks"]:
+                if check["flagged"]:
+                    flagged.setdefault(check["id"], (check, []))[1].append(seed)
+        for name, (check, where) in flagged.items():
+            seed = ", ".join(where)
+            yield (
+                f"{model}, seed {seed}: {name} ({check['figure']:.3g}, {check['severity']}). {check['explanation']} "
+                f"{check['advice']}"
+            )
+
+
+def _advantages(board: Leaderboard) -> Iterator[str]:
+    """Say of each model whether what it gains on the first one under the paper's attacks outlives the strong ones."""
+    ran = set(labels(board.suite))
+    if not ran - WEAK:
+        return
+    errors = matching(board.aggregated, {"metric": "misclassification"})
+    baseline, *others = board.suite["models"]
+    for model in others:
+        for attack in PAPER:
+            if attack in ran and (line := _advantage(errors, model, baseline, attack)):
+                yield line
+
+
+def _advantage(errors: Any, model: str, baseline: str, attack: str) -> str | None:  # noqa: ANN401
+    lead = _lead(errors, model, baseline, attack)
+    worst = _lead(errors, model, baseline, WORST)
+    common = [eps for eps in lead if eps in worst]
+    if not common:
+        return None
+    eps = max(common, key=lambda radius: lead[radius])
+    figures = f"{_points(lead[eps])} points at {eps_label(eps)}, {_points(worst[eps])} in the worst case over attacks"
+    if lead[eps] <= POINT:
+        return f"{model} is fooled no less often by {attack} than {baseline} at any radius (at best {figures})."
+    kept = worst[eps] / lead[eps]
+    says = "is lost" if kept < 0.25 else "shrinks" if kept < 0.75 else "stays"
+    return f"{model} is fooled less often by {attack} than {baseline}: {figures}. The advantage {says}."
+
+
+def _lead(errors: Any, model: str, baseline: str, attack: str) -> dict[float, float]:  # noqa: ANN401
+    own, other = (
+        matching(errors, {"model": name, "attack": attack}).set_index("eps")["value"] for name in (model, baseline)
+    )
+    return {float(eps): float(other[eps] - own[eps]) for eps in own.index if eps in other.index}
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def _representation(board: Leaderboard) -> Iterator[str]:
+    if any(column.key.startswith("d_adv[") for block in board.blocks for column in block.columns):
+        attack, eps = labels(board.suite)[0], eps_label(board.suite["threat_model"]["eps"][0])
+        yield (
+            f"D_Adv is under {attack} at {eps}. It grows with the activations' scale; "
+            "only the relative one compares models."
+        )
+    if board.suite["diagnostics"]["variance_ratio"]:
+        yield (
+            "VR_k is of A + b with an LR-Layer's b, as in the paper, and b removes the mean: compare an LR model with "
+            "a normal one by the centred VR_k."
+        )
+    reference = board.suite.get("reference")
+    if reference and reference["caveat"]:
+        yield reference["caveat"]

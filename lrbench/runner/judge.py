@@ -1,0 +1,167 @@
+"""Steps that look at all attacks on a model together: the worst case over them, and whether gradients are masked."""
+
+import json
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.numpy import load, save
+from torch import Tensor, nn
+
+from lrbench.catalogue import ATTACKS
+from lrbench.data import to_unit
+from lrbench.diagnostics.masking import Budget, examine
+from lrbench.runner.context import Context, Outcome, Progress
+from lrbench.runner.measure import proportion
+from lrbench.runner.plan import Step
+from lrbench.runner.threat import bounds_of, kind_of, viewed
+from lrbench.statistics import mcnemar, paired_bootstrap
+from lrbench.store import Row
+from lrbench.suite import AttackSpec
+from lrbench.training import seeded
+from lrbench.verdicts import VERDICTS
+
+WORST = "worst-case"
+CLEAN = -1
+"""In `by`: misclassified before any attack. -2: by no attack."""
+
+
+def worst_step(context: Context, step: Step, progress: Progress) -> Outcome:
+    """Count the images that some attack in the threat model fooled the network with, at a radius or a smaller one.
+
+    A row for each radius, and for each attack its share of the images that it was the first, in the suite's order and
+    from the smallest radius up, to fool.
+    """
+    threat = context.suite.threat_model
+    by = _first_fooled(context, step)
+    n = next(iter(by.values())).shape[0]
+    rows: list[Row] = []
+    labels = [spec.label for spec in context.suite.attacks]
+    for eps, first in by.items():
+        columns = {"eps": eps, "space": threat.space}
+        rows.append(proportion("misclassification", float((first > -2).mean()), n, attack=WORST, **columns))
+        for place, label in enumerate(labels):
+            share = float((first == place).mean())
+            if share:
+                rows.append({"metric": "first_to_fool", "value": share, "n": n, "attack": label, **columns})
+    progress(1.0, "")
+    outcomes = {f"by_{place}": first for place, first in enumerate(by.values())}
+    return Outcome(rows, {"outcomes.safetensors": save(outcomes), "attacks.json": json.dumps(labels).encode()})
+
+
+def _first_fooled(context: Context, step: Step) -> dict[float, np.ndarray]:
+    """Radius -> index of the attack that fooled each image first; `CLEAN`, or -2 for none."""
+    threat = context.suite.threat_model
+    first = np.where(_clean_wrong(context, step), CLEAN, -2)
+    found = {}
+    for eps in threat.eps:
+        for place, spec in enumerate(context.suite.attacks):
+            fooled = _fooled(context, step, spec, eps)
+            if fooled is not None:
+                first = np.where((first == -2) & fooled, place, first)
+        found[eps] = first
+    return found
+
+
+def _clean_wrong(context: Context, step: Step) -> np.ndarray:
+    outcomes = load(context.file(f"accuracy/{step.model}/seed-{step.seed}", "outcomes.safetensors"))
+    wrong: np.ndarray = outcomes["predicted"] != outcomes["label"]
+    return wrong
+
+
+def _fooled(context: Context, step: Step, spec: AttackSpec, eps: float) -> np.ndarray | None:
+    """Whom an attack fooled at a radius; None if it did not run there or is outside the threat model."""
+    kind = kind_of(ATTACKS[spec.name].load())
+    place = f"attack/{step.model}/seed-{step.seed}/{spec.label}"
+    if kind == "minimal":
+        sizes = load(context.file(f"{place}/minimal", "outcomes.safetensors"))
+        within: np.ndarray = sizes[context.suite.threat_model.norm] <= eps * (1 + 1e-6)
+        return within
+    needed = f"{place}/eps-{255 * eps:.6g}"
+    if kind == "noise" or needed not in step.needs:
+        return None
+    outcomes = load(context.file(needed, "outcomes.safetensors"))
+    wrong: np.ndarray = outcomes["predicted"] != outcomes["label"]
+    return wrong
+
+
+def difference_step(context: Context, step: Step, progress: Progress) -> Outcome:
+    """Hold a model's worst case against the first model's on the same images, at every radius.
+
+    A 95 % interval by paired bootstrap, and McNemar's exact p-value.
+    """
+    threat = context.suite.threat_model
+    own, other = (load(context.file(needed, "outcomes.safetensors")) for needed in step.needs)
+    rows: list[Row] = []
+    for place, eps in enumerate(threat.eps):
+        first, second = own[f"by_{place}"] > -2, other[f"by_{place}"] > -2
+        low, high = paired_bootstrap(first, second)
+        columns = {"attack": WORST, "eps": eps, "space": threat.space, "n": len(first)}
+        difference = float(first.mean() - second.mean())
+        rows.append({"metric": "difference", "value": difference, "ci_low": low, "ci_high": high, **columns})
+        p = mcnemar(int((first & ~second).sum()), int((second & ~first).sum()))
+        rows.append({"metric": "mcnemar_p", "value": p, **columns})
+    progress(1.0, "")
+    return Outcome(rows)
+
+
+def masking_step(context: Context, step: Step, progress: Progress) -> Outcome:
+    """Ask all checks for masked gradients about a model; keep what each found."""
+    spec = context.suite.diagnostics.masking
+    assert spec  # noqa: S101
+    threat = context.suite.threat_model
+    eps: float = step.config["eps"]
+    count: int = step.config["samples"]
+    attacked = context.data.test.chosen(threat.samples)
+    chosen = context.data.test.chosen(count)
+    split = context.data.test[chosen]
+    model: nn.Module = context.trained(step)
+    space = viewed(model, threat, context.data)
+    x = to_unit(split.images)
+    with seeded(step.seed):
+        verdict = examine(
+            model if space is None else space,
+            x if space is None else space.encode(x),
+            split.labels,
+            eps,
+            norm=threat.norm,
+            bounds=bounds_of(threat),
+            budget=Budget(spec.steps, spec.queries, spec.draws, spec.unbounded, threat.batch_size),
+            seed=step.seed,
+            transfers=_transfers(context, step, eps, torch.isin(attacked, chosen)),
+            progress=progress,
+        )
+    rows: list[Row] = [{"metric": "verdict", "value": VERDICTS.index(verdict.name), "n": count}]
+    for finding in verdict.findings:
+        rows.append({"metric": f"check[{finding.check.id}]", "value": finding.figure, "n": count})
+        rows.append({"metric": f"flag[{finding.check.id}]", "value": float(finding.flagged), "n": count})
+    told = {
+        "verdict": verdict.name,
+        "eps": eps,
+        "checks": [_told(finding) for finding in verdict.findings],
+    }
+    return Outcome(rows, {"masking.json": (json.dumps(told, indent=1) + "\n").encode()})
+
+
+def _told(finding: Any) -> dict[str, Any]:  # noqa: ANN401
+    check = finding.check
+    figure = None if finding.figure != finding.figure else finding.figure
+    return {
+        "id": check.id,
+        "flagged": finding.flagged,
+        "figure": figure,
+        "severity": check.severity,
+        "condition": check.condition,
+        "explanation": check.explanation,
+        "advice": check.advice,
+    }
+
+
+def _transfers(context: Context, step: Step, eps: float, rows: Tensor) -> list[Tensor]:
+    """Whom each transfer attack of the suite fooled among the images that are examined."""
+    found = []
+    for spec in context.suite.attacks:
+        fooled = _fooled(context, step, spec, eps) if spec.source not in {None, step.model} else None
+        if fooled is not None:
+            found.append(torch.from_numpy(fooled).to(rows.device)[rows])
+    return found

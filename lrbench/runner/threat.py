@@ -1,0 +1,52 @@
+"""Attacks of a suite made ready: what the threat model supplies to each."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from lrbench.attacks import Attack, NormalizedSpace
+from lrbench.attacks.base import Kind
+from lrbench.data import ImageData
+from lrbench.suite import AttackSpec, ThreatModel
+
+
+def kind_of(factory: Callable[..., Any]) -> Kind:
+    """Say what an attack promises: to stay within a radius, to look for the closest point, or neither."""
+    kind: Kind = getattr(factory, "kind", "bounded")
+    return kind
+
+
+def make_attack(
+    factory: Callable[..., Attack],
+    spec: AttackSpec,
+    threat: ThreatModel,
+    eps: float,
+    subspace: tuple[Tensor, Tensor] | None = None,
+) -> Attack:
+    """Build an attack with its options and what of the threat model it takes.
+
+    Raises
+    ------
+    ValueError
+        If it does not fit the threat model, or refuses an option.
+    """
+    takes = inspect.signature(factory).parameters
+    # Minimal attacks are measured in every norm, noise in none.
+    if kind_of(factory) == "bounded" and threat.norm != "linf" and "norm" not in takes:
+        msg = f"{spec.name} works in the linf ball; threat_model.norm is {threat.norm}"
+        raise ValueError(msg)
+    supplied = {"eps": eps, "norm": threat.norm, "bounds": bounds_of(threat), "subspace": subspace}
+    given = {name: value for name, value in supplied.items() if name in takes}
+    return factory(**given, **spec.options)
+
+
+def bounds_of(threat: ThreatModel) -> tuple[float, float] | None:
+    """Give the valid range of an entry in the threat model's space."""
+    return (0.0, 1.0) if threat.space == "pixel" else None
+
+
+def viewed(model: nn.Module, threat: ThreatModel, data: ImageData) -> NormalizedSpace | None:
+    """Give the model as it is seen from normalised space; None in pixel space."""
+    return NormalizedSpace(model, *data.statistics) if threat.space == "normalized" else None

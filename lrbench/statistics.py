@@ -1,0 +1,79 @@
+"""Intervals of proportions, and of differences between two models on the same examples."""
+
+import math
+
+import numpy as np
+
+Interval = tuple[float, float]
+
+Z_95 = 1.959963984540054
+
+
+def wilson(proportion: float, n: int, z: float = Z_95) -> tuple[float, float]:
+    """Wilson score interval of a proportion (Wilson, 1927; Brown, Cai and DasGupta, 2001).
+
+    Parameters
+    ----------
+    proportion : float in [0, 1]
+    n : int, >= 1
+        Number of independent trials.
+    z : float
+        Normal quantile; the default gives 95 %.
+
+    Raises
+    ------
+    ValueError
+        If the proportion is not in [0, 1] or n below 1.
+    """
+    if not 0 <= proportion <= 1 or n < 1:
+        msg = f"expected a proportion in [0, 1] and n >= 1, got {proportion} and {n}"
+        raise ValueError(msg)
+    centre = proportion + z * z / (2 * n)
+    spread = z * math.sqrt(proportion * (1 - proportion) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    # At the ends the bound is the proportion itself; rounding would put it beside.
+    low = 0.0 if proportion == 0 else (centre - spread) / scale
+    high = 1.0 if proportion == 1 else (centre + spread) / scale
+    return low, high
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Two-sided exact p-value that two paired proportions are equal (McNemar, 1947, in its binomial form).
+
+    Parameters
+    ----------
+    only_first, only_second : int
+        Pairs of which only the first, or only the second, is a success.
+    """
+    discordant = only_first + only_second
+    smaller = min(only_first, only_second)
+    tail = sum(math.comb(discordant, count) for count in range(smaller + 1))
+    return float(min(1.0, 2 * tail / 2**discordant))
+
+
+def paired_bootstrap(first: np.ndarray, second: np.ndarray, resamples: int = 10_000, seed: int = 0) -> Interval:
+    """95 % interval of mean(first) - mean(second) over the same examples, which are drawn again with replacement.
+
+    The percentile bootstrap (Efron and Tibshirani, *An introduction to the bootstrap*, 1993, chapter 13).
+
+    Parameters
+    ----------
+    first, second : ndarray, (N,)
+        Outcomes of the same examples.
+    resamples : int
+    seed : int
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or there are no examples.
+    """
+    if first.shape != second.shape or first.ndim != 1 or not len(first):
+        msg = f"expected two vectors of equal length, got shapes {first.shape} and {second.shape}"
+        raise ValueError(msg)
+    difference = first.astype(float) - second.astype(float)
+    values, counts = np.unique(difference, return_counts=True)
+    # Drawing examples and averaging is drawing how often each value comes: a few counts instead of N indices.
+    drawn = np.random.default_rng(seed).multinomial(len(difference), counts / len(difference), resamples)
+    low, high = np.quantile(drawn @ values / len(difference), [0.025, 0.975])
+    return float(low), float(high)

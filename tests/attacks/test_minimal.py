@@ -1,0 +1,99 @@
+"""Attacks that look for the smallest perturbation, against their reference implementations on a trained model."""
+
+import foolbox
+import numpy as np
+import pytest
+import torch
+import torchattacks
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import LinearConstraint, minimize
+
+from lrbench.attacks import FAB, CarliniWagner, DeepFool
+from lrbench.attacks.geometry import length
+from lrbench.attacks.hyperplane import onto_hyperplane
+
+
+def distances(model, x_adv, x, y, norm):
+    """Of each example; inf where the model is not fooled."""
+    with torch.no_grad():
+        wrong = model(x_adv).argmax(dim=1) != y
+    return torch.where(wrong, length(x_adv - x, norm), torch.inf)
+
+
+@pytest.mark.parametrize(
+    ("norm", "reference"),
+    [("l2", foolbox.attacks.L2DeepFoolAttack), ("linf", foolbox.attacks.LinfDeepFoolAttack)],
+)
+def test_deepfool_gives_foolbox_s_images(trained, held_out, norm, reference):
+    x, y = held_out
+    ours = DeepFool(norm, steps=30)(trained, x, y)
+    viewed = foolbox.PyTorchModel(trained, bounds=(0, 1))
+    theirs = reference(steps=30, candidates=10, overshoot=0.02, loss="logits")(viewed, x, y, epsilons=None)[0]
+    assert (distances(trained, ours, x, y, norm) < torch.inf).float().mean() > 0.95
+    same = (ours - theirs).flatten(1).abs().amax(dim=1) < 1e-4
+    # A tie between two boundaries, or a gradient near zero, may be decided by rounding.
+    assert same.float().mean() > 0.97
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_fab_finds_points_as_close_as_torchattacks_s(trained, held_out, norm):
+    x, y = held_out
+    x, y = x[:60], y[:60]
+    ours = distances(trained, FAB(norm, steps=20)(trained, x, y), x, y, norm)
+    reference = torchattacks.FAB(
+        trained, norm={"linf": "Linf", "l2": "L2"}[norm], eps=10.0, steps=20, n_classes=10, multi_targeted=True
+    )
+    theirs = distances(trained, reference(x, y), x, y, norm)
+    assert ours.isfinite().all()
+    assert ours.median() <= 1.05 * theirs.median()
+    assert (ours <= 1.2 * theirs + 1e-6).float().mean() > 0.9
+
+
+def test_carlini_wagner_finds_points_as_close_as_foolbox_s(trained, held_out):
+    x, y = held_out
+    x, y = x[:40], y[:40]
+    ours = distances(trained, CarliniWagner(steps=100, searches=5)(trained, x, y), x, y, "l2")
+    viewed = foolbox.PyTorchModel(trained, bounds=(0, 1))
+    reference = foolbox.attacks.L2CarliniWagnerAttack(binary_search_steps=5, steps=100)
+    theirs = distances(trained, reference(viewed, x, y, epsilons=None)[0], x, y, "l2")
+    both = ours.isfinite() & theirs.isfinite()
+    assert both.float().mean() >= 0.9
+    assert ours[both].median() == pytest.approx(theirs[both].median(), rel=0.05)
+    assert ours[both].median() < distances(trained, DeepFool()(trained, x, y), x, y, "l2").median()
+
+
+@given(st.integers(0, 10_000), st.sampled_from(["linf", "l2"]))
+def test_no_smaller_perturbation_reaches_the_hyperplane(seed, norm):
+    generator = np.random.default_rng(seed)
+    point, normal = generator.random(5), generator.normal(size=5)
+    gap = generator.normal()
+    tensors = (torch.from_numpy(value)[None] for value in (point, normal))
+    d = onto_hyperplane(*tensors, torch.tensor([gap]), norm, (0.0, 1.0))[0].numpy()
+    assert (point + d >= -1e-9).all()
+    assert (point + d <= 1 + 1e-9).all()
+    furthest = (np.where(normal * np.sign(gap) > 0, 1 - point, -point) * normal).sum()
+    if abs(furthest) < abs(gap):
+        assert normal @ d == pytest.approx(furthest)
+        return
+    assert normal @ d == pytest.approx(gap)
+    if norm == "l2":
+        best = minimize(
+            lambda v: v @ v, d, jac=lambda v: 2 * v, bounds=list(zip(-point, 1 - point, strict=True)),
+            constraints=LinearConstraint(normal, gap, gap), method="SLSQP",
+        )  # fmt: skip
+        assert d @ d <= best.fun + 1e-6
+    else:
+        smaller = np.abs(d).max() * (1 - 1e-6)
+        reach = np.clip(smaller * np.sign(normal * gap), -point, 1 - point) @ normal
+        assert abs(reach) <= abs(gap)
+
+
+def test_without_bounds_the_projection_is_the_textbook_s():
+    generator = torch.Generator().manual_seed(0)
+    point, normal = torch.rand(4, 6, generator=generator), torch.randn(4, 6, generator=generator)
+    gap = torch.randn(4, generator=generator)
+    l2 = onto_hyperplane(point, normal, gap, "l2", None)
+    assert torch.allclose(l2, gap[:, None] * normal / normal.square().sum(dim=1, keepdim=True), atol=1e-6)
+    linf = onto_hyperplane(point, normal, gap, "linf", None)
+    assert torch.allclose(linf.abs().amax(dim=1), gap.abs() / normal.abs().sum(dim=1), atol=1e-6)

@@ -1,0 +1,167 @@
+"""Planted defences are flagged by the right check; honest models by none."""
+
+import pytest
+import torch
+from torch import nn
+
+from lrbench.data import to_unit
+from lrbench.diagnostics.masking import CHECKS, Budget, examine
+from lrbench.diagnostics.masking.subject import Subject
+from lrbench.models import Classifier
+from lrbench.models.resnet import resnet18
+from lrbench.suite import Training
+from lrbench.training import seeded, train
+
+EPS = 0.1
+BUDGET = Budget(steps=20, queries=150, draws=10, unbounded=16)
+
+
+@pytest.fixture(scope="module")
+def images(digits):
+    split = digits.test.balanced(80)
+    return to_unit(split.images), split.labels
+
+
+def verdict(model, images, **options):
+    with seeded(0):
+        return examine(model, *images, EPS, budget=BUDGET, **options)
+
+
+def flags(found):
+    return {finding.check.id for finding in found.flagged}
+
+
+class Wrapped(nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+        self.eval()
+
+
+class Quantised(Wrapped):
+    def forward(self, x):
+        return self.model((x * 8).round() / 8)
+
+
+class Randomised(Wrapped):
+    def forward(self, x):
+        return self.model(x + 0.1 * torch.randn_like(x))
+
+
+class Saturated(Wrapped):
+    def forward(self, x):
+        return (self.model(x) * 100).softmax(dim=1)
+
+
+class Batched(Wrapped):
+    """Normalises by what else is in the batch."""
+
+    def forward(self, x):
+        return self.model((x - x.mean() + 0.3).clamp(0, 1))
+
+
+class Bent(Wrapped):
+    """Turns the gradient round at each of the 17 grey values that digits have, and nowhere else."""
+
+    finer = 1
+
+    def forward(self, x):
+        turns = 2 * torch.pi * 16 * self.finer
+        return self.model(x - 2 * torch.sin(turns * x) / turns)
+
+
+class Rough(Bent):
+    """Does so within less than the smallest step."""
+
+    finer = 7
+
+
+class Purifying(Wrapped):
+    def forward(self, x):
+        with torch.enable_grad():
+            moved = x.detach().requires_grad_()
+            (slope,) = torch.autograd.grad(self.model(moved).logsumexp(dim=1).sum(), moved)
+        return self.model(x + 0.01 * slope.sign())
+
+
+@pytest.mark.parametrize(
+    ("defence", "checks"),
+    [
+        (Quantised, {"gradients"}),
+        (Randomised, {"random-output"}),
+        (Saturated, {"probabilities", "gradients"}),
+        (Batched, {"batch-dependent"}),
+        (Bent, {"single-step-only"}),
+        (Rough, {"misleading-gradients"}),
+        (Purifying, {"gradients-in-prediction"}),
+    ],
+)
+def test_planted_defences_are_flagged(trained, images, defence, checks):
+    found = verdict(defence(trained), images)
+    assert checks <= flags(found), str(found)
+    assert found.name in {"suspicious", "broken"}
+    for finding in found.flagged:
+        assert finding.check.id in str(found)
+        assert finding.check.advice in str(found)
+
+
+def test_a_model_whose_gradients_are_gone_is_called_broken(trained, images):
+    """Random search finds what the gradient does not."""
+    found = verdict(Quantised(trained), images)
+    assert found.name == "broken"
+    assert {"black-box-stronger", "unbounded-fails"} & flags(found)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_a_normal_model_is_flagged_by_none(trained, images, norm):
+    found = examine(trained, *images, EPS if norm == "linf" else 0.6, norm=norm, budget=BUDGET)
+    assert found.name == "held up", str(found)
+    assert len(found.findings) == len(CHECKS)
+
+
+@pytest.fixture(scope="module")
+def hardened(digits):
+    with seeded(0):
+        model = Classifier(resnet18(10, 1, width=8), *digits.statistics)
+        pgd = {"eps": EPS, "steps": 5}
+        train(model, digits.train, Training(epochs=6, batch_size=64, learning_rate=0.05, adversarial=pgd), seed=0)
+    return model.eval()
+
+
+def test_a_pgd_trained_model_is_flagged_by_none_and_is_robust(hardened, trained, images):
+    found = verdict(hardened, images)
+    assert found.name == "held up", str(found)
+    robust, normal = (Subject(model, *images, EPS, budget=BUDGET).white.float().mean() for model in (hardened, trained))
+    assert robust < normal - 0.2
+
+
+def test_training_mode_is_seen_and_left_as_it_was(trained, images):
+    trained.train()
+    try:
+        found = CHECKS["training-mode"].measure(Subject(trained, *images, EPS))
+        assert found.flagged
+        assert all(module.training for module in trained.modules())
+    finally:
+        trained.eval()
+
+
+def test_images_made_for_another_model_that_fool_more_are_flagged(trained, images):
+    everybody = torch.ones(80, dtype=torch.bool)
+    subject = Subject(Quantised(trained), *images, EPS, budget=BUDGET, transfers=(everybody,))
+    assert CHECKS["transfer-stronger"].measure(subject).flagged
+    assert not CHECKS["transfer-stronger"].measure(Subject(trained, *images, EPS)).flagged
+
+
+def test_a_model_without_any_gradient_is_examined_to_the_end(trained, images):
+    class Blocked(Wrapped):
+        def forward(self, x):
+            return self.model(x).detach()
+
+    found = verdict(Blocked(trained), images)
+    assert "gradients" in flags(found)
+    assert found.name == "broken"
+
+
+def test_wrong_arguments_are_named(trained, images):
+    with pytest.raises(ValueError, match="eps > 0"):
+        examine(trained, *images, 0.0)
