@@ -66,12 +66,12 @@ def _summary(make: "_Maker", suite: dict[str, Any]) -> list[Column]:
     diagnostics = suite["diagnostics"]
     columns = [make("accuracy", "clean accuracy", "percent", metric="accuracy")]
     columns += [make("verdict", "verdict", "verdict", metric="verdict")]
-    columns += _worst_columns(make, [middle(suite)])
+    columns += [_worst_column(make, middle(suite), suite["threat_model"]["norm"])]
     columns += [
         make(f"auc_l2[{attack}]", f"AUC {attack}", "percent", metric="auc_l2", attack=attack) for attack in attacks
     ]
     if attacks and diagnostics["d_adv"]:
-        columns += _d_adv(make, attacks[0], suite["threat_model"]["eps"][0], diagnostics["d_adv"]["layers"])
+        columns += _d_adv(make, attacks[0], suite["threat_model"], diagnostics["d_adv"]["layers"])
     if diagnostics["variance_ratio"]:
         columns += _variance(make, diagnostics["variance_ratio"])
     if diagnostics["embeddings"]:
@@ -116,13 +116,10 @@ def middle(suite: dict[str, Any]) -> float:
     return eps
 
 
-def _worst_columns(make: "_Maker", radii: list[float]) -> list[Column]:
-    metric = "misclassification"
-    return [
-        make(f"{metric}[{WORST},{eps_label(eps)}]", f"worst case {eps_label(eps)}", "percent",
-             metric=metric, attack=WORST, eps=eps)
-        for eps in radii
-    ]  # fmt: skip
+def _worst_column(make: "_Maker", eps: float, norm: str) -> Column:
+    metric, label = "misclassification", eps_label(eps, norm)
+    where = {"metric": metric, "attack": WORST, "eps": eps}
+    return make(f"{metric}[{WORST},{label}]", f"worst case {label}", "percent", **where)
 
 
 def _worst_block(make: "_Maker", threat: dict[str, Any]) -> list[Column]:
@@ -133,7 +130,7 @@ def _worst_block(make: "_Maker", threat: dict[str, Any]) -> list[Column]:
 def _difference_block(make: "_Maker", threat: dict[str, Any]) -> list[Column]:
     columns = []
     for eps in threat["eps"]:
-        label = eps_label(eps)
+        label = eps_label(eps, threat["norm"])
         where = {"attack": WORST, "eps": eps}
         columns.append(make(f"difference[{WORST},{label}]", label, "points", metric="difference", **where))
         columns.append(make(f"mcnemar_p[{WORST},{label}]", f"p {label}", "number", metric="mcnemar_p", **where))
@@ -156,7 +153,7 @@ def _radii(make: "_Maker", attack: str, threat: dict[str, Any]) -> list[Column]:
     metric = "misclassification"
     columns = [make(f"{metric}[{attack},0]", "clean", "percent", metric=metric, attack="")]
     for radius in threat["eps"]:
-        label = eps_label(radius)
+        label = eps_label(radius, threat["norm"])
         columns.append(make(f"{metric}[{attack},{label}]", label, "percent", metric=metric, attack=attack, eps=radius))
     for level in threat.get("l2", []):
         name = at_l2(level)
@@ -169,17 +166,18 @@ def at_l2(level: float) -> str:
     return f"misclassification_at_l2_{level:g}"
 
 
-def eps_label(eps: float) -> str:
-    """Write a radius as the field does: 8/255."""
-    return f"{255 * eps:.6g}/255"
+def eps_label(eps: float, norm: str = "linf") -> str:
+    """Write a radius as the field does: 8/255 in Linf, 0.5 in L2."""
+    return f"{255 * eps:.6g}/255" if norm == "linf" else f"{eps:.6g}"
 
 
-def _d_adv(make: "_Maker", attack: str, eps: float, layers: list[str]) -> list[Column]:
+def _d_adv(make: "_Maker", attack: str, threat: dict[str, Any], layers: list[str]) -> list[Column]:
     """D_Adv and its companion at the last layer, under the first attack at the smallest radius."""
     columns = []
+    eps = threat["eps"][0]
     for layer in layers[-1:]:
         for metric, name in (("d_adv", "D_Adv"), ("d_adv_relative", "relative D_Adv")):
-            key = f"{metric}[{layer},{attack},{eps_label(eps)}]"
+            key = f"{metric}[{layer},{attack},{eps_label(eps, threat['norm'])}]"
             where = {"metric": metric, "layer": layer, "attack": attack, "eps": eps}
             columns.append(make(key, f"{name} {layer}", "number", **where))
     return columns

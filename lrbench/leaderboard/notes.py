@@ -10,6 +10,7 @@ WEAK = frozenset({"iter-fsgm", "iter-ll-fsgm", "fgsm", "uniform-noise", "gaussia
 """Attacks that a model may withstand without being robust."""
 
 POINT = 0.01
+SURE = 0.05
 
 
 def notes(board: Leaderboard) -> list[str]:
@@ -74,23 +75,26 @@ def _advantages(board: Leaderboard) -> Iterator[str]:
     baseline, *others = board.suite["models"]
     for model in others:
         for attack in PAPER:
-            if attack in ran and (line := _advantage(errors, model, baseline, attack)):
+            if attack in ran and (line := _advantage(board, errors, model, baseline, attack)):
                 yield line
 
 
-def _advantage(errors: Any, model: str, baseline: str, attack: str) -> str | None:  # noqa: ANN401
+def _advantage(board: Leaderboard, errors: Any, model: str, baseline: str, attack: str) -> str | None:  # noqa: ANN401
     lead = _lead(errors, model, baseline, attack)
     worst = _lead(errors, model, baseline, WORST)
     common = [eps for eps in lead if eps in worst]
     if not common:
         return None
     eps = max(common, key=lambda radius: lead[radius])
-    figures = f"{_points(lead[eps])} points at {eps_label(eps)}, {_points(worst[eps])} in the worst case over attacks"
+    where = eps_label(eps, board.suite["threat_model"]["norm"])
+    figures = f"{_points(lead[eps])} points at {where}, {_points(worst[eps])} in the worst case over attacks"
     if lead[eps] <= POINT:
         return f"{model} is fooled no less often by {attack} than {baseline} at any radius (at best {figures})."
     kept = worst[eps] / lead[eps]
     says = "is lost" if kept < 0.25 else "shrinks" if kept < 0.75 else "stays"
-    return f"{model} is fooled less often by {attack} than {baseline}: {figures}. The advantage {says}."
+    p = matching(board.aggregated, {"metric": "mcnemar_p", "model": model, "eps": eps})["value"].max()
+    chance = f" It may be chance: p = {p:.2g} for that worst case." if p > SURE else ""
+    return f"{model} is fooled less often by {attack} than {baseline}: {figures}. The advantage {says}.{chance}"
 
 
 def _lead(errors: Any, model: str, baseline: str, attack: str) -> dict[float, float]:  # noqa: ANN401
@@ -106,7 +110,10 @@ def _points(value: float) -> str:
 
 def _representation(board: Leaderboard) -> Iterator[str]:
     if any(column.key.startswith("d_adv[") for block in board.blocks for column in block.columns):
-        attack, eps = labels(board.suite)[0], eps_label(board.suite["threat_model"]["eps"][0])
+        attack, eps = (
+            labels(board.suite)[0],
+            eps_label(board.suite["threat_model"]["eps"][0], board.suite["threat_model"]["norm"]),
+        )
         yield (
             f"D_Adv is under {attack} at {eps}. It grows with the activations' scale; "
             "only the relative one compares models."

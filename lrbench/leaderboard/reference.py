@@ -33,11 +33,20 @@ def comparisons(aggregated: pd.DataFrame, suite: dict[str, Any]) -> list[Compari
         rows = matching(aggregated, wanted).to_dict("records")
         form: Form = "percent" if figure["metric"].startswith(SHARES) else "number"
         measured = cell_of(rows[0]) if len(rows) == 1 else None
-        found.append(Comparison(figure["model"], _title(figure), figure["where"], form, figure["value"], measured))
+        found.append(
+            Comparison(
+                figure["model"],
+                _title(figure, suite["threat_model"]["norm"]),
+                figure["where"],
+                form,
+                figure["value"],
+                measured,
+            )
+        )
     return found
 
 
-def _title(figure: dict[str, Any]) -> str:
-    eps = "" if figure["eps"] is None else f"at {eps_label(figure['eps'])}"
+def _title(figure: dict[str, Any], norm: str) -> str:
+    eps = "" if figure["eps"] is None else f"at {eps_label(figure['eps'], norm)}"
     parts = [figure["metric"], figure["layer"], figure["attack"], eps]
     return " ".join(part for part in parts if part)

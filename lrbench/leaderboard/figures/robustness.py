@@ -17,17 +17,19 @@ def worst_case(board: Leaderboard) -> Figure | None:
     worst = errors[errors["attack"] == WORST]
     if worst.empty:
         return None
+    scale = 255 if board.suite["threat_model"]["norm"] == "linf" else 1
     figure, (axes,) = panels(1, width=6.4, height=4.2)
     for model, look in looks(list(board.suite["models"])).items():
         for label in labels(board.suite):
             each = errors[(errors["model"] == model) & (errors["attack"] == label)].sort_values("eps")
-            axes.plot(255 * each["eps"], 100 * each["value"], color=look.colour, alpha=0.25, linewidth=0.8)
+            axes.plot(scale * each["eps"], 100 * each["value"], color=look.colour, alpha=0.25, linewidth=0.8)
         mine = worst[worst["model"] == model].sort_values("eps")
-        axes.plot(255 * mine["eps"], 100 * mine["value"], label=model, **look.options)
-        axes.fill_between(255 * mine["eps"], 100 * mine["ci_low"], 100 * mine["ci_high"], color=look.colour,
+        axes.plot(scale * mine["eps"], 100 * mine["value"], label=model, **look.options)
+        axes.fill_between(scale * mine["eps"], 100 * mine["ci_low"], 100 * mine["ci_high"], color=look.colour,
                           alpha=0.15, linewidth=0)  # fmt: skip
-    space = "pixels" if board.suite["threat_model"]["space"] == "pixel" else "standard deviations"
-    axes.set_xlabel(rf"radius $255\,\epsilon$, in {space}")
+    threat = board.suite["threat_model"]
+    unit = "pixel range" if threat["space"] == "pixel" else "standard deviation"
+    axes.set_xlabel(f"radius, in 1/255 of the {unit}" if scale == 255 else f"radius in L2, in units of the {unit}")
     axes.set_ylabel("misclassified, %")
     axes.set_ylim(0, 102)
     figure.suptitle("Worst case over attacks (thin: each attack)", fontsize=11)

@@ -1,0 +1,163 @@
+"""The steps over all attacks on a model: worst case, differences, transfer, verdict."""
+
+import json
+from io import StringIO
+
+import numpy as np
+import pytest
+from rich.console import Console
+from safetensors.numpy import load
+
+from lrbench.leaderboard.render import print_board, to_markdown
+from lrbench.runner.run import Session, run
+
+FACTORY = """\
+import torch
+from torchvision.models import resnet18
+
+
+class Hidden(torch.nn.Module):
+    def __init__(self, classes, channels):
+        super().__init__()
+        self.net = torch.nn.Sequential(
+            torch.nn.Conv2d(channels, 16, 3, padding=1), torch.nn.ReLU(),
+            torch.nn.Conv2d(16, 16, 3, padding=1), torch.nn.ReLU(),
+            torch.nn.Flatten(), torch.nn.Linear(1024, classes))
+
+    def forward(self, x):
+        return self.net(x + ((x * 4).round() / 4 - x).detach() if self.training else (x * 4).round() / 4)
+
+
+def hidden(num_classes, in_channels):
+    return Hidden(num_classes, in_channels)
+"""
+
+SUITE = """\
+name: judged
+data: {name: digits, train: 600, test: 80}
+models:
+  net: {arch: resnet18, width: 4}
+  hidden: {arch: "FACTORY:hidden"}
+training: {epochs: 4, batch_size: 50, learning_rate: 0.05}
+threat_model: {space: pixel, eps: [8/255, 32/255], samples: 40}
+attacks:
+  - iter-fsgm
+  - {name: pgd, source: net, steps: 8}
+  - {name: deepfool, steps: 10}
+  - {name: square, queries: 30, eps: [32/255]}
+  - {name: gaussian-noise, eps: [32/255]}
+diagnostics: {masking: {samples: 40, steps: 10, queries: 150, draws: 5, unbounded: 8}}
+"""
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("judged")
+    (folder / "mine.py").write_text(FACTORY)
+    path = folder / "judged.yaml"
+    path.write_text(SUITE.replace("FACTORY", str(folder / "mine.py")))
+    return path, run(path, folder / "out")
+
+
+def outcome(path, step):
+    return load((path.parent / "out" / "steps" / step / "outcomes.safetensors").read_bytes())
+
+
+def value(board, **where):
+    rows = board.results
+    for column, wanted in where.items():
+        rows = rows[rows[column] == wanted]
+    assert len(rows) == 1, where
+    return rows["value"].iloc[0]
+
+
+@pytest.mark.parametrize("model", ["net", "hidden"])
+def test_the_worst_case_is_over_all_attacks_in_the_ball_and_all_smaller_radii(judged, model):
+    path, board = judged
+    clean = outcome(path, f"accuracy/{model}/seed-0")
+    fooled = clean["predicted"] != clean["label"]
+    for eps, label in ((8 / 255, "8"), (32 / 255, "32")):
+        names = ["iter-fsgm", *(["pgd-from-net"] if model == "hidden" else []), *(["square"] if label == "32" else [])]
+        for name in names:
+            each = outcome(path, f"attack/{model}/seed-0/{name}/eps-{label}")
+            fooled = fooled | (each["predicted"] != each["label"])
+        fooled = fooled | (outcome(path, f"attack/{model}/seed-0/deepfool/minimal")["linf"] <= eps * (1 + 1e-6))
+        share = value(board, model=model, attack="worst-case", metric="misclassification", eps=eps)
+        assert share == pytest.approx(fooled.mean())
+        first = board.results
+        first = first[(first["model"] == model) & (first["metric"] == "first_to_fool") & (first["eps"] == eps)]
+        wrong = (clean["predicted"] != clean["label"]).mean()
+        assert first["value"].sum() + wrong == pytest.approx(share)
+
+
+def test_differences_are_paired_and_of_the_first_model(judged):
+    path, board = judged
+    own, other = (outcome(path, f"worst/{model}/seed-0")["by_1"] > -2 for model in ("hidden", "net"))
+    row = board.results[(board.results["metric"] == "difference") & (board.results["eps"] == 32 / 255)].iloc[0]
+    assert row["model"] == "hidden"
+    assert row["value"] == pytest.approx(own.mean() - other.mean())
+    assert row["ci_low"] <= row["value"] <= row["ci_high"]
+
+
+def test_an_attack_made_on_another_model_runs_on_all_but_that_one(judged):
+    path, board = judged
+    transferred = board.results[board.results["attack"] == "pgd-from-net"]
+    assert set(transferred["model"]) == {"hidden"}
+    plan = Session.open(path, path.parent / "out").plan
+    places = {step.id: place for place, step in enumerate(plan)}
+    assert all(places[needed] < place for place, step in enumerate(plan) for needed in step.needs)
+
+
+def test_a_minimal_attack_gives_medians_and_a_curve(judged):
+    path, board = judged
+    sizes = outcome(path, "attack/net/seed-0/deepfool/minimal")
+    for norm in ("linf", "l2"):
+        found = value(board, model="net", attack="deepfool", metric=f"median_{norm}")
+        assert found == pytest.approx(np.median(sizes[norm]))
+    at = [value(board, model="net", attack="deepfool", metric="misclassification", eps=e / 255) for e in (8, 32)]
+    assert at == sorted(at)
+    assert (path.parent / "out" / "figures" / "smallest-perturbation-deepfool.png").exists()
+    assert (path.parent / "out" / "figures" / "worst-case.svg").exists()
+
+
+def test_a_model_that_hides_its_gradients_is_called_out_and_ranked_last(judged):
+    path, board = judged
+    told = json.loads((path.parent / "out" / "masking.json").read_text())
+    assert told["net"]["0"]["verdict"] == "held up"
+    hidden = told["hidden"]["0"]
+    assert hidden["verdict"] == "broken"
+    assert "gradients" in {check["id"] for check in hidden["checks"] if check["flagged"]}
+    assert board.models[-1] == "hidden"
+    text = StringIO()
+    print_board(board, Console(file=text, width=200))
+    for shown in (text.getvalue(), to_markdown(board)):
+        assert "held up" in shown
+        assert "broken" in shown
+        assert "hidden, seed 0: gradients" in shown
+        assert "Without a gradient a white-box attack stands still" in shown
+
+
+def test_checks_can_be_left_out(judged, tmp_path):
+    path, _ = judged
+    bare = tmp_path / "bare.yaml"
+    text = path.read_text()
+    bare.write_text(text[: text.index("diagnostics:")] + "diagnostics: {masking: false}\n")
+    kinds = {step.kind for step in Session.open(bare, tmp_path / "out").plan}
+    assert "masking" not in kinds
+    assert "worst" in kinds
+
+
+def test_l2_radii_are_lengths(judged, tmp_path):
+    path, _ = judged
+    suite = tmp_path / "l2.yaml"
+    head = path.read_text().split("models:")[0]
+    suite.write_text(
+        head + "models: {net: {arch: resnet18, width: 4}}\ntraining: {epochs: 2, batch_size: 50}\n"
+        "threat_model: {norm: l2, eps: [0.5, 2], samples: 20}\n"
+        "attacks: [{name: pgd, steps: 5}, {name: autoattack, steps: 4, targets: 2, queries: 10}, uniform-noise]\n"
+        "diagnostics: {masking: {samples: 20, steps: 4, queries: 10, draws: 2, unbounded: 4}}\n"
+    )
+    board = run(suite, tmp_path / "out")
+    errors = board.results[board.results["metric"] == "misclassification"]
+    assert {0.0, 0.5, 2.0} == set(errors["eps"])
+    assert "2" in [column.heading for block in board.blocks for column in block.columns]
