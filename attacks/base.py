@@ -15,6 +15,8 @@ Bounds = tuple[float, float]
 
 Kind = Literal["bounded", "minimal", "noise"]
 
+Precision = Literal["float32", "bfloat16"]
+
 
 class Attack(ABC):
     """An attack turns correctly labelled images into adversarial ones of the same shape.
@@ -78,6 +80,7 @@ class IterativeAttack(Attack):
 
     steps: int
     eot: int = 1
+    precision: Precision = "float32"
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Ascend from the start."""
@@ -91,8 +94,11 @@ class IterativeAttack(Attack):
         return x_adv
 
     def gradient(self, model: nn.Module, x_adv: Tensor, y: Tensor) -> Tensor:
-        """Gradient of the objective with respect to the input."""
-        return input_gradient(model, x_adv, lambda logits: self.objective(logits, y), self.eot)[2]
+        """Gradient of the objective with respect to the input, in the attack's precision."""
+        if self.precision == "float32":
+            return input_gradient(model, x_adv, lambda logits: self.objective(logits, y), self.eot)[2]
+        with torch.autocast(x_adv.device.type, torch.bfloat16):
+            return input_gradient(model, x_adv, lambda logits: self.objective(logits.float(), y), self.eot)[2]
 
     def start(self, x: Tensor) -> Tensor:
         """Give the point that the loop starts from: the clean input."""

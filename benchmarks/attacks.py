@@ -2,11 +2,11 @@
 
     python -m benchmarks.attacks [--device cpu] [--width 16] [--images 128] [--steps 10] [--rounds 7] [--data-dir DIR]
 
-All attack the same images of a ResNet-18 trained for the purpose, by `steps` sign gradient steps, in float32. The floor
-is what no attack of this kind can do without: `steps` forward passes and input gradients of the plain model. A time is
-the median over rounds after one to warm up. Each peer's images are compared with ours: accuracy of the model on them,
-and the share of pixels that differ (folded batch norm rounds differently, which can turn the sign of a gradient near
-zero).
+All attack the same images of a ResNet-18 trained for the purpose, by `steps` sign gradient steps, in float32 unless a
+row says otherwise. The floor is what no attack of this kind can do without: `steps` forward passes and input gradients
+of the plain model. A time is the median over rounds after one to warm up. Each peer's images are compared with ours:
+accuracy of the model on them, and the share of pixels that differ (folded batch norm rounds differently, which can turn
+the sign of a gradient near zero).
 """
 
 import argparse
@@ -78,8 +78,10 @@ def attacks_of(model, shape, given: argparse.Namespace):
         return run
 
     options = {"eps": EPS, "eps_step": step, "max_iter": steps, "batch_size": given.images, "verbose": False}
+    half = {"precision": "bfloat16"}
     iterated = {
         "lrbench": lambda x, y: IterFSGM(EPS, step, steps)(model, x, y),
+        "lrbench, bfloat16 gradients": lambda x, y: IterFSGM(EPS, step, steps, **half)(model, x, y),
         "torchattacks": torchattacks.BIM(plain, eps=EPS, alpha=step, steps=steps),
         "foolbox": through_foolbox(foolbox.attacks.LinfBasicIterativeAttack(abs_stepsize=step, steps=steps)),
         "ART": through_art(BasicIterativeMethod(art, **options)),
@@ -88,6 +90,7 @@ def attacks_of(model, shape, given: argparse.Namespace):
     options |= {"num_random_init": 1, "eps_step": EPS / 4}
     pgd = {
         "lrbench": lambda x, y: PGD(EPS, EPS / 4, steps)(model, x, y),
+        "lrbench, bfloat16 gradients": lambda x, y: PGD(EPS, EPS / 4, steps, **half)(model, x, y),
         "torchattacks": torchattacks.PGD(plain, eps=EPS, alpha=EPS / 4, steps=steps),
         "foolbox": through_foolbox(foolbox.attacks.LinfPGD(abs_stepsize=EPS / 4, steps=steps)),
         "ART": through_art(ProjectedGradientDescentPyTorch(art, **options)),

@@ -210,6 +210,9 @@ def _representation_blocks(make: "_Maker", suite: dict[str, Any]) -> Iterator[Bl
     if spec := diagnostics["embeddings"]:
         columns = [_embedding(make, spec["layer"], dim) for dim in spec["dims"]]
         yield Block("Linear classifier on PCA embeddings", columns)
+    if spec := diagnostics.get("corruptions"):
+        severities = ", ".join(str(severity) for severity in spec["severities"])
+        yield Block(f"Accuracy under common corruptions, severities {severities}", _corruptions(make, spec))
     if spec := diagnostics.get("transfer"):
         columns = [
             make(f"transfer_{kind}", f"{kind} labels", "percent", metric=f"transfer_{kind}")
@@ -219,6 +222,16 @@ def _representation_blocks(make: "_Maker", suite: dict[str, Any]) -> Iterator[Bl
     if spec := diagnostics.get("compression"):
         title = f"Everything behind {spec['layer']} replaced by {spec['dim']} dimensions and a linear classifier"
         yield Block(title, _compression(make))
+
+
+def _corruptions(make: "_Maker", spec: dict[str, Any]) -> list[Column]:
+    metric = "corruption_accuracy"
+    columns = [make(metric, "mean", "percent", metric=metric)]
+    for family in spec["families"]:
+        for severity in spec["severities"]:
+            name = f"{metric}[{family},{severity}]"
+            columns.append(make(name, f"{family.replace('_', ' ')} {severity}", "percent", metric=name))
+    return columns
 
 
 def _spectrum(make: "_Maker", layer: str, ks: list[int]) -> list[Column]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lrbench.catalogue import ATTACKS, DATASETS, MODELS
 from lrbench.data import ImageData, with_superclasses
+from lrbench.diagnostics.corruptions import corrupted
 from lrbench.errors import UsageError, nearest
 from lrbench.models import layer_names, load_weights
 from lrbench.options import OptionError, check_options
@@ -84,12 +85,25 @@ class Checker:
         if self.suite.diagnostics.transfer and not data.fine_classes:
             message = f"{data.name} has no fine labels; group its classes by `data.superclasses`"
             raise self.document.error(("diagnostics", "transfer"), message)
+        if self.suite.diagnostics.corruptions:
+            self._check_corruptions(data)
         samples = self.suite.threat_model.samples
         if samples is not None and samples > len(data.test):
             raise self.document.error(
                 ("threat_model", "samples"), f"asks for {samples} of {len(data.test)} test images"
             )
         return data
+
+    def _check_corruptions(self, data: ImageData) -> None:
+        spec = self.suite.diagnostics.corruptions
+        assert spec is not None  # noqa: S101
+        where: KeyPath = ("diagnostics", "corruptions")
+        if spec.samples is not None and spec.samples > len(data.test):
+            raise self.document.error((*where, "samples"), f"asks for {spec.samples} of {len(data.test)} test images")
+        try:
+            corrupted(data.test.images[:1], "brightness", 1)
+        except (ImportError, ValueError) as error:
+            raise self.document.error(where, str(error)) from None
 
     def check(self, data: ImageData) -> None:
         """Check attacks, models and every layer that the suite names.

@@ -38,6 +38,7 @@ class Context:
     data: ImageData
     device: torch.device
     store: Store
+    corrupted: dict[tuple[str, int], torch.Tensor] = field(default_factory=dict)
     _loaded: dict[str, nn.Module] = field(default_factory=dict)
 
     def build(self, name: str, *, given_weights: bool = True) -> nn.Module:

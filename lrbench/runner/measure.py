@@ -1,6 +1,7 @@
 """Steps that measure a trained model: accuracy, variance ratios and ranks."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from safetensors.torch import save
 from torch import Tensor
@@ -16,6 +17,7 @@ from lrbench.diagnostics import (
     stable_rank,
     variance_ratio,
 )
+from lrbench.diagnostics.corruptions import corrupted
 from lrbench.leaderboard import wilson
 from lrbench.runner.context import Context, Outcome, Progress, lr_bias
 from lrbench.runner.plan import Step
@@ -53,6 +55,27 @@ def accuracy_step(context: Context, step: Step, progress: Progress) -> Outcome:
         ],
         {"outcomes.safetensors": save({"predicted": predicted.cpu(), "label": attacked.labels.cpu()})},
     )
+
+
+def corruptions_step(context: Context, step: Step, progress: Progress) -> Outcome:
+    """Accuracy under each family of common corruptions at each severity."""
+    spec = context.suite.diagnostics.corruptions
+    assert spec is not None  # noqa: S101
+    model = context.trained(step)
+    split = context.data.test.balanced(spec.samples)
+    rows: list[Row] = []
+    for place, family in enumerate(spec.families):
+        progress(place / len(spec.families), family)
+        for severity in spec.severities:
+            if (family, severity) not in context.corrupted:
+                # Every model sees the same images.
+                context.corrupted[family, severity] = corrupted(split.images, family, severity)
+            noisy = replace(split, images=context.corrupted[family, severity])
+            right = (evaluate(model, noisy) == split.labels).double().mean().item()
+            rows.append(proportion(f"corruption_accuracy[{family},{severity}]", right, len(split)))
+    mean = sum(float(row["value"]) for row in rows) / len(rows)
+    rows.append({"metric": "corruption_accuracy", "value": mean, "n": len(split)})
+    return Outcome(rows)
 
 
 def variance_step(context: Context, step: Step, progress: Progress) -> Outcome:

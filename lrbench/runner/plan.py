@@ -24,6 +24,7 @@ CODE = {
     "transfer": REPRESENT,
     "compression": REPRESENT,
     "clusters": REPRESENT,
+    "corruptions": ("models", "data", "diagnostics/corruptions.py", "runner/measure.py"),
     "attack": ("models", "data", "attacks", "runner/attack.py"),
     "minimal": ("models", "data", "attacks", "runner/attack.py"),
     "masking": ("models", "data", "attacks", "diagnostics/masking", "statistics.py", "runner/judge.py"),
@@ -137,6 +138,7 @@ def _model_steps(
         "transfer": 0.8 * (len(data.train) + len(data.test)),
         "compression": 0.8 * (len(data.train) + len(data.test)),
         "clusters": 0.4 * len(data.test),
+        "corruptions": 20.0 * len(data.test),
     }
     for kind, work in passes.items():
         spec = getattr(diagnostics, "variance_ratio" if kind == "variance" else kind)

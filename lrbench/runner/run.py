@@ -33,6 +33,7 @@ KINDS = {
     "transfer": "lrbench.runner.represent:transfer_step",
     "compression": "lrbench.runner.represent:compression_step",
     "clusters": "lrbench.runner.represent:clusters_step",
+    "corruptions": "lrbench.runner.measure:corruptions_step",
     "attack": "lrbench.runner.attack:attack_step",
     "minimal": "lrbench.runner.attack:minimal_step",
     "masking": "lrbench.runner.judge:masking_step",

@@ -1,7 +1,7 @@
 """What is measured of a trained network, and what it is held against."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
@@ -112,6 +112,25 @@ class Clusters(Strict):
     samples: Count = 1000
 
 
+Family = Literal[
+    "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow",
+    "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression",
+    "speckle_noise", "gaussian_blur", "spatter", "saturate",
+]  # fmt: skip
+
+FIFTEEN: list[Family] = list(get_args(Family)[:15])
+
+
+class Corruptions(Strict):
+    """Accuracy under the families of common corruptions of CIFAR-10-C, on `samples` test images (default: all)."""
+
+    families: Annotated[list[Family], Field(min_length=1)] = Field(default_factory=lambda: list(FIFTEEN))
+    severities: Annotated[list[Annotated[int, Field(ge=1, le=5)]], Field(min_length=1)] = Field(
+        default_factory=lambda: [1, 3, 5]
+    )
+    samples: Count | None = None
+
+
 class Masking(Strict):
     """Checks for masked gradients, and the verdict (default: on where a suite attacks).
 
@@ -143,6 +162,7 @@ class Diagnostics(Strict):
     compression: Compression | None = None
     clusters: Clusters | None = None
     d_adv: DAdvSpec | None = None
+    corruptions: Corruptions | None = None
     masking: Masking | Literal[False] | None = None
 
     @model_validator(mode="after")

@@ -41,6 +41,8 @@ ATTACKS = {
     "pgd-margin-restarts": PGD(EPS, steps=4, loss="margin", restarts=3),
     "pgd-dlr": PGD(EPS, steps=5, loss="dlr"),
     "pgd-l2": PGD(0.5, steps=5, norm="l2"),
+    "pgd-bfloat16": PGD(EPS, steps=5, precision="bfloat16"),
+    "iter-fsgm-bfloat16": IterFSGM(EPS, precision="bfloat16"),
     "pgd-eot": PGD(EPS, steps=4, eot=2),
     "autoattack": AutoAttack(EPS, steps=5, targets=2, queries=20),
     "autoattack-l2": AutoAttack(0.5, norm="l2", steps=5, targets=2, queries=20),

@@ -105,3 +105,13 @@ def test_the_dlr_loss_sees_through_a_hidden_scale(small_net, batch):
     assert l2_dissimilarity(seen, x).min() > 0
     with torch.no_grad():
         assert (margin(small_net(seen), y) > margin(small_net(hidden), y)).float().mean() > 0.5
+
+
+def test_bfloat16_gradients_fool_as_many_of_a_trained_model(trained, held_out, fooled):
+    x, y = held_out
+    single, half = (
+        fooled(trained, PGD(0.06, steps=10, precision=precision)(trained, x, y), y)
+        for precision in ("float32", "bfloat16")
+    )
+    assert half == pytest.approx(single, abs=0.03)
+    assert 0.1 < single < 0.95

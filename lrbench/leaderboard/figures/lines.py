@@ -58,7 +58,7 @@ def misclassification(board: Leaderboard, attack: str) -> Figure | None:
         distance = mine[mine["metric"] == "l2_dissimilarity"].set_index("eps")["value"]
         error = mine[mine["metric"] == "misclassification"].set_index("eps")[["value", "ci_low", "ci_high"]]
         start = clean[clean["model"] == model][["value", "ci_low", "ci_high"]]
-        if error.empty or start.empty:
+        if error.empty or start.empty or distance.empty:
             continue
         points = error.assign(l2=distance).sort_values("l2")
         shown = 100 * pd.concat([start, points[["value", "ci_low", "ci_high"]]], ignore_index=True)
