@@ -106,6 +106,7 @@ def test_help_and_show_import_no_torch(tmp_path):
         ("samples: 20", "samples: 61", "line 7: threat_model.samples", "61 of 60"),
         ("layers: [avgpool]", "layers: [avgpol]", "diagnostics.variance_ratio.layers", "'avgpool'"),
         ("layer: avgpool", "layer: layr4", "diagnostics.embeddings.layer", "'layer4'"),
+        ("  embeddings:", "  corruptions: {}\n  embeddings:", "diagnostics.corruptions", "32x32 or more, got 1x8x8"),
         ("dims: [8, 3]", "dims: [800, 3]", "diagnostics.embeddings.dims.0", "only 32"),
         ("[avgpool], k", "[avgpool, k", "line 1", "not valid YAML"),
     ],

@@ -53,7 +53,7 @@ def test_a_plan_of_a_full_suite_names_its_steps(name, tmp_path, monkeypatch):
     session = Session.open(name, tmp_path / "out", data_dir=tmp_path / "data")
     kinds = {step.kind for step in session.plan}
     if name.endswith("figures1-5"):
-        assert kinds == {"train", "accuracy", "variance", "attack"}
+        assert kinds == {"train", "accuracy", "variance", "attack", "masking", "worst", "difference"}
         assert len(session.plan) == 3 * (3 + 2 * 8)
     else:
         assert kinds == {"train", "accuracy", "variance", "embeddings", "transfer", "clusters"}

@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -10,6 +11,7 @@ from safetensors.torch import load_file, save_file
 import lrbench
 from lrbench.data import to_unit
 from lrbench.diagnostics import activations, embedding_accuracies
+from lrbench.diagnostics.corruptions import corrupted
 from lrbench.errors import UsageError
 from lrbench.models import load_checkpoint
 from lrbench.models.resnet import resnet18
@@ -203,3 +205,31 @@ def test_a_function_of_a_file_and_a_torchvision_model_join_by_name(tmp_path, mon
 
     version._meaning.cache_clear()
     assert Session.open("suite.yaml", "out").states["train/mine/seed-0"] == "changed: the code of the factory"
+
+
+def test_accuracy_under_corruptions_is_that_of_the_corrupted_images(tmp_path):
+    generator = np.random.default_rng(0)
+    arrays = {}
+    for part, count in (("train", 60), ("test", 20)):
+        labels = np.arange(count) % 2
+        images = generator.integers(0, 90, (count, 32, 32, 3)) + 80 * labels[:, None, None, None]
+        arrays |= {f"x_{part}": images.astype(np.uint8), f"y_{part}": labels}
+    np.savez(tmp_path / "own.npz", **arrays)
+    (tmp_path / "own.yaml").write_text(
+        f"name: own\ndata: {{name: npz, path: {tmp_path / 'own.npz'}}}\n"
+        "models: {net: {arch: resnet18, width: 4}}\ntraining: {epochs: 2, batch_size: 20}\n"
+        "diagnostics: {corruptions: {families: [brightness, gaussian_noise], severities: [1, 5], samples: 16}}\n"
+    )
+    board = lrbench.run(tmp_path / "own.yaml", out=tmp_path / "out")
+    session = Session.open(tmp_path / "own.yaml", tmp_path / "out")
+    context = Context(session.suite, session.data, torch.device("cpu"), session.store)
+    model = load_checkpoint(context.build("net"), tmp_path / "out" / "steps" / "train" / "net" / "seed-0").eval()
+    split = session.data.test.balanced(16)
+    shares = []
+    for family in ("brightness", "gaussian_noise"):
+        for severity in (1, 5):
+            images = to_unit(corrupted(split.images, family, severity))
+            shares.append((model(images).argmax(dim=1) == split.labels).float().mean().item())
+            assert value(board, metric=f"corruption_accuracy[{family},{severity}]") == pytest.approx(shares[-1])
+    assert value(board, metric="corruption_accuracy") == pytest.approx(sum(shares) / 4)
+    assert "Accuracy under common corruptions, severities 1, 5" in [block.title for block in board.blocks]

@@ -1,4 +1,4 @@
-"""docs/suite.md against the schema: every key is there, and every default it states is the schema's."""
+"""The docs against the code: every key of a suite, every attack and every check is there as it is."""
 
 import re
 from pathlib import Path
@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from lrbench.catalogue import ATTACKS
+from lrbench.diagnostics.masking import CHECKS
 from lrbench.suite import measures, schema, training
 
-DOCS = (Path(__file__).parents[2] / "docs" / "suite.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+DOCS = (ROOT / "docs" / "suite.md").read_text("utf-8")
 RECORDS = {
     record
     for module in (measures, schema, training)
@@ -39,3 +42,11 @@ def test_the_stated_defaults_are_the_schema_s(record):
             assert found == expected or float(found) == pytest.approx(float(expected)), name
             checked += 1
     assert checked >= 6
+
+
+def test_every_check_and_every_attack_is_described():
+    robustness = (ROOT / "docs" / "robustness.md").read_text("utf-8")
+    for check in CHECKS.values():
+        assert f"| `{check.id}` | {check.severity} | {check.condition} | {check.advice} |" in robustness
+    for entry in ATTACKS:
+        assert f"`{entry.name}`" in robustness, entry.name
