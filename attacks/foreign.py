@@ -164,6 +164,7 @@ class _InDtype(nn.Module):
     def __init__(self, model: nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
         self.model, self.dtype = model, dtype
+        self.training = False
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.model(x.to(self.dtype))

@@ -25,6 +25,7 @@ class Prepared(nn.Module):
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
+        self.training = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
@@ -33,7 +34,7 @@ class Prepared(nn.Module):
 
 
 @contextmanager
-def prepared(model: nn.Module, x: Tensor) -> Iterator[Prepared]:
+def prepared(model: nn.Module, x: Tensor, *, compiled: bool = False) -> Iterator[Prepared]:
     """Lend a model for attacks; it is given back exactly as it was.
 
     Convolutions that feed a batch norm and nothing else are folded with it in a copy, which saves a pass over every
@@ -45,12 +46,15 @@ def prepared(model: nn.Module, x: Tensor) -> Iterator[Prepared]:
     model : nn.Module
     x : Tensor, (N, ...)
         Examples that will be attacked.
+    compiled : bool
+        Pass the network through `torch.compile`; worth its minutes on long attacks, on a GPU above all.
     """
     if isinstance(model, Prepared):
         yield model
         return
     with frozen(model):
-        yield Prepared(_folded(model, x[:EXAMPLES]) if len(x) else model)
+        net = _folded(model, x[:EXAMPLES]) if len(x) else model
+        yield Prepared(torch.compile(net) if compiled else net)  # type: ignore[arg-type]
 
 
 def _folded(model: nn.Module, x: Tensor) -> nn.Module:

@@ -83,14 +83,19 @@ def _summary(make: "_Maker", suite: dict[str, Any]) -> list[Column]:
 def _attack_blocks(make: "_Maker", suite: dict[str, Any]) -> Iterator[Block]:
     space = suite["threat_model"]["space"]
     threat = suite["threat_model"]
-    yield Block(f"Misclassified % in the worst case over attacks by eps, {space} space", _worst_block(make, threat))
-    yield Block(f"Worst case against {next(iter(suite['models']))}, points", _difference_block(make, threat))
+    worst = _worst_block(make, threat)
+    yield Block(f"Misclassified % in the worst case over attacks by eps, {space} space{_images(worst)}", worst)
+    difference = _difference_block(make, threat)
+    yield Block(f"Worst case against {next(iter(suite['models']))}, points{_images(difference)}", difference)
     for attack in labels(suite):
         columns = _radii(make, attack, threat)
-        images = f", n = {columns[0].n}" if columns[0].n else ""
         if len([column for column in columns if column.cells]) > 1:
-            yield Block(f"Misclassified % under {attack} by eps, {space} space{images}", columns)
+            yield Block(f"Misclassified % under {attack} by eps, {space} space{_images(columns)}", columns)
     yield Block("Smallest perturbation that fools", _minimal_block(make, labels(suite)))
+
+
+def _images(columns: list[Column]) -> str:
+    return f", n = {columns[0].n}" if columns and columns[0].n else ""
 
 
 def labels(suite: dict[str, Any]) -> list[str]:

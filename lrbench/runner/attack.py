@@ -16,7 +16,7 @@ from lrbench.runner.measure import proportion
 from lrbench.runner.plan import Step
 from lrbench.runner.threat import make_attack, viewed
 from lrbench.store import Row
-from lrbench.suite import AttackSpec
+from lrbench.suite import AttackSpec, ThreatModel
 from lrbench.training import seeded
 
 
@@ -29,7 +29,7 @@ def attack_step(context: Context, step: Step, progress: Progress) -> Outcome:
     victim = model if spec.source is None else _seen(context, step, place=1)[0]
     attack = _made(context, spec, eps, context.trained(step, place=0 if spec.source is None else 1))
     with seeded(step.seed):
-        x_adv, predicted = _attacked(attack, victim, model, x, split, threat.batch_size, progress)
+        x_adv, predicted = _attacked(attack, victim, model, x, split, threat, progress)
     distances = l2_dissimilarity(x_adv, x).cpu()
     columns = {"attack": spec.label, "eps": eps, "space": threat.space}
     wrong = (predicted != split.labels).cpu()
@@ -57,7 +57,7 @@ def minimal_step(context: Context, step: Step, progress: Progress) -> Outcome:
     model, split, x = _seen(context, step)
     attack = _made(context, spec, max(threat.eps), context.trained(step))
     with seeded(step.seed):
-        x_adv, predicted = _attacked(attack, model, model, x, split, threat.batch_size, progress)
+        x_adv, predicted = _attacked(attack, model, model, x, split, threat, progress)
     wrong = predicted != split.labels
     sizes = {norm: torch.where(wrong, length(x_adv - x, norm), torch.inf).cpu() for norm in ("linf", "l2")}
     columns = {"attack": spec.label, "space": threat.space}
@@ -106,11 +106,11 @@ def _attacked(
     model: nn.Module,
     x: Tensor,
     split: Split,
-    batch_size: int,
+    threat: ThreatModel,
     progress: Progress,
 ) -> tuple[Tensor, Tensor]:
     """Images made to fool the victim, and the classes that the model gives them."""
-    with prepared(victim, x) as fast:
+    with prepared(victim, x, compiled=threat.compile) as fast:
 
         def work(rows: slice) -> tuple[Tensor, Tensor]:
             images = attack(fast, x[rows], split.labels[rows])
@@ -121,6 +121,6 @@ def _attacked(
         def tell(done: int) -> None:
             progress(done / len(x), f"{done}/{len(x)} images")
 
-        parts = in_batches(work, len(x), batch_size, tell)
+        parts = in_batches(work, len(x), threat.batch_size, tell)
     images, classes = zip(*parts, strict=True)
     return torch.cat(images), torch.cat(classes)

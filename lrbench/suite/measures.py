@@ -16,7 +16,7 @@ class ThreatModel(Strict):
     `space: normalized` is the paper's: eps is added to the image after normalisation, without clipping to a
     pixel range. `space: pixel` is the field's: eps in [0, 1] pixels, clipped to [0, 1]. Under `norm: l2` eps is the
     Euclidean length of the whole perturbation. `l2` lists L2 dissimilarities at which misclassification is read off
-    each attack's curve.
+    each attack's curve. `compile` passes the attacked network through `torch.compile`.
     """
 
     norm: Literal["linf", "l2"] = "linf"
@@ -25,6 +25,7 @@ class ThreatModel(Strict):
     l2: list[Positive] = Field(default_factory=list)
     samples: Count | None = None
     batch_size: Count = 128
+    compile: bool = False
 
     @field_validator("eps")
     @classmethod

@@ -124,3 +124,9 @@ def test_a_prepared_model_is_not_prepared_again(small_net, batch):
     with prepared(small_net, batch[0]) as fast, prepared(fast, batch[0]) as again:
         assert isinstance(fast, Prepared)
         assert again is fast
+
+
+def test_a_compiled_model_gives_the_same_logits(small_net, batch):
+    x, _ = batch
+    with torch.no_grad(), prepared(small_net, x, compiled=True) as fast:
+        assert torch.allclose(fast(x), small_net(x), atol=1e-5)

@@ -54,7 +54,7 @@ def test_a_plan_of_a_full_suite_names_its_steps(name, tmp_path, monkeypatch):
     kinds = {step.kind for step in session.plan}
     if name.endswith("figures1-5"):
         assert kinds == {"train", "accuracy", "variance", "attack", "masking", "worst", "difference"}
-        assert len(session.plan) == 3 * (3 + 2 * 8)
+        assert len(session.plan) == 3 * (3 + 2 * 8 + 2) + 2
     else:
         assert kinds == {"train", "accuracy", "variance", "embeddings", "transfer", "clusters"}
     assert not (tmp_path / "out").exists()
