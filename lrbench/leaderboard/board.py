@@ -14,6 +14,7 @@ from lrbench.leaderboard.aggregate import over_seeds
 from lrbench.leaderboard.layout import WORST, Block, blocks_of, summed_up
 from lrbench.leaderboard.reference import Comparison, comparisons
 from lrbench.leaderboard.results import TEXT, derived, is_derived, is_time
+from lrbench.verdicts import VERDICTS
 
 Masking = dict[str, dict[str, Any]]
 
@@ -105,9 +106,12 @@ class Leaderboard:
 
     def table(self) -> pd.DataFrame:
         """One row a model, best first; a column for each figure and, for proportions, its interval."""
-        rows: dict[str, dict[str, float]] = {model: {} for model in self.models}
+        rows: dict[str, dict[str, float | str]] = {model: {} for model in self.models}
         for column in (column for block in self.blocks for column in block.columns):
             for model, cell in column.cells.items():
+                if column.form == "verdict":
+                    rows[model][column.key] = VERDICTS[int(cell.value)]
+                    continue
                 rows[model][column.key] = cell.value
                 if cell.interval is not None:
                     rows[model][f"{column.key}_low"], rows[model][f"{column.key}_high"] = cell.interval
@@ -119,9 +123,10 @@ class Leaderboard:
         return self.table().to_csv()
 
     def to_json(self) -> str:
-        """`table`, the curves' ranges and the suite as JSON."""
+        """`table`, the curves' ranges, the suite and what the masking checks said, as JSON."""
         models = json.loads(self.table().to_json(orient="index", double_precision=15))
-        return json.dumps({"suite": self.suite, "l2_limits": self.limits, "models": models}, indent=2) + "\n"
+        whole = {"suite": self.suite, "l2_limits": self.limits, "models": models, "masking": self.masking}
+        return json.dumps(whole, indent=2) + "\n"
 
     @property
     def _timed(self) -> "pd.Series[bool]":

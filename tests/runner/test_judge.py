@@ -128,6 +128,8 @@ def test_a_model_that_hides_its_gradients_is_called_out_and_ranked_last(judged):
     assert hidden["verdict"] == "broken"
     assert "gradients" in {check["id"] for check in hidden["checks"] if check["flagged"]}
     assert board.models[-1] == "hidden"
+    assert dict(board.table()["verdict"]) == {"net": "held up", "hidden": "broken"}
+    assert json.loads(board.to_json())["masking"] == told
     text = StringIO()
     print_board(board, Console(file=text, width=200))
     for shown in (text.getvalue(), to_markdown(board)):
