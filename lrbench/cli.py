@@ -95,7 +95,7 @@ def _run(given: argparse.Namespace) -> int:
         board = session.run(display)
     print_board(board, console)
     console.print(f"Results in {session.store.root}", soft_wrap=True, markup=False, highlight=False)
-    return 0
+    return 1 if board.failures else 0
 
 
 def _plan(given: argparse.Namespace) -> int:

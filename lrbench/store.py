@@ -17,7 +17,13 @@ from lrbench.errors import LrbenchError, UsageError
 RECORD = "step.json"
 UNFINISHED = "unfinished.bin"
 
+FAILURE = "failure.txt"
+
 Row = dict[str, Any]
+
+
+class StoreError(LrbenchError):
+    """The folder cannot be written; what was finished is kept."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +80,17 @@ class Store:
             self._write(folder / name, content)
         whole = Record(**{**asdict(record), "files": {name: _sha256(content) for name, content in files.items()}})
         self._write(folder / RECORD, (json.dumps(asdict(whole), indent=1) + "\n").encode())
-        (folder / UNFINISHED).unlink(missing_ok=True)
+        for left in (UNFINISHED, FAILURE):
+            (folder / left).unlink(missing_ok=True)
         return whole
+
+    def save_failure(self, step_id: str, details: str) -> None:
+        """Keep the traceback of a step that failed; gone once the step is saved."""
+        self._write(self.folder(step_id) / FAILURE, details.encode())
+
+    def remove(self, name: str) -> None:
+        """Remove one of the run's own files, if it is there."""
+        (self.root / name).unlink(missing_ok=True)
 
     def save_unfinished(self, step_id: str, key: str, content: bytes) -> None:
         """Keep how far a long step has come; gone once the step is saved."""
@@ -144,7 +159,7 @@ class Store:
                     raise
         except OSError as error:
             msg = f"cannot write {path}: {error.strerror or error}; what was finished is kept, run the command again"
-            raise LrbenchError(msg) from error
+            raise StoreError(msg) from error
 
 
 def _sha256(content: bytes) -> str:

@@ -30,6 +30,8 @@ class Leaderboard:
         Content of the run's `suite.yaml`.
     masking : dict, optional
         Model -> seed -> what the checks for masked gradients said, as in the run's `masking.json`.
+    failures : dict, optional
+        Step -> why it is missing, as in the run's `failures.json`.
 
     Attributes
     ----------
@@ -38,8 +40,14 @@ class Leaderboard:
         Attack -> L2 dissimilarity up to which its curves were integrated.
     """
 
-    def __init__(self, results: pd.DataFrame, suite: dict[str, Any], masking: Masking | None = None) -> None:
-        self.suite, self.masking = suite, masking or {}
+    def __init__(
+        self,
+        results: pd.DataFrame,
+        suite: dict[str, Any],
+        masking: Masking | None = None,
+        failures: dict[str, str] | None = None,
+    ) -> None:
+        self.suite, self.masking, self.failures = suite, masking or {}, failures or {}
         measured = results[~results["metric"].map(is_derived).astype(bool)].reset_index(drop=True)
         self.results, self.limits = derived(measured, suite["threat_model"].get("l2", []))
 
@@ -58,8 +66,7 @@ class Leaderboard:
             if (path / "timings.csv").exists():
                 texts.append((path / "timings.csv").read_text("utf-8"))
             suite = yaml.safe_load((path / "suite.yaml").read_text("utf-8"))
-            told = path / "masking.json"
-            masking = json.loads(told.read_text("utf-8")) if told.exists() else {}
+            masking, failures = (_optional_json(path / name) for name in ("masking.json", "failures.json"))
         except FileNotFoundError:
             msg = f"no results in {path}; name the folder of a run, such as runs/quick (`lrbench run` makes one)"
             raise UsageError(msg) from None
@@ -69,7 +76,7 @@ class Leaderboard:
         types = {"n": "Int64"} | dict.fromkeys(TEXT, str)
         table = pd.concat([pd.read_csv(StringIO(text), dtype=types) for text in texts], ignore_index=True)
         table[list(TEXT)] = table[list(TEXT)].fillna("")
-        return cls(table, suite, masking)
+        return cls(table, suite, masking, failures)
 
     @cached_property
     def aggregated(self) -> pd.DataFrame:
@@ -140,3 +147,8 @@ class Leaderboard:
         """Measured times as CSV, with the same columns; empty if there are none."""
         times = self.results[self._timed]
         return "" if times.empty else times.to_csv(index=False)
+
+
+def _optional_json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return content

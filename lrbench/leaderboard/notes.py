@@ -15,7 +15,22 @@ SURE = 0.05
 
 def notes(board: Leaderboard) -> list[str]:
     """Give the lines in order."""
-    return [*_reading(board), *_strength(board), *_masking(board), *_advantages(board), *_representation(board)]
+    return [
+        *_failures(board),
+        *_reading(board),
+        *_strength(board),
+        *_masking(board),
+        *_advantages(board),
+        *_representation(board),
+    ]
+
+
+def _failures(board: Leaderboard) -> Iterator[str]:
+    causes = {step: reason for step, reason in board.failures.items() if not reason.startswith("needs ")}
+    for step, reason in causes.items():
+        yield f"MISSING: {step} failed: {reason} (its traceback is in steps/{step}/failure.txt)"
+    if rest := len(board.failures) - len(causes):
+        yield f"MISSING: {rest} steps that need those. The same command tries the missing ones again."
 
 
 def _reading(board: Leaderboard) -> Iterator[str]:

@@ -38,6 +38,7 @@ class Context:
     data: ImageData
     device: torch.device
     store: Store
+    check_stop: Callable[[], None] = lambda: None
     corrupted: dict[tuple[str, int], torch.Tensor] = field(default_factory=dict)
     _loaded: dict[str, nn.Module] = field(default_factory=dict)
 

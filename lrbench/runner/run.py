@@ -1,7 +1,6 @@
 """A suite from its text to its leaderboard; goes on where an earlier run of the same folder stopped."""
 
 import json
-import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,36 +10,19 @@ import torch
 import yaml
 
 from lrbench.data import ImageData
-from lrbench.errors import TrainingDivergedError, UsageError
+from lrbench.errors import UsageError
 from lrbench.leaderboard import Leaderboard, tidy
 from lrbench.leaderboard.render import to_markdown
-from lrbench.registry import load_target
 from lrbench.runner.check import Checker
-from lrbench.runner.context import Context, Outcome
+from lrbench.runner.context import Context
 from lrbench.runner.environment import data_folder, describe_environment, pick_device
 from lrbench.runner.figures import write_figures
+from lrbench.runner.interrupt import interruptible
 from lrbench.runner.plan import Step, make_plan
 from lrbench.runner.reporter import Costs, Reporter, Silent
+from lrbench.runner.take import Taking
 from lrbench.store import Record, Store
 from lrbench.suite import Suite, load_suite
-
-KINDS = {
-    "train": "lrbench.runner.train:train_step",
-    "load": "lrbench.runner.train:load_step",
-    "accuracy": "lrbench.runner.measure:accuracy_step",
-    "variance": "lrbench.runner.measure:variance_step",
-    "embeddings": "lrbench.runner.represent:embeddings_step",
-    "transfer": "lrbench.runner.represent:transfer_step",
-    "compression": "lrbench.runner.represent:compression_step",
-    "clusters": "lrbench.runner.represent:clusters_step",
-    "corruptions": "lrbench.runner.measure:corruptions_step",
-    "attack": "lrbench.runner.attack:attack_step",
-    "minimal": "lrbench.runner.attack:minimal_step",
-    "masking": "lrbench.runner.judge:masking_step",
-    "worst": "lrbench.runner.judge:worst_step",
-    "difference": "lrbench.runner.judge:difference_step",
-}
-"""What takes a step of each kind; imported when one is taken, so that a finished run loads no torchvision."""
 
 DONE = "done"
 
@@ -114,47 +96,28 @@ class Session:
     def run(self, reporter: Reporter) -> Leaderboard:
         """Take the pending steps, write the tables, and give the leaderboard.
 
+        A step that fails is put down in `failures` of the leaderboard, with its traceback in the step's folder; steps
+        that do not need it go on. What was finished is kept, whatever happens.
+
         Raises
         ------
         LrbenchError
-            If a step fails in a way the user can mend, or the folder cannot be written. What was finished is kept.
+            If the folder cannot be written, or the device is lost.
+        KeyboardInterrupt
+            If the run was asked to stop (Ctrl-C, SIGTERM).
         """
         with self.store.writing():
             if self.pending:
                 self._write_head()
+            failed: dict[str, str] = {}
             try:
-                self._take_steps(reporter)
+                with interruptible(reporter.note) as interrupt:
+                    context = Context(self.suite, self.data.to(self.device), self.device, self.store, interrupt.check)
+                    failed = Taking(context, reporter, self.costs, interrupt).take(self.plan, self.pending)
             finally:
-                board = self._write_tables()
+                board = self._write_tables(failed)
             write_figures(self.store, board, self._finished(), self.data.classes)
         return board
-
-    def _take_steps(self, reporter: Reporter) -> None:
-        context = Context(self.suite, self.data.to(self.device), self.device, self.store)
-        pending = self.pending
-        reporter.begin(len(self.plan), len(self.plan) - len(pending))
-        for index, step in enumerate(pending):
-            reporter.start(step)
-            started = time.perf_counter()
-            try:
-                outcome: Outcome = load_target(KINDS[step.kind])(context, step, reporter.progress)
-            except TrainingDivergedError as error:
-                msg = f"{step.id}: {error}"
-                raise TrainingDivergedError(msg) from None
-            seconds = time.perf_counter() - started
-            self.store.save(Record(step.id, step.key, step.config, seconds, outcome.rows), outcome.files)
-            self.costs.learn(step, seconds)
-            reporter.finish(step, seconds, self.costs.estimate(pending[index + 1 :]))
-            self._warn(reporter, step, outcome)
-
-    def _warn(self, reporter: Reporter, step: Step, outcome: Outcome) -> None:
-        for row in outcome.rows:
-            if row["metric"] == "lr_layer_epochs" and not row["value"]:
-                needed = self.suite.training_of(step.model).warmup_accuracy
-                reporter.note(
-                    f"{step.model}, seed {step.seed}: training accuracy never reached {needed:g} "
-                    "(training.warmup_accuracy), so its LR-Layers never acted"
-                )
 
     def _write_head(self) -> None:
         content = self.suite.model_dump(mode="json")
@@ -173,7 +136,7 @@ class Session:
                 told.setdefault(step.model, {})[str(step.seed)] = json.loads(content)
         return told
 
-    def _write_tables(self) -> Leaderboard:
+    def _write_tables(self, failed: dict[str, str]) -> Leaderboard:
         rows = []
         for step, record in self._finished():
             common = {
@@ -184,7 +147,11 @@ class Session:
             }
             rows += [{**common, **row} for row in record.rows]
         masking = self._masking()
-        board = Leaderboard(tidy(rows), self.suite.model_dump(mode="json"), masking)
+        board = Leaderboard(tidy(rows), self.suite.model_dump(mode="json"), masking, failed)
+        if failed:
+            self.store.write("failures.json", json.dumps(failed, indent=1) + "\n")
+        else:
+            self.store.remove("failures.json")
         if rows:
             self.store.write("results.csv", board.results_csv())
             if masking:

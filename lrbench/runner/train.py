@@ -39,6 +39,7 @@ def train_step(context: Context, step: Step, progress: Progress) -> Outcome:
             statistics=context.data.statistics,
             resume=context.store.unfinished(step.id, step.key),
             on_epoch=show,
+            on_batch=context.check_stop,
         )
     last = history[-1]
     rows = [

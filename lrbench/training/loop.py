@@ -20,7 +20,7 @@ from lrbench.training.optimiser import make_optimizer, make_schedule
 Snapshot = Callable[[], bytes]
 
 
-def train(
+def train(  # noqa: PLR0913
     model: nn.Module,
     split: Split,
     config: Training,
@@ -30,6 +30,7 @@ def train(
     statistics: Statistics | None = None,
     resume: bytes | None = None,
     on_epoch: Callable[[EpochLog, Snapshot], None] = lambda _log, _snapshot: None,
+    on_batch: Callable[[], None] = lambda: None,
 ) -> list[EpochLog]:
     """Train a classifier in place.
 
@@ -54,6 +55,8 @@ def train(
         A snapshot of the same training: it goes on from there and ends as if it had never stopped.
     on_epoch : callable
         Called with the log of each finished epoch, and a function that gives a snapshot.
+    on_batch : callable
+        Called before each batch; may raise to stop.
 
     Returns
     -------
@@ -68,7 +71,7 @@ def train(
     if resume is not None:
         run.restore(resume)
     for epoch in range(len(run.history) + 1, config.epochs + 1):
-        log = run.epoch(epoch)
+        log = run.epoch(epoch, on_batch)
         if not math.isfinite(log.loss):
             raise _diverged(epoch)
         run.history.append(log)
@@ -120,7 +123,7 @@ class _Run:
             self.on = True
             self.layers.enable()
 
-    def epoch(self, epoch: int) -> EpochLog:
+    def epoch(self, epoch: int, on_batch: Callable[[], None]) -> EpochLog:
         """One pass over the data; figures stay on the device until it ends."""
         self.model.train()
         order = torch.randperm(len(self.split), generator=self.generator, device=self.device)
@@ -130,6 +133,7 @@ class _Run:
         on = self.on
         try:
             for index in range(self.batches):
+                on_batch()
                 chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
                 penalty_totals += self.step(self.split.images[chosen], self.split.labels[chosen], totals)
         except FloatingPointError:

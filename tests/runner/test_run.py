@@ -11,7 +11,7 @@ import lrbench
 from lrbench.attacks import IterFSGM, NormalizedSpace, l2_dissimilarity
 from lrbench.data import to_unit
 from lrbench.diagnostics import activations, variance_ratio
-from lrbench.errors import LrbenchError, TrainingDivergedError, UsageError
+from lrbench.errors import LrbenchError, UsageError
 from lrbench.models import load_checkpoint
 from lrbench.runner import Session
 from lrbench.runner.context import Context
@@ -179,11 +179,15 @@ def test_lr_layers_that_never_acted_are_mentioned(suite_file, tmp_path):
     assert [note for note in recorder.notes if "lr, seed 0" in note and "never acted" in note]
 
 
-def test_a_training_that_diverges_says_which_and_keeps_the_rest(suite_file, tmp_path):
-    text = suite_file.read_text().replace("learning_rate: 0.05", "learning_rate: 1.0e+20, gradient_clip: null")
-    suite_file.write_text(text)
-    with pytest.raises(TrainingDivergedError, match=r"train/net/seed-0: .* not finite in epoch 1"):
-        lrbench.run(suite_file, out=tmp_path / "out")
+def test_a_training_that_diverges_says_which_and_the_rest_goes_on(suite_file, tmp_path):
+    text = suite_file.read_text().replace(
+        "  lr: {extends: net,", "  lr: {extends: net, training: {learning_rate: 0.01},"
+    )
+    suite_file.write_text(text.replace("learning_rate: 0.05", "learning_rate: 1.0e+20, gradient_clip: null"))
+    board = lrbench.run(suite_file, out=tmp_path / "out")
+    assert "not finite in epoch 1; lower training.learning_rate" in board.failures["train/net/seed-0"]
+    assert board.failures["accuracy/net/seed-0"] == "needs train/net/seed-0, which failed"
+    assert set(board.results["model"]) == {"lr"}
 
 
 def test_one_folder_one_suite_one_writer(suite_file, tmp_path):
