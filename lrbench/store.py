@@ -55,11 +55,17 @@ class Store:
         return self.root / "steps" / step_id
 
     def record(self, step_id: str) -> Record | None:
-        """Record of a finished step; None if there is none that can be read."""
+        """Record of a finished step; None if there is none, or none that is as it was written."""
         try:
-            return Record(**json.loads((self.folder(step_id) / RECORD).read_text("utf-8")))
-        except (OSError, ValueError, TypeError):
+            sealed = json.loads((self.folder(step_id) / RECORD).read_text("utf-8"))
+            record = Record(**sealed["record"])
+            return record if sealed["sha256"] == _seal(record) else None
+        except (OSError, ValueError, TypeError, KeyError):
             return None
+
+    def has_damaged_record(self, step_id: str) -> bool:
+        """Whether a step has a record that is not as it was written."""
+        return (self.folder(step_id) / RECORD).exists() and self.record(step_id) is None
 
     def damaged(self, record: Record) -> str | None:
         """Name a file of the record that is missing or differs from its checksum; None if all are whole."""
@@ -79,7 +85,8 @@ class Store:
         for name, content in files.items():
             self._write(folder / name, content)
         whole = Record(**{**asdict(record), "files": {name: _sha256(content) for name, content in files.items()}})
-        self._write(folder / RECORD, (json.dumps(asdict(whole), indent=1) + "\n").encode())
+        sealed = {"record": asdict(whole), "sha256": _seal(whole)}
+        self._write(folder / RECORD, (json.dumps(sealed, indent=1) + "\n").encode())
         for left in (UNFINISHED, FAILURE):
             (folder / left).unlink(missing_ok=True)
         return whole
@@ -160,6 +167,10 @@ class Store:
         except OSError as error:
             msg = f"cannot write {path}: {error.strerror or error}; what was finished is kept, run the command again"
             raise StoreError(msg) from error
+
+
+def _seal(record: Record) -> str:
+    return _sha256(json.dumps(asdict(record), sort_keys=True).encode())
 
 
 def _sha256(content: bytes) -> str:

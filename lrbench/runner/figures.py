@@ -17,11 +17,8 @@ INDEX = "figures/index.json"
 def write_figures(store: Store, board: Leaderboard, done: list[tuple[Step, Record]], classes: tuple[str, ...]) -> None:
     """Write `figures/`, unless what is there was drawn from the same records by the same code."""
     key = _key(done)
-    try:
-        if json.loads(store.read(INDEX) or "{}")["key"] == key:
-            return
-    except (ValueError, KeyError, TypeError):
-        pass  # no index, or none that can be read: draw
+    if _whole(store, key):
+        return
     # Loads matplotlib, which a run that has nothing left to do can spare.
     from lrbench.leaderboard.figures import Artefacts, draw  # noqa: PLC0415
 
@@ -40,7 +37,19 @@ def write_figures(store: Store, board: Leaderboard, done: list[tuple[Step, Recor
     files = draw(board, artefacts)
     for name, content in files.items():
         store.write_bytes(f"figures/{name}", content)
-    store.write(INDEX, json.dumps({"key": key, "files": sorted(files)}, indent=1) + "\n")
+    checksums = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+    store.write(INDEX, json.dumps({"key": key, "files": checksums}, indent=1) + "\n")
+
+
+def _whole(store: Store, key: str) -> bool:
+    """Whether all figures are there as they were drawn, from what is there now."""
+    try:
+        index = json.loads((store.root / INDEX).read_text("utf-8"))
+        files = {name: (store.root / "figures" / name).read_bytes() for name in index["files"]}
+        drawn = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        return bool(index["key"] == key and drawn == index["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # no index, or none that can be read
 
 
 def _key(done: list[tuple[Step, Record]]) -> str:

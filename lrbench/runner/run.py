@@ -21,7 +21,7 @@ from lrbench.runner.interrupt import interruptible
 from lrbench.runner.plan import Step, make_plan
 from lrbench.runner.reporter import Costs, Reporter, Silent
 from lrbench.runner.take import Taking
-from lrbench.store import Record, Store
+from lrbench.store import RECORD, Record, Store
 from lrbench.suite import Suite, load_suite
 
 DONE = "done"
@@ -87,7 +87,7 @@ class Session:
     def _state(self, step: Step) -> str:
         record = self.store.record(step.id)
         if record is None:
-            return "new"
+            return f"damaged: {RECORD}" if self.store.has_damaged_record(step.id) else "new"
         if record.key != step.key:
             return "changed: " + difference(record.config, step.config)
         damaged = self.store.damaged(record)

@@ -1,0 +1,128 @@
+"""Faults put in on purpose: a full disk, damaged files. The run says so, and ends with the same results afterwards."""
+
+import errno
+import os
+import random
+
+import pytest
+
+import lrbench
+from lrbench.errors import LrbenchError
+from lrbench.runner.run import Session
+
+FACTORY = """\
+import torch
+
+
+def build(num_classes, in_channels):
+    hidden = [torch.nn.Linear(64, 16), torch.nn.ReLU()]
+    return torch.nn.Sequential(torch.nn.Flatten(), *hidden, torch.nn.Linear(16, num_classes))
+"""
+SUITE = """\
+name: small
+data: {name: digits, train: 100, test: 40}
+models:
+  net: {arch: "FACTORY:build"}
+  lr: {extends: net, lr_layers: {"2": 4}}
+training: {epochs: 2, batch_size: 50, learning_rate: 0.05, warmup_accuracy: 0.0}
+threat_model: {eps: [8/255], samples: 10}
+attacks: [fgsm, {name: deepfool, steps: 3}]
+diagnostics:
+  embeddings: {layer: "2", dims: [4]}
+  clusters: {layer: "2", samples: 20}
+  masking: {samples: 10, steps: 2, queries: 4, draws: 2, unbounded: 2}
+"""
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("faults")
+    (folder / "mine.py").write_text(FACTORY)
+    path = folder / "small.yaml"
+    path.write_text(SUITE.replace("FACTORY", str(folder / "mine.py")))
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(suite):
+    lrbench.run(suite, out=suite.parent / "out")
+    return suite.parent / "out"
+
+
+def tables(folder):
+    names = ("results.csv", "leaderboard.csv", "leaderboard.md", "masking.json")
+    return {name: (folder / name).read_text() for name in names}
+
+
+def left_over(folder):
+    return [path for path in folder.rglob("*") if path.name.startswith(".") and path.name != ".lock"]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_disk_that_fills_at_any_write_costs_nothing_finished(suite, undisturbed, tmp_path, monkeypatch, seed):
+    out = tmp_path / "out"
+    allowed = random.Random(seed).randrange(1, 40)  # noqa: S311
+    real, count = os.fsync, 0
+
+    def full(descriptor):
+        nonlocal count
+        count += 1
+        if count > allowed:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(LrbenchError, match="No space left on device; what was finished is kept"):
+            lrbench.run(suite, out=out)
+    assert not left_over(out)
+    done = [step for step, state in Session.open(suite, out).states.items() if state == "done"]
+    stamps = {step: (out / "steps" / step / "step.json").stat().st_mtime_ns for step in done}
+    lrbench.run(suite, out=out)
+    assert tables(out) == tables(undisturbed)
+    assert all((out / "steps" / step / "step.json").stat().st_mtime_ns == stamp for step, stamp in stamps.items())
+    assert not left_over(out)
+
+
+def truncated(content):
+    return content[: len(content) // 2]
+
+
+def emptied(_content):
+    return b""
+
+
+def flipped(content):
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("harm", [truncated, emptied, flipped])
+def test_a_damaged_file_is_found_named_and_made_again(suite, undisturbed, harm):
+    before = tables(undisturbed)
+    files = sorted(path for path in (undisturbed / "steps").rglob("*") if path.is_file())
+    assert len(files) > 20
+    for path in files:
+        whole = path.read_bytes()
+        path.write_bytes(harm(whole))
+        states = Session.open(suite, undisturbed).states
+        step = str(path.parent.relative_to(undisturbed / "steps"))
+        assert states[step] == f"damaged: {path.name}"
+        assert all(state == "done" for other, state in states.items() if other != step)
+        lrbench.run(suite, out=undisturbed)
+        assert tables(undisturbed) == before
+        if path.name != "step.json":
+            assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("harm", [truncated, emptied, flipped])
+def test_damaged_tables_and_figures_are_made_again(suite, undisturbed, harm):
+    before = tables(undisturbed)
+    pictures = {path: path.read_bytes() for path in (undisturbed / "figures").iterdir()}
+    spoilt = random.Random(0).choice(sorted(pictures))  # noqa: S311
+    for path in [*(undisturbed / name for name in before), spoilt]:
+        path.write_bytes(harm(path.read_bytes()))
+    lrbench.run(suite, out=undisturbed)
+    assert tables(undisturbed) == before
+    again = {path: path.read_bytes() for path in pictures if path.suffix == ".png"}
+    assert all(pictures[path] == content for path, content in again.items())
