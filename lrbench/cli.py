@@ -95,7 +95,12 @@ def _run(given: argparse.Namespace) -> int:
         board = session.run(display)
     print_board(board, console)
     console.print(f"Results in {session.store.root}", soft_wrap=True, markup=False, highlight=False)
-    return 1 if board.failures else 0
+    if not board.failures:
+        return 0
+    first, reason = next(iter(board.failures.items()))
+    more = f", and {len(board.failures) - 1} steps more" if len(board.failures) > 1 else ""
+    sys.stderr.write(f"lrbench: {first} failed: {reason}{more}; the same command tries them again\n")
+    return 1
 
 
 def _plan(given: argparse.Namespace) -> int:

@@ -3,9 +3,11 @@
 import hashlib
 import json
 import os
+import platform
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ RECORD = "step.json"
 UNFINISHED = "unfinished.bin"
 
 FAILURE = "failure.txt"
+OWNER = ".owner"
 
 Row = dict[str, Any]
 
@@ -127,8 +130,10 @@ class Store:
             return None
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the folder: one writer at a time.
+    def writing(self) -> Iterator[str | None]:
+        """Hold the folder: one writer at a time; gives who held it before and went without a word, None for nobody.
+
+        The system frees the lock of a process that is gone, so that a stale one holds nobody up.
 
         Raises
         ------
@@ -140,15 +145,27 @@ class Store:
             lock = FileLock(self.root / ".lock", timeout=0)
             lock.acquire()
         except Timeout:
-            msg = f"another run is writing to {self.root}; wait for it, or choose another folder with --out"
+            owner = self._owner() or "nobody knows who"
+            msg = f"another run is writing to {self.root} ({owner}); wait for it, or choose another folder with --out"
             raise UsageError(msg) from None
         except OSError as error:
             msg = f"cannot write to {self.root}: {error.strerror or error}"
             raise UsageError(msg) from error
         try:
-            yield
+            before = self._owner()
+            me = f"process {os.getpid()} on {platform.node()} since {time.strftime('%Y-%m-%d %H:%M:%S')}"
+            self._write(self.root / OWNER, me.encode())
+            yield before
         finally:
+            with suppress(OSError):
+                (self.root / OWNER).unlink()
             lock.release()
+
+    def _owner(self) -> str | None:
+        try:
+            return (self.root / OWNER).read_text("utf-8", errors="replace")[:200] or None
+        except OSError:
+            return None
 
     def _write(self, path: Path, content: bytes) -> None:
         try:

@@ -106,7 +106,11 @@ class Session:
         KeyboardInterrupt
             If the run was asked to stop (Ctrl-C, SIGTERM).
         """
-        with self.store.writing():
+        with self.store.writing() as before:
+            if before is not None:
+                reporter.note(f"going on after {before}, which ended without finishing")
+            for line in again(self.states):
+                reporter.note(line)
             if self.pending:
                 self._write_head()
             failed: dict[str, str] = {}
@@ -192,6 +196,19 @@ def run(
         For every fault that the user can mend.
     """
     return Session.open(suite, out, device, data_dir).run(reporter or Silent())
+
+
+def again(states: dict[str, str], named: int = 3) -> list[str]:
+    """Say which steps are made again, and why, a line for each reason."""
+    reasons: dict[str, list[str]] = {}
+    for step, state in states.items():
+        if state not in {DONE, "new"}:
+            reasons.setdefault(state, []).append(step)
+    lines = []
+    for reason, steps in reasons.items():
+        more = f" and {len(steps) - named} more" if len(steps) > named else ""
+        lines.append(f"again, {reason}: {', '.join(steps[:named])}{more}")
+    return lines
 
 
 def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> str:

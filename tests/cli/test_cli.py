@@ -151,7 +151,7 @@ def test_a_failed_run_is_exit_1(suite_file, capsys):
     suite_file.write_text(SUITE.replace("epochs: 1", "learning_rate: 1.0e+20, gradient_clip: null, epochs: 1"))
     assert main(["run", str(suite_file)]) == 1
     error = capsys.readouterr().err
-    assert "train/net/seed-0: the training loss is not finite" in error
+    assert "train/net/seed-0 failed: the training loss is not finite" in error
     assert "Traceback" not in error
 
 

@@ -8,6 +8,7 @@ import pytest
 
 import lrbench
 from lrbench.errors import LrbenchError
+from lrbench.runner.reporter import Silent
 from lrbench.runner.run import Session
 
 FACTORY = """\
@@ -84,6 +85,21 @@ def test_a_disk_that_fills_at_any_write_costs_nothing_finished(suite, undisturbe
     assert not left_over(out)
 
 
+class Recorder(Silent):
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+def test_a_writer_that_went_without_a_word_is_named(suite, undisturbed):
+    (undisturbed / ".owner").write_text("process 1 on another since yesterday")
+    recorder = Recorder()
+    lrbench.run(suite, out=undisturbed, reporter=recorder)
+    assert recorder.notes == ["going on after process 1 on another since yesterday, which ended without finishing"]
+
+
 def truncated(content):
     return content[: len(content) // 2]
 
@@ -109,7 +125,9 @@ def test_a_damaged_file_is_found_named_and_made_again(suite, undisturbed, harm):
         step = str(path.parent.relative_to(undisturbed / "steps"))
         assert states[step] == f"damaged: {path.name}"
         assert all(state == "done" for other, state in states.items() if other != step)
-        lrbench.run(suite, out=undisturbed)
+        recorder = Recorder()
+        lrbench.run(suite, out=undisturbed, reporter=recorder)
+        assert recorder.notes == [f"again, damaged: {path.name}: {step}"]
         assert tables(undisturbed) == before
         if path.name != "step.json":
             assert path.read_bytes() == whole

@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -193,8 +194,12 @@ def test_a_training_that_diverges_says_which_and_the_rest_goes_on(suite_file, tm
 def test_one_folder_one_suite_one_writer(suite_file, tmp_path):
     out = tmp_path / "out"
     session = Session.open(suite_file, out)
-    with session.store.writing(), pytest.raises(UsageError, match="another run is writing"):
+    with (
+        session.store.writing(),
+        pytest.raises(UsageError, match=rf"another run is writing .*process {os.getpid()} on"),
+    ):
         lrbench.run(suite_file, out=out)
+    assert not (out / ".owner").exists()
     out.mkdir(exist_ok=True)
     (out / "suite.yaml").write_text("name: another\n")
     with pytest.raises(UsageError, match="holds a run of the suite 'another'"):
