@@ -1,10 +1,10 @@
-"""Kill a suite at random moments and resume it: is the result the undisturbed one?
+"""Kill a suite at random moments and resume it, to see whether the result is the undisturbed one.
 
     python -m benchmarks.kills [--suite quick] [--kills 30] [--seed 0]
 
 Runs the suite once undisturbed; then, for each kill, starts it in a fresh folder, kills its process group with SIGKILL
 at a moment drawn uniformly from the undisturbed run's length, and runs it again to its end. Compares `results.csv` byte
-for byte, looks whether a step that was finished before the kill was taken again, and for temporary files that were left.
+for byte, looks whether a step that was finished before the kill was taken again, and for temporary files left behind.
 """
 
 import argparse
