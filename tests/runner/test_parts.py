@@ -5,7 +5,8 @@ from lrbench.registry import Entry
 from lrbench.runner import version
 from lrbench.runner.plan import CODE, Step
 from lrbench.runner.reporter import Costs
-from lrbench.runner.run import KINDS, difference
+from lrbench.runner.run import difference
+from lrbench.runner.take import KINDS
 
 
 def test_code_versions_see_code_and_nothing_else(tmp_path, monkeypatch):
