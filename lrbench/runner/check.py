@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from lrbench.catalogue import ATTACKS, DATASETS, MODELS
 from lrbench.data import ImageData, with_superclasses
-from lrbench.diagnostics.corruptions import corrupted
 from lrbench.errors import UsageError, nearest
 from lrbench.models import layer_names, load_weights
 from lrbench.options import OptionError, check_options
@@ -100,6 +99,9 @@ class Checker:
         where: KeyPath = ("diagnostics", "corruptions")
         if spec.samples is not None and spec.samples > len(data.test):
             raise self.document.error((*where, "samples"), f"asks for {spec.samples} of {len(data.test)} test images")
+        # Loads scikit-learn, which a suite without corruptions can spare.
+        from lrbench.diagnostics.corruptions import corrupted  # noqa: PLC0415
+
         try:
             corrupted(data.test.images[:1], "brightness", 1)
         except (ImportError, ValueError) as error:

@@ -11,7 +11,7 @@ from lrbench.leaderboard.figures.lines import History, embeddings, misclassifica
 from lrbench.leaderboard.figures.points import Cluster, class_variance, clusters
 from lrbench.leaderboard.figures.robustness import smallest, worst_case
 from lrbench.leaderboard.figures.style import rendered
-from lrbench.leaderboard.layout import labels
+from lrbench.leaderboard.layout import summed_up
 
 __all__ = ["Artefacts", "draw"]
 
@@ -51,7 +51,7 @@ def _figures(board: Leaderboard, artefacts: Artefacts) -> Iterator[tuple[str, Fi
     for layer in (diagnostics["variance_ratio"] or {"layers": []})["layers"]:
         yield f"variance-ratio-{layer}", variance_ratio(board, layer)
         yield f"class-variance-{layer}", class_variance(board, layer)
-    for label in labels(board.suite):
+    for label in summed_up(board.suite):
         yield f"misclassification-{label}", misclassification(board, label)
     yield "worst-case", worst_case(board)
     for label, sizes in artefacts.sizes.items():
