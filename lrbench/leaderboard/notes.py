@@ -106,10 +106,14 @@ def _advantage(board: Leaderboard, errors: Any, model: str, baseline: str, attac
     if lead[eps] <= POINT:
         return f"{model} is fooled no less often by {attack} than {baseline} at any radius (at best {figures})."
     kept = worst[eps] / lead[eps]
-    says = "is lost" if kept < 0.25 else "shrinks" if kept < 0.75 else "stays"
     p = matching(board.aggregated, {"metric": "mcnemar_p", "model": model, "eps": eps})["value"].max()
-    chance = f" It may be chance: p = {p:.2g} for that worst case." if p > SURE else ""
-    return f"{model} is fooled less often by {attack} than {baseline}: {figures}. The advantage {says}.{chance}"
+    if kept < 0.25:
+        says = "The advantage is lost."
+    elif p > SURE:
+        says = f"In the worst case that is within chance (p = {p:.2g})."
+    else:
+        says = f"The advantage {'shrinks' if kept < 0.75 else 'stays'} (p = {p:.2g})."
+    return f"{model} is fooled less often by {attack} than {baseline}: {figures}. {says}"
 
 
 def _lead(errors: Any, model: str, baseline: str, attack: str) -> dict[float, float]:  # noqa: ANN401
