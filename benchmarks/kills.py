@@ -48,6 +48,7 @@ def killed(suite: str, out: Path, after: float, expected: bytes) -> list[str]:
     whole(suite, out)
     again = [path for path, when in done.items() if stamps(out).get(path) != when]
     left = [str(path) for path in out.rglob(".*") if path.name != ".lock"]
+    left += [str(path) for path in out.rglob("unfinished.bin")]
     wrong = [f"taken again: {path}" for path in again] + [f"left over: {path}" for path in left]
     if (out / "results.csv").read_bytes() != expected:
         wrong.append("results.csv differs")

@@ -21,6 +21,7 @@ UNFINISHED = "unfinished.bin"
 
 FAILURE = "failure.txt"
 OWNER = ".owner"
+TEMPORARY = ".tmp"
 
 Row = dict[str, Any]
 
@@ -153,6 +154,7 @@ class Store:
             raise UsageError(msg) from error
         try:
             before = self._owner()
+            self._remove_temporaries()
             me = f"process {os.getpid()} on {platform.node()} since {time.strftime('%Y-%m-%d %H:%M:%S')}"
             self._write(self.root / OWNER, me.encode())
             yield before
@@ -160,6 +162,13 @@ class Store:
             with suppress(OSError):
                 (self.root / OWNER).unlink()
             lock.release()
+
+    def _remove_temporaries(self) -> None:
+        """Remove what a process that was killed while it wrote has left."""
+        for place in (".", "figures", "steps/**"):
+            for path in self.root.glob(f"{place}/.*{TEMPORARY}"):
+                with suppress(OSError):
+                    path.unlink()
 
     def _owner(self) -> str | None:
         try:
@@ -170,7 +179,9 @@ class Store:
     def _write(self, path: Path, content: bytes) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            with tempfile.NamedTemporaryFile(
+                dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY, delete=False
+            ) as file:
                 temporary = Path(file.name)
                 try:
                     file.write(content)

@@ -100,6 +100,13 @@ def test_a_writer_that_went_without_a_word_is_named(suite, undisturbed):
     assert recorder.notes == ["going on after process 1 on another since yesterday, which ended without finishing"]
 
 
+def test_what_a_kill_in_the_middle_of_a_write_leaves_is_removed(suite, undisturbed):
+    for folder in (undisturbed, undisturbed / "figures", undisturbed / "steps/train/net/seed-0"):
+        (folder / ".results.csv.ab12.tmp").write_bytes(b"half")
+    lrbench.run(suite, out=undisturbed)
+    assert not left_over(undisturbed)
+
+
 def truncated(content):
     return content[: len(content) // 2]
 
