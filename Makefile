@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test check lint types clean
+.PHONY: run test check lint types audit clean
 .DELETE_ON_ERROR:
 
 run: .venv/installed
@@ -28,7 +28,16 @@ types: .venv/installed-dev
 
 .venv/installed-dev: .venv/installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@# With its dependencies it would bring requests 2.25, which has known vulnerabilities.
+	$(BIN)/python -m pip install --quiet --no-deps 'torchattacks>=3.5.1'
 	touch $@
+
+# Needs the network: asks for known vulnerabilities of everything that the tests install.
+audit: .venv/installed-dev
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/python -m pip install --quiet pip-audit
+	$(BIN)/python -m pip freeze --exclude-editable > .venv/installed.txt
+	.venv/audit/bin/pip-audit --no-deps --disable-pip -r .venv/installed.txt
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

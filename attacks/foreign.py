@@ -121,7 +121,7 @@ def factory_of(name: str) -> Callable[..., Foreign]:
 
 
 def _art(what: str, *, one_by_one: bool = False) -> Callable[..., Foreign]:
-    made = _class("art.attacks.evasion", what, "art", "adversarial-robustness-toolbox")
+    made = _class("art.attacks.evasion", what, "art", "pip install adversarial-robustness-toolbox")
     takes = inspect.signature(made.__init__).parameters
     kind: Kind = "bounded" if "eps" in takes else "minimal"
 
@@ -172,8 +172,8 @@ class _InDtype(nn.Module):
 
 
 def _foolbox(what: str) -> Callable[..., Foreign]:
-    made = _class("foolbox.attacks", what, "foolbox", "lrbench[foolbox]")
-    view = _class("foolbox.models", "PyTorchModel", "foolbox", "lrbench[foolbox]")
+    made = _class("foolbox.attacks", what, "foolbox", "pip install 'lrbench[foolbox]'")
+    view = _class("foolbox.models", "PyTorchModel", "foolbox", "pip install 'lrbench[foolbox]'")
     from foolbox.attacks.base import MinimizationAttack  # noqa: PLC0415
 
     minimal = issubclass(made, MinimizationAttack)
@@ -192,7 +192,7 @@ def _foolbox(what: str) -> Callable[..., Foreign]:
 
 
 def _torchattacks(what: str) -> Callable[..., Foreign]:
-    made = _class("torchattacks", what, "torchattacks", "lrbench[torchattacks]")
+    made = _class("torchattacks", what, "torchattacks", "pip install --no-deps torchattacks")
     takes = inspect.signature(made.__init__).parameters
 
     def call_with(threat: _Threat, options: dict[str, Any]) -> Call:
@@ -244,11 +244,14 @@ def _factory(
     return factory
 
 
-def _class(module: str, what: str, library: str, package: str) -> Any:  # noqa: ANN401
+def _class(module: str, what: str, library: str, command: str) -> Any:  # noqa: ANN401
+    if not what.isidentifier() or what.startswith("_"):
+        msg = f"{library} has no attack {what!r}"
+        raise LookupError(msg)
     try:
         found: ModuleType = importlib.import_module(module)
     except ImportError:
-        msg = f"{library} is not installed; install it with `pip install '{package}'`"
+        msg = f"{library} is not installed; install it with `{command}`"
         raise LookupError(msg) from None
     made = getattr(found, what, None)
     if not inspect.isclass(made):

@@ -99,7 +99,7 @@ ATTACKS = Registry(
     forms={
         "art:CLASS": "any evasion attack of the Adversarial Robustness Toolbox, with its options",
         "foolbox:CLASS": "any attack of foolbox (pip install 'lrbench[foolbox]')",
-        "torchattacks:CLASS": "any attack of torchattacks, in pixel space (pip install 'lrbench[torchattacks]')",
+        "torchattacks:CLASS": "any attack of torchattacks, in pixel space (pip install --no-deps torchattacks)",
     },
 )
 

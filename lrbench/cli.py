@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lrbench.registry import Registry
+    from lrbench.runner import Session
 
 EPILOG = "`lrbench run quick` runs the shipped five-minute suite. Exit status: 0 done, 1 the run failed, 2 wrong usage."
 
@@ -22,10 +23,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = given.command(given)
     except LrbenchError as error:
-        sys.stderr.write(f"lrbench: {error}\n")
+        _say(str(error))
         return error.exit_status
+    except MemoryError:
+        _say("out of memory; finished steps are kept, the same command goes on from there")
+        return 1
     except KeyboardInterrupt:
-        sys.stderr.write("lrbench: stopped; finished steps are kept, the same command goes on from there\n")
+        _say("stopped; finished steps are kept, the same command goes on from there")
         return 1
     except BrokenPipeError:
         # The reader of our output has gone; Python would complain once more when it flushes at exit.
@@ -84,12 +88,25 @@ def _console() -> "Console":
     return Console() if sys.stdout.isatty() else Console(width=140)
 
 
+def _say(text: str) -> None:
+    sys.stderr.write(f"lrbench: {text}\n")
+
+
+def _session(given: argparse.Namespace) -> "Session":
+    from lrbench.suite import load_suite  # noqa: PLC0415
+
+    # Before torch is loaded, which takes seconds: most mistakes are in the suite's text.
+    load_suite(given.suite)
+    from lrbench.runner import Session  # noqa: PLC0415
+
+    return Session.open(given.suite, given.out, given.device, given.data_dir, _say)
+
+
 def _run(given: argparse.Namespace) -> int:
     from lrbench.display import display_for  # noqa: PLC0415
     from lrbench.leaderboard.render import print_board  # noqa: PLC0415
-    from lrbench.runner import Session  # noqa: PLC0415
 
-    session = Session.open(given.suite, given.out, given.device, given.data_dir)
+    session = _session(given)
     console = _console()
     with display_for(console) as display:
         board = session.run(display)
@@ -99,7 +116,7 @@ def _run(given: argparse.Namespace) -> int:
         return 0
     first, reason = next(iter(board.failures.items()))
     more = f", and {len(board.failures) - 1} steps more" if len(board.failures) > 1 else ""
-    sys.stderr.write(f"lrbench: {first} failed: {reason}{more}; the same command tries them again\n")
+    _say(f"{first} failed: {reason}{more}; the same command tries them again")
     return 1
 
 
@@ -108,9 +125,8 @@ def _plan(given: argparse.Namespace) -> int:
     from rich.text import Text  # noqa: PLC0415
 
     from lrbench.display import duration  # noqa: PLC0415
-    from lrbench.runner import Session  # noqa: PLC0415
 
-    session = Session.open(given.suite, given.out, given.device, given.data_dir)
+    session = _session(given)
     table = Table("step", "state", "estimate", pad_edge=False)
     pending = session.pending
     for step in session.plan:

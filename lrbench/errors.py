@@ -20,6 +20,17 @@ class TrainingDivergedError(LrbenchError):
     """The training loss became NaN or infinite."""
 
 
+def printable(text: str) -> str:
+    """Escape what would break a line or drive a terminal, so that a stranger's text can stand in a message."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def short(error: BaseException, at_most: int = 200) -> str:
+    """Say in a line what an error says."""
+    text = printable(" ".join(str(error).split())) or type(error).__name__
+    return text if len(text) <= at_most else text[: at_most - 3] + "..."
+
+
 def nearest(name: str, valid: Iterable[str], at_most: int = 12) -> str:
     """Suggest: the nearest of the valid names, or all of them when none is near."""
     names = [str(each) for each in valid]
@@ -28,5 +39,5 @@ def nearest(name: str, valid: Iterable[str], at_most: int = 12) -> str:
         return f"did you mean {close[0]!r}?"
     if not names:
         return "there is none to choose from"
-    listed = ", ".join(names[:at_most]) + (", ..." if len(names) > at_most else "")
+    listed = ", ".join(printable(each) for each in names[:at_most]) + (", ..." if len(names) > at_most else "")
     return f"valid: {listed}"

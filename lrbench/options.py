@@ -60,6 +60,8 @@ def check_options(
 
 
 def _check_type(option: str, value: Any, annotation: Any) -> None:  # noqa: ANN401
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise OptionError(option, "is too large a number")
     if annotation is None:
         return
     try:

@@ -90,6 +90,10 @@ class Registry:
             msg = f"unknown {self.kind} {name!r}; {nearest(name, self._entries)}"
             raise UsageError(msg) from None
 
+    def __contains__(self, name: str) -> bool:
+        """Whether a name is registered; what a name with a colon stands for is not looked up."""
+        return name in self._entries
+
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
 

@@ -123,13 +123,6 @@ class Store:
         """Write one of the run's own files."""
         self._write(self.root / name, content)
 
-    def read(self, name: str) -> str | None:
-        """Text of one of the run's own files; None if there is no such file."""
-        try:
-            return (self.root / name).read_text("utf-8")
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-
     @contextmanager
     def writing(self) -> Iterator[str | None]:
         """Hold the folder: one writer at a time; gives who held it before and went without a word, None for nobody.

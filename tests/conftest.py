@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
+from support import hostile
 from torch import nn
 
 from lrbench.data import to_unit
@@ -16,6 +17,19 @@ from lrbench.training import seeded, train
 settings.register_profile("lrbench", deadline=None, derandomize=True, max_examples=30)
 settings.load_profile("lrbench")
 os.environ.setdefault("COLUMNS", "140")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--cold", action="store_true", help="give hostile inputs to processes of their own")
+
+
+def pytest_configure(config):
+    hostile.COLD = config.getoption("--cold")
+
+
+def pytest_terminal_summary(terminalreporter):
+    if hostile.COLD:
+        terminalreporter.write_line(f"at most {hostile.MOST['seconds']:.2f} s, {hostile.MOST['bytes'] / 2**20:.0f} MiB")
 
 
 class SmallNet(nn.Module):

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torchvision.datasets import CIFAR10, CIFAR100
 
-from lrbench.data.download import fetch
+from lrbench.data.download import fetch, unpack
 from lrbench.data.images import ImageData, Split
 from lrbench.errors import UsageError
 
@@ -57,7 +57,8 @@ def _parts(kind: type[CIFAR10], name: str, root: Path, *, download: bool) -> lis
             )
             raise UsageError(msg) from error
     fetch([kind.url], root / kind.filename, kind.tgz_md5)
-    return [kind(root, train=is_train, download=True) for is_train in (True, False)]
+    unpack(root / kind.filename, root)
+    return [kind(root, train=is_train) for is_train in (True, False)]
 
 
 def _split(part: CIFAR10) -> Split:

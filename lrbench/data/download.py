@@ -2,8 +2,10 @@
 
 import hashlib
 import http
+import tarfile
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -11,7 +13,7 @@ from typing import IO
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from lrbench.errors import LrbenchError
+from lrbench.errors import LrbenchError, short
 
 CHUNK = 1 << 18
 TIMEOUT = 30.0
@@ -53,6 +55,22 @@ def fetch(urls: Sequence[str], target: Path, md5: str) -> None:
         reasons.append(f"{url}: the file that came has another checksum than {md5}")
     msg = f"cannot download {target.name}: {'; '.join(reasons)}"
     raise LrbenchError(msg)
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a tar archive; nothing in it can leave the folder, link out of it or be a device.
+
+    Raises
+    ------
+    LrbenchError
+        If it cannot be read, or tries to.
+    """
+    try:
+        with tarfile.open(archive) as content:
+            content.extractall(folder, filter="data")
+    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
+        msg = f"cannot unpack {archive}: {short(error)}"
+        raise LrbenchError(msg) from error
 
 
 def _transfer(url: str, part: Path) -> None:

@@ -7,12 +7,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from torchvision.datasets import ImageFolder
 
 from lrbench.data.images import ImageData, Split, balanced_indices
-from lrbench.errors import UsageError
+from lrbench.errors import UsageError, short
+from lrbench.files import is_file
+
+FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""No others, whatever a file is called: Pillow would hand some to programs such as Ghostscript."""
+
+MAX_PIXELS = 4096 * 4096
 
 MODES = {1: "L", 3: "RGB"}
 
@@ -25,8 +31,8 @@ def image_folder(root: Path, *, train: int | None, test: int | None, path: str, 
     Raises
     ------
     UsageError
-        If a folder is missing or empty, classes differ between the splits, an image cannot be read, or sizes
-        differ.
+        If a folder is missing or empty, classes differ between the splits, an image cannot be read or is larger than
+        `MAX_PIXELS`, or sizes differ.
     """
     folder = root / path
     if channels not in MODES:
@@ -48,7 +54,7 @@ def image_folder(root: Path, *, train: int | None, test: int | None, path: str, 
 def _split(folder: Path, count: int | None, mode: str) -> tuple[list[str], Split]:
     try:
         listing = ImageFolder(str(folder))
-    except FileNotFoundError as error:
+    except (OSError, ValueError) as error:
         msg = f"no images in {folder}: expected {folder}/CLASS/*.jpg or .png"
         raise UsageError(msg) from error
     paths = [path for path, _ in listing.samples]
@@ -60,21 +66,33 @@ def _split(folder: Path, count: int | None, mode: str) -> tuple[list[str], Split
 
 
 def _decoded(paths: Sequence[str], mode: str) -> Tensor:
+    first = _decode(paths[0], mode)
     with ThreadPoolExecutor() as pool:
-        arrays = list(pool.map(lambda path: _decode(path, mode), paths))
-    sizes = {array.shape[:2] for array in arrays}
-    if len(sizes) > 1:
-        odd = next(path for path, array in zip(paths, arrays, strict=True) if array.shape != arrays[0].shape)
-        msg = f"{odd}: images must all have one size, but this one differs from {paths[0]}; resize them first"
-        raise UsageError(msg)
+        arrays = [first, *pool.map(lambda path: _decode(path, mode, first.shape[:2]), paths[1:])]
     images = torch.from_numpy(np.stack(arrays))
     return images[:, None] if mode == "L" else images.permute(0, 3, 1, 2).contiguous()
 
 
-def _decode(path: str, mode: str) -> NDArray[np.uint8]:
+def _decode(path: str, mode: str, size: tuple[int, ...] | None = None) -> NDArray[np.uint8]:
+    """Decode an image after its header has been looked at; `size` is the (height, width) it must have."""
+    if not is_file(Path(path)):
+        msg = f"{path}: not a file"
+        raise UsageError(msg)
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                msg = f"{path}: {image.width}x{image.height} pixels are too many; resize it"
+                raise UsageError(msg)
+            if size is not None and (image.height, image.width) != size:
+                msg = (
+                    f"{path}: images must all have one size, {size[1]}x{size[0]}, but this one has "
+                    f"{image.width}x{image.height}; resize them first"
+                )
+                raise UsageError(msg)
             return np.asarray(image.convert(mode))
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        msg = f"{path}: not a readable image ({error})"
+    except UsageError:
+        raise
+    # Decoders of damaged images raise anything: OSError, SyntaxError, ValueError, struct.error, ...
+    except Exception as error:
+        msg = f"{path}: not a readable image ({short(error)})"
         raise UsageError(msg) from error

@@ -4,6 +4,7 @@ A source is a function `(root, name, train, test, **options) -> ImageData`; `roo
 `train` and `test` are the numbers of examples to keep (None: all).
 """
 
+import math
 import zipfile
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from torch import Tensor
 
 from lrbench.data.download import fetch
 from lrbench.data.images import ImageData, Split
-from lrbench.errors import UsageError
+from lrbench.errors import UsageError, short
+from lrbench.files import check_archive, is_file
+
+MAX_CLASSES = 100_000
 
 
 def digits(root: Path, *, train: int | None, test: int | None) -> ImageData:  # noqa: ARG001
@@ -32,26 +36,42 @@ def fashion_mnist(root: Path, *, train: int | None, test: int | None, download: 
     """Fashion-MNIST as torchvision stores it, in ROOT/FashionMNIST/raw."""
     from torchvision.datasets import FashionMNIST  # noqa: PLC0415
 
+    raw = root / "FashionMNIST" / "raw"
+    advice = (
+        "put its four files there, name another folder with --data-dir, or set "
+        "`data: {name: fashion-mnist, download: true}`"
+    )
+    files = {name: raw / name.removesuffix(".gz") for name, _ in FashionMNIST.resources}
     if download:
         for name, md5 in FashionMNIST.resources:
-            raw = root / "FashionMNIST" / "raw"
-            if not (raw / name.removesuffix(".gz")).is_file():
+            if not files[name].is_file():
                 fetch([mirror + name for mirror in FashionMNIST.mirrors], raw / name, md5)
+    elif not all(is_file(file) for file in files.values()):
+        msg = f"no Fashion-MNIST in {raw}; {advice}"
+        raise UsageError(msg)
     try:
         # With every archive there, `download` unpacks them.
         parts = [FashionMNIST(root, train=is_train, download=download) for is_train in (True, False)]
-    except RuntimeError as error:
-        msg = (
-            f"no Fashion-MNIST in {root / 'FashionMNIST' / 'raw'}; put its four files there, name another folder "
-            "with --data-dir, or set `data: {name: fashion-mnist, download: true}`"
-        )
+    # torchvision reads these files without a checksum, and what a damaged one raises is anybody's guess.
+    except Exception as error:
+        msg = f"the files in {raw} are damaged ({short(error)}); {advice}"
         raise UsageError(msg) from error
+    for part in parts:
+        if part.data.shape[1:] != (28, 28) or len(part.data) != len(part.targets) or int(part.targets.max()) > 9:
+            msg = f"the files in {raw} do not belong together; {advice}"
+            raise UsageError(msg)
     splits = [Split(part.data[:, None], part.targets) for part in parts]
     return ImageData("fashion-mnist", splits[0].balanced(train), splits[1].balanced(test), tuple(parts[0].classes))
 
 
 def npz(root: Path, *, train: int | None, test: int | None, path: str) -> ImageData:
-    """Arrays x_train, y_train, x_test, y_test: uint8 (N, H, W), (N, H, W, C) or (N, C, H, W); integer labels."""
+    """Arrays x_train, y_train, x_test, y_test: uint8 (N, H, W), (N, H, W, C) or (N, C, H, W); integer labels.
+
+    Raises
+    ------
+    UsageError
+        If the file is missing or damaged, holds Python objects or a bomb, or its arrays do not fit together.
+    """
     file = root / path
     arrays = _read_npz(file)
     splits = [
@@ -66,25 +86,45 @@ def npz(root: Path, *, train: int | None, test: int | None, path: str) -> ImageD
         msg = f"{file}: training and test images differ in shape"
         raise UsageError(msg)
     count = int(torch.cat([split.labels for split in splits]).max()) + 1
+    if count > MAX_CLASSES:
+        msg = f"{file}: labels go up to {count - 1}; at most {MAX_CLASSES:,} classes, numbered from 0, are allowed"
+        raise UsageError(msg)
     classes = tuple(str(label) for label in range(count))
     return ImageData(file.stem, splits[0].balanced(train), splits[1].balanced(test), classes)
 
 
 def _read_npz(file: Path) -> dict[str, NDArray[np.generic]]:
     wanted = ("x_train", "y_train", "x_test", "y_test")
+    check_archive(file)
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in wanted}
+        with zipfile.ZipFile(file) as archive:
+            return {name: _array(archive, f"{name}.npy") for name in wanted}
     except KeyError:
         msg = f"{file} must hold the arrays {', '.join(wanted)}"
         raise UsageError(msg) from None
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        msg = f"cannot read {file} as an .npz of plain arrays: {error}"
+    # Whatever a damaged archive raises: zip, zlib and numpy each have errors of their own.
+    except Exception as error:
+        msg = f"cannot read {file} as an .npz of plain arrays: {short(error)}"
         raise UsageError(msg) from error
 
 
+def _array(archive: zipfile.ZipFile, name: str) -> NDArray[np.generic]:
+    """Read an array after its header has been held against its size: numpy would first allocate what it claims."""
+    info = archive.getinfo(name)
+    with archive.open(info) as member:
+        version = np.lib.format.read_magic(member)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(member)
+        if math.prod(shape) * dtype.itemsize != info.file_size - member.tell() or dtype.hasobject:
+            msg = f"{name} is not the array that it says it is"
+            raise ValueError(msg)
+    with archive.open(info) as member:
+        array: NDArray[np.generic] = np.lib.format.read_array(member, allow_pickle=False)
+        return array
+
+
 def _images(file: Path, name: str, array: NDArray[np.generic]) -> Tensor:
-    if array.dtype != np.uint8 or array.ndim not in {3, 4}:
+    if array.dtype != np.uint8 or array.ndim not in {3, 4} or 0 in array.shape:
         shapes = "(N, H, W), (N, H, W, C) or (N, C, H, W)"
         msg = f"{file}: {name} must be uint8 of shape {shapes}, got {array.dtype} {array.shape}"
         raise UsageError(msg)

@@ -2,18 +2,18 @@
 
 import json
 from functools import cached_property
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
-from lrbench.errors import UsageError
+from lrbench.errors import UsageError, short
+from lrbench.files import is_file
 from lrbench.leaderboard.aggregate import over_seeds
 from lrbench.leaderboard.layout import WORST, Block, blocks_of, summed_up
 from lrbench.leaderboard.reference import Comparison, comparisons
-from lrbench.leaderboard.results import TEXT, derived, is_derived, is_time
+from lrbench.leaderboard.results import COLUMNS, TEXT, derived, is_derived, is_time
+from lrbench.suite import read_run
 from lrbench.verdicts import VERDICTS
 
 Masking = dict[str, dict[str, Any]]
@@ -61,22 +61,20 @@ class Leaderboard:
             If it holds no results.
         """
         path = Path(folder)
-        try:
-            texts = [(path / "results.csv").read_text("utf-8")]
-            if (path / "timings.csv").exists():
-                texts.append((path / "timings.csv").read_text("utf-8"))
-            suite = yaml.safe_load((path / "suite.yaml").read_text("utf-8"))
-            masking, failures = (_optional_json(path / name) for name in ("masking.json", "failures.json"))
-        except FileNotFoundError:
+        if not is_file(path / "results.csv"):
             msg = f"no results in {path}; name the folder of a run, such as runs/quick (`lrbench run` makes one)"
-            raise UsageError(msg) from None
-        except (OSError, yaml.YAMLError, ValueError) as error:
-            msg = f"cannot read the results in {path}: {str(error).splitlines()[0]}"
+            raise UsageError(msg)
+        suite = read_run(path)
+        try:
+            tables = [_read_table(path / name) for name in ("results.csv", "timings.csv") if (path / name).exists()]
+            masking, failures = (_optional_json(path / name) for name in ("masking.json", "failures.json"))
+            board = cls(pd.concat(tables, ignore_index=True), suite.model_dump(mode="json"), masking, failures)
+            board.blocks  # noqa: B018
+        # A stranger's tables can lack or hold anything, and pandas says so in many ways.
+        except Exception as error:
+            msg = f"cannot read the results in {path}: {short(error)}"
             raise UsageError(msg) from error
-        types = {"n": "Int64"} | dict.fromkeys(TEXT, str)
-        table = pd.concat([pd.read_csv(StringIO(text), dtype=types) for text in texts], ignore_index=True)
-        table[list(TEXT)] = table[list(TEXT)].fillna("")
-        return cls(table, suite, masking, failures)
+        return board
 
     @cached_property
     def aggregated(self) -> pd.DataFrame:
@@ -147,6 +145,16 @@ class Leaderboard:
         """Measured times as CSV, with the same columns; empty if there are none."""
         times = self.results[self._timed]
         return "" if times.empty else times.to_csv(index=False)
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    types = {"n": "Int64"} | dict.fromkeys(TEXT, str)
+    table = pd.read_csv(path, dtype=types)
+    if tuple(table.columns) != COLUMNS:
+        msg = f"{path.name} must have the columns {', '.join(COLUMNS)}"
+        raise ValueError(msg)
+    table[list(TEXT)] = table[list(TEXT)].fillna("")
+    return table
 
 
 def _optional_json(path: Path) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 import hashlib
 import importlib
 import importlib.util
+import inspect
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +14,10 @@ from typing import Any
 from torch import nn
 
 from lrbench.catalogue import MODELS
-from lrbench.errors import UsageError, nearest
+from lrbench.errors import UsageError, nearest, printable, short
+from lrbench.files import is_file
+
+MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 Factory = Callable[..., nn.Module]
 
@@ -41,6 +46,17 @@ def factory_of(name: str) -> Factory:
     if source.endswith(".py"):
         return _from_file(source, what)
     return _from_module(source, what)
+
+
+def code_of(name: str) -> str | None:
+    """Give the file or module that a model's name makes us run; None for torchvision, timm and registered names."""
+    source, _, _ = name.rpartition(":")
+    if source in {"", "torchvision", "timm"}:
+        return None
+    if not source.endswith(".py"):
+        return f"the module {printable(source)[:200]}"
+    file = Path(source).expanduser()
+    return str(file.resolve()) if is_file(file) else None
 
 
 def _from_torchvision(name: str) -> Factory:
@@ -97,19 +113,36 @@ def _from_timm(name: str) -> Factory:
 
 def _from_file(path: str, function: str) -> Factory:
     """Take a function from a Python file, imported under a name of its own; the file's imports from beside it work."""
-    file = Path(path).expanduser().resolve()
-    if not file.is_file():
-        msg = f"no such file: {path}"
+    file = Path(path).expanduser()
+    if not is_file(file):
+        msg = f"no such file: {str(path)[:200]}"
         raise UsageError(msg)
-    return _function(_imported(file), function, path)
+    return _function(_imported(file.resolve()), function, path)
 
 
 def _from_module(module: str, function: str) -> Factory:
+    if not MODULE.fullmatch(module) or module.partition(".")[0] in sys.stdlib_module_names:
+        msg = f"{printable(module)} is no package of models; a model from elsewhere is {FORMS}"
+        raise UsageError(msg)
     try:
-        return _function(importlib.import_module(module), function, module)
-    except ImportError as error:
-        msg = f"cannot import {module}: {error}; a model from elsewhere is {FORMS}"
+        factory = _function(importlib.import_module(module), function, module)
+    except UsageError:
+        raise
+    except Exception as error:
+        msg = f"cannot import {module}: {short(error)}; a model from elsewhere is {FORMS}"
         raise UsageError(msg) from error
+    # A suite could name any function there is, with arguments of its choice; only models' are meant.
+    if not {"num_classes", "in_channels"} <= set(_parameters(factory)):
+        msg = f"{module}:{function} does not take num_classes and in_channels, so it makes no model"
+        raise UsageError(msg)
+    return factory
+
+
+def _parameters(factory: Factory) -> list[str]:
+    try:
+        return list(inspect.signature(factory).parameters)
+    except (TypeError, ValueError):
+        return []
 
 
 def _imported(file: Path) -> ModuleType:
@@ -126,8 +159,7 @@ def _imported(file: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        reason = (str(error).splitlines() or [""])[0]
-        msg = f"importing {file} failed: {type(error).__name__}: {reason}"
+        msg = f"importing {file} failed: {type(error).__name__}: {short(error)}"
         raise UsageError(msg) from error
     finally:
         sys.path.remove(str(file.parent))

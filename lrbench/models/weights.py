@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from lrbench.errors import UsageError
+from lrbench.errors import UsageError, printable, short
+from lrbench.files import check_archive
 
 WRAPPERS = ("state_dict", "model", "model_state_dict", "net", "weights")
 PREFIXES = ("module.", "_orig_mod.", "net.", "model.")
@@ -32,17 +32,19 @@ def load_weights(net: nn.Module, path: Path) -> nn.Module:
     UsageError
         If the file cannot be read or does not fit.
     """
+    path = path.expanduser()
     state = _stripped(_unwrapped(_read(path), path), set(net.state_dict()))
     try:
         net.load_state_dict(state)
     except RuntimeError as error:
-        reason = "; ".join(line.strip() for line in str(error).splitlines()[1:3])
+        reason = "; ".join(printable(line.strip()) for line in str(error).splitlines()[1:3])
         msg = f"{path} does not fit the model: {reason[:300]}"
         raise UsageError(msg) from error
     return net
 
 
 def _read(path: Path) -> Any:  # noqa: ANN401
+    check_archive(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -53,9 +55,9 @@ def _read(path: Path) -> Any:  # noqa: ANN401
             "it yourself and save its state_dict() with safetensors"
         )
         raise UsageError(msg) from error
-    except (OSError, SafetensorError, RuntimeError, EOFError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        msg = f"cannot read weights from {path}: {reason}"
+    # What a damaged file makes torch raise is open: RuntimeError, EOFError, KeyError, struct.error, ...
+    except Exception as error:
+        msg = f"cannot read weights from {path}: {short(error)}"
         raise UsageError(msg) from error
 
 
@@ -63,10 +65,10 @@ def _unwrapped(content: Any, path: Path) -> dict[str, Tensor]:  # noqa: ANN401
     for key in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        msg = f"{path} holds no state dict (names and tensors)"
-        raise UsageError(msg)
-    return content
+    if isinstance(content, dict) and all(isinstance(value, Tensor) for value in content.values()):
+        return {str(name): tensor for name, tensor in content.items()}
+    msg = f"{path} holds no state dict (names and tensors)"
+    raise UsageError(msg)
 
 
 def _stripped(state: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:

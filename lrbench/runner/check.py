@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
 from lrbench.catalogue import ATTACKS, DATASETS, MODELS
 from lrbench.data import ImageData, with_superclasses
 from lrbench.errors import UsageError, nearest
-from lrbench.models import layer_names, load_weights
+from lrbench.models.external import code_of
 from lrbench.options import OptionError, check_options
 from lrbench.registry import Registry
+from lrbench.runner.probe import check_weights, probe
 from lrbench.runner.threat import kind_of, make_attack
 from lrbench.suite import AttackSpec, ModelSpec, Normalization, Suite
 from lrbench.suite.document import Document, KeyPath
@@ -32,8 +30,8 @@ class Checker:
     suite: Suite
     document: Document
 
-    def check_names(self) -> None:
-        """Check that data set, attacks and architectures are known; imports none of them.
+    def check_names(self, announce: Callable[[str], None]) -> None:
+        """Check that data set, attacks and architectures are known; tells of code of others before it imports it.
 
         Raises
         ------
@@ -43,7 +41,12 @@ class Checker:
         named: list[tuple[Registry, str, KeyPath]] = [(DATASETS, self.suite.data.name, ("data",))]
         named += [(ATTACKS, attack.name, ("attacks", index)) for index, attack in enumerate(self.suite.attacks)]
         named += [(MODELS, spec.arch, ("models", model, "arch")) for model, spec in self.suite.models.items()]
+        announced = set()
         for registry, name, where in named:
+            code = code_of(name) if registry is MODELS and name not in MODELS else None
+            if code is not None and code not in announced:
+                announce(f"running {code}, which {self.document.name} names")
+                announced.add(code)
             try:
                 registry[name]
             except UsageError as error:
@@ -107,8 +110,8 @@ class Checker:
         except (ImportError, ValueError) as error:
             raise self.document.error(where, str(error)) from None
 
-    def check(self, data: ImageData) -> None:
-        """Check attacks, models and every layer that the suite names.
+    def check_attacks(self) -> None:
+        """Check the attacks' options and radii.
 
         Raises
         ------
@@ -118,6 +121,15 @@ class Checker:
         for index, attack in enumerate(self.suite.attacks):
             self._check_attack(attack, ("attacks", index))
         self._check_eps()
+
+    def check_models(self, data: ImageData) -> None:
+        """Check models and every layer that the suite names.
+
+        Raises
+        ------
+        UsageError
+            With the first thing that does not fit.
+        """
         known: dict[str, dict[str, int]] = {}
         for name, spec in self.suite.models.items():
             built = spec.model_dump_json(exclude={"lr_layers", "training", "train"})
@@ -161,35 +173,27 @@ class Checker:
             raise self.document.error((*where, error.option), str(error)) from None
         return factory
 
-    def _check_model(self, name: str, spec: ModelSpec, net: nn.Module, data: ImageData) -> None:
+    def _layer_sizes(self, name: str, spec: ModelSpec, data: ImageData) -> dict[str, int]:
+        """Entries an example of every layer's output."""
+        where = ("models", name)
+        factory = self._factory(MODELS, spec.arch, where, spec.options, SUPPLIED_TO_MODELS, BESIDE_MODEL_OPTIONS)
+        try:
+            sizes, shape = probe(factory, spec, len(data.classes), tuple(data.train.images.shape[1:]))
+        except UsageError as error:
+            raise self.document.error(where, str(error)) from error
+        try:
+            check_weights(factory, spec, len(data.classes), data.channels)
+        except UsageError as error:
+            raise self.document.error((*where, "weights"), str(error)) from error
+        if shape != (2, len(data.classes)):
+            expected = f"(N, {len(data.classes)})"
+            raise self.document.error(where, f"gives logits of shape {shape}, expected {expected}")
         if isinstance(spec.normalize, Normalization):
             for part in ("mean", "std"):
                 values = getattr(spec.normalize, part)
                 if len(values) != data.channels:
                     message = f"has {len(values)} values for images of {data.channels} channels"
-                    raise self.document.error(("models", name, "normalize", part), message)
-        if spec.weights is not None:
-            try:
-                load_weights(net, Path(spec.weights))
-            except UsageError as error:
-                raise self.document.error(("models", name, "weights"), str(error)) from None
-
-    def _layer_sizes(self, name: str, spec: ModelSpec, data: ImageData) -> dict[str, int]:
-        """Entries an example of every layer's output, from one pass over two blank images."""
-        where = ("models", name)
-        factory = self._factory(MODELS, spec.arch, where, spec.options, SUPPLIED_TO_MODELS, BESIDE_MODEL_OPTIONS)
-        blank = torch.zeros(2, *data.train.images.shape[1:])
-        try:
-            net = factory(num_classes=len(data.classes), in_channels=data.channels, **spec.options)
-            sizes, logits = _probe(net, blank)
-        except (RuntimeError, ValueError, TypeError) as error:
-            reason = str(error).splitlines()[0]
-            shape = "x".join(str(side) for side in blank.shape[1:])
-            raise self.document.error(where, f"cannot be built or run on {shape} images: {reason}") from error
-        if logits.shape != (2, len(data.classes)):
-            expected = f"(N, {len(data.classes)})"
-            raise self.document.error(where, f"gives logits of shape {tuple(logits.shape)}, expected {expected}")
-        self._check_model(name, spec, net, data)
+                    raise self.document.error((*where, "normalize", part), message)
         return sizes
 
     def _check_layers(self, name: str, spec: ModelSpec, sizes: dict[str, int], data: ImageData) -> None:
@@ -242,22 +246,3 @@ class Checker:
     def _require(self, layer: str, sizes: dict[str, int], where: KeyPath, model: str) -> None:
         if layer not in sizes:
             raise self.document.error(where, f"model {model} has no layer {layer!r}; {nearest(layer, sizes)}")
-
-
-def _probe(net: nn.Module, images: Tensor) -> tuple[dict[str, int], Tensor]:
-    sizes: dict[str, int] = {}
-
-    def size_hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        def hook(_module: nn.Module, _inputs: object, output: object) -> None:
-            if isinstance(output, Tensor):
-                sizes[name] = output[0].numel()
-
-        return hook
-
-    for name in layer_names(net):
-        net.get_submodule(name).register_forward_hook(size_hook(name))
-    net.eval()
-    with torch.no_grad():
-        logits: Tensor = net(images)
-    shallow_first = sorted(sizes, key=lambda name: name.count("."))
-    return {name: sizes[name] for name in shallow_first}, logits

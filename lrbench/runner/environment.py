@@ -6,6 +6,7 @@ import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 from platformdirs import user_cache_path
@@ -13,6 +14,7 @@ from platformdirs import user_cache_path
 from lrbench.errors import UsageError
 
 PACKAGES = ("lrbench", "torch", "torchvision", "numpy", "scikit-learn", "pandas", "adversarial-robustness-toolbox")
+VARIABLES = ("CUBLAS_WORKSPACE_CONFIG", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "PYTORCH_ALLOC_CONF", "TORCH_LOGS")
 
 
 def pick_device(name: str) -> torch.device:
@@ -46,13 +48,32 @@ def describe_environment(device: torch.device) -> str:
         "device": str(device),
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
         "cores": os.cpu_count(),
+        "memory_gib": round(memory_bytes() / 2**30, 1),
         "torch_threads": torch.get_num_threads(),
+        "flags": _flags(),
         "platform": platform.platform(),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "commit": _commit(),
     }
     return json.dumps(content, indent=2) + "\n"
+
+
+def memory_bytes() -> int:
+    """Size of this machine's memory."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _flags() -> dict[str, Any]:
+    """Give what changes results or speed without standing in the suite."""
+    return {
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "cuda": torch.version.cuda if torch.cuda.is_available() else None,
+        "cudnn": torch.backends.cudnn.version() if torch.cuda.is_available() else None,  # type: ignore[no-untyped-call]
+        "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+    }
 
 
 def _version(package: str) -> str | None:

@@ -9,9 +9,12 @@ from typing import Any
 from lrbench.attacks import paper_steps
 from lrbench.catalogue import ATTACKS, MODELS
 from lrbench.data import ImageData
+from lrbench.errors import UsageError
 from lrbench.runner.threat import kind_of
 from lrbench.runner.version import code_version, factory_version, file_hash
-from lrbench.suite import AttackSpec, Suite
+from lrbench.suite import AttackSpec, Suite, eps_digits
+
+MAX_STEPS = 50_000
 
 REPRESENT = ("models", "data", "diagnostics", "runner/represent.py")
 
@@ -69,7 +72,17 @@ class Step:
 
 
 def make_plan(suite: Suite, data: ImageData) -> list[Step]:
-    """Give the steps of a suite in order: model by model, seed by seed, training before what is measured on it."""
+    """Give the steps of a suite in order: model by model, seed by seed, training before what is measured on it.
+
+    Raises
+    ------
+    UsageError
+        If there are more than `MAX_STEPS`.
+    """
+    attacks = sum(len(attack.radii(suite.threat_model.eps)) for attack in suite.attacks)
+    if (count := len(suite.models) * len(suite.seeds) * (attacks + 1)) > MAX_STEPS:
+        msg = f"{suite.name}: models, seeds, attacks and radii make {count:,} steps and more; at most {MAX_STEPS:,} go"
+        raise UsageError(msg)
     prints = {"train": data.train_fingerprint, "test": data.test_fingerprint}
     trainings = {
         (name, seed): _train_step(suite, data, prints, name, seed, f"{name}/seed-{seed}")
@@ -172,7 +185,7 @@ def _attack_steps(
         for eps in attack.radii(threat.eps):
             config["threat_model"] = threat_config | {"eps": eps}
             work = samples * (passes or paper_steps(eps))
-            suffix = f"/{attack.label}/eps-{255 * eps:.6g}"
+            suffix = f"/{attack.label}/eps-{eps_digits(eps)}"
             yield measured("attack", suffix, test_only, work, source, **config)
 
 

@@ -1,6 +1,7 @@
 """A suite from its text to its leaderboard; goes on where an earlier run of the same folder stopped."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,7 @@ from lrbench.runner.plan import Step, make_plan
 from lrbench.runner.reporter import Costs, Reporter, Silent
 from lrbench.runner.take import Taking
 from lrbench.store import RECORD, Record, Store
-from lrbench.suite import Suite, load_suite
+from lrbench.suite import Suite, load_suite, name_of_run
 
 DONE = "done"
 
@@ -44,8 +45,9 @@ class Session:
         out: str | Path | None = None,
         device: str = "auto",
         data_dir: str | Path | None = None,
+        announce: Callable[[str], None] = lambda _: None,
     ) -> "Session":
-        """Load and check everything; write nothing.
+        """Load and check everything; write nothing. `announce` is told of code of others before it runs.
 
         Raises
         ------
@@ -55,13 +57,14 @@ class Session:
         suite, document = load_suite(source)
         chosen = pick_device(device)
         checker = Checker(suite, document)
-        checker.check_names()
+        checker.check_names(announce)
         data = checker.load_data(data_folder(data_dir))
+        checker.check_attacks()
         store = Store(Path(out) if out is not None else Path("runs") / suite.name)
         _refuse_other_suite(store, suite)
         session = cls(suite, data, make_plan(suite, data), store, chosen)
         if session.pending:
-            checker.check(data)
+            checker.check_models(data)
         return session
 
     @cached_property
@@ -195,7 +198,8 @@ def run(
     LrbenchError
         For every fault that the user can mend.
     """
-    return Session.open(suite, out, device, data_dir).run(reporter or Silent())
+    watcher = reporter or Silent()
+    return Session.open(suite, out, device, data_dir, watcher.note).run(watcher)
 
 
 def again(states: dict[str, str], named: int = 3) -> list[str]:
@@ -235,13 +239,7 @@ def _refuse_other_suite(store: Store, suite: Suite) -> None:
     if store.root.exists() and not store.root.is_dir():
         msg = f"{store.root} is a file; name a folder with --out"
         raise UsageError(msg)
-    text = store.read("suite.yaml")
-    if text is None:
-        return
-    try:
-        other = yaml.safe_load(text)["name"]
-    except (yaml.YAMLError, TypeError, KeyError):
-        return
-    if other != suite.name:
+    other = name_of_run(store.root)
+    if other not in {None, suite.name}:
         msg = f"{store.root} holds a run of the suite {other!r}, not {suite.name!r}; choose another folder with --out"
         raise UsageError(msg)

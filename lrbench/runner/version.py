@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from lrbench.errors import UsageError
+from lrbench.files import is_file
 from lrbench.registry import Entry
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -45,9 +46,12 @@ def file_hash(path: str) -> str:
     UsageError
         If it cannot be read.
     """
+    if not is_file(file := Path(path).expanduser()):
+        msg = f"no such file: {str(path)[:200]}"
+        raise UsageError(msg)
     try:
-        with Path(path).expanduser().open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
         msg = f"cannot read {path}: {error.strerror}"
         raise UsageError(msg) from error

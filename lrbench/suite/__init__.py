@@ -1,8 +1,9 @@
 """The YAML schema: text in, a validated and typed `Suite` out. Knows no torch."""
 
-from lrbench.suite.load import load_suite, shipped_suites
+from lrbench.suite.load import load_suite, name_of_run, read_run, shipped_suites
 from lrbench.suite.measures import AttackSpec, Diagnostics, ThreatModel
 from lrbench.suite.schema import DataSpec, Suite
+from lrbench.suite.strict import eps_digits
 from lrbench.suite.training import Adversarial, LayerSpec, LowRank, ModelSpec, Normalization, Training
 
 __all__ = [
@@ -17,6 +18,9 @@ __all__ = [
     "Suite",
     "ThreatModel",
     "Training",
+    "eps_digits",
     "load_suite",
+    "name_of_run",
+    "read_run",
     "shipped_suites",
 ]

@@ -1,15 +1,21 @@
 """YAML with positions: which line a key stands on, so that an error can say where."""
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from lrbench.errors import UsageError
+from lrbench.errors import UsageError, printable
 
 KeyPath = tuple[str | int, ...]
 
+PLAIN = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "seq", "map")}
+"""No dates, sets or binaries, which are not JSON, and no objects."""
+
 MAX_DEPTH = 32
+MAX_NODES = 20_000
+MAX_SCALAR = 2_000
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,7 @@ class Document:
         while known and known not in self.lines:
             known = known[:-1]
         place = f"{self.name}, line {self.lines[known]}" if known in self.lines else self.name
-        where = ".".join(str(part) for part in path)
+        where = _dotted(path)
         return UsageError(f"{place}: {where}: {message}" if where else f"{place}: {message}")
 
 
@@ -36,50 +42,74 @@ def parse(text: str, name: str) -> Document:
     Raises
     ------
     UsageError
-        If the text is not YAML, holds tags that make objects, aliases, duplicate keys, or is nested too deep.
+        If the text is not YAML, holds tags that make objects, aliases, duplicate keys, control characters, is nested
+        too deep or has too many or too long values.
     """
     try:
         _scan(text, name)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
         if node is None:
             msg = f"{name}: the suite is empty"
             raise UsageError(msg)
         lines: dict[KeyPath, int] = {}
         _index(node, (), lines, name)
-        return Document(name, yaml.safe_load(text), lines)
+        return Document(name, loader.construct_document(node), lines)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        msg = f"{name}{line}: not valid YAML: {error.problem or error.context}"
+        msg = f"{name}{line}: not valid YAML: {printable(str(error.problem or error.context))}"
         raise UsageError(msg) from error
-    except (yaml.YAMLError, ValueError) as error:
-        msg = f"{name}: not valid YAML: {str(error).splitlines()[0]}"
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        msg = f"{name}: not valid YAML: {printable(str(error).splitlines()[0])}"
         raise UsageError(msg) from error
 
 
 def _scan(text: str, name: str) -> None:
-    """Refuse aliases and deep nesting event by event: composing either first can take unbounded time or space."""
+    """Refuse bombs event by event: composing first can take unbounded time or space."""
     depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = event.start_mark.line + 1 if event.start_mark else "?"
-        if isinstance(event, yaml.AliasEvent):
-            msg = f"{name}, line {line}: YAML aliases (*{event.anchor}) are not allowed"
-            raise UsageError(msg)
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
+    for count, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        fault = _fault(event)
         if depth > MAX_DEPTH:
-            msg = f"{name}, line {line}: nested too deep; a suite has at most {MAX_DEPTH} levels"
+            fault = f"nested too deep; a suite has at most {MAX_DEPTH} levels"
+        if count > MAX_NODES:
+            fault = f"a suite has at most {MAX_NODES:,} values"
+        if fault is not None:
+            line = event.start_mark.line + 1 if event.start_mark else "?"
+            msg = f"{name}, line {line}: {fault}"
             raise UsageError(msg)
+
+
+def _fault(event: yaml.Event) -> str | None:
+    if isinstance(event, yaml.AliasEvent):
+        return f"YAML aliases (*{printable(str(event.anchor))}) are not allowed"
+    if isinstance(event, yaml.ScalarEvent):
+        if len(event.value) > MAX_SCALAR:
+            return f"a value of {len(event.value):,} characters; at most {MAX_SCALAR:,} are allowed"
+        # Surrogates can be written to no file, and NUL stands in no path.
+        if any(unicodedata.category(char) in {"Cc", "Cs"} and char not in "\n\t" for char in event.value):
+            return f"{event.value!r:.60} holds control characters"
+    return None
+
+
+def _dotted(path: KeyPath) -> str:
+    text = printable(".".join(str(part) for part in path))
+    return text if len(text) <= 100 else text[:97] + "..."
 
 
 def _index(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], name: str) -> None:
     lines.setdefault(path, node.start_mark.line + 1)
+    if node.tag not in PLAIN:
+        what = node.tag.rpartition(":")[2]
+        msg = (
+            f"{name}, line {node.start_mark.line + 1}: {_dotted(path)}: YAML's {what!r:.80} is not allowed; quote text"
+        )
+        raise UsageError(msg)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             inner = (*path, str(key.value))
             if inner in lines:
-                msg = f"{name}, line {key.start_mark.line + 1}: {'.'.join(map(str, inner))}: the key stands there twice"
+                msg = f"{name}, line {key.start_mark.line + 1}: {_dotted(inner)}: the key stands there twice"
                 raise UsageError(msg)
             lines[inner] = key.start_mark.line + 1
             _index(value, inner, lines, name)

@@ -6,11 +6,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lrbench.errors import UsageError, nearest
-from lrbench.suite.document import Document, KeyPath, parse
+from lrbench.errors import UsageError, nearest, printable
+from lrbench.files import is_file
+from lrbench.suite.document import MAX_DEPTH, Document, KeyPath, parse
 from lrbench.suite.schema import Suite
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 200_000
 MAX_REPORTED = 3
 
 
@@ -42,6 +43,27 @@ def load_suite(source: str | Path) -> tuple[Suite, Document]:
         raise UsageError("\n".join(list(dict.fromkeys(lines))[:MAX_REPORTED])) from None
 
 
+def read_run(folder: Path) -> Suite:
+    """Read the suite of a run's folder, which may be a stranger's.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or it is none.
+    """
+    return load_suite(folder / "suite.yaml")[0]
+
+
+def name_of_run(folder: Path) -> str | None:
+    """Give the name of the suite that a folder holds a run of; None if it holds none, or a damaged one."""
+    path = folder / "suite.yaml"
+    try:
+        content = parse(_read(path), str(path)).content if path.exists() else None
+    except UsageError:
+        return None
+    return str(content.get("name")) if isinstance(content, dict) else None
+
+
 def shipped_suites() -> dict[str, Path]:
     """Names and paths of the suites that come with the package."""
     folder = Path(str(resources.files("lrbench.suites")))
@@ -58,15 +80,15 @@ def find_suite(source: str | Path) -> Path:
         If it is neither a file nor a shipped suite.
     """
     path = Path(source)
-    if path.is_file():
+    if is_file(path):
         return path
     shipped = shipped_suites()
     if str(source) in shipped:
         return shipped[str(source)]
     if path.suffix in {".yaml", ".yml"}:
-        msg = f"no such suite file: {source}"
+        msg = f"no such suite file: {str(source)[:200]}"
     else:
-        msg = f"unknown suite {str(source)!r}; {nearest(str(source), shipped)}"
+        msg = f"unknown suite {_short(str(source))}; {nearest(str(source), shipped)}"
     raise UsageError(msg)
 
 
@@ -105,9 +127,12 @@ def _resolve(document: Document, models: dict[str, Any], name: str, above: tuple
     parent = spec["extends"]
     where: KeyPath = ("models", name, "extends")
     if not isinstance(parent, str) or parent not in models:
-        raise document.error(where, f"unknown model {parent!r}; {nearest(str(parent), models)}")
+        raise document.error(where, f"unknown model {_short(parent)}; {nearest(str(parent), models)}")
     if parent in (*above, name):
-        raise document.error(where, f"{' -> '.join((*above, name, parent))} extend each other in a circle")
+        circle = printable(" -> ".join(map(str, (*above, name, parent))))
+        raise document.error(where, f"{circle:.200} extend each other in a circle")
+    if len(above) >= MAX_DEPTH:
+        raise document.error(where, f"more than {MAX_DEPTH} models extend one another")
     inherited = _resolve(document, models, parent, (*above, name))
     if not isinstance(inherited, dict):
         return inherited
@@ -119,14 +144,18 @@ def _describe(document: Document, detail: Any) -> str:  # noqa: ANN401
     context = detail.get("ctx", {})
     if detail["type"] == "unknown_key":
         path = (*path, context["key"])
-    message = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    if detail["type"] not in {"unknown_key", "missing"}:
+    message = printable(str(detail["msg"])).removeprefix("Value error, ").removeprefix("Input ")
+    if detail["type"] not in {"unknown_key", "missing", "value_error"}:
         message = f"{message}, got {_short(detail['input'])}"
-    return str(document.error(path, message[:1].lower() + message[1:]))
+    acronym = message[1:2].isupper() or message[1:2] == "-"
+    return str(document.error(path, message if acronym else message[:1].lower() + message[1:]))
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:
+        return "a number of thousands of digits"
     return text if len(text) <= 60 else text[:57] + "..."
 
 

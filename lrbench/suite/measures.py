@@ -3,9 +3,9 @@
 import re
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
 
-from lrbench.suite.strict import Count, Eps, Name, Number, Positive, Strict
+from lrbench.suite.strict import Count, Eps, Name, Number, Positive, Strict, eps_digits
 
 _SPACES = re.compile(r"[^A-Za-z0-9._+-]+")
 
@@ -30,8 +30,8 @@ class ThreatModel(Strict):
     @field_validator("eps")
     @classmethod
     def _ascending(cls, eps: list[float]) -> list[float]:
-        if len(set(eps)) != len(eps):
-            msg = "lists a value twice"
+        if len({eps_digits(radius) for radius in eps}) != len(eps):
+            msg = "lists a value twice (six digits count)"
             raise ValueError(msg)
         return sorted(eps)
 
@@ -43,6 +43,8 @@ class AttackSpec(Strict):
     picks some of the threat model's radii (default: all). With `source`, the name of another model of the suite, the
     attack is made on that model and its images are tried on this one: transfer.
     """
+
+    __pydantic_extra__: dict[str, JsonValue]
 
     model_config = ConfigDict(extra="allow")
 
@@ -67,7 +69,7 @@ class AttackSpec(Strict):
     @property
     def options(self) -> dict[str, Any]:
         """Options of the attack's constructor."""
-        return dict(self.__pydantic_extra__ or {})
+        return dict(self.__pydantic_extra__)
 
 
 class VarianceRatio(Strict):

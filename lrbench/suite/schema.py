@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from lrbench.errors import nearest
@@ -31,6 +31,8 @@ class DataSpec(Strict):
     groups the classes: networks learn the groups, and the classes become the fine labels of the transfer diagnostic.
     """
 
+    __pydantic_extra__: dict[str, JsonValue]
+
     model_config = ConfigDict(extra="allow")
 
     name: str
@@ -41,7 +43,7 @@ class DataSpec(Strict):
     @property
     def options(self) -> dict[str, Any]:
         """Options of the data set's source."""
-        return dict(self.__pydantic_extra__ or {})
+        return dict(self.__pydantic_extra__)
 
 
 class Suite(Strict):

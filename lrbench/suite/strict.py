@@ -1,6 +1,6 @@
 """The base of every suite record, and the field types they share."""
 
-from fractions import Fraction
+import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -31,15 +31,24 @@ def unknown_key(key: str, valid: list[str]) -> PydanticCustomError:
     )
 
 
+_FRACTION = re.compile(r"([+-]?[0-9.]{1,20}(?:[eE][+-]?[0-9]{1,3})?)(?:/([0-9.]{1,20}))?")
+
+
 def _fraction(value: Any) -> Any:  # noqa: ANN401
     """Turn "8/255" into a float; leave everything else to the field's own check."""
     if isinstance(value, str):
+        parts = _FRACTION.fullmatch(value.replace(" ", ""))
         try:
-            return float(Fraction(value.replace(" ", "")))
-        except (ValueError, ZeroDivisionError, OverflowError):
+            return float(parts[1]) / float(parts[2] or 1)  # type: ignore[index]
+        except (TypeError, ValueError, ZeroDivisionError):
             msg = "should be a number or a fraction such as 8/255"
             raise PydanticCustomError("fraction", msg) from None
     return value
+
+
+def eps_digits(eps: float) -> str:
+    """Give the name of a radius in units of 1/255, as step names have it."""
+    return f"{255 * eps:.6g}"
 
 
 Number = Annotated[float, Field(strict=False)]

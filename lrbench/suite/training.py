@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from lrbench.suite.strict import Count, Eps, NonNegative, Number, Positive, Share, Strict
 
@@ -121,6 +121,8 @@ class ModelSpec(Strict):
         By the training images' statistics (true), not at all, or by given ones.
     """
 
+    __pydantic_extra__: dict[str, JsonValue]
+
     model_config = ConfigDict(extra="allow")
 
     arch: str
@@ -150,4 +152,4 @@ class ModelSpec(Strict):
     @property
     def options(self) -> dict[str, Any]:
         """Options of the architecture's factory."""
-        return dict(self.__pydantic_extra__ or {})
+        return dict(self.__pydantic_extra__)

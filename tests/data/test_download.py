@@ -1,10 +1,12 @@
 import hashlib
+import io
+import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from lrbench.data.download import fetch
+from lrbench.data.download import fetch, unpack
 from lrbench.errors import LrbenchError
 
 CONTENT = bytes(range(256)) * 4000
@@ -89,3 +91,32 @@ def test_the_next_mirror_is_asked_and_wrong_content_never_counts(mirror, tmp_pat
     with pytest.raises(LrbenchError, match=r"cannot download file\.bin: .*/missing: Not Found"):
         fetch([f"{mirror.url}/missing"], target, MD5)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../out", "/out", "folder/../../out"])
+def test_an_archive_cannot_leave_its_folder(tmp_path, name):
+    archive = tmp_path / "evil.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        member = tarfile.TarInfo(name)
+        tar.addfile(member, io.BytesIO())
+    (tmp_path / "inside").mkdir()
+    if name.startswith("/"):
+        unpack(archive, tmp_path / "inside")  # the leading slash is taken off
+        assert [path.name for path in (tmp_path / "inside").iterdir()] == ["out"]
+    else:
+        with pytest.raises(LrbenchError, match="cannot unpack"):
+            unpack(archive, tmp_path / "inside")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_archive_cannot_link_out_of_its_folder(tmp_path):
+    archive = tmp_path / "evil.tar"
+    with tarfile.open(archive, "w") as tar:
+        link = tarfile.TarInfo("link")
+        link.type, link.linkname = tarfile.SYMTYPE, "../.."
+        tar.addfile(link)
+    with pytest.raises(LrbenchError, match="cannot unpack"):
+        unpack(archive, tmp_path / "inside")
+    archive.write_bytes(b"no archive")
+    with pytest.raises(LrbenchError, match="cannot unpack"):
+        unpack(archive, tmp_path / "inside")

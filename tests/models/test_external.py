@@ -54,7 +54,7 @@ def test_what_is_not_there_is_named(name, message):
 def test_a_file_that_does_not_import_is_one_line(tmp_path):
     file = tmp_path / "broken.py"
     file.write_text("import torch\n\nraise ValueError('no\\nsuch thing')\n")
-    with pytest.raises(UsageError, match=r"importing .*broken\.py failed: ValueError: no$"):
+    with pytest.raises(UsageError, match=r"importing .*broken\.py failed: ValueError: no such thing$"):
         MODELS[f"{file}:build"]
 
 
@@ -110,7 +110,7 @@ def test_weights_that_do_not_fit_are_named(tmp_path, content, message):
 
 @pytest.mark.parametrize("name", ["w.pt", "w.safetensors"])
 def test_files_that_hold_no_weights_are_named(tmp_path, name):
-    with pytest.raises(UsageError, match="cannot read weights"):
+    with pytest.raises(UsageError, match="no such file"):
         load_weights(net(), tmp_path / name)
     (tmp_path / name).write_bytes(b"")
     with pytest.raises(UsageError, match="cannot read weights"):

@@ -171,7 +171,7 @@ def fault(tmp_path, old, new):
         ("clusters: {layer: avgpool", "clusters: {layer: pool", r"diagnostics\.clusters\.layer"),
         ("mean: [0.4]", "mean: [0.4, 0.4]", r"models\.loaded\.normalize\.mean: has 2 values for .* 1 channels"),
         ("width: 4, weights", "width: 8, weights", r"models\.loaded\.weights: .* does not fit the model"),
-        ("w.safetensors", "v.safetensors", r"cannot read .*v\.safetensors: No such file"),
+        ("w.safetensors", "v.safetensors", r"no such file: .*v\.safetensors"),
         ("arch: resnet18, width: 4}", "arch: 'torchvision:resnet81'}", r"models\.net\.arch: .*did you mean 'resnet18'"),
         ("arch: resnet18, width: 4}", "arch: 'nowhere.py:f'}", r"models\.net\.arch: no such file: nowhere\.py"),
     ],

@@ -1,0 +1,116 @@
+"""Watch a command that is given something hostile: what it writes, how long it takes, what memory it needs."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from lrbench.cli import main
+
+COLD = False
+"""With `pytest --cold`: each command in a process of its own, which is slow and the measure that counts."""
+
+MOST = {"seconds": 0.0, "bytes": 0}
+
+SECONDS = 5.0
+BYTES = 1 << 30
+
+WRITING = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link", "os.chmod", "os.truncate"}
+RUNNING = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "socket.connect"}
+
+
+@dataclass
+class Watch:
+    """What a process did while it was watched."""
+
+    active: bool = False
+    deeds: list[str] = field(default_factory=list)
+
+    def __call__(self, event, arguments):
+        if not self.active:
+            return
+        if event == "open":
+            path, mode, flags = arguments
+            if (mode is not None and set(mode) & set("wxa+")) or (mode is None and flags & 3):
+                self.note(event, path)
+        elif event in WRITING | RUNNING:
+            self.note(event, arguments[0])
+
+    def note(self, event, path):
+        # /dev/null keeps nothing, and ART makes a folder for its settings when it is first imported.
+        if not str(path).startswith(("/dev/", str(Path("~/.art").expanduser()))):
+            self.deeds.append(f"{event} {path}")
+
+
+WATCH = Watch()
+sys.addaudithook(WATCH)
+
+
+@contextmanager
+def watched():
+    WATCH.deeds.clear()
+    WATCH.active = True
+    sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
+    try:
+        yield WATCH.deeds
+    finally:
+        WATCH.active, sys.dont_write_bytecode = False, before
+
+
+def _memory(what):
+    match = re.search(rf"^{what}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return int(match[1]) * 1024
+
+
+@contextmanager
+def frugal():
+    """Fail if the block takes 5 s, or more memory than makes a process with torch in it use 1 GiB."""
+    reset = Path("/proc/self/clear_refs")
+    before = _memory("VmRSS") if reset.exists() else 0
+    if reset.exists():
+        reset.write_text("5")  # the peak counts from here
+    started = time.monotonic()
+    yield
+    assert time.monotonic() - started < SECONDS
+    if reset.exists():
+        assert _memory("VmHWM") - before < BYTES / 2
+
+
+def refused(arguments, capsys):
+    """Run a command that has to be refused; give what it said, which is one to three lines."""
+    if COLD:
+        status, out, err = _cold(arguments)
+    else:
+        with frugal(), watched() as deeds:
+            status = main(arguments)
+        assert not deeds
+        out, err = capsys.readouterr()
+    assert status == 2, err
+    assert out == ""
+    lines = err.splitlines()
+    assert 1 <= len(lines) <= 3, err
+    assert all(line.isprintable() and len(line) < 800 for line in lines), err
+    assert "Traceback" not in err
+    return err
+
+
+def _cold(arguments):
+    """Run a command in a process of its own, from Python's start to its end within the limits."""
+    started = time.monotonic()
+    with TemporaryFile() as out, TemporaryFile() as err:
+        process = subprocess.Popen([sys.executable, "-m", "lrbench.cli", *arguments], stdout=out, stderr=err)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds, peak = time.monotonic() - started, usage.ru_maxrss * 1024
+        out.seek(0)
+        err.seek(0)
+        told = out.read().decode(), err.read().decode()
+    MOST["seconds"] = max(MOST["seconds"], seconds)
+    MOST["bytes"] = max(MOST["bytes"], peak)
+    assert seconds < SECONDS
+    assert peak < BYTES
+    return os.waitstatus_to_exitcode(status), *told
