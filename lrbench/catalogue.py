@@ -22,9 +22,11 @@ MODELS = Registry(
     forms={
         "torchvision:NAME": "any classification model of torchvision",
         "timm:NAME": "any model of timm (pip install 'lrbench[timm]')",
+        "robustbench:DATASET/THREAT/NAME": "a trained model of RobustBench, such as cifar10/Linf/Standard",
         "FILE.py:FUNCTION": "yours: (num_classes, in_channels, **options) -> nn.Module; running a suite runs FILE.py",
         "PACKAGE.MODULE:FUNCTION": "the same from an installed package",
     },
+    group="lrbench.models",
 )
 
 ATTACKS = Registry(
@@ -101,6 +103,7 @@ ATTACKS = Registry(
         "foolbox:CLASS": "any attack of foolbox (pip install 'lrbench[foolbox]')",
         "torchattacks:CLASS": "any attack of torchattacks, in pixel space (pip install --no-deps torchattacks)",
     },
+    group="lrbench.attacks",
 )
 
 DATASETS = Registry(
@@ -135,4 +138,5 @@ DATASETS = Registry(
             "your own arrays x_train, y_train, x_test, y_test in one .npz; options: path",
         ),
     },
+    group="lrbench.datasets",
 )

@@ -4,9 +4,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lrbench.errors import LrbenchError
+from lrbench.errors import LrbenchError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,15 +60,59 @@ def _parser() -> argparse.ArgumentParser:
         )
         sub.set_defaults(command=command)
 
+    _add_own_models(commands)
     show = commands.add_parser("show", help="print the leaderboard of a run")
     show.add_argument("folder", metavar="DIR", help="folder of a run")
     show.set_defaults(command=_show)
+
+    report = commands.add_parser("report", help="write a run's report: one HTML file that needs no network")
+    report.add_argument("folder", metavar="DIR", help="folder of a run")
+    report.add_argument("--out", metavar="FILE", help="default: DIR/report.html")
+    report.set_defaults(command=_report)
+
+    compare = commands.add_parser("compare", help="hold two runs, or two models, against each other on the same images")
+    for side in ("A", "B"):
+        compare.add_argument(side.lower(), metavar=side, help="DIR, DIR:MODEL or DIR:MODEL@SEED,...")
+    compare.add_argument("--format", default="table", choices=("table", "markdown", "csv", "json", "latex"))
+    compare.set_defaults(command=_compare)
 
     for name, kind in (("models", "MODELS"), ("attacks", "ATTACKS"), ("datasets", "DATASETS")):
         listing = commands.add_parser(name, help=f"list the {name} that a suite can name")
         listing.set_defaults(command=_list, catalogue=kind)
     commands.add_parser("suites", help="list the shipped suites").set_defaults(command=_suites)
     return parser
+
+
+def _add_own_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    register = commands.add_parser("register", help="add a model of yours to this folder's lrbench.yaml, looked over")
+    register.add_argument("name", metavar="NAME", help="what to call it")
+    register.add_argument(
+        "--factory", required=True, metavar="F", help="FILE.py:FUNCTION, PACKAGE.MODULE:FUNCTION, ..."
+    )
+    register.add_argument(
+        "--weights", metavar="FILE", help="trained weights, .safetensors or .pt (default: to be trained)"
+    )
+    register.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="passed to the factory")
+    register.add_argument("--no-normalize", action="store_true", help="it takes pixels in [0, 1] as they are")
+    register.add_argument("--data", default="digits", metavar="SET", help="data set it is for (default: digits)")
+    register.add_argument("--shape", metavar="CxHxW", help="look it over with noise of this shape instead of data")
+    register.add_argument("--classes", type=int, default=10, metavar="N", help="with --shape (default: 10)")
+    register.add_argument("--data-dir", metavar="DIR", help="folder of the data sets")
+    register.set_defaults(command=_register)
+
+    evaluate = commands.add_parser("evaluate", help="run a single model through a suite")
+    evaluate.add_argument("name", metavar="NAME", help="of lrbench.yaml or `lrbench models`, or such as timm:resnet18")
+    evaluate.add_argument("--suite", default="quick", metavar="SUITE", help="default: quick")
+    evaluate.add_argument(
+        "--beside", action="append", default=[], metavar="MODEL", help="a model of the suite to measure, too"
+    )
+    evaluate.add_argument(
+        "--layer", action="append", default=[], metavar="OLD=NEW", help="layer to take for the suite's"
+    )
+    evaluate.add_argument("--out", metavar="DIR", help="folder of the results (default: runs/SUITE-NAME)")
+    evaluate.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
+    evaluate.add_argument("--data-dir", metavar="DIR", help="folder of the data sets")
+    evaluate.set_defaults(command=_evaluate)
 
 
 class _Version(argparse.Action):
@@ -103,10 +147,13 @@ def _session(given: argparse.Namespace) -> "Session":
 
 
 def _run(given: argparse.Namespace) -> int:
+    return _finish(_session(given))
+
+
+def _finish(session: "Session") -> int:
     from lrbench.display import display_for  # noqa: PLC0415
     from lrbench.leaderboard.render import print_board  # noqa: PLC0415
 
-    session = _session(given)
     console = _console()
     with display_for(console) as display:
         board = session.run(display)
@@ -118,6 +165,67 @@ def _run(given: argparse.Namespace) -> int:
     more = f", and {len(board.failures) - 1} steps more" if len(board.failures) > 1 else ""
     _say(f"{first} failed: {reason}{more}; the same command tries them again")
     return 1
+
+
+def _register(given: argparse.Namespace) -> int:
+    from lrbench.models.external import code_of  # noqa: PLC0415
+    from lrbench.runner.environment import data_folder  # noqa: PLC0415
+    from lrbench.runner.register import register  # noqa: PLC0415
+
+    spec = {"arch": given.factory, **_options(given.option)}
+    if given.weights:
+        spec["weights"] = given.weights
+    if given.no_normalize:
+        spec["normalize"] = False
+    if code := code_of(given.factory):
+        _say(f"running {code}")
+    findings, replaced = register(
+        given.name, spec, data=given.data, shape=given.shape, classes=given.classes, root=data_folder(given.data_dir)
+    )
+    for finding in findings:
+        sys.stdout.write(f"{'  ' if finding.level == 'good' else '! '}{finding.text}\n")
+    sys.stdout.write(
+        f"{given.name} {'replaced' if replaced else 'added'} in lrbench.yaml; `lrbench evaluate {given.name}` measures "
+        "it, and a suite's models can extend it\n"
+    )
+    return 0
+
+
+def _options(pairs: list[str]) -> dict[str, Any]:
+    import yaml  # noqa: PLC0415
+
+    found = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not key or not equals:
+            msg = f"--option {pair}: expected KEY=VALUE"
+            raise UsageError(msg)
+        try:
+            found[key] = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError):
+            found[key] = value
+    return found
+
+
+def _evaluate(given: argparse.Namespace) -> int:
+    from lrbench.names import in_path  # noqa: PLC0415
+    from lrbench.runner import Session  # noqa: PLC0415
+    from lrbench.runner.environment import data_folder  # noqa: PLC0415
+    from lrbench.runner.evaluate import suite_for  # noqa: PLC0415
+
+    layers = {}
+    for pair in given.layer:
+        old, equals, new = pair.partition("=")
+        if not equals:
+            msg = f"--layer {pair}: expected OLD=NEW"
+            raise UsageError(msg)
+        layers[old] = new
+    root = data_folder(given.data_dir)
+    suite, document, left_out = suite_for(given.name, given.suite, root, given.beside, layers)
+    for line in left_out:
+        _say(f"left out {line}")
+    out = given.out or f"runs/{in_path(suite.name)}-{in_path(given.name)}"
+    return _finish(Session.of(suite, document, out=out, device=given.device, data_dir=root, announce=_say))
 
 
 def _plan(given: argparse.Namespace) -> int:
@@ -146,6 +254,30 @@ def _show(given: argparse.Namespace) -> int:
     from lrbench.leaderboard.render import print_board  # noqa: PLC0415
 
     print_board(Leaderboard.load(given.folder), _console())
+    return 0
+
+
+def _report(given: argparse.Namespace) -> int:
+    from pathlib import Path  # noqa: PLC0415
+
+    from lrbench.leaderboard.report import report  # noqa: PLC0415
+    from lrbench.store import write_file  # noqa: PLC0415
+
+    out = Path(given.out or f"{given.folder}/report.html")
+    write_file(out, report(given.folder).encode())
+    sys.stdout.write(f"Report in {out}\n")
+    return 0
+
+
+def _compare(given: argparse.Namespace) -> int:
+    from lrbench.leaderboard.paired import compare  # noqa: PLC0415
+    from lrbench.leaderboard.paired_text import FORMATS, print_paired  # noqa: PLC0415
+
+    found = compare(given.a, given.b)
+    if given.format == "table":
+        print_paired(found, _console())
+    else:
+        sys.stdout.write(FORMATS[given.format](found))
     return 0
 
 

@@ -3,17 +3,31 @@
 import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
 from typing import Any, TypeVar
 
-from lrbench.errors import UsageError, nearest
+from lrbench.errors import UsageError, nearest, short
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def load_target(target: str) -> Callable[..., Any]:
-    """Import what "module:attribute" names."""
+    """Import what "module:attribute" names.
+
+    Raises
+    ------
+    UsageError
+        If it is not there.
+    """
     module, _, attribute = target.partition(":")
-    factory: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    try:
+        factory: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        if module.startswith("lrbench."):
+            raise
+        msg = f"cannot load {target}: {short(error)}"
+        raise UsageError(msg) from error
     return factory
 
 
@@ -44,6 +58,8 @@ class Registry:
         Target of a function that gives the factory for a name with a colon, such as "timm:resnet18".
     forms : dict
         Form of such names -> summary, for listings.
+    group : str, optional
+        Entry-point group under which installed packages offer more names; looked up when first needed.
     """
 
     def __init__(
@@ -52,10 +68,12 @@ class Registry:
         builtin: dict[str, tuple[str, str]],
         elsewhere: str | None = None,
         forms: dict[str, str] | None = None,
+        group: str | None = None,
     ) -> None:
         self.kind = kind
         self.elsewhere = elsewhere
         self.forms = forms or {}
+        self.group = group
         self._entries = {name: Entry(name, *described) for name, described in builtin.items()}
 
     def register(self, name: str) -> Callable[[F], F]:
@@ -79,23 +97,36 @@ class Registry:
         return decorate
 
     def __getitem__(self, name: str) -> Entry:
-        if name not in self._entries and self.elsewhere is not None and ":" in name:
+        if name in self._entries:
+            return self._entries[name]
+        if self.elsewhere is not None and ":" in name:
             try:
                 return Entry(name, load_target(self.elsewhere)(name), "")
             except LookupError as error:
                 raise UsageError(str(error)) from None
-        try:
-            return self._entries[name]
-        except KeyError:
-            msg = f"unknown {self.kind} {name!r}; {nearest(name, self._entries)}"
-            raise UsageError(msg) from None
+        if name in self._installed:
+            return self._installed[name]
+        msg = f"unknown {self.kind} {name!r}; {nearest(name, [*self._entries, *self._installed])}"
+        raise UsageError(msg)
 
     def __contains__(self, name: str) -> bool:
-        """Whether a name is registered; what a name with a colon stands for is not looked up."""
+        """Whether a name is registered here; what a name with a colon stands for is not looked up."""
         return name in self._entries
 
     def __iter__(self) -> Iterator[Entry]:
-        return iter(self._entries.values())
+        offered = (entry for name, entry in self._installed.items() if name not in self._entries)
+        return iter([*self._entries.values(), *offered])
+
+    @cached_property
+    def _installed(self) -> dict[str, Entry]:
+        """What installed packages offer, by name; none is imported."""
+        if self.group is None:
+            return {}
+        found = {}
+        for point in metadata.entry_points(group=self.group):
+            package = point.dist.name if point.dist else "an installed package"
+            found[point.name] = Entry(point.name, point.value, f"from the package {package}")
+        return found
 
 
 def _same(known: Callable[..., Any] | str, factory: Callable[..., Any]) -> bool:

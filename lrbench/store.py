@@ -87,17 +87,17 @@ class Store:
         folder = self.folder(record.id)
         (folder / RECORD).unlink(missing_ok=True)
         for name, content in files.items():
-            self._write(folder / name, content)
+            write_file(folder / name, content)
         whole = Record(**{**asdict(record), "files": {name: _sha256(content) for name, content in files.items()}})
         sealed = {"record": asdict(whole), "sha256": _seal(whole)}
-        self._write(folder / RECORD, (json.dumps(sealed, indent=1) + "\n").encode())
+        write_file(folder / RECORD, (json.dumps(sealed, indent=1) + "\n").encode())
         for left in (UNFINISHED, FAILURE):
             (folder / left).unlink(missing_ok=True)
         return whole
 
     def save_failure(self, step_id: str, details: str) -> None:
         """Keep the traceback of a step that failed; gone once the step is saved."""
-        self._write(self.folder(step_id) / FAILURE, details.encode())
+        write_file(self.folder(step_id) / FAILURE, details.encode())
 
     def remove(self, name: str) -> None:
         """Remove one of the run's own files, if it is there."""
@@ -105,7 +105,7 @@ class Store:
 
     def save_unfinished(self, step_id: str, key: str, content: bytes) -> None:
         """Keep how far a long step has come; gone once the step is saved."""
-        self._write(self.folder(step_id) / UNFINISHED, f"{key} {_sha256(content)}\n".encode() + content)
+        write_file(self.folder(step_id) / UNFINISHED, f"{key} {_sha256(content)}\n".encode() + content)
 
     def unfinished(self, step_id: str, key: str) -> bytes | None:
         """Give what `save_unfinished` kept for a step with this key; None if nothing whole is there."""
@@ -121,7 +121,7 @@ class Store:
 
     def write_bytes(self, name: str, content: bytes) -> None:
         """Write one of the run's own files."""
-        self._write(self.root / name, content)
+        write_file(self.root / name, content)
 
     @contextmanager
     def writing(self) -> Iterator[str | None]:
@@ -149,7 +149,7 @@ class Store:
             before = self._owner()
             self._remove_temporaries()
             me = f"process {os.getpid()} on {platform.node()} since {time.strftime('%Y-%m-%d %H:%M:%S')}"
-            self._write(self.root / OWNER, me.encode())
+            write_file(self.root / OWNER, me.encode())
             yield before
         finally:
             with suppress(OSError):
@@ -169,25 +169,33 @@ class Store:
         except OSError:
             return None
 
-    def _write(self, path: Path, content: bytes) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(
-                dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY, delete=False
-            ) as file:
-                temporary = Path(file.name)
-                try:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                    temporary.chmod(0o644)
-                    temporary.replace(path)
-                except BaseException:
-                    temporary.unlink(missing_ok=True)
-                    raise
-        except OSError as error:
-            msg = f"cannot write {path}: {error.strerror or error}; what was finished is kept, run the command again"
-            raise StoreError(msg) from error
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY, delete=False
+        ) as file:
+            temporary = Path(file.name)
+            try:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                temporary.chmod(0o644)
+                temporary.replace(path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        msg = f"cannot write {path}: {error.strerror or error}; what was finished is kept, run the command again"
+        raise StoreError(msg) from error
 
 
 def _seal(record: Record) -> str:

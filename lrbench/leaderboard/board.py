@@ -2,19 +2,24 @@
 
 import json
 from functools import cached_property
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from lrbench.errors import UsageError, short
 from lrbench.files import is_file
 from lrbench.leaderboard.aggregate import over_seeds
+from lrbench.leaderboard.figure_text import figure_parts
 from lrbench.leaderboard.layout import WORST, Block, blocks_of, summed_up
 from lrbench.leaderboard.reference import Comparison, comparisons
 from lrbench.leaderboard.results import COLUMNS, TEXT, derived, is_derived, is_time
 from lrbench.suite import read_run
 from lrbench.verdicts import VERDICTS
+
+if TYPE_CHECKING:
+    from altair import TopLevelMixin
 
 Masking = dict[str, dict[str, Any]]
 
@@ -122,6 +127,37 @@ class Leaderboard:
                     rows[model][f"{column.key}_low"], rows[model][f"{column.key}_high"] = cell.interval
                 rows[model][f"{column.key}_sd"] = cell.sd
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+    def plot(self, name: str = f"radius-{WORST}") -> "TopLevelMixin":
+        """Draw an interactive chart, for a notebook.
+
+        Parameters
+        ----------
+        name : str
+            "radius-ATTACK", "distance-ATTACK", "variance-LAYER", "classes-LAYER", "embeddings", "compression-FIGURE".
+
+        Raises
+        ------
+        KeyError
+            If the results hold no such chart; the message lists those there are.
+        """
+        # Altair is not needed where nothing is drawn.
+        from lrbench.leaderboard.charts import chart  # noqa: PLC0415
+
+        return chart(self, name)
+
+    def _repr_html_(self) -> str:
+        """Show the summary in a notebook."""
+        block = self.blocks[0]
+        cells = {
+            column.heading: [
+                "-" if (cell := column.cells.get(model)) is None else " ".join(figure_parts(cell, column.form))
+                for model in self.models
+            ]
+            for column in block.columns
+        }
+        shown = pd.DataFrame(cells, index=pd.Index(self.models, name="model"))
+        return f"<p>{escape(block.title)}</p>{shown.to_html(escape=True)}"
 
     def to_csv(self) -> str:
         """`table` as CSV."""

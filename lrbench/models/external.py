@@ -43,15 +43,17 @@ def factory_of(name: str) -> Factory:
         return _from_torchvision(what)
     if source == "timm":
         return _from_timm(what)
+    if source == "robustbench":
+        return _from_robustbench(what)
     if source.endswith(".py"):
         return _from_file(source, what)
     return _from_module(source, what)
 
 
 def code_of(name: str) -> str | None:
-    """Give the file or module that a model's name makes us run; None for torchvision, timm and registered names."""
+    """Give the file or module that a model's name makes us run; None for known libraries and registered names."""
     source, _, _ = name.rpartition(":")
-    if source in {"", "torchvision", "timm"}:
+    if source in {"", "torchvision", "timm", "robustbench"}:
         return None
     if not source.endswith(".py"):
         return f"the module {printable(source)[:200]}"
@@ -106,6 +108,25 @@ def _from_timm(name: str) -> Factory:
         model: nn.Module = timm.create_model(
             name, pretrained=False, num_classes=num_classes, in_chans=in_channels, **options
         )
+        return model
+
+    return factory
+
+
+def _from_robustbench(what: str) -> Factory:
+    dataset, _, rest = what.partition("/")
+    threat, _, name = rest.partition("/")
+    if not (dataset and threat and name):
+        msg = f"robustbench:{what} is not of the form robustbench:DATASET/THREAT/NAME, such as cifar10/Linf/Standard"
+        raise UsageError(msg)
+    try:
+        load_model = importlib.import_module("robustbench.utils").load_model
+    except ImportError:
+        msg = "robustbench is not installed; install it with `pip install robustbench`"
+        raise UsageError(msg) from None
+
+    def factory(num_classes: int, in_channels: int) -> nn.Module:  # noqa: ARG001
+        model: nn.Module = load_model(model_name=name, dataset=dataset, threat_model=threat)
         return model
 
     return factory

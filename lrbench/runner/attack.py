@@ -4,7 +4,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from lrbench.attacks import Attack, d_adv, in_batches, l2_dissimilarity
+from lrbench.attacks import Attack, NormalizedSpace, d_adv, in_batches, l2_dissimilarity
 from lrbench.attacks.adaptive import Subspace
 from lrbench.attacks.frozen import frozen
 from lrbench.attacks.geometry import length
@@ -18,6 +18,9 @@ from lrbench.runner.threat import make_attack, viewed
 from lrbench.store import Row
 from lrbench.suite import AttackSpec, ThreatModel
 from lrbench.training import seeded
+
+SHOWN = 6
+"""Images of each attack that are kept for people to look at."""
 
 
 def attack_step(context: Context, step: Step, progress: Progress) -> Outcome:
@@ -44,7 +47,18 @@ def attack_step(context: Context, step: Step, progress: Progress) -> Outcome:
         rows.append({"metric": "d_adv", "value": moved.value, **common})
         rows.append({"metric": "d_adv_relative", "value": moved.relative, **common})
     outcomes = {"predicted": predicted.cpu(), "label": split.labels.cpu(), "l2_dissimilarity": distances}
-    return Outcome(rows, {"outcomes.safetensors": save(outcomes)})
+    examples = _examples(model, split, x_adv)
+    return Outcome(rows, {"outcomes.safetensors": save(outcomes), "examples.safetensors": save(examples)})
+
+
+def _examples(model: nn.Module, split: Split, x_adv: Tensor) -> dict[str, Tensor]:
+    """Give the first images before and after, on the pixels' scale, for people to look at."""
+    decode = model.decode if isinstance(model, NormalizedSpace) else torch.nn.Identity()
+    shown = slice(SHOWN)
+    return {
+        "clean": split.images[shown].cpu(),
+        "adversarial": decode(x_adv[shown]).half().cpu().contiguous(),
+    }
 
 
 def minimal_step(context: Context, step: Step, progress: Progress) -> Outcome:
@@ -71,7 +85,8 @@ def minimal_step(context: Context, step: Step, progress: Progress) -> Outcome:
         rows.append({"metric": f"median_{norm}", "value": _median(size), "n": n, **columns})
     rows.append(proportion("found", wrong.double().mean().item(), n, **columns))
     outcomes = {"predicted": predicted.cpu(), "label": split.labels.cpu(), **sizes}
-    return Outcome(rows, {"outcomes.safetensors": save(outcomes)})
+    examples = _examples(model, split, x_adv)
+    return Outcome(rows, {"outcomes.safetensors": save(outcomes), "examples.safetensors": save(examples)})
 
 
 def _median(sizes: Tensor) -> float:

@@ -12,6 +12,7 @@ from lrbench.catalogue import MODELS
 from lrbench.data import ImageData
 from lrbench.lowrank import LRLayers, attach_lr_layers
 from lrbench.models import Classifier, load_checkpoint, load_weights
+from lrbench.names import model_in
 from lrbench.runner.plan import Step
 from lrbench.store import Row, Store
 from lrbench.suite import ModelSpec, Normalization, Suite
@@ -61,7 +62,7 @@ class Context:
         if training not in self._loaded:
             while len(self._loaded) >= KEPT:
                 del self._loaded[next(iter(self._loaded))]
-            model = self.build(training.split("/")[1], given_weights=False)
+            model = self.build(model_in(training), given_weights=False)
             self._loaded[training] = load_checkpoint(model, self.store.folder(training)).eval()
         return self._loaded[training]
 

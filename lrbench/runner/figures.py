@@ -1,4 +1,4 @@
-"""Draw a run's figures from what its steps left, when something has changed."""
+"""Draw a run's figures and write its report from what its steps left, when something has changed."""
 
 import hashlib
 import json
@@ -12,15 +12,17 @@ from lrbench.runner.version import code_version
 from lrbench.store import Record, Store
 
 INDEX = "figures/index.json"
+REPORT = "report.html"
 
 
-def write_figures(store: Store, board: Leaderboard, done: list[tuple[Step, Record]], classes: tuple[str, ...]) -> None:
-    """Write `figures/`, unless what is there was drawn from the same records by the same code."""
+def write_views(store: Store, board: Leaderboard, done: list[tuple[Step, Record]], classes: tuple[str, ...]) -> None:
+    """Write `figures/` and `report.html`, unless what is there was made from the same records by the same code."""
     key = _key(done)
     if _whole(store, key):
         return
     # Loads matplotlib, which a run that has nothing left to do can spare.
     from lrbench.leaderboard.figures import Artefacts, draw  # noqa: PLC0415
+    from lrbench.leaderboard.report import report  # noqa: PLC0415
 
     artefacts = Artefacts(classes=list(classes))
     for step, _ in done:
@@ -34,9 +36,10 @@ def write_figures(store: Store, board: Leaderboard, done: list[tuple[Step, Recor
             sizes = load((folder / "outcomes.safetensors").read_bytes())[board.suite["threat_model"]["norm"]]
             of_attack = artefacts.sizes.setdefault(step.config["attack"]["label"], {})
             of_attack[step.model] = np.concatenate([of_attack.get(step.model, sizes[:0]), sizes])
-    files = draw(board, artefacts)
+    files = {f"figures/{name}": content for name, content in draw(board, artefacts).items()}
+    files[REPORT] = report(store.root).encode()
     for name, content in files.items():
-        store.write_bytes(f"figures/{name}", content)
+        store.write_bytes(name, content)
     checksums = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
     store.write(INDEX, json.dumps({"key": key, "files": checksums}, indent=1) + "\n")
 
@@ -45,7 +48,7 @@ def _whole(store: Store, key: str) -> bool:
     """Whether all figures are there as they were drawn, from what is there now."""
     try:
         index = json.loads((store.root / INDEX).read_text("utf-8"))
-        files = {name: (store.root / "figures" / name).read_bytes() for name in index["files"]}
+        files = {name: (store.root / name).read_bytes() for name in index["files"]}
         drawn = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         return bool(index["key"] == key and drawn == index["files"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lrbench.catalogue import ATTACKS
 from lrbench.data import to_unit
 from lrbench.diagnostics.masking import Budget, examine
+from lrbench.names import attack_id, model_place
 from lrbench.runner.context import Context, Outcome, Progress
 from lrbench.runner.measure import proportion
 from lrbench.runner.plan import Step
@@ -64,7 +65,7 @@ def _first_fooled(context: Context, step: Step) -> dict[float, np.ndarray]:
 
 
 def _clean_wrong(context: Context, step: Step) -> np.ndarray:
-    outcomes = load(context.file(f"accuracy/{step.model}/seed-{step.seed}", "outcomes.safetensors"))
+    outcomes = load(context.file(f"accuracy/{model_place(step.model, step.seed)}", "outcomes.safetensors"))
     wrong: np.ndarray = outcomes["predicted"] != outcomes["label"]
     return wrong
 
@@ -72,12 +73,11 @@ def _clean_wrong(context: Context, step: Step) -> np.ndarray:
 def _fooled(context: Context, step: Step, spec: AttackSpec, eps: float) -> np.ndarray | None:
     """Whom an attack fooled at a radius; None if it did not run there or is outside the threat model."""
     kind = kind_of(ATTACKS[spec.name].load())
-    place = f"attack/{step.model}/seed-{step.seed}/{spec.label}"
     if kind == "minimal":
-        sizes = load(context.file(f"{place}/minimal", "outcomes.safetensors"))
+        sizes = load(context.file(attack_id(step.model, step.seed, spec.label, None), "outcomes.safetensors"))
         within: np.ndarray = sizes[context.suite.threat_model.norm] <= eps * (1 + 1e-6)
         return within
-    needed = f"{place}/eps-{255 * eps:.6g}"
+    needed = attack_id(step.model, step.seed, spec.label, eps)
     if kind == "noise" or needed not in step.needs:
         return None
     outcomes = load(context.file(needed, "outcomes.safetensors"))

@@ -10,9 +10,10 @@ from lrbench.attacks import paper_steps
 from lrbench.catalogue import ATTACKS, MODELS
 from lrbench.data import ImageData
 from lrbench.errors import UsageError
+from lrbench.names import attack_id, model_place
 from lrbench.runner.threat import kind_of
 from lrbench.runner.version import code_version, factory_version, file_hash
-from lrbench.suite import AttackSpec, Suite, eps_digits
+from lrbench.suite import AttackSpec, Suite
 
 MAX_STEPS = 50_000
 
@@ -85,9 +86,7 @@ def make_plan(suite: Suite, data: ImageData) -> list[Step]:
         raise UsageError(msg)
     prints = {"train": data.train_fingerprint, "test": data.test_fingerprint}
     trainings = {
-        (name, seed): _train_step(suite, data, prints, name, seed, f"{name}/seed-{seed}")
-        for name in suite.models
-        for seed in suite.seeds
+        (name, seed): _train_step(suite, data, prints, name, seed) for name in suite.models for seed in suite.seeds
     }
     steps: dict[str, Step] = {}
     for name in suite.models:
@@ -119,12 +118,16 @@ Trainings = dict[tuple[str, int], Step]
 def _model_steps(
     suite: Suite, data: ImageData, prints: dict[str, str], trainings: Trainings, name: str, seed: int
 ) -> Iterator[Step]:
-    place = f"{name}/seed-{seed}"
     training = trainings[name, seed]
     yield training
 
     def measured(
-        kind: str, suffix: str, data_prints: dict[str, str], work: float, source: Step | None = None, **config: object
+        kind: str,
+        data_prints: dict[str, str],
+        work: float,
+        source: Step | None = None,
+        step_id: str | None = None,
+        **config: object,
     ) -> Step:
         content = {
             **config,
@@ -137,13 +140,12 @@ def _model_steps(
         if source is not None:
             content["source"] = source.key
             needs += (source.id,)
-        room = "attack" if kind == "minimal" else kind
-        return Step(f"{room}/{place}{suffix}", kind, name, seed, content, needs, work)
+        return Step(step_id or f"{kind}/{model_place(name, seed)}", kind, name, seed, content, needs, work)
 
     threat = suite.threat_model
     samples = threat.samples or len(data.test)
     test_only = {"test": prints["test"]}
-    yield measured("accuracy", "", test_only, 0.4 * len(data.test), samples=samples)
+    yield measured("accuracy", test_only, 0.4 * len(data.test), samples=samples)
     diagnostics = suite.diagnostics
     passes = {
         "variance": 0.6 * len(data.train),
@@ -156,7 +158,7 @@ def _model_steps(
     for kind, work in passes.items():
         spec = getattr(diagnostics, "variance_ratio" if kind == "variance" else kind)
         if spec is not None:
-            yield measured(kind, "", prints, work, **spec.model_dump(mode="json"))
+            yield measured(kind, prints, work, **spec.model_dump(mode="json"))
     yield from _attack_steps(suite, data, trainings, measured, name, seed)
 
 
@@ -177,7 +179,8 @@ def _attack_steps(
         passes = _passes(attack)
         if kind_of(ATTACKS[attack.name].load()) == "minimal":
             config["threat_model"] = threat_config | {"eps": threat.eps}
-            yield measured("minimal", f"/{attack.label}/minimal", test_only, samples * passes, **config)
+            step_id = attack_id(name, seed, attack.label, None)
+            yield measured("minimal", test_only, samples * passes, step_id=step_id, **config)
             continue
         if attack.source == name:
             continue  # on itself it would be the attack without a source
@@ -185,8 +188,8 @@ def _attack_steps(
         for eps in attack.radii(threat.eps):
             config["threat_model"] = threat_config | {"eps": eps}
             work = samples * (passes or paper_steps(eps))
-            suffix = f"/{attack.label}/eps-{eps_digits(eps)}"
-            yield measured("attack", suffix, test_only, work, source, **config)
+            step_id = attack_id(name, seed, attack.label, eps)
+            yield measured("attack", test_only, work, source, step_id, **config)
 
 
 def _passes(attack: AttackSpec) -> float:
@@ -207,16 +210,15 @@ def _joint_steps(
         return
     worst: dict[tuple[str, int], Step] = {}
     for name, seed in trainings:
-        place = f"{name}/seed-{seed}"
         mine = [step for step in steps.values() if (step.model, step.seed) == (name, seed)]
         attacks = [step for step in mine if step.kind in {"attack", "minimal"}]
         yield from _masking_step(suite, data, prints, trainings[name, seed], attacks)
-        needs = [steps[f"accuracy/{place}"], *attacks]
-        worst[name, seed] = _joint("worst", place, name, seed, needs, {"labels": [a.label for a in suite.attacks]})
+        needs = [steps[f"accuracy/{model_place(name, seed)}"], *attacks]
+        worst[name, seed] = _joint("worst", name, seed, needs, {"labels": [a.label for a in suite.attacks]})
         yield worst[name, seed]
         baseline = next(iter(suite.models))
         if name != baseline:
-            yield _joint("difference", place, name, seed, [worst[name, seed], worst[baseline, seed]], {})
+            yield _joint("difference", name, seed, [worst[name, seed], worst[baseline, seed]], {})
 
 
 def _masking_step(
@@ -236,25 +238,24 @@ def _masking_step(
         "statistics": data.statistics if threat.space == "normalized" else None,
         "data": {"test": prints["test"]},
     }
-    place = f"{training.model}/seed-{training.seed}"
     passes = 12 * spec.steps + 0.4 * (spec.queries + spec.draws)
     work = config["samples"] * passes
-    yield _joint("masking", place, training.model, training.seed, [training, *transfers], config, work)
+    yield _joint("masking", training.model, training.seed, [training, *transfers], config, work)
 
 
-def _joint(
-    kind: str, place: str, name: str, seed: int, needs: list[Step], config: dict[str, Any], work: float = 1.0
-) -> Step:
+def _joint(kind: str, name: str, seed: int, needs: list[Step], config: dict[str, Any], work: float = 1.0) -> Step:
     content = {
         **config,
         "seed": seed,
         "code": code_version(*CODE[kind]),
         "needs": {needed.id: needed.key for needed in needs},
     }
-    return Step(f"{kind}/{place}", kind, name, seed, content, tuple(needed.id for needed in needs), work)
+    return Step(
+        f"{kind}/{model_place(name, seed)}", kind, name, seed, content, tuple(needed.id for needed in needs), work
+    )
 
 
-def _train_step(suite: Suite, data: ImageData, prints: dict[str, str], name: str, seed: int, place: str) -> Step:
+def _train_step(suite: Suite, data: ImageData, prints: dict[str, str], name: str, seed: int) -> Step:
     spec, training = suite.models[name], suite.training_of(name)
     kind = "train" if spec.train else "load"
     adversarial = ("attacks",) if training.adversarial else ()
@@ -274,7 +275,7 @@ def _train_step(suite: Suite, data: ImageData, prints: dict[str, str], name: str
     }
     passes = training.epochs * (1 + (training.adversarial.steps if training.adversarial else 0))
     work = 1.3 * passes * len(data.train) if spec.train else 1.0
-    return Step(f"{kind}/{place}", kind, name, seed, config, (), work)
+    return Step(f"{kind}/{model_place(name, seed)}", kind, name, seed, config, (), work)
 
 
 def _attack_config(attack: AttackSpec) -> dict[str, Any]:

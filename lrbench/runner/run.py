@@ -17,13 +17,14 @@ from lrbench.leaderboard.render import to_markdown
 from lrbench.runner.check import Checker
 from lrbench.runner.context import Context
 from lrbench.runner.environment import data_folder, describe_environment, pick_device
-from lrbench.runner.figures import write_figures
+from lrbench.runner.figures import write_views
 from lrbench.runner.interrupt import interruptible
 from lrbench.runner.plan import Step, make_plan
 from lrbench.runner.reporter import Costs, Reporter, Silent
 from lrbench.runner.take import Taking
 from lrbench.store import RECORD, Record, Store
 from lrbench.suite import Suite, load_suite, name_of_run
+from lrbench.suite.document import Document
 
 DONE = "done"
 
@@ -54,7 +55,26 @@ class Session:
         UsageError
             If the suite, its data, the device or the folder is not as it should be.
         """
-        suite, document = load_suite(source)
+        return cls.of(*load_suite(source), out=out, device=device, data_dir=data_dir, announce=announce)
+
+    @classmethod
+    def of(
+        cls,
+        suite: Suite,
+        document: Document,
+        *,
+        out: str | Path | None = None,
+        device: str = "auto",
+        data_dir: str | Path | None = None,
+        announce: Callable[[str], None] = lambda _: None,
+    ) -> "Session":
+        """Check a suite that is loaded already; as `open`.
+
+        Raises
+        ------
+        UsageError
+            As `open`.
+        """
         chosen = pick_device(device)
         checker = Checker(suite, document)
         checker.check_names(announce)
@@ -123,7 +143,7 @@ class Session:
                     failed = Taking(context, reporter, self.costs, interrupt).take(self.plan, self.pending)
             finally:
                 board = self._write_tables(failed)
-            write_figures(self.store, board, self._finished(), self.data.classes)
+            write_views(self.store, board, self._finished(), self.data.classes)
         return board
 
     def _write_head(self) -> None:

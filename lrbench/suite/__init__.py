@@ -3,7 +3,6 @@
 from lrbench.suite.load import load_suite, name_of_run, read_run, shipped_suites
 from lrbench.suite.measures import AttackSpec, Diagnostics, ThreatModel
 from lrbench.suite.schema import DataSpec, Suite
-from lrbench.suite.strict import eps_digits
 from lrbench.suite.training import Adversarial, LayerSpec, LowRank, ModelSpec, Normalization, Training
 
 __all__ = [
@@ -18,7 +17,6 @@ __all__ = [
     "Suite",
     "ThreatModel",
     "Training",
-    "eps_digits",
     "load_suite",
     "name_of_run",
     "read_run",

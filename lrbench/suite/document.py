@@ -2,6 +2,7 @@
 
 import unicodedata
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -13,6 +14,7 @@ KeyPath = tuple[str | int, ...]
 PLAIN = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "seq", "map")}
 """No dates, sets or binaries, which are not JSON, and no objects."""
 
+MAX_BYTES = 200_000
 MAX_DEPTH = 32
 MAX_NODES = 20_000
 MAX_SCALAR = 2_000
@@ -34,6 +36,40 @@ class Document:
         place = f"{self.name}, line {self.lines[known]}" if known in self.lines else self.name
         where = _dotted(path)
         return UsageError(f"{place}: {where}: {message}" if where else f"{place}: {message}")
+
+
+def read_document(path: Path, name: str) -> Document:
+    """Read and parse a file; `name` is what errors call it.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read, is too large, or as `parse` does.
+    """
+    return parse(read_text(path), name)
+
+
+def read_text(path: Path) -> str:
+    """Read a file of text.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read, is larger than `MAX_BYTES`, or is no UTF-8.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        msg = f"cannot read the suite {path}: {error.strerror}"
+        raise UsageError(msg) from error
+    if len(content) > MAX_BYTES:
+        msg = f"{path} is larger than {MAX_BYTES:,} bytes; that is no suite"
+        raise UsageError(msg)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        msg = f"{path} is not UTF-8 text: {error.reason} at byte {error.start}"
+        raise UsageError(msg) from error
 
 
 def parse(text: str, name: str) -> Document:

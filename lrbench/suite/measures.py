@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
 
-from lrbench.suite.strict import Count, Eps, Name, Number, Positive, Strict, eps_digits
+from lrbench.names import eps_digits
+from lrbench.suite.strict import Count, Eps, Name, Number, Positive, Strict
 
 _SPACES = re.compile(r"[^A-Za-z0-9._+-]+")
 

@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from lrbench.errors import nearest
 from lrbench.suite.measures import AttackSpec, Diagnostics, Masking, Reference, ThreatModel
-from lrbench.suite.strict import Count, Name, Strict
+from lrbench.suite.strict import Count, Name, Strict, Title
 from lrbench.suite.training import LowRank, ModelSpec, Training
 
 
@@ -54,7 +54,7 @@ class Suite(Strict):
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1, max_length=1000)] = Field(
         default_factory=lambda: [0]
     )
-    models: Annotated[dict[Name, ModelSpec], Field(min_length=1)]
+    models: Annotated[dict[Title, ModelSpec], Field(min_length=1)]
     training: Training = Training()
     low_rank: LowRank = LowRank()
     threat_model: ThreatModel = ThreatModel()

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from lrbench.errors import nearest
@@ -46,11 +46,6 @@ def _fraction(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
-def eps_digits(eps: float) -> str:
-    """Give the name of a radius in units of 1/255, as step names have it."""
-    return f"{255 * eps:.6g}"
-
-
 Number = Annotated[float, Field(strict=False)]
 Eps = Annotated[float, BeforeValidator(_fraction), Field(ge=0, le=255, strict=False)]
 NonNegative = Annotated[Number, Field(ge=0)]
@@ -58,3 +53,16 @@ Positive = Annotated[Number, Field(gt=0)]
 Share = Annotated[Number, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=2**31)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=80)]
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        msg = "should be a line of printable characters"
+        raise PydanticCustomError("title", msg)
+    if text[:1] in set("=+-@"):
+        msg = "should not begin with =, +, - or @, which spreadsheets take for a formula"
+        raise PydanticCustomError("title", msg)
+    return text
+
+
+Title = Annotated[str, AfterValidator(_one_line), Field(min_length=1, max_length=60)]

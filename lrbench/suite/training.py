@@ -106,6 +106,11 @@ class Normalization(Strict):
     std: Annotated[list[Positive], Field(min_length=1)]
 
 
+def comes_trained(arch: object) -> bool:
+    """Whether an architecture brings its own weights."""
+    return isinstance(arch, str) and arch.startswith("robustbench:")
+
+
 class ModelSpec(Strict):
     """A network by architecture, with the options of its factory, and where its LR-Layers sit.
 
@@ -135,7 +140,12 @@ class ModelSpec(Strict):
     @model_validator(mode="before")
     @classmethod
     def _loaded_is_not_trained(cls, data: Any) -> Any:  # noqa: ANN401
-        if isinstance(data, dict) and data.get("weights") is not None and "train" not in data:
+        if not isinstance(data, dict):
+            return data
+        if comes_trained(data.get("arch")):
+            # RobustBench's models take pixels and normalise them themselves.
+            return {"train": False, "normalize": False, **data}
+        if data.get("weights") is not None and "train" not in data:
             return {**data, "train": False}
         return data
 
@@ -144,7 +154,7 @@ class ModelSpec(Strict):
         if not self.train and self.lr_layers:
             msg = "LR-Layers act in training only; add `train: true`, or leave out lr_layers"
             raise ValueError(msg)
-        if not self.train and self.weights is None:
+        if not self.train and self.weights is None and not comes_trained(self.arch):
             msg = "`train: false` needs `weights`"
             raise ValueError(msg)
         return self

@@ -105,7 +105,7 @@ HOSTILE = {
     "a suite named ..": (changed(["name"], ".."), "name"),
     "a suite named by a path": (changed(["name"], "../../etc/passwd"), "name"),
     "an absolute name": (changed(["name"], "/hacked"), "name"),
-    "a model named by a path": (changed(["models"], {"../../hacked": {"arch": "resnet18"}}), "models"),
+    "a model named by two lines": (changed(["models"], {"a\nb": {"arch": "resnet18"}}), "printable characters"),
     "a label that is a path": (changed(["attacks"], [{"name": "pgd", "label": "../../x"}]), "attacks.0.label"),
     "a data set that is a path": (changed(["data"], "../digits"), "unknown data set"),
     "a function of the system": (

@@ -128,7 +128,7 @@ def test_shipped_suites_are_valid_and_named_after_their_file(name):
         (MINIMAL + "  a: {extends: b}\n  b: {extends: a}\n", "models.", "in a circle"),
         (MINIMAL + "  lr: {extends: net, lr_layers: {avgpool: 0}}\n", "models.lr.lr_layers.avgpool", "greater than"),
         (MINIMAL + "  lr: {extends: net, lr_layers: {avgpool: {ranc: 3}}}\n", "lr_layers.avgpool.ranc", "'rank'"),
-        (MINIMAL + "  ../up: {extends: net}\n", "models", "match pattern"),
+        (MINIMAL + "  ' up': {extends: net}\n", "models", "printable characters"),
         (MINIMAL + "data: digits\n", "line 5: data", "twice"),
         (MINIMAL.replace("name: mine", "name: ../mine"), "name", "match pattern"),
         (MINIMAL.replace("name: mine\n", ""), "name", "required"),

@@ -12,6 +12,7 @@ from lrbench.leaderboard.figures.points import Cluster, class_variance, clusters
 from lrbench.leaderboard.figures.robustness import smallest, worst_case
 from lrbench.leaderboard.figures.style import rendered
 from lrbench.leaderboard.layout import summed_up
+from lrbench.names import in_path
 
 __all__ = ["Artefacts", "draw"]
 
@@ -49,8 +50,8 @@ def draw(board: Leaderboard, artefacts: Artefacts) -> dict[str, bytes]:
 def _figures(board: Leaderboard, artefacts: Artefacts) -> Iterator[tuple[str, Figure | None]]:
     diagnostics = board.suite["diagnostics"]
     for layer in (diagnostics["variance_ratio"] or {"layers": []})["layers"]:
-        yield f"variance-ratio-{layer}", variance_ratio(board, layer)
-        yield f"class-variance-{layer}", class_variance(board, layer)
+        yield f"variance-ratio-{in_path(layer)}", variance_ratio(board, layer)
+        yield f"class-variance-{in_path(layer)}", class_variance(board, layer)
     for label in summed_up(board.suite):
         yield f"misclassification-{label}", misclassification(board, label)
     yield "worst-case", worst_case(board)
@@ -59,5 +60,5 @@ def _figures(board: Leaderboard, artefacts: Artefacts) -> Iterator[tuple[str, Fi
     yield "embeddings", embeddings(board)
     if diagnostics.get("clusters"):
         layer = diagnostics["clusters"]["layer"]
-        yield f"clusters-{layer}", clusters(artefacts.clusters, artefacts.classes, layer)
+        yield f"clusters-{in_path(layer)}", clusters(artefacts.clusters, artefacts.classes, layer)
     yield "training", training(artefacts.histories, board.suite["models"])

@@ -75,8 +75,18 @@ def legend_below(figure: Figure, axes: Axes, columns: int = 4) -> None:
         )
 
 
+def _names_as_text(figure: Figure) -> None:
+    """Keep dollar signs in the names of models and classes from being read as mathematics."""
+    names = [text for legend in figure.legends for text in legend.get_texts()]
+    for axes in figure.axes:
+        names += [text for text in [*axes.get_xticklabels(), *axes.get_yticklabels()] if "math" not in text.get_text()]
+    for text in names:
+        text.set_parse_math(False)
+
+
 def rendered(figure: Figure, name: str) -> dict[str, bytes]:
     """Give the figure as PNG and SVG, the same bytes each time."""
+    _names_as_text(figure)
     files = {}
     with mpl.rc_context(RC):
         for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):

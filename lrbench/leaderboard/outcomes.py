@@ -1,0 +1,146 @@
+"""What became of each test image in a run: the per-example outcomes that its steps kept."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from lrbench.errors import UsageError, nearest
+from lrbench.leaderboard.board import Leaderboard
+from lrbench.leaderboard.layout import WORST
+from lrbench.names import attack_id, model_place
+from lrbench.store import Record, Store
+
+Key = tuple[str, float]
+"""Label of an attack and radius; ("", 0.0) is no attack."""
+
+CLEAN: Key = ("", 0.0)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder.
+
+    Attributes
+    ----------
+    folder : Path
+    board : Leaderboard
+    """
+
+    folder: Path
+    board: Leaderboard
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "Run":
+        """Read a run's folder.
+
+        Raises
+        ------
+        UsageError
+            If it holds no results.
+        """
+        return cls(Path(folder), Leaderboard.load(folder))
+
+    @cached_property
+    def store(self) -> Store:
+        """The folder's steps."""
+        return Store(self.folder)
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        """What the run says of its machine; empty if it says nothing."""
+        try:
+            content = json.loads((self.folder / "environment.json").read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    @property
+    def models(self) -> list[str]:
+        """Models with results, in the suite's order."""
+        there = set(self.board.results["model"])
+        return [name for name in self.board.suite["models"] if name in there]
+
+    def seeds(self, model: str) -> list[int]:
+        """Seeds with results of a model.
+
+        Raises
+        ------
+        UsageError
+            If there is no such model.
+        """
+        if model not in self.models:
+            msg = f"{self.folder} has no model {model!r}; {nearest(model, self.models)}"
+            raise UsageError(msg)
+        table = self.board.results
+        return sorted({int(seed) for seed in table.loc[table["model"] == model, "seed"]})
+
+    def record(self, step_id: str) -> Record:
+        """Give the record of a step, all of whose files are as they were written.
+
+        Raises
+        ------
+        UsageError
+            If it is not there or damaged.
+        """
+        record = self.store.record(step_id)
+        damaged = None if record is None else self.store.damaged(record)
+        if record is None or damaged is not None:
+            what = "is not there" if record is None else f"is damaged ({damaged})"
+            msg = f"the step {step_id} of {self.folder} {what}; run its suite again"
+            raise UsageError(msg)
+        return record
+
+    def wrong(self, model: str, seed: int) -> dict[Key, np.ndarray]:
+        """Which images a model got wrong, (N,) bool, without an attack, under each, and in the worst case over all.
+
+        Raises
+        ------
+        UsageError
+            If a step's outcomes are missing or damaged.
+        """
+        suite = self.board.suite
+        found = {CLEAN: self._misclassified(f"accuracy/{model_place(model, seed)}")}
+        table = self.board.results
+        mine = table[(table["model"] == model) & (table["seed"] == seed) & (table["metric"] == "misclassification")]
+        for label, eps in mine[["attack", "eps"]].itertuples(index=False):
+            key = (str(label), float(eps))
+            if label == WORST:
+                at = suite["threat_model"]["eps"].index(float(eps))
+                found[key] = self.load(f"worst/{model_place(model, seed)}")[f"by_{at}"] > -2
+            elif label and self.store.record(attack_id(model, seed, str(label), None)) is not None:
+                sizes = self.load(attack_id(model, seed, str(label), None))[suite["threat_model"]["norm"]]
+                found[key] = sizes <= float(eps) * (1 + 1e-6)
+            elif label:
+                found[key] = self._misclassified(attack_id(model, seed, str(label), float(eps)))
+        return found
+
+    def examples(self, model: str, seed: int, label: str, eps: float | None) -> dict[str, Any]:
+        """Give the images that an attack's step kept, with their labels and the classes they were given."""
+        step_id = attack_id(model, seed, label, eps)
+        return self.load(step_id, "examples.safetensors") | self.load(step_id)
+
+    def _misclassified(self, step_id: str) -> np.ndarray:
+        outcomes = self.load(step_id)
+        wrong: np.ndarray = outcomes["predicted"] != outcomes["label"]
+        return wrong
+
+    def load(self, step_id: str, name: str = "outcomes.safetensors") -> dict[str, Any]:
+        """Read the arrays that a step kept.
+
+        Raises
+        ------
+        UsageError
+            If they are missing or damaged.
+        """
+        self.record(step_id)
+        try:
+            return dict(load((self.store.folder(step_id) / name).read_bytes()))
+        except (OSError, SafetensorError) as error:
+            msg = f"the step {step_id} of {self.folder} has no {name}; run its suite again"
+            raise UsageError(msg) from error

@@ -1,0 +1,79 @@
+(() => {
+  "use strict";
+  document.documentElement.classList.remove("no-js");
+  const rows = [...document.querySelectorAll("tr[data-model]")];
+  const views = [];
+
+  function sortBy(table, column, button) {
+    const heading = button.parentElement;
+    const ascending = heading.getAttribute("aria-sort") !== "ascending";
+    for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+    heading.setAttribute("aria-sort", ascending ? "ascending" : "descending");
+    const key = (row) => {
+      const cell = row.cells[column];
+      if (column === 0) return cell.textContent;
+      return cell.dataset.sort === "" ? NaN : Number(cell.dataset.sort);
+    };
+    const compare = (a, b) => {
+      const [first, second] = [key(a), key(b)];
+      if (column === 0) return first.localeCompare(second);
+      if (Number.isNaN(first) || Number.isNaN(second)) return Number.isNaN(first) - Number.isNaN(second);
+      return first - second;
+    };
+    const body = table.tBodies[0];
+    const missing = (row) => column > 0 && row.cells[column].dataset.sort === "";
+    const ordered = [...body.rows].sort((a, b) => (missing(a) || missing(b) || ascending ? compare(a, b) : compare(b, a)));
+    body.append(...ordered);
+  }
+
+  for (const table of document.querySelectorAll("table.sortable")) {
+    [...table.tHead.rows[0].cells].forEach((heading, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = heading.textContent;
+      heading.replaceChildren(button);
+      button.addEventListener("click", () => sortBy(table, column, button));
+    });
+  }
+
+  const filter = document.getElementById("filter");
+  const heldUp = document.getElementById("held-up");
+  const board = document.querySelector("table.sortable");
+  const verdicts = new Map(
+    [...board.tBodies[0].rows].map((row) => [row.dataset.model, row.querySelector(".verdict")?.textContent ?? ""]),
+  );
+  if (![...verdicts.values()].some(Boolean)) heldUp.closest("label").hidden = true;
+
+  function shown() {
+    const wanted = filter.value.trim().toLowerCase();
+    return [...verdicts.keys()].filter(
+      (model) => model.toLowerCase().includes(wanted) && (!heldUp.checked || verdicts.get(model) === "held up"),
+    );
+  }
+
+  function update() {
+    const models = new Set(shown());
+    for (const row of rows) row.hidden = !models.has(row.dataset.model);
+    for (const part of document.querySelectorAll("details[data-model]")) part.hidden = !models.has(part.dataset.model);
+    document.getElementById("count").textContent = `${models.size} of ${verdicts.size} models`;
+    for (const view of views) view.signal("shown", [...models]).runAsync();
+  }
+
+  filter.addEventListener("input", update);
+  heldUp.addEventListener("change", update);
+  update();
+
+  const specs = JSON.parse(document.getElementById("specs")?.textContent ?? "[]");
+  for (const place of document.querySelectorAll("[data-chart]")) {
+    const fixed = place.firstElementChild;
+    const live = document.createElement("div");
+    window
+      .vegaEmbed(live, specs[Number(place.dataset.chart)], { renderer: "svg", actions: false })
+      .then((result) => {
+        fixed.replaceWith(live);
+        views.push(result.view);
+        result.view.signal("shown", shown()).runAsync();
+      })
+      .catch((error) => console.error(error));
+  }
+})();

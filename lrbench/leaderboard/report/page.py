@@ -1,0 +1,102 @@
+"""The report's content, laid out by a template."""
+
+import json
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import vl_convert
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from lrbench.leaderboard.charts import charts, on_a_page
+from lrbench.leaderboard.figure_text import figure_parts
+from lrbench.leaderboard.layout import Block, Column
+from lrbench.leaderboard.notes import notes
+from lrbench.leaderboard.outcomes import Run
+from lrbench.leaderboard.report.examples import strips
+from lrbench.verdicts import VERDICTS
+
+
+def report(folder: str | Path) -> str:
+    """Write a run's report as one HTML file.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds no results.
+    """
+    run = Run.open(folder)
+    board = run.board
+    drawn = charts(board)
+    specs = [on_a_page(chart.spec).to_json() for chart in drawn]
+    template = _environment().get_template("report.html")
+    return template.render(
+        suite=board.suite,
+        dataset=board.results["dataset"].iloc[0] if len(board.results) else "",
+        models=board.models,
+        tables=[_table(block, board.models) for block in board.blocks],
+        notes=notes(board),
+        charts=[{"chart": chart, "svg": _svg(spec)} for chart, spec in zip(drawn, specs, strict=True)],
+        specs=_json([json.loads(spec) for spec in specs]),
+        strips=strips(run),
+        masking=board.masking,
+        failures=board.failures,
+        configuration=yaml.safe_dump(board.suite, sort_keys=False, allow_unicode=True),
+        environment=run.environment,
+        style=_asset("style.css"),
+        script=_bundle(_asset("page.js")) if drawn else _asset("page.js"),
+    )
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("lrbench.leaderboard.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _asset(name: str) -> Markup:
+    """Read a file that comes with the package: it is ours, so it is put in as it is."""
+    return Markup((resources.files("lrbench.leaderboard.report") / name).read_text("utf-8"))  # noqa: S704
+
+
+@cache
+def _bundle(script: Markup) -> Markup:
+    """Put Vega, Vega-Lite and Vega-Embed before the page's own script."""
+    bundle = vl_convert.javascript_bundle(f"window.vegaEmbed = vegaEmbed;\n{script}")
+    return Markup(bundle.replace("</script", r"<\/script"))  # noqa: S704
+
+
+def _svg(spec: str) -> Markup:
+    """Draw a chart for readers without JavaScript; Vega escapes all text."""
+    return Markup(vl_convert.vegalite_to_svg(spec))  # noqa: S704
+
+
+def _json(content: Any) -> Markup:  # noqa: ANN401
+    """Write JSON that can stand in a script element, whatever text it holds."""
+    escaped = json.dumps(content).replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
+    return Markup(escaped)  # noqa: S704
+
+
+def _table(block: Block, models: list[str]) -> dict[str, Any]:
+    return {
+        "title": block.title,
+        "headings": [column.heading for column in block.columns],
+        "rows": [(model, [_cell(column, model) for column in block.columns]) for model in models],
+    }
+
+
+def _cell(column: Column, model: str) -> dict[str, Any]:
+    """Give a cell's text, the interval below it, and what it is sorted by."""
+    cell = column.cells.get(model)
+    if cell is None:
+        return {"text": "-", "below": "", "sort": "", "verdict": ""}
+    text, *below = figure_parts(cell, column.form)
+    verdict = VERDICTS[int(cell.value)] if column.form == "verdict" else ""
+    return {"text": text, "below": " ".join(below), "sort": repr(cell.value), "verdict": verdict}

@@ -1,0 +1,153 @@
+"""What to know of a stranger's network before its figures are believed."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+
+Level = Literal["good", "warning", "fault"]
+
+CONVENTIONS: dict[str, tuple[float, float]] = {
+    "[0, 1]": (0.0, 1.0),
+    "[-1, 1]": (0.5, 0.5),
+    "[0, 255]": (0.0, 1 / 255),
+}
+"""What networks are fed with: (mean, std) by which pixels in [0, 1] are shifted and scaled."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something found of a network: good, to be known (`warning`), or a reason not to measure it (`fault`)."""
+
+    level: Level
+    text: str
+
+
+def inspect_network(
+    net: nn.Module,
+    images: Tensor,
+    statistics: tuple[tuple[float, ...], tuple[float, ...]],
+    labels: Tensor | None = None,
+) -> list[Finding]:
+    """Look a network over; it is left as it was, in evaluation mode.
+
+    Parameters
+    ----------
+    net : nn.Module
+        Takes normalised images, gives logits.
+    images : Tensor, (N, C, H, W) float32 in [0, 1]
+        At least 8.
+    statistics : (mean, std)
+        By which lrbench would normalise them.
+    labels : Tensor, (N,) int64, optional
+        For trained networks: tells which input convention they were trained with.
+    """
+    net.eval()
+    mean, std = (torch.tensor(each).view(-1, 1, 1) for each in statistics)
+    x = (images - mean) / std
+    with torch.no_grad():
+        logits: Tensor = net(x)
+        again: Tensor = net(x)
+        alone: Tensor = net(x[:1])
+    found = [Finding("good", f"{sum(p.numel() for p in net.parameters()):,} parameters, {logits.shape[1]} classes")]
+    found += _outputs(logits)
+    found += _behaviour(net, logits, again, alone)
+    found += _training_mode(net, x, logits)
+    found += _gradients(net, x)
+    found += _normalises_itself(net, images.shape[1])
+    if labels is not None:
+        found += _convention(net, images, labels, statistics)
+    return found
+
+
+def _outputs(logits: Tensor) -> Iterator[Finding]:
+    if not logits.isfinite().all():
+        yield Finding("fault", "its outputs are not finite")
+        return
+    sums = logits.sum(dim=1)
+    if (logits >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
+        yield Finding(
+            "warning", "it gives probabilities, not logits: gradients vanish where it is sure; leave out the softmax"
+        )
+    else:
+        yield Finding("good", "it gives logits")
+
+
+def _behaviour(net: nn.Module, logits: Tensor, again: Tensor, alone: Tensor) -> Iterator[Finding]:
+    scale = logits.abs().mean().clamp_min(1e-6)
+    if (logits - again).abs().max() > 1e-4 * scale:
+        yield Finding("warning", "it is random in evaluation mode: attacks need eot > 1 to see its mean gradient")
+    elif (logits[:1] - alone).abs().max() > 1e-3 * scale:
+        yield Finding(
+            "warning", "an image's logits depend on the others in its batch: figures will depend on batch_size"
+        )
+    else:
+        yield Finding("good", "each image's logits are its own, the same each time")
+    if any(parameter.dtype != torch.float32 for parameter in net.parameters()):
+        yield Finding("warning", "some parameters are not float32")
+
+
+def _training_mode(net: nn.Module, x: Tensor, logits: Tensor) -> Iterator[Finding]:
+    kinds = sorted({type(m).__name__ for m in net.modules() if isinstance(m, _BatchNorm | _DropoutNd)})
+    twin = copy.deepcopy(net).train()
+    with torch.no_grad():
+        try:
+            differs = not torch.allclose(twin(x), logits, rtol=1e-3, atol=1e-4)
+        except (RuntimeError, ValueError) as error:
+            yield Finding("warning", f"it does not run in training mode: {str(error).splitlines()[0][:100]}")
+            return
+    if differs:
+        why = f" ({', '.join(kinds)})" if kinds else ""
+        yield Finding("good", f"training mode differs from evaluation mode{why}; it is measured in evaluation mode")
+    elif kinds:
+        yield Finding("good", "training mode and evaluation mode agree")
+
+
+def _gradients(net: nn.Module, x: Tensor) -> Iterator[Finding]:
+    given = x.clone().requires_grad_()
+    try:
+        (gradient,) = torch.autograd.grad(net(given).logsumexp(dim=1).sum(), given)
+    except RuntimeError:
+        yield Finding("warning", "no gradient reaches its input: white-box attacks will stand still")
+        return
+    if not gradient.isfinite().all():
+        yield Finding("warning", "its input gradients are not finite")
+    elif (gradient == 0).float().mean() > 0.9:
+        yield Finding("warning", "its input gradients are almost all zero: white-box attacks will stand still")
+    else:
+        yield Finding("good", "gradients reach its input")
+
+
+def _normalises_itself(net: nn.Module, channels: int) -> Iterator[Finding]:
+    for name, tensor in [*net.named_buffers(), *net.named_parameters()]:
+        last = name.rpartition(".")[2].lower()
+        if last in {"mean", "mu", "std", "sigma", "_mean", "_std"} and tensor.numel() == channels:
+            yield Finding(
+                "warning", f"it seems to normalise its input itself ({name}): then register it with --no-normalize"
+            )
+            return
+
+
+def _convention(
+    net: nn.Module, images: Tensor, labels: Tensor, statistics: tuple[tuple[float, ...], tuple[float, ...]]
+) -> Iterator[Finding]:
+    def accuracy(mean: Tensor, std: Tensor) -> float:
+        with torch.no_grad():
+            return float((net((images - mean) / std).argmax(dim=1) == labels).float().mean())
+
+    ours = accuracy(*(torch.tensor(each).view(-1, 1, 1) for each in statistics))
+    others = {name: accuracy(torch.tensor(mean), torch.tensor(std)) for name, (mean, std) in CONVENTIONS.items()}
+    best = max(others, key=lambda name: others[name])
+    text = f"accuracy {100 * ours:.1f} % on {len(images)} test images, normalised by the data set's statistics"
+    if others[best] > ours + 0.05:
+        text += f", but {100 * others[best]:.1f} % on images in {best}: was it trained so? Then use " + (
+            "--no-normalize" if best == "[0, 1]" else "`normalize: {mean: ..., std: ...}` in lrbench.yaml"
+        )
+        yield Finding("warning", text)
+    else:
+        yield Finding("good", text)

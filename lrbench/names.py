@@ -1,0 +1,29 @@
+"""How steps are called, which is also where they lie on disk. Knows no torch."""
+
+from urllib.parse import quote, unquote
+
+
+def in_path(name: str) -> str:
+    """Write any text as one component of a path: what is not a letter, a digit or one of `._+-` is percent-encoded."""
+    safe = quote(name, safe="+")
+    return f"%2E{safe[1:]}" if safe.startswith(".") else safe.replace("~", "%7E")
+
+
+def eps_digits(eps: float) -> str:
+    """Give the name of a radius, in units of 1/255."""
+    return f"{255 * eps:.6g}"
+
+
+def model_place(model: str, seed: int) -> str:
+    """Give what the names of all steps on a trained model share."""
+    return f"{in_path(model)}/seed-{seed}"
+
+
+def model_in(step_id: str) -> str:
+    """Give the model that a step's name tells of."""
+    return unquote(step_id.split("/")[1])
+
+
+def attack_id(model: str, seed: int, label: str, eps: float | None) -> str:
+    """Give the name of an attack's step; without a radius, of a search for the smallest perturbation."""
+    return f"attack/{model_place(model, seed)}/{label}/" + ("minimal" if eps is None else f"eps-{eps_digits(eps)}")

@@ -1,0 +1,152 @@
+"""A single model against a suite that was written for others."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from lrbench.catalogue import MODELS
+from lrbench.errors import UsageError, nearest
+from lrbench.runner.check import Checker
+from lrbench.runner.probe import probe
+from lrbench.suite import Suite, load_suite
+from lrbench.suite.document import Document
+from lrbench.suite.faults import told
+from lrbench.suite.project import project_models
+
+Raw = dict[str, Any]
+
+LAYER = ("embeddings", "transfer", "compression", "clusters")
+LAYERS = ("variance_ratio", "d_adv")
+
+
+def suite_for(
+    name: str, source: str | Path, root: Path, beside: Sequence[str] = (), layers: Mapping[str, str] | None = None
+) -> tuple[Suite, Document, list[str]]:
+    """Turn a suite into one that measures a single model, beside some of the suite's own.
+
+    Diagnostics of layers that not all of them have are left out, attacks too that need such a layer or a model that is
+    not there.
+
+    Parameters
+    ----------
+    name : str
+        Of a registered model, of `lrbench.yaml`, or one with a colon, such as "timm:resnet18".
+    source : str or Path
+        The suite.
+    root : Path
+        Folder of the data sets.
+    beside : sequence of str
+        Models of the suite to measure along with it, the first of them the baseline.
+    layers : mapping
+        Layer that the suite names -> layer of these models to take instead.
+
+    Returns
+    -------
+    Suite, Document, list of str
+        The suite, its document, and what was left out and why.
+
+    Raises
+    ------
+    UsageError
+        If the model, the suite or one of the models beside it is not there, or cannot be built.
+    """
+    suite, document = load_suite(source)
+    raw = suite.model_dump(mode="json", exclude_unset=True)
+    unknown = [each for each in beside if each not in suite.models]
+    if unknown:
+        msg = f"{source} has no model {unknown[0]!r}; {nearest(unknown[0], suite.models)}"
+        raise UsageError(msg)
+    raw["models"] = {each: raw["models"][each] for each in beside} | {name: _spec(name)}
+    raw.pop("reference", None)
+    _rename(raw, layers or {})
+    derived = Document(f"{name} on {source}", raw, {})
+    sizes = _common_sizes(_validated(derived), document, root)
+    left_out = list(_leave_out(raw, sizes))
+    return _validated(derived), derived, left_out
+
+
+def _spec(name: str) -> Raw:
+    own = project_models()
+    if name in own:
+        return own[name]
+    try:
+        MODELS[name]
+    except UsageError:
+        valid = [*own, *(entry.name for entry in MODELS)]
+        msg = f"unknown model {name!r}; {nearest(name, valid)}, or register yours with `lrbench register`"
+        raise UsageError(msg) from None
+    return {"arch": name}
+
+
+def _validated(document: Document) -> Suite:
+    try:
+        return Suite.model_validate(document.content)
+    except ValidationError as error:
+        raise UsageError(told(document, error)) from None
+
+
+def _rename(raw: Raw, layers: Mapping[str, str]) -> None:
+    diagnostics = raw.get("diagnostics", {})
+    for kind in LAYER:
+        if diagnostics.get(kind):
+            diagnostics[kind]["layer"] = layers.get(diagnostics[kind]["layer"], diagnostics[kind]["layer"])
+    for kind in LAYERS:
+        if diagnostics.get(kind):
+            diagnostics[kind]["layers"] = [layers.get(layer, layer) for layer in diagnostics[kind]["layers"]]
+    for attack in raw.get("attacks", []):
+        if isinstance(attack.get("layer"), str):
+            attack["layer"] = layers.get(attack["layer"], attack["layer"])
+
+
+def _common_sizes(suite: Suite, document: Document, root: Path) -> dict[str, int]:
+    """Layers that all models have, with the smallest of their sizes."""
+    data = Checker(suite, document).load_data(root)
+    found: list[dict[str, int]] = []
+    for name, spec in suite.models.items():
+        try:
+            sizes, _ = probe(MODELS[spec.arch].load(), spec, len(data.classes), tuple(data.train.images.shape[1:]))
+        except UsageError as error:
+            msg = f"{name} {error}"
+            raise UsageError(msg) from error
+        found.append(sizes)
+    shared = set(found[0]).intersection(*found[1:])
+    return {layer: min(sizes[layer] for sizes in found) for layer in shared}
+
+
+def _leave_out(raw: Raw, sizes: Mapping[str, int]) -> Iterable[str]:
+    """Take out what these models cannot be asked; say what and why."""
+    diagnostics = raw.get("diagnostics", {})
+    for kind in LAYER:
+        spec = diagnostics.get(kind)
+        if spec and spec["layer"] not in sizes:
+            del diagnostics[kind]
+            yield f"{kind}: {_no_layer(spec['layer'])}"
+    for kind in LAYERS:
+        spec = diagnostics.get(kind)
+        missing = [layer for layer in spec["layers"] if layer not in sizes] if spec else []
+        for layer in missing:
+            spec["layers"].remove(layer)
+            yield f"{kind}: {_no_layer(layer)}"
+        if spec and not spec["layers"]:
+            del diagnostics[kind]
+    embeddings = diagnostics.get("embeddings")
+    if embeddings:
+        limit = sizes[embeddings["layer"]]
+        wide = [dim for dim in embeddings["dims"] if dim != "full" and dim > limit]
+        embeddings["dims"] = [dim for dim in embeddings["dims"] if dim not in wide] or ["full"]
+        yield from (f"embeddings in {dim} dimensions: {embeddings['layer']} has only {limit}" for dim in wide)
+    for attack in list(raw.get("attacks", [])):
+        label = attack.get("label") or attack["name"]
+        layer = attack.get("layer")
+        if attack.get("source") not in {None, *raw["models"]}:
+            raw["attacks"].remove(attack)
+            yield f"{label}: its source {attack['source']} is not measured here; --beside {attack['source']} adds it"
+        elif isinstance(layer, str) and layer not in sizes:
+            raw["attacks"].remove(attack)
+            yield f"{label}: {_no_layer(layer)}"
+
+
+def _no_layer(layer: str) -> str:
+    return f"not all models here have a layer {layer}; --layer {layer}=NAME says what to take instead"

@@ -1,0 +1,110 @@
+"""Register a model with a project: build it, look it over, and write it into `lrbench.yaml`."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from lrbench.catalogue import DATASETS, MODELS
+from lrbench.data import to_unit
+from lrbench.errors import UsageError
+from lrbench.models import load_weights
+from lrbench.models.inspection import Finding, inspect_network
+from lrbench.options import OptionError, check_options
+from lrbench.runner.probe import probe
+from lrbench.store import write_file
+from lrbench.suite import ModelSpec
+from lrbench.suite.document import Document
+from lrbench.suite.project import PROJECT, project_models, validated
+
+LOOKED_AT = 200
+RANDOM_IMAGES = 16
+
+
+def register(
+    name: str, spec: dict[str, Any], *, data: str = "digits", shape: str | None = None, classes: int = 10, root: Path
+) -> tuple[list[Finding], bool]:
+    """Build a model, look it over, and keep it in the working directory's `lrbench.yaml`.
+
+    Parameters
+    ----------
+    name : str
+    spec : dict
+        The keys of a suite's model: `arch`, `weights`, `normalize`, options.
+    data : str
+        Data set whose images it is looked over with.
+    shape : str, optional
+        "CxHxW" of noise to look it over with instead.
+    classes : int
+        Its number of classes, with `shape`.
+    root : Path
+        Folder of the data sets.
+
+    Returns
+    -------
+    list of Finding, bool
+        What was found; whether a model of that name was replaced.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be built, run or loaded, or does not give logits.
+    """
+    before = project_models()
+    content = {"models": {**before, name: spec}}
+    checked = validated(Document(str(PROJECT), content, {})).models[name]
+    images, labels, classes, statistics = _images(data, shape, classes, root)
+    findings = _look(name, checked, images, labels if checked.weights else None, classes, statistics)
+    faults = [finding.text for finding in findings if finding.level == "fault"]
+    if faults:
+        msg = f"{name} is not registered: {'; '.join(faults)}"
+        raise UsageError(msg)
+    write_file(PROJECT, yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
+    return findings, name in before
+
+
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def _images(data: str, shape: str | None, classes: int, root: Path) -> tuple[Tensor, Tensor | None, int, Statistics]:
+    if shape is None:
+        found = DATASETS[data].load()(root, train=None, test=None)
+        split = found.test.balanced(min(LOOKED_AT, len(found.test)))
+        return to_unit(split.images), split.labels, len(found.classes), found.statistics
+    sides = shape.lower().split("x")
+    if len(sides) != 3 or not all(side.isdigit() and 0 < int(side) <= 4096 for side in sides):
+        msg = f"--shape {shape}: expected CHANNELSxHEIGHTxWIDTH, such as 3x32x32"
+        raise UsageError(msg)
+    noise = torch.rand(RANDOM_IMAGES, *(int(side) for side in sides), generator=torch.Generator().manual_seed(0))
+    channels = int(sides[0])
+    return noise, None, classes, ((0.5,) * channels, (0.25,) * channels)
+
+
+def _look(
+    name: str, spec: ModelSpec, images: Tensor, labels: Tensor | None, classes: int, statistics: Statistics
+) -> list[Finding]:
+    factory = MODELS[spec.arch].load()
+    shape = tuple(images.shape[1:])
+    try:
+        check_options(factory, spec.options, ("num_classes", "in_channels"))
+        _, logits = probe(factory, spec, classes, shape)
+    except OptionError as error:
+        msg = f"{name}: {error.option}: {error}"
+        raise UsageError(msg) from None
+    except UsageError as error:
+        msg = f"{name} {error}; --data or --shape says what it is for"
+        raise UsageError(msg) from error
+    if logits != (2, classes):
+        msg = f"{name} gives outputs of shape {logits} for 2 images, expected logits of shape (2, {classes})"
+        raise UsageError(msg)
+    torch.manual_seed(0)
+    net = factory(num_classes=classes, in_channels=shape[0], **spec.options)
+    if spec.weights is not None:
+        load_weights(net, Path(spec.weights))
+    if isinstance(spec.normalize, bool):
+        chosen = statistics if spec.normalize else ((0.0,) * shape[0], (1.0,) * shape[0])
+    else:
+        chosen = (tuple(spec.normalize.mean), tuple(spec.normalize.std))
+    return inspect_network(net, images, chosen, labels)

@@ -1,0 +1,37 @@
+"""What is wrong with a document, in a line each, with the place and what would be right."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from lrbench.errors import printable
+from lrbench.suite.document import Document, KeyPath
+
+MAX_REPORTED = 3
+
+
+def told(document: Document, error: ValidationError) -> str:
+    """Describe the first faults that a schema found."""
+    lines = [_describe(document, detail) for detail in error.errors(include_url=False)]
+    return "\n".join(list(dict.fromkeys(lines))[:MAX_REPORTED])
+
+
+def _describe(document: Document, detail: Any) -> str:  # noqa: ANN401
+    path: KeyPath = tuple(part for part in detail["loc"] if part not in {"[key]"})
+    context = detail.get("ctx", {})
+    if detail["type"] == "unknown_key":
+        path = (*path, context["key"])
+    message = printable(str(detail["msg"])).removeprefix("Value error, ").removeprefix("Input ")
+    if detail["type"] not in {"unknown_key", "missing", "value_error"}:
+        message = f"{message}, got {short_repr(detail['input'])}"
+    acronym = message[1:2].isupper() or message[1:2] == "-"
+    return str(document.error(path, message if acronym else message[:1].lower() + message[1:]))
+
+
+def short_repr(value: object) -> str:
+    """Show a value in at most 60 characters."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return "a number of thousands of digits"
+    return text if len(text) <= 60 else text[:57] + "..."
