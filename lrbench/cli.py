@@ -70,6 +70,19 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--out", metavar="FILE", help="default: DIR/report.html")
     report.set_defaults(command=_report)
 
+    publish = commands.add_parser("publish", help="add a run to the published leaderboards, after checking it")
+    publish.add_argument("folder", metavar="DIR", nargs="?", help="folder of a finished run")
+    publish.add_argument("--to", default="leaderboards", metavar="DIR", help="default: leaderboards")
+    publish.add_argument("--check", action="store_true", help="only hold what is published against its checksums")
+    publish.set_defaults(command=_publish)
+
+    export = commands.add_parser("export", help="write a model's figures in the form of another leaderboard")
+    export.add_argument("source", metavar="DIR:MODEL", help="a model of a run")
+    export.add_argument("--robustbench", action="store_true", required=True, help="as RobustBench's model_info JSON")
+    for what in ("name", "authors", "venue", "link", "architecture"):
+        export.add_argument(f"--{what}", metavar="TEXT", help=f"its {what}, which a run cannot know")
+    export.set_defaults(command=_export)
+
     compare = commands.add_parser("compare", help="hold two runs, or two models, against each other on the same images")
     for side in ("A", "B"):
         compare.add_argument(side.lower(), metavar=side, help="DIR, DIR:MODEL or DIR:MODEL@SEED,...")
@@ -266,6 +279,39 @@ def _report(given: argparse.Namespace) -> int:
     out = Path(given.out or f"{given.folder}/report.html")
     write_file(out, report(given.folder).encode())
     sys.stdout.write(f"Report in {out}\n")
+    return 0
+
+
+def _publish(given: argparse.Namespace) -> int:
+    from pathlib import Path  # noqa: PLC0415
+
+    from lrbench.leaderboard.published import check, publish  # noqa: PLC0415
+
+    to = Path(given.to)
+    if given.folder:
+        names = publish(given.folder, to)
+        sys.stdout.write(f"Published {', '.join(names)} in {to}\n")
+    elif not given.check:
+        msg = "publish needs the folder of a run, or --check"
+        raise UsageError(msg)
+    if given.check:
+        sys.stdout.write(f"{check(to)} records in {to} are as they were written\n")
+    return 0
+
+
+def _export(given: argparse.Namespace) -> int:
+    from lrbench.leaderboard.outcomes import Run  # noqa: PLC0415
+    from lrbench.leaderboard.paired import parse_side  # noqa: PLC0415
+    from lrbench.leaderboard.robustbench import model_info  # noqa: PLC0415
+
+    folder, model, _ = parse_side(given.source)
+    run = Run.open(folder)
+    if model is None:
+        msg = f"name a model: {folder}:{run.models[0]}"
+        raise UsageError(msg)
+    keys = ("name", "authors", "venue", "link", "architecture")
+    told = {key: getattr(given, key) for key in keys if getattr(given, key) is not None}
+    sys.stdout.write(model_info(run, model, told))
     return 0
 
 

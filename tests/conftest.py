@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
-from support import hostile
+from support import boards, hostile
 from torch import nn
 
 from lrbench.data import to_unit
@@ -85,6 +85,12 @@ def trained(digits):
 def held_out(digits):
     split = digits.test.balanced(150)
     return to_unit(split.images), split.labels
+
+
+@pytest.fixture(scope="session")
+def shown_run(tmp_path_factory):
+    """The folder of a run that has everything a page shows, and names that would be markup."""
+    return boards.made(tmp_path_factory.mktemp("shown"))
 
 
 @pytest.fixture

@@ -56,6 +56,8 @@ def inspect_network(
         alone: Tensor = net(x[:1])
     found = [Finding("good", f"{sum(p.numel() for p in net.parameters()):,} parameters, {logits.shape[1]} classes")]
     found += _outputs(logits)
+    if found[-1].level == "fault":
+        return found
     found += _behaviour(net, logits, again, alone)
     found += _training_mode(net, x, logits)
     found += _gradients(net, x)

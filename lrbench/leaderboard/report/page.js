@@ -38,22 +38,26 @@
 
   const filter = document.getElementById("filter");
   const heldUp = document.getElementById("held-up");
-  const board = document.querySelector("table.sortable");
-  const verdicts = new Map(
-    [...board.tBodies[0].rows].map((row) => [row.dataset.model, row.querySelector(".verdict")?.textContent ?? ""]),
-  );
-  if (![...verdicts.values()].some(Boolean)) heldUp.closest("label").hidden = true;
+  const ranked = rows.filter((row) => row.querySelector(".verdict"));
+  const verdicts = new Map(rows.map((row) => [row.dataset.model, ""]));
+  for (const row of ranked) verdicts.set(row.dataset.model, row.querySelector(".verdict").textContent);
+  if (!ranked.length) heldUp.closest("label").hidden = true;
+
+  function matches(model, verdict) {
+    const wanted = filter.value.trim().toLowerCase();
+    return model.toLowerCase().includes(wanted) && (!heldUp.checked || verdict === "held up");
+  }
 
   function shown() {
-    const wanted = filter.value.trim().toLowerCase();
-    return [...verdicts.keys()].filter(
-      (model) => model.toLowerCase().includes(wanted) && (!heldUp.checked || verdicts.get(model) === "held up"),
-    );
+    return [...verdicts.keys()].filter((model) => matches(model, verdicts.get(model)));
   }
 
   function update() {
     const models = new Set(shown());
-    for (const row of rows) row.hidden = !models.has(row.dataset.model);
+    for (const row of rows) {
+      const own = row.querySelector(".verdict")?.textContent ?? verdicts.get(row.dataset.model);
+      row.hidden = !matches(row.dataset.model, own);
+    }
     for (const part of document.querySelectorAll("details[data-model]")) part.hidden = !models.has(part.dataset.model);
     document.getElementById("count").textContent = `${models.size} of ${verdicts.size} models`;
     for (const view of views) view.signal("shown", [...models]).runAsync();

@@ -37,7 +37,7 @@ def report(folder: str | Path) -> str:
         suite=board.suite,
         dataset=board.results["dataset"].iloc[0] if len(board.results) else "",
         models=board.models,
-        tables=[_table(block, board.models) for block in board.blocks],
+        tables=[table_of_block(block, board.models) for block in board.blocks],
         notes=notes(board),
         charts=[{"chart": chart, "svg": _svg(spec)} for chart, spec in zip(drawn, specs, strict=True)],
         specs=_json([json.loads(spec) for spec in specs]),
@@ -46,8 +46,8 @@ def report(folder: str | Path) -> str:
         failures=board.failures,
         configuration=yaml.safe_dump(board.suite, sort_keys=False, allow_unicode=True),
         environment=run.environment,
-        style=_asset("style.css"),
-        script=_bundle(_asset("page.js")) if drawn else _asset("page.js"),
+        style=asset("style.css"),
+        script=_bundle(asset("page.js")) if drawn else asset("page.js"),
     )
 
 
@@ -61,7 +61,7 @@ def _environment() -> Environment:
     )
 
 
-def _asset(name: str) -> Markup:
+def asset(name: str) -> Markup:
     """Read a file that comes with the package: it is ours, so it is put in as it is."""
     return Markup((resources.files("lrbench.leaderboard.report") / name).read_text("utf-8"))  # noqa: S704
 
@@ -84,7 +84,8 @@ def _json(content: Any) -> Markup:  # noqa: ANN401
     return Markup(escaped)  # noqa: S704
 
 
-def _table(block: Block, models: list[str]) -> dict[str, Any]:
+def table_of_block(block: Block, models: list[str]) -> dict[str, Any]:
+    """Give a table's title, headings and cells, as the templates take them."""
     return {
         "title": block.title,
         "headings": [column.heading for column in block.columns],

@@ -1,0 +1,177 @@
+"""The record of one model: everything that was measured of it, what it was made from, and checksums of both."""
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lrbench.errors import UsageError
+from lrbench.leaderboard.board import Leaderboard
+from lrbench.leaderboard.outcomes import Run
+from lrbench.leaderboard.results import COLUMNS, is_derived, is_time, tidy
+from lrbench.names import in_path, model_place
+from lrbench.store import Record
+from lrbench.suite import Suite
+from lrbench.verdicts import VERDICTS, verdict_of
+
+FORMAT = 1
+
+Content = dict[str, Any]
+
+
+def record_of(run: Run, model: str) -> Content:
+    """Make a model's record from a run, every file of which is as its steps wrote it.
+
+    Raises
+    ------
+    UsageError
+        If a step's file does not match its checksum, a table says what no step found, or a flag is not shown.
+    """
+    table = run.board.results
+    rows = table[(table["model"] == model) & ~table["metric"].map(is_derived).astype(bool)]
+    rows = rows[~rows["metric"].map(is_time).astype(bool)]
+    steps = _steps(run, model)
+    _require_found(run, model, rows, steps)
+    masking = run.board.masking.get(model, {})
+    _require_flags_shown(run, model, rows, masking)
+    suite = run.board.suite
+    content = {
+        "format": FORMAT,
+        "suite": suite["name"],
+        "model": model,
+        "baseline": next(iter(suite["models"])),
+        "dataset": str(rows["dataset"].iloc[0]),
+        "test_images": next(
+            record.config["data"]["test"] for record in steps.values() if record.id.startswith("accuracy/")
+        ),
+        "configuration": {**suite, "models": {model: suite["models"][model]}, "reference": None},
+        "environment": run.environment,
+        "verdict": _verdict(masking),
+        "masking": masking,
+        "results": [_plain(row) for row in rows[list(COLUMNS)].to_dict("records")],
+        "artefacts": {record.id: record.files for record in steps.values()},
+    }
+    return {**content, "sha256": checksum(content)}
+
+
+def checksum(content: Content) -> str:
+    """SHA-256 of a record without its own."""
+    bare = {key: value for key, value in content.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(bare, sort_keys=True).encode()).hexdigest()
+
+
+def read_record(path: Path) -> Content:
+    """Read a record, and hold it against its checksum and its own flags.
+
+    Raises
+    ------
+    UsageError
+        If it was changed after it was written, or its verdict is not that of its checks.
+    """
+    try:
+        content: Content = json.loads(path.read_text("utf-8"))
+        whole = content["format"] == FORMAT and content["sha256"] == checksum(content)
+        Suite.model_validate(content["configuration"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        msg = f"{path} is no record: {type(error).__name__}"
+        raise UsageError(msg) from error
+    if not whole:
+        msg = f"{path} does not match its checksum; publish its run again"
+        raise UsageError(msg)
+    if content["verdict"] != _verdict(content["masking"]):
+        msg = f"{path} says {content['verdict']!r}, but its checks come to {_verdict(content['masking'])!r}"
+        raise UsageError(msg)
+    return content
+
+
+def table_of(records: list[Content]) -> pd.DataFrame:
+    """Tidy results of several records; differences only from the first one's baseline."""
+    baseline = records[0]["baseline"]
+    return tidy(
+        row
+        for record in records
+        for row in record["results"]
+        if record["baseline"] == baseline or row["metric"] not in {"difference", "mcnemar_p"}
+    )
+
+
+def board_of(records: list[Content]) -> Leaderboard:
+    """One leaderboard of several records: all their models, attacks and diagnostics."""
+    suite = dict(records[0]["configuration"])
+    models = {name: spec for record in records for name, spec in record["configuration"]["models"].items()}
+    # Differences are told of the first model of a suite.
+    first = [name for name in (records[0]["baseline"],) if name in models]
+    suite["models"] = {name: models[name] for name in dict.fromkeys([*first, *models])}
+    suite["seeds"] = sorted({seed for record in records for seed in record["configuration"]["seeds"]})
+    attacks = {attack["label"]: attack for record in records for attack in record["configuration"]["attacks"]}
+    suite["attacks"] = list(attacks.values())
+    suite["diagnostics"] = {}
+    for record in records:
+        for kind, spec in record["configuration"]["diagnostics"].items():
+            suite["diagnostics"][kind] = suite["diagnostics"].get(kind) or spec
+    masking = {record["model"]: record["masking"] for record in records if record["masking"]}
+    return Leaderboard(table_of(records), suite, masking)
+
+
+def _steps(run: Run, model: str) -> dict[str, Record]:
+    """Give the records of all steps of a model, each file held against its checksum."""
+    found = {}
+    for path in sorted((run.folder / "steps").glob(f"*/{in_path(model)}/**/step.json")):
+        step_id = path.parent.relative_to(run.folder / "steps").as_posix()
+        found[step_id] = run.record(step_id)
+    for seed in run.seeds(model):
+        run.record(f"accuracy/{model_place(model, seed)}")
+    return found
+
+
+def _require_found(run: Run, model: str, rows: pd.DataFrame, steps: dict[str, Record]) -> None:
+    """Hold the run's table against what its steps say: whoever edits a table has not edited those."""
+    columns = [column for column in COLUMNS if column not in {"suite", "dataset"}]
+
+    def told(table: pd.DataFrame) -> set[tuple[Any, ...]]:
+        plain = [_plain(row) for row in table[columns].to_dict("records")]
+        return {tuple(row[column] for column in columns) for row in plain}
+
+    found = tidy(
+        {"suite": "", "dataset": "", "model": model, "seed": record.config["seed"], **row}
+        for record in steps.values()
+        for row in record.rows
+    )
+    strange = told(rows) - told(found)
+    if strange:
+        row = dict(zip(columns, sorted(strange, key=str)[0], strict=True))
+        what = f"{row['metric']} {row['attack']} = {row['value']}".replace("  ", " ")
+        msg = f"results.csv of {run.folder} says what no step of {model} found ({what}); run the suite again"
+        raise UsageError(msg)
+
+
+def _require_flags_shown(run: Run, model: str, rows: pd.DataFrame, masking: Content) -> None:
+    shown = rows[rows["metric"] == "verdict"]
+    verdicts = {str(seed): VERDICTS[int(value)] for seed, value in shown[["seed", "value"]].itertuples(index=False)}
+    for seed in map(str, run.seeds(model)):
+        path = run.folder / "steps" / f"masking/{model_place(model, int(seed))}" / "masking.json"
+        found = json.loads(path.read_text("utf-8")) if path.exists() else None
+        if found != masking.get(seed) or (found is not None and verdicts.get(seed) != found["verdict"]):
+            msg = (
+                f"{run.folder} does not show what the checks for masked gradients found of {model}, seed {seed}; run "
+                "the suite again"
+            )
+            raise UsageError(msg)
+
+
+def _verdict(masking: Content) -> str | None:
+    if not masking:
+        return None
+    flagged = [check["severity"] for told in masking.values() for check in told["checks"] if check["flagged"]]
+    return verdict_of(flagged)
+
+
+def _plain(row: dict[Any, Any]) -> Content:
+    """Turn a row's missing numbers into None."""
+    return {
+        str(key): None if value is pd.NA or (isinstance(value, float) and math.isnan(value)) else value
+        for key, value in row.items()
+    }

@@ -1,0 +1,95 @@
+"""A model's figures in the form of RobustBench's `model_info` (github.com/RobustBench/robustbench)."""
+
+import json
+from typing import Any
+
+from lrbench.errors import UsageError
+from lrbench.leaderboard.layout import eps_label
+from lrbench.leaderboard.outcomes import CLEAN, Run
+from lrbench.verdicts import VERDICTS
+
+FULL_TEST = 10_000
+STANDARD = {"linf": 8 / 255, "l2": 0.5}
+
+
+def model_info(run: Run, model: str, told: dict[str, str]) -> str:
+    """Write a model's `model_info` JSON.
+
+    Parameters
+    ----------
+    run : Run
+        In pixel space, with `autoattack` at 8/255 (Linf) or 0.5 (L2), or at a single radius.
+    model : str
+    told : dict
+        What a run cannot know: `name`, `authors`, `venue`, `link`.
+
+    Raises
+    ------
+    UsageError
+        If the run was not in pixel space or without AutoAttack, or there is no such model.
+    """
+    suite = run.board.suite
+    threat = suite["threat_model"]
+    if threat["space"] != "pixel":
+        msg = f"RobustBench's eps is in pixels; {run.folder} was attacked in {threat['space']} space"
+        raise UsageError(msg)
+    seed = run.seeds(model)[0]
+    wrong = run.wrong(model, seed)
+    eps = _radius([eps for label, eps in wrong if label == "autoattack"], threat["norm"], run)
+    attacked, clean = wrong["autoattack", eps], wrong[CLEAN]
+    accuracy = run.board.results
+    accuracy = accuracy[(accuracy["model"] == model) & (accuracy["seed"] == seed) & (accuracy["metric"] == "accuracy")]
+    verdict = _verdict(run, model, seed)
+    spec = suite["models"][model]
+    info: dict[str, Any] = {
+        "link": told.get("link", ""),
+        "name": told.get("name", model),
+        "authors": told.get("authors", ""),
+        "additional_data": False,
+        "number_forward_passes": 1,
+        "dataset": str(run.board.results["dataset"].iloc[0]),
+        "venue": told.get("venue", "N/A"),
+        "architecture": told.get("architecture", spec["arch"]),
+        "eps": eps_label(eps, threat["norm"]),
+        "clean_acc": f"{100 * float(accuracy['value'].iloc[0]):.2f}",
+        "reported": f"{100 * (1 - attacked.mean()):.2f}",
+        "autoattack_acc": f"{100 * (1 - attacked.mean()):.2f}",
+        "footnote": _footnote(suite, len(clean), verdict, run.seeds(model)),
+        "unreliable": verdict not in {None, "held up"},
+    }
+    return json.dumps(info, indent=2, ensure_ascii=False) + "\n"
+
+
+def _radius(there: list[float], norm: str, run: Run) -> float:
+    if STANDARD[norm] in there:
+        return STANDARD[norm]
+    if len(there) == 1:
+        return there[0]
+    if not there:
+        msg = f"{run.folder} has no figures of `autoattack`; its suite must run it"
+        raise UsageError(msg)
+    listed = ", ".join(eps_label(eps, norm) for eps in there)
+    msg = f"{run.folder} has autoattack at {listed}; RobustBench lists {eps_label(STANDARD[norm], norm)}"
+    raise UsageError(msg)
+
+
+def _verdict(run: Run, model: str, seed: int) -> str | None:
+    table = run.board.results
+    rows = table[(table["model"] == model) & (table["seed"] == seed) & (table["metric"] == "verdict")]
+    return VERDICTS[int(rows["value"].iloc[0])] if len(rows) else None
+
+
+def _footnote(suite: dict[str, Any], n: int, verdict: str | None, seeds: list[int]) -> str:
+    """Say in what these figures differ from RobustBench's own."""
+    parts = []
+    if n != FULL_TEST:
+        parts.append(f"AutoAttack on {n} test images")
+    options = next(attack for attack in suite["attacks"] if (attack.get("label") or attack["name"]) == "autoattack")
+    changed = {k: v for k, v in options.items() if k not in {"name", "label", "eps", "source"} and v is not None}
+    if changed:
+        parts.append("AutoAttack with " + ", ".join(f"{key} = {value}" for key, value in changed.items()))
+    if len(seeds) > 1:
+        parts.append(f"the first of {len(seeds)} training seeds")
+    if verdict is not None:
+        parts.append(f"checks for masked gradients: {verdict}")
+    return "Measured by lrbench" + (f": {'; '.join(parts)}." if parts else ".")

@@ -1,0 +1,146 @@
+"""The report in a real Chromium, from disk, with the network off."""
+
+import shutil
+
+import pytest
+from support.boards import NASTY, SPECIAL
+
+from lrbench.leaderboard.report import report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+playwright = pytest.importorskip("playwright.sync_api")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+
+@pytest.fixture(scope="module")
+def page_file(shown_run, tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_text(report(shown_run), "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(chromium, page_file):
+    """Open the report; whatever the console or the network sees ends in `wrong`."""
+    contexts = []
+
+    def open_page(**options):
+        context = chromium.new_context(offline=True, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.wrong = []
+        page.on("console", lambda message: page.wrong.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: page.wrong.append(str(error)))
+        page.on("dialog", lambda dialog: (page.wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on(
+            "request",
+            lambda request: None if request.url.startswith(("file:", "data:")) else page.wrong.append(request.url),
+        )
+        page.goto(page_file.as_uri())
+        if options.get("java_script_enabled", True):
+            count = page.locator("[data-chart]").count()
+            assert count > 8
+            page.wait_for_function(f"document.querySelectorAll('.vega-embed svg').length === {count}")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def order(page):
+    return page.locator("#main table.sortable").first.locator("tbody th").all_inner_texts()
+
+
+def visible(page):
+    rows = page.locator("#main table.sortable").first.locator("tbody tr")
+    return [row.locator("th").inner_text() for row in rows.all() if row.is_visible()]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_opens_without_a_complaint_and_fits(opened, page_file, width, scheme):
+    page = opened(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    assert page.wrong == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page_file.stat().st_size < 5_000_000
+    colours = page.evaluate("[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]")
+    bright = [sum(int(part) for part in c.partition("(")[2].rstrip(")").split(",")[:3]) for c in colours]
+    assert (bright[0] < bright[1]) == (scheme == "light")
+
+
+def test_sorting_by_mouse_and_by_keyboard(opened):
+    page = opened()
+    heading = page.locator("#main table.sortable").first.locator("thead th").nth(1)
+    values = "rows => rows.map(row => Number(row.cells[1].dataset.sort))"
+    heading.locator("button").click()
+    rows = page.locator("#main table.sortable").first.locator("tbody tr")
+    found = rows.evaluate_all(values)
+    assert found == sorted(found)
+    assert heading.get_attribute("aria-sort") == "ascending"
+    heading.locator("button").focus()
+    page.keyboard.press("Enter")
+    assert rows.evaluate_all(values) == sorted(found, reverse=True)
+    assert heading.get_attribute("aria-sort") == "descending"
+    name = page.locator("#main table.sortable").first.locator("thead th").first.locator("button")
+    name.focus()
+    page.keyboard.press("Space")
+    names = order(page)
+    assert names == page.evaluate("names => [...names].sort((a, b) => a.localeCompare(b))", names)
+    assert page.wrong == []
+
+
+def test_filtering_by_keyboard_hides_rows_and_lines(opened):
+    page = opened()
+    assert len(visible(page)) == 4
+    lines = page.locator("[data-chart='0'] .vega-embed path[aria-roledescription='line mark']")
+    before = lines.count()
+    page.locator("#filter").focus()
+    page.keyboard.type("LR")
+    assert visible(page) == ["lr"]
+    assert page.locator("#count").inner_text() == "1 of 4 models"
+    path = "[data-chart='0'] .vega-embed path[aria-roledescription='line mark']"
+    page.wait_for_function("([path, n]) => document.querySelectorAll(path).length < n", arg=[path, before])
+    page.locator("#filter").fill("")
+    assert len(visible(page)) == 4
+    page.locator("#held-up").focus()
+    page.keyboard.press("Space")
+    verdicts = page.locator("#main table.sortable").first.locator("tbody tr:visible .verdict").all_inner_texts()
+    assert set(verdicts) <= {"held up"}
+    assert page.wrong == []
+
+
+def test_a_name_that_would_be_a_script_is_text(opened):
+    page = opened()
+    assert {NASTY, SPECIAL} <= set(order(page))
+    assert page.locator("script").count() == 2
+    assert page.wrong == []
+
+
+def test_it_is_readable_without_javascript(opened):
+    page = opened(java_script_enabled=False)
+    assert len(order(page)) == 4
+    assert not page.locator(".controls").is_visible()
+    charts = page.locator("[data-chart] > svg")
+    assert charts.count() > 8
+    assert all(chart.bounding_box()["width"] > 200 for chart in charts.all())
+    assert NASTY in page.locator("[data-chart='0'] > svg").text_content()
+
+
+def test_every_control_can_be_reached_by_keyboard(opened):
+    page = opened()
+    reached = set()
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("(e => e.id || e.tagName)(document.activeElement)"))
+    assert {"filter", "held-up", "BUTTON", "A", "SUMMARY"} <= reached

@@ -1,0 +1,133 @@
+import json
+import shutil
+
+import pytest
+from support.boards import NASTY
+
+from lrbench.cli import main
+from lrbench.errors import UsageError
+from lrbench.leaderboard.published import check, publish
+from lrbench.leaderboard.published.record import checksum
+
+
+@pytest.fixture
+def run(shown_run, tmp_path):
+    copied = tmp_path / "run"
+    shutil.copytree(shown_run, copied)
+    return copied
+
+
+@pytest.fixture(scope="module")
+def published(shown_run, tmp_path_factory):
+    to = tmp_path_factory.mktemp("published") / "leaderboards"
+    publish(shown_run, to)
+    return to
+
+
+def test_a_run_is_published_with_a_record_for_each_model(shown_run, published, capsys):
+    place = published / "small"
+    assert sorted(path.name for path in published.iterdir()) == ["README.md", "index.html", "small"]
+    files = {"README.md", "figures", "leaderboard.csv", "records", "results.csv", "suite.yaml"}
+    assert {path.name for path in place.iterdir()} == files
+    assert len(list((place / "records").iterdir())) == 4
+    rows = [(folder / "results.csv").read_text().splitlines() for folder in (place, shown_run)]
+    assert sorted(rows[0]) == sorted(rows[1])
+    assert main(["publish", "--check", "--to", str(published)]) == 0
+    assert "4 records" in capsys.readouterr().out
+
+
+def test_the_markdown_holds_the_tables_with_the_figures_beside(published):
+    text = (published / "small/README.md").read_text()
+    pictures = [line for line in text.splitlines() if line.startswith("![")]
+    assert len(pictures) >= 3
+    for line in pictures:
+        name = line.partition("(")[2].rstrip(")")
+        assert (published / "small" / name).read_bytes().startswith(b"<?xml")
+    assert text.count("| model |") >= 5
+    assert "suspicious" in text or "held up" in text
+    for record in (published / "small/records").iterdir():
+        assert json.loads(record.read_text())["sha256"][:12] in text
+    assert "(small/README.md)" in (published / "README.md").read_text()
+
+
+def test_publishing_again_changes_nothing(shown_run, published):
+    before = {path: path.read_bytes() for path in published.rglob("*") if path.is_file()}
+    publish(shown_run, published)
+    assert {path: path.read_bytes() for path in published.rglob("*") if path.is_file()} == before
+
+
+def test_a_page_over_all_suites_shows_names_as_text(published):
+    page = (published / "index.html").read_text()
+    assert NASTY not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_files_that_do_not_match_their_checksums_are_refused(run, tmp_path):
+    path = run / "steps/attack/net/seed-0/iter-fsgm/eps-8/outcomes.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(UsageError, match=r"iter-fsgm/eps-8 .* is damaged \(outcomes.safetensors\)"):
+        publish(run, tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
+def test_a_table_that_says_what_no_step_found_is_refused(run, tmp_path, capsys):
+    lines = (run / "results.csv").read_text().splitlines()
+    place = next(i for i, line in enumerate(lines) if line.startswith("small,net,0,digits,,autoattack,0.03"))
+    parts = lines[place].split(",")
+    parts[9] = "0.05"
+    lines[place] = ",".join(parts)
+    (run / "results.csv").write_text("\n".join(lines) + "\n")
+    assert main(["publish", str(run), "--to", str(tmp_path / "to")]) == 2
+    assert "says what no step of net found" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("hidden", ["masking.json", "verdict"])
+def test_a_flag_that_is_not_shown_is_refused(run, tmp_path, hidden):
+    if hidden == "masking.json":
+        told = json.loads((run / "masking.json").read_text())
+        for each in told["net"]["0"]["checks"]:
+            each["flagged"] = not each["flagged"]
+        (run / "masking.json").write_text(json.dumps(told))
+    else:
+        text = (run / "results.csv").read_text()
+        kept = [line for line in text.splitlines() if not line.startswith("small,net,0,digits,,,,,verdict,")]
+        assert len(kept) == len(text.splitlines()) - 1
+        (run / "results.csv").write_text("\n".join(kept) + "\n")
+    with pytest.raises(UsageError, match="does not show what the checks for masked gradients found of net, seed 0"):
+        publish(run, tmp_path / "to")
+
+
+def test_an_unfinished_run_is_refused(run, tmp_path):
+    (run / "failures.json").write_text('{"attack/net/seed-0/x/eps-8": "ValueError: no"}')
+    with pytest.raises(UsageError, match="is not finished"):
+        publish(run, tmp_path / "to")
+
+
+def test_a_changed_record_is_found(shown_run, tmp_path):
+    to = tmp_path / "to"
+    publish(shown_run, to)
+    path = to / "small/records/net.json"
+    content = json.loads(path.read_text())
+    content["results"][0]["value"] = 1.0
+    path.write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=r"net\.json does not match its checksum"):
+        check(to)
+    content["verdict"] = "broken"
+    path.write_text(json.dumps({**content, "sha256": checksum(content)}))
+    with pytest.raises(UsageError, match="says 'broken', but its checks come to"):
+        publish(shown_run, to)
+    path.write_text("{}")
+    with pytest.raises(UsageError, match="is no record"):
+        check(to)
+
+
+def test_records_of_another_threat_model_are_not_mixed(shown_run, tmp_path):
+    to = tmp_path / "to"
+    publish(shown_run, to)
+    path = to / "small/records/net.json"
+    content = json.loads(path.read_text())
+    content["configuration"]["threat_model"]["space"] = "normalized"
+    content["model"] = "other"
+    (to / "small/records/other.json").write_text(json.dumps({**content, "sha256": checksum(content)}))
+    with pytest.raises(UsageError, match="another threat model"):
+        publish(shown_run, to)

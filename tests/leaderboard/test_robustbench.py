@@ -1,0 +1,49 @@
+import json
+import shutil
+
+import pytest
+import yaml
+
+from lrbench.cli import main
+
+# Keys and types of the project's own records, model_info/cifar10/Linf/Wang2023Better_WRN-28-10.json among them.
+THEIRS = {
+    "link": str, "name": str, "authors": str, "additional_data": bool, "number_forward_passes": int, "dataset": str,
+    "venue": str, "architecture": str, "eps": str, "clean_acc": str, "reported": str, "autoattack_acc": str,
+    "footnote": str, "unreliable": bool,
+}  # fmt: skip
+
+
+def exported(run, *more):
+    return main(["export", f"{run}:net", "--robustbench", *more])
+
+
+def test_a_record_has_the_keys_and_types_of_theirs(shown_run, capsys):
+    assert exported(shown_run, "--name", "A net", "--authors", "A, B", "--venue", "arXiv, Nov 2026") == 0
+    info = json.loads(capsys.readouterr().out)
+    assert {key: type(value) for key, value in info.items()} == THEIRS
+    assert info["eps"] == "8/255"
+    assert info["name"] == "A net"
+    assert float(info["autoattack_acc"]) <= float(info["clean_acc"])
+    assert "AutoAttack on 20 test images; AutoAttack with steps = 3, targets = 2, queries = 5" in info["footnote"]
+
+
+def test_the_robust_accuracy_is_that_of_autoattack(shown_run, capsys):
+    import pandas as pd  # noqa: PLC0415
+
+    assert exported(shown_run) == 0
+    info = json.loads(capsys.readouterr().out)
+    table = pd.read_csv(shown_run / "results.csv")
+    row = table[(table["model"] == "net") & (table["seed"] == 0) & (table["attack"] == "autoattack")]
+    row = row[(row["metric"] == "misclassification") & (row["eps"] > 0.03)]
+    assert float(info["autoattack_acc"]) == pytest.approx(100 * (1 - row["value"].iloc[0]), abs=0.01)
+
+
+def test_another_space_is_refused(shown_run, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(shown_run, run)
+    suite = yaml.safe_load((run / "suite.yaml").read_text())
+    suite["threat_model"]["space"] = "normalized"
+    (run / "suite.yaml").write_text(yaml.safe_dump(suite))
+    assert exported(run) == 2
+    assert "eps is in pixels" in capsys.readouterr().err
