@@ -16,9 +16,12 @@ REPORT = "report.html"
 
 
 def write_views(store: Store, board: Leaderboard, done: list[tuple[Step, Record]], classes: tuple[str, ...]) -> None:
-    """Write `figures/` and `report.html`, unless what is there was made from the same records by the same code."""
+    """Write `figures/` and `report.html`, unless what is there was made from the same records by the same code.
+
+    Nothing is written where nothing is finished.
+    """
     key = _key(done)
-    if _whole(store, key):
+    if board.results.empty or _whole(store, key):
         return
     # Loads matplotlib, which a run that has nothing left to do can spare.
     from lrbench.leaderboard.figures import Artefacts, draw  # noqa: PLC0415

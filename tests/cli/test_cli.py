@@ -19,6 +19,7 @@ attacks: [iter-fsgm]
 diagnostics:
   variance_ratio: {layers: [avgpool], k: [10]}
   embeddings: {layer: avgpool, dims: [8, 3]}
+  masking: {samples: 20, steps: 4, queries: 10, draws: 2, unbounded: 4}
 """
 
 

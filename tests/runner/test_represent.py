@@ -35,6 +35,7 @@ diagnostics:
   transfer: {layer: avgpool}
   compression: {layer: layer3, dim: 6}
   clusters: {layer: avgpool, samples: 40}
+  masking: {samples: 20, steps: 4, queries: 10, draws: 2, unbounded: 4}
 reference:
   source: the paper
   figures: [{model: net, metric: vr_10, layer: avgpool, value: 0.9, where: table 2}]
