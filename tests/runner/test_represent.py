@@ -135,11 +135,13 @@ def test_figures_are_drawn_once(finished):
     folder, board = finished
     figures = folder / "out" / "figures"
     index = json.loads((figures / "index.json").read_text())
-    assert sorted(path.name for path in figures.iterdir()) == sorted([*index["files"], "index.json"])
-    assert {"training.png", "clusters-avgpool.svg", "variance-ratio-avgpool.png"} <= set(index["files"])
-    before = {path.name: path.stat().st_mtime_ns for path in figures.iterdir()}
+    drawn = [*figures.iterdir(), folder / "out/report.html"]
+    names = [path.relative_to(folder / "out").as_posix() for path in drawn]
+    assert sorted(names) == sorted([*index["files"], "figures/index.json"])
+    assert {"figures/training.png", "figures/clusters-avgpool.svg", "report.html"} <= set(index["files"])
+    before = {path: path.stat().st_mtime_ns for path in drawn}
     lrbench.run(folder / "deep.yaml", out=folder / "out")
-    assert {path.name: path.stat().st_mtime_ns for path in figures.iterdir()} == before
+    assert {path: path.stat().st_mtime_ns for path in drawn} == before
     (figures / "index.json").write_text("{")
     lrbench.run(folder / "deep.yaml", out=folder / "out")
     assert json.loads((figures / "index.json").read_text()) == index
