@@ -98,6 +98,8 @@ def _write_board(place: Path, records: list[Content]) -> None:
         write_file(place / "figures" / name, content)
     write_file(place / "results.csv", board.results_csv().encode())
     write_file(place / "leaderboard.csv", board.to_csv().encode())
+    if board.masking:
+        write_file(place / "masking.json", _json(board.masking))
     write_file(place / "suite.yaml", yaml.safe_dump(board.suite, sort_keys=False, allow_unicode=True).encode())
     pictures = [name for name in figures if name.endswith(".svg")]
     write_file(place / "README.md", suite_page(board, records, pictures).encode())
