@@ -58,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument(
             "--data-dir", metavar="DIR", help="folder of the data sets (default: $LRBENCH_DATA, else a cache folder)"
         )
+        if name == "run":
+            sub.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="processes side by side (default: 1)")
         sub.set_defaults(command=command)
 
     _add_own_models(commands)
@@ -145,6 +147,13 @@ def _console() -> "Console":
     return Console() if sys.stdout.isatty() else Console(width=140)
 
 
+def _jobs(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 256:
+        msg = f"expected a number from 1 to 256, got {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
 def _say(text: str) -> None:
     sys.stderr.write(f"lrbench: {text}\n")
 
@@ -156,7 +165,7 @@ def _session(given: argparse.Namespace) -> "Session":
     load_suite(given.suite)
     from lrbench.runner import Session  # noqa: PLC0415
 
-    return Session.open(given.suite, given.out, given.device, given.data_dir, _say)
+    return Session.open(given.suite, given.out, given.device, given.data_dir, _say, getattr(given, "jobs", 1))
 
 
 def _run(given: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from lrbench.runner.plan import Step
@@ -26,7 +26,7 @@ def duration(seconds: float | None) -> str:
 
 
 class LiveDisplay:
-    """Two bars: the run's steps, and the running step with its epochs or batches."""
+    """A bar for the run's steps, and one for each running step with its epochs or batches."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
@@ -51,22 +51,29 @@ class LiveDisplay:
     def begin(self, steps: int, finished: int) -> None:
         """Show the run's bar."""
         self._run = self._progress.add_task("steps", total=steps, completed=finished, note=f"{finished}/{steps}")
-        self._step = self._progress.add_task("", total=1.0, note="", visible=False)
+        self._bars: dict[str, TaskID] = {}
         self._steps, self._finished = steps, finished
 
     def start(self, step: Step) -> None:
-        """Turn the second bar to a new step."""
-        self._progress.reset(self._step, description=step.id, visible=True, note="")
+        """Add a bar for a new step."""
+        self._bars[step.id] = self._progress.add_task(step.id, total=1.0, note="")
 
-    def progress(self, fraction: float, note: str) -> None:
-        """Move the second bar."""
-        self._progress.update(self._step, completed=fraction, note=note)
+    def progress(self, step: Step, fraction: float, note: str) -> None:
+        """Move a step's bar."""
+        if step.id in self._bars:
+            self._progress.update(self._bars[step.id], completed=fraction, note=note)
 
     def finish(self, step: Step, seconds: float, left: float | None) -> None:  # noqa: ARG002
-        """Move the run's bar."""
+        """Take the step's bar away and move the run's."""
+        self.drop(step)
         self._finished += 1
         note = f"{self._finished}/{self._steps}, {duration(left)} left"
         self._progress.update(self._run, completed=self._finished, note=note)
+
+    def drop(self, step: Step) -> None:
+        """Take the step's bar away."""
+        if step.id in self._bars:
+            self._progress.remove_task(self._bars.pop(step.id))
 
     def note(self, text: str) -> None:
         """Print above the bars."""
@@ -90,22 +97,26 @@ class PlainDisplay:
     def begin(self, steps: int, finished: int) -> None:
         """Say how much there is to do."""
         self._steps, self._finished = steps, finished
+        self._said: dict[str, float] = {}
         self._print(f"{steps} steps, {finished} done already")
 
     def start(self, step: Step) -> None:
-        """Remember the step and the time."""
-        self._step, self._said = step, time.monotonic()
+        """Remember the time."""
+        self._said[step.id] = time.monotonic()
 
-    def progress(self, fraction: float, note: str) -> None:
+    def progress(self, step: Step, fraction: float, note: str) -> None:
         """Say where a long step is."""
-        if time.monotonic() - self._said >= PLAIN_INTERVAL:
-            self._said = time.monotonic()
-            self._print(f"  {self._step.id}: {100 * fraction:.0f} %, {note}")
+        if time.monotonic() - self._said.setdefault(step.id, time.monotonic()) >= PLAIN_INTERVAL:
+            self._said[step.id] = time.monotonic()
+            self._print(f"  {step.id}: {100 * fraction:.0f} %, {note}")
 
     def finish(self, step: Step, seconds: float, left: float | None) -> None:
         """Say that the step is done."""
         self._finished += 1
         self._print(f"[{self._finished}/{self._steps}] {step.id} {seconds:.1f} s, {duration(left)} left")
+
+    def drop(self, step: Step) -> None:
+        """Say nothing: a note says why."""
 
     def note(self, text: str) -> None:
         """Say it on a line of its own."""

@@ -16,11 +16,6 @@ class Interrupt:
     def __init__(self) -> None:
         self.asked = False
 
-    def check(self) -> None:
-        """Raise KeyboardInterrupt if somebody did; called between batches."""
-        if self.asked:
-            raise KeyboardInterrupt
-
 
 @contextmanager
 def interruptible(note: Callable[[str], None]) -> Iterator[Interrupt]:

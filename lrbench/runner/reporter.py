@@ -16,11 +16,14 @@ class Reporter(Protocol):
     def start(self, step: Step) -> None:
         """Take note that a step begins."""
 
-    def progress(self, fraction: float, note: str) -> None:
-        """Take note of how far the running step is."""
+    def progress(self, step: Step, fraction: float, note: str) -> None:
+        """Take note of how far a running step is."""
 
     def finish(self, step: Step, seconds: float, left: float | None) -> None:
         """Take note that a step is done; `left` is the estimate for the rest, None while there is no ground for one."""
+
+    def drop(self, step: Step) -> None:
+        """Take note that a step has ended without a result."""
 
     def note(self, text: str) -> None:
         """Say something that the user should know."""
@@ -35,10 +38,13 @@ class Silent:
     def start(self, step: Step) -> None:
         """Stay silent."""
 
-    def progress(self, fraction: float, note: str) -> None:
+    def progress(self, step: Step, fraction: float, note: str) -> None:
         """Stay silent."""
 
     def finish(self, step: Step, seconds: float, left: float | None) -> None:
+        """Stay silent."""
+
+    def drop(self, step: Step) -> None:
         """Stay silent."""
 
     def note(self, text: str) -> None:

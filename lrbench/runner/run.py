@@ -1,6 +1,7 @@
 """A suite from its text to its leaderboard; goes on where an earlier run of the same folder stopped."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,17 +12,18 @@ import torch
 import yaml
 
 from lrbench.data import ImageData
+from lrbench.engines import Engine, Here, Worker
 from lrbench.errors import UsageError
 from lrbench.leaderboard import Leaderboard, tidy
 from lrbench.leaderboard.render import to_markdown
 from lrbench.runner.check import Checker
-from lrbench.runner.context import Context
 from lrbench.runner.environment import data_folder, describe_environment, pick_device
 from lrbench.runner.figures import write_views
+from lrbench.runner.follow import Follower
 from lrbench.runner.interrupt import interruptible
 from lrbench.runner.plan import Step, make_plan
 from lrbench.runner.reporter import Costs, Reporter, Silent
-from lrbench.runner.take import Taking
+from lrbench.runner.work import Recipe, worker
 from lrbench.store import RECORD, Record, Store
 from lrbench.suite import Suite, load_suite, name_of_run
 from lrbench.suite.document import Document
@@ -38,6 +40,8 @@ class Session:
     plan: list[Step]
     store: Store
     device: torch.device
+    data_dir: Path
+    jobs: int = 1
 
     @classmethod
     def open(
@@ -47,6 +51,7 @@ class Session:
         device: str = "auto",
         data_dir: str | Path | None = None,
         announce: Callable[[str], None] = lambda _: None,
+        jobs: int = 1,
     ) -> "Session":
         """Load and check everything; write nothing. `announce` is told of code of others before it runs.
 
@@ -55,7 +60,7 @@ class Session:
         UsageError
             If the suite, its data, the device or the folder is not as it should be.
         """
-        return cls.of(*load_suite(source), out=out, device=device, data_dir=data_dir, announce=announce)
+        return cls.of(*load_suite(source), out=out, device=device, data_dir=data_dir, announce=announce, jobs=jobs)
 
     @classmethod
     def of(
@@ -67,6 +72,7 @@ class Session:
         device: str = "auto",
         data_dir: str | Path | None = None,
         announce: Callable[[str], None] = lambda _: None,
+        jobs: int = 1,
     ) -> "Session":
         """Check a suite that is loaded already; as `open`.
 
@@ -78,11 +84,12 @@ class Session:
         chosen = pick_device(device)
         checker = Checker(suite, document)
         checker.check_names(announce)
-        data = checker.load_data(data_folder(data_dir))
+        root = data_folder(data_dir)
+        data = checker.load_data(root)
         checker.check_attacks()
         store = Store(Path(out) if out is not None else Path("runs") / suite.name)
         _refuse_other_suite(store, suite)
-        session = cls(suite, data, make_plan(suite, data), store, chosen)
+        session = cls(suite, data, make_plan(suite, data), store, chosen, root.resolve(), jobs)
         if session.pending:
             checker.check_models(data)
         return session
@@ -136,15 +143,29 @@ class Session:
                 reporter.note(line)
             if self.pending:
                 self._write_head()
-            failed: dict[str, str] = {}
-            try:
-                with interruptible(reporter.note) as interrupt:
-                    context = Context(self.suite, self.data.to(self.device), self.device, self.store, interrupt.check)
-                    failed = Taking(context, reporter, self.costs, interrupt).take(self.plan, self.pending)
-            finally:
-                board = self._write_tables(failed)
+            with interruptible(reporter.note) as interrupt:
+                follower = Follower(self.plan, self.pending, reporter, self.costs, interrupt, self.jobs)
+                try:
+                    self._engine().run(follower.tasks(), self._opener(), follower)
+                finally:
+                    board = self._write_tables(follower.missing)
             write_views(self.store, board, self._finished(), self.data.classes)
         return board
+
+    def _engine(self) -> Engine:
+        if self.jobs == 1:
+            return Here()
+        # Loads multiprocessing's machinery, which a run in one process can spare.
+        from lrbench.engines.processes import Processes  # noqa: PLC0415
+
+        return Processes(self.jobs)
+
+    def _opener(self) -> Callable[[], Worker]:
+        """Give what makes a worker: of what is here, or, in other processes, of what they can load."""
+        if self.jobs == 1:
+            return lambda: worker(self.suite, self.data, self.device, self.store)
+        threads = max(1, (os.cpu_count() or 1) // self.jobs)
+        return Recipe(self.suite, self.data_dir, self.store.root.resolve(), str(self.device), threads)
 
     def _write_head(self) -> None:
         content = self.suite.model_dump(mode="json")
@@ -197,6 +218,7 @@ def run(
     device: str = "auto",
     data_dir: str | Path | None = None,
     reporter: Reporter | None = None,
+    jobs: int = 1,
 ) -> Leaderboard:
     """Run a suite, or go on with it, and give its leaderboard.
 
@@ -212,6 +234,9 @@ def run(
         Folder of the data sets. Default: $LRBENCH_DATA, else the platform's cache folder.
     reporter : Reporter, optional
         Told how the run goes. Default: nobody is.
+    jobs : int, >= 1
+        Processes that take steps side by side, each with its share of the cores. With more than one, models must be
+        loadable by name in other processes: from a file, a package or an entry point.
 
     Raises
     ------
@@ -219,7 +244,7 @@ def run(
         For every fault that the user can mend.
     """
     watcher = reporter or Silent()
-    return Session.open(suite, out, device, data_dir, watcher.note).run(watcher)
+    return Session.open(suite, out, device, data_dir, watcher.note, jobs).run(watcher)
 
 
 def again(states: dict[str, str], named: int = 3) -> list[str]:

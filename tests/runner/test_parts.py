@@ -6,7 +6,7 @@ from lrbench.runner import version
 from lrbench.runner.plan import CODE, Step
 from lrbench.runner.reporter import Costs
 from lrbench.runner.run import difference
-from lrbench.runner.take import KINDS
+from lrbench.runner.work import KINDS
 
 
 def test_code_versions_see_code_and_nothing_else(tmp_path, monkeypatch):

@@ -1,22 +1,26 @@
-"""Taking a plan's steps: one after the other; what fails is put down and the others go on."""
+"""Taking a step, in whichever process: it is done and kept, or put down as failed with its traceback."""
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from lrbench.attacks.batches import out_of_memory
+from lrbench.data import ImageData
+from lrbench.engines import Done
+from lrbench.engines.base import Tell
 from lrbench.errors import LrbenchError
 from lrbench.registry import load_target
+from lrbench.runner.check import Checker
 from lrbench.runner.context import Context, Outcome
-from lrbench.runner.interrupt import Interrupt
-from lrbench.runner.plan import Step
-from lrbench.runner.reporter import Costs, Reporter
-from lrbench.store import Record, StoreError
+from lrbench.runner.plan import Step, make_plan
+from lrbench.store import Record, Store, StoreError
 from lrbench.suite import Suite
+from lrbench.suite.document import Document
 
 KINDS = {
     "train": "lrbench.runner.train:train_step",
@@ -38,16 +42,14 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Taking:
-    """What taking steps needs, and how it is told about."""
+class StepWorker:
+    """Takes the steps of a plan."""
 
     context: Context
-    reporter: Reporter
-    costs: Costs
-    interrupt: Interrupt
+    steps: dict[str, Step]
 
-    def take(self, plan: list[Step], pending: list[Step]) -> dict[str, str]:
-        """Take the pending steps in order; give those that failed, and those that needed one of them, with the reason.
+    def take(self, task: str, tell: Tell, stop: Callable[[], bool]) -> Done:
+        """Take a step and save it; a step that fails is put down with its traceback.
 
         Raises
         ------
@@ -56,52 +58,78 @@ class Taking:
         LrbenchError
             If the device is lost.
         KeyboardInterrupt
-            If the user or the system asked to stop.
+            If it was asked to stop.
         """
-        failed: dict[str, str] = {}
-        self.reporter.begin(len(plan), len(plan) - len(pending))
-        for index, step in enumerate(pending):
-            missing = next((needed for needed in step.needs if needed in failed), None)
-            if missing is not None:
-                failed[step.id] = f"needs {missing}, which failed"
-                continue
-            if reason := self._attempt(step, pending[index + 1 :]):
-                failed[step.id] = reason
-        return failed
+        step, context = self.steps[task], self.context
 
-    def _attempt(self, step: Step, after: list[Step]) -> str | None:
-        """Take a step and save it; None, or what went wrong in a line."""
-        self.interrupt.check()
-        self.reporter.start(step)
+        def check_stop() -> None:
+            if stop():
+                raise KeyboardInterrupt
+
+        def progress(fraction: float, note: str) -> None:
+            check_stop()
+            tell(fraction, note)
+
+        context.check_stop = check_stop
         started = time.perf_counter()
         try:
-            outcome: Outcome = load_target(KINDS[step.kind])(self.context, step, self._progress)
+            outcome: Outcome = load_target(KINDS[step.kind])(context, step, progress)
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a step does, the other steps can go on
-            return self._failed(step, error)
+            return self._failed(step, error, time.perf_counter() - started)
         seconds = time.perf_counter() - started
-        record = Record(step.id, step.key, step.config, seconds, outcome.rows)
-        self.context.store.save(record, outcome.files)
-        self.costs.learn(step, seconds)
-        self.reporter.finish(step, seconds, self.costs.estimate(after))
-        warn(self.context.suite, step, outcome, self.reporter.note)
-        return None
+        context.store.save(Record(step.id, step.key, step.config, seconds, outcome.rows), outcome.files)
+        return Done(step.id, seconds, notes=tuple(warnings(context.suite, step, outcome)))
 
-    def _progress(self, fraction: float, note: str) -> None:
-        self.interrupt.check()
-        self.reporter.progress(fraction, note)
-
-    def _failed(self, step: Step, error: Exception) -> str:
+    def _failed(self, step: Step, error: Exception, seconds: float) -> Done:
         reason = one_line(error)
         if lost_device(error):
             msg = f"{step.id}: the device failed ({reason}); what was finished is kept, run the command again"
             raise LrbenchError(msg) from error
         self.context.forget()
-        details = "".join(traceback.format_exception(error))
-        self.context.store.save_failure(step.id, details)
-        self.reporter.note(f"{step.id} failed: {reason}")
-        return reason
+        self.context.store.save_failure(step.id, "".join(traceback.format_exception(error)))
+        return Done(step.id, seconds, reason, (f"{step.id} failed: {reason}",))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What another process needs to take steps of a run; can be pickled.
+
+    Attributes
+    ----------
+    suite : Suite
+    data_dir : Path
+    out : Path
+    device : str
+    threads : int
+        Of torch.
+    """
+
+    suite: Suite
+    data_dir: Path
+    out: Path
+    device: str
+    threads: int
+
+    def __call__(self) -> StepWorker:
+        """Make a worker in this process.
+
+        Raises
+        ------
+        UsageError
+            If the data is not here as it was where the run began.
+        """
+        torch.set_num_threads(self.threads)
+        document = Document(self.suite.name, self.suite.model_dump(mode="json"), {})
+        data = Checker(self.suite, document).load_data(self.data_dir)
+        return worker(self.suite, data, torch.device(self.device), Store(self.out))
+
+
+def worker(suite: Suite, data: ImageData, device: torch.device, store: Store) -> StepWorker:
+    """Make a worker of what is in this process already."""
+    steps = {step.id: step for step in make_plan(suite, data)}
+    return StepWorker(Context(suite, data.to(device), device, store), steps)
 
 
 def one_line(error: BaseException) -> str:
@@ -120,12 +148,12 @@ def lost_device(error: BaseException) -> bool:
     return known and not out_of_memory(error)
 
 
-def warn(suite: Suite, step: Step, outcome: Outcome, note: Callable[[str], None]) -> None:
+def warnings(suite: Suite, step: Step, outcome: Outcome) -> Iterator[str]:
     """Tell of what is no failure but should be known."""
     for row in outcome.rows:
         if row["metric"] == "lr_layer_epochs" and not row["value"]:
             needed = suite.training_of(step.model).warmup_accuracy
-            note(
+            yield (
                 f"{step.model}, seed {step.seed}: training accuracy never reached {needed:g} "
                 "(training.warmup_accuracy), so its LR-Layers never acted"
             )

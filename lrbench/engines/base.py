@@ -1,0 +1,82 @@
+"""What engines and those who use them tell each other."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+Tell = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A step as an engine sees it: its name, what must be done before it, and roughly how long it takes."""
+
+    id: str
+    needs: tuple[str, ...] = ()
+    cost: float = 1.0
+
+
+@dataclass(frozen=True)
+class Done:
+    """A task that has ended: `reason` is None where it is done, else what went wrong; `notes` are for the user."""
+
+    id: str
+    seconds: float
+    reason: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Worker(Protocol):
+    """Takes tasks one after the other, in the process in which it was made."""
+
+    def take(self, task: str, tell: Tell, stop: Callable[[], bool]) -> Done:
+        """Take a task and keep what comes of it.
+
+        `tell` is told how far it is; when `stop` says so, it ends after the current batch.
+
+        Raises
+        ------
+        LrbenchError
+            If no other task can be taken either.
+        KeyboardInterrupt
+            If it was stopped.
+        """
+
+
+class Watch(Protocol):
+    """Follows a run. All methods are called in one thread of the process that began it."""
+
+    def started(self, task: str) -> None:
+        """Take note that a task begins."""
+
+    def progress(self, task: str, fraction: float, note: str) -> None:
+        """Take note of how far a task is."""
+
+    def finished(self, done: Done) -> None:
+        """Take note that a task has ended."""
+
+    def skipped(self, task: str, needed: str) -> None:
+        """Take note that a task cannot be taken, since one that it needs has failed."""
+
+    def note(self, text: str) -> None:
+        """Say something that the user should know."""
+
+    def stopping(self) -> bool:
+        """Whether somebody asked to stop."""
+
+
+class Engine(Protocol):
+    """Runs tasks so that each comes after those it needs."""
+
+    def run(self, tasks: Sequence[Task], open_worker: Callable[[], Worker], watch: Watch) -> None:
+        """Run all tasks; those that need a failed one are skipped.
+
+        `open_worker` is called in each process that takes tasks; it can be pickled.
+
+        Raises
+        ------
+        LrbenchError
+            If a worker raises it.
+        KeyboardInterrupt
+            If somebody asked to stop.
+        """

@@ -1,0 +1,154 @@
+"""Several processes of this machine, each with a share of its cores."""
+
+import multiprocessing
+import queue
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from typing import Any
+
+from lrbench.engines.base import Done, Task, Watch, Worker
+from lrbench.engines.schedule import Schedule
+from lrbench.errors import LrbenchError
+
+POLL_SECONDS = 0.05
+ATTEMPTS = 3
+"""Times a task is tried whose process died."""
+
+
+class Processes:
+    """Takes tasks in processes of their own, the longest chain of waiting work first.
+
+    Parameters
+    ----------
+    jobs : int
+        Processes.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+
+    def run(self, tasks: Sequence[Task], open_worker: Callable[[], Worker], watch: Watch) -> None:
+        """Run all tasks; one whose process dies (out of memory, killed) is tried again.
+
+        Raises
+        ------
+        LrbenchError
+            If a worker raises it, or a task's process dies again and again.
+        KeyboardInterrupt
+            If somebody asked to stop.
+        """
+        schedule = Schedule(tasks)
+        tries: dict[str, int] = {}
+        context = multiprocessing.get_context("spawn")
+        while not schedule.empty:
+            told, stop = context.Queue(), context.Event()
+            pool = ProcessPoolExecutor(self.jobs, context, _begin, (open_worker, told, stop))
+            try:
+                lost = _Round(pool, schedule, watch, told, stop, self.jobs).work()
+            except BaseException:
+                _end_at_once(pool)
+                raise
+            pool.shutdown()
+            for task in lost:
+                tries[task] = tries.get(task, 0) + 1
+                if tries[task] >= ATTEMPTS:
+                    msg = f"{task}: its process died {ATTEMPTS} times (out of memory?); fewer --jobs need less"
+                    raise LrbenchError(msg)
+                watch.note(f"a process died; again: {task}")
+                schedule.again(task)
+
+
+class _Round:
+    """From the start of a pool to its end, or to the death of one of its processes."""
+
+    def __init__(
+        self,
+        pool: ProcessPoolExecutor,
+        schedule: Schedule,
+        watch: Watch,
+        told: Any,  # noqa: ANN401 - what multiprocessing's contexts make has no common type
+        stop: Any,  # noqa: ANN401
+        jobs: int,
+    ) -> None:
+        self.pool, self.schedule, self.watch, self.told, self.stop, self.jobs = pool, schedule, watch, told, stop, jobs
+        self.running: dict[Future[Done], str] = {}
+
+    def work(self) -> list[str]:
+        """Work until nothing is left; give the tasks that were lost with a process."""
+        while True:
+            self._submit()
+            if not self.running:
+                return []
+            ended, _ = wait(self.running, POLL_SECONDS, FIRST_COMPLETED)
+            self._listen()
+            if self.watch.stopping():
+                self._stop()
+            try:
+                for future in ended:
+                    self._take_note(future)
+            except BrokenProcessPool:
+                return [*self.running.values()]
+
+    def _submit(self) -> None:
+        while len(self.running) < self.jobs and (task := self.schedule.next()) is not None:
+            try:
+                self.running[self.pool.submit(_take, task)] = task
+                self.watch.started(task)
+            except BrokenProcessPool:
+                self.schedule.again(task)
+                return
+
+    def _listen(self) -> None:
+        with suppress(queue.Empty):
+            while True:
+                self.watch.progress(*self.told.get_nowait())
+
+    def _take_note(self, future: Future[Done]) -> None:
+        done = future.result()
+        del self.running[future]
+        self.watch.finished(done)
+        if done.reason is None:
+            self.schedule.finish(done.id)
+        else:
+            for task, needed in self.schedule.fail(done.id):
+                self.watch.skipped(task, needed)
+
+    def _stop(self) -> None:
+        """Let every process end its batch."""
+        self.stop.set()
+        wait(self.running)
+        raise KeyboardInterrupt
+
+
+def _end_at_once(pool: ProcessPoolExecutor) -> None:
+    processes = list((getattr(pool, "_processes", None) or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join()
+
+
+# What a process holds from its beginning to its end.
+_open: Callable[[], Worker]
+_worker: Worker | None = None
+_told: Any
+_stopped: Any
+
+
+def _begin(open_worker: Callable[[], Worker], told: Any, stop: Any) -> None:  # noqa: ANN401
+    global _open, _told, _stopped
+    # The process that began it hears Ctrl-C and says when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _open, _told, _stopped = open_worker, told, stop
+
+
+def _take(task: str) -> Done:
+    global _worker  # noqa: PLW0603
+    # Not at the beginning, from where an error would not find its way out.
+    _worker = _worker or _open()
+    return _worker.take(task, lambda fraction, note: _told.put((task, fraction, note)), _stopped.is_set)

@@ -1,0 +1,91 @@
+"""Steps side by side in several processes: the same results as one after the other."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import lrbench
+from lrbench.cli import main
+
+SUITE = """\
+name: jobs
+data: {name: digits, train: 150, test: 40}
+models:
+  net: {arch: "FACTORY:build"}
+  lr: {extends: net, lr_layers: {"1": 4}}
+  bad: {arch: "FACTORY:build", broken: true}
+seeds: [0, 1]
+training: {epochs: 2, batch_size: 50, warmup_accuracy: 0.0}
+threat_model: {eps: [8/255], samples: 10}
+attacks: [fgsm, {name: pgd, steps: 2, source: net}]
+diagnostics: {masking: false}
+"""
+FACTORY = """\
+import torch
+
+
+class Net(torch.nn.Sequential):
+    def __init__(self, classes, broken):
+        super().__init__(torch.nn.Flatten(), torch.nn.Linear(64, 16), torch.nn.ReLU(), torch.nn.Linear(16, classes))
+        self.broken = broken
+
+    def forward(self, x):
+        if self.broken and self.training:
+            raise ArithmeticError("broken")
+        return super().forward(x)
+
+
+def build(num_classes, in_channels, broken: bool = False):
+    return Net(num_classes, broken)
+"""
+
+
+@pytest.fixture
+def suite(tmp_path):
+    (tmp_path / "mine.py").write_text(FACTORY)
+    path = tmp_path / "jobs.yaml"
+    path.write_text(SUITE.replace("FACTORY", str(tmp_path / "mine.py")))
+    return path
+
+
+def test_two_jobs_give_the_bytes_of_one_and_failures_are_kept(suite, tmp_path, capsys):
+    assert main(["run", str(suite), "--out", str(tmp_path / "one")]) == 1
+    assert main(["run", str(suite), "--out", str(tmp_path / "two"), "--jobs", "2"]) == 1
+    assert "train/bad/seed-0 failed: ArithmeticError: broken" in capsys.readouterr().out
+    for name in ("results.csv", "leaderboard.md", "failures.json"):
+        assert (tmp_path / "one" / name).read_text() == (tmp_path / "two" / name).read_text()
+    assert (tmp_path / "two/steps/train/bad/seed-1/failure.txt").exists()
+
+
+def test_a_killed_worker_costs_nothing(suite, tmp_path):
+    text = suite.read_text().replace("epochs: 2", "epochs: 20").replace("  bad:", "  worse:")
+    suite.write_text(text.replace(", broken: true", ""))
+    whole = lrbench.run(suite, out=tmp_path / "whole")
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "lrbench.cli", "run", str(suite), "--out", str(out), "--jobs", "2"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+    deadline = time.monotonic() + 120
+    while not list(out.glob("steps/train/*/*/step.json")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    children = subprocess.run(
+        ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True
+    ).stdout.split()
+    workers = [pid for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+    os.kill(int(workers[0]), signal.SIGKILL)
+    printed, complaints = process.communicate(timeout=120)
+    assert process.returncode == 0, complaints
+    assert "a process died; again: " in printed
+    assert (out / "results.csv").read_text() == whole.results_csv()
+
+
+@pytest.mark.parametrize("jobs", ["0", "x", "-2"])
+def test_numbers_of_jobs_that_are_none(jobs, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["run", "quick", "--jobs", jobs])
+    assert caught.value.code == 2
+    assert "from 1 to 256" in capsys.readouterr().err

@@ -1,0 +1,65 @@
+"""Workers for the engines' tests, which other processes can load."""
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lrbench.engines import Done
+from lrbench.errors import LrbenchError
+
+
+@dataclass(frozen=True)
+class Toy:
+    """Writes a file for each task that it takes; what it does follows from the task's name."""
+
+    folder: Path
+
+    def __call__(self):
+        return self
+
+    def take(self, task, tell, stop):
+        started = time.perf_counter()
+        (self.folder / f"{task}.{os.getpid()}.{time.monotonic_ns()}").touch()
+        if task.startswith("fatal"):
+            msg = "the folder is gone"
+            raise LrbenchError(msg)
+        if task.startswith("dies") and len(list(self.folder.glob(f"{task}.*"))) < int(task.partition("-")[2]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if task.startswith("long"):
+            for _ in range(400):
+                if stop():
+                    raise KeyboardInterrupt
+                time.sleep(0.05)
+        tell(0.5, "half way")
+        if task.startswith("work"):
+            time.sleep(float(task.rpartition("-")[2]))
+        reason = "it fails" if task.startswith("fails") else None
+        return Done(task, time.perf_counter() - started, reason)
+
+
+class Recorder:
+    """Keeps what an engine says."""
+
+    def __init__(self, stop_at=None):
+        self.events, self.done, self.lost, self.notes, self.stop_at = [], {}, {}, [], stop_at
+
+    def started(self, task):
+        self.events.append(("started", task))
+
+    def progress(self, task, fraction, note):
+        self.events.append(("progress", task, fraction, note))
+
+    def finished(self, done):
+        self.events.append(("finished", done.id))
+        self.done[done.id] = done.reason
+
+    def skipped(self, task, needed):
+        self.lost[task] = needed
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def stopping(self):
+        return self.stop_at is not None and ("started", self.stop_at) in self.events
