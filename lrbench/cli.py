@@ -59,7 +59,12 @@ def _parser() -> argparse.ArgumentParser:
             "--data-dir", metavar="DIR", help="folder of the data sets (default: $LRBENCH_DATA, else a cache folder)"
         )
         if name == "run":
-            sub.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="processes side by side (default: 1)")
+            sub.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="steps side by side (default: 1)")
+            sub.add_argument(
+                "--engine", choices=("local", "ray"), default="local", help="processes here, or a Ray cluster"
+            )
+            sub.add_argument("--address", metavar="A", help="of a running Ray cluster (default: start one)")
+            sub.add_argument("--gpus", type=float, default=1.0, metavar="G", help="what a step takes of a GPU on Ray")
         sub.set_defaults(command=command)
 
     _add_own_models(commands)
@@ -164,8 +169,12 @@ def _session(given: argparse.Namespace) -> "Session":
     # Before torch is loaded, which takes seconds: most mistakes are in the suite's text.
     load_suite(given.suite)
     from lrbench.runner import Session  # noqa: PLC0415
+    from lrbench.runner.place import Place  # noqa: PLC0415
 
-    return Session.open(given.suite, given.out, given.device, given.data_dir, _say, getattr(given, "jobs", 1))
+    place = Place()
+    if hasattr(given, "jobs"):
+        place = Place(given.engine, given.jobs, given.address, given.gpus)
+    return Session.open(given.suite, given.out, given.device, given.data_dir, _say, place)
 
 
 def _run(given: argparse.Namespace) -> int:

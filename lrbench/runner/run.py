@@ -1,12 +1,11 @@
 """A suite from its text to its leaderboard; goes on where an earlier run of the same folder stopped."""
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import yaml
@@ -21,6 +20,7 @@ from lrbench.runner.environment import data_folder, describe_environment, pick_d
 from lrbench.runner.figures import write_views
 from lrbench.runner.follow import Follower
 from lrbench.runner.interrupt import interruptible
+from lrbench.runner.place import Place
 from lrbench.runner.plan import Step, make_plan
 from lrbench.runner.reporter import Costs, Reporter, Silent
 from lrbench.runner.work import Recipe, worker
@@ -41,7 +41,7 @@ class Session:
     store: Store
     device: torch.device
     data_dir: Path
-    jobs: int = 1
+    place: Place = Place()  # noqa: RUF009
 
     @classmethod
     def open(
@@ -51,7 +51,7 @@ class Session:
         device: str = "auto",
         data_dir: str | Path | None = None,
         announce: Callable[[str], None] = lambda _: None,
-        jobs: int = 1,
+        place: Place | None = None,
     ) -> "Session":
         """Load and check everything; write nothing. `announce` is told of code of others before it runs.
 
@@ -60,7 +60,7 @@ class Session:
         UsageError
             If the suite, its data, the device or the folder is not as it should be.
         """
-        return cls.of(*load_suite(source), out=out, device=device, data_dir=data_dir, announce=announce, jobs=jobs)
+        return cls.of(*load_suite(source), out=out, device=device, data_dir=data_dir, announce=announce, place=place)
 
     @classmethod
     def of(
@@ -72,7 +72,7 @@ class Session:
         device: str = "auto",
         data_dir: str | Path | None = None,
         announce: Callable[[str], None] = lambda _: None,
-        jobs: int = 1,
+        place: Place | None = None,
     ) -> "Session":
         """Check a suite that is loaded already; as `open`.
 
@@ -89,7 +89,7 @@ class Session:
         checker.check_attacks()
         store = Store(Path(out) if out is not None else Path("runs") / suite.name)
         _refuse_other_suite(store, suite)
-        session = cls(suite, data, make_plan(suite, data), store, chosen, root.resolve(), jobs)
+        session = cls(suite, data, make_plan(suite, data), store, chosen, root.resolve(), place or Place())
         if session.pending:
             checker.check_models(data)
         return session
@@ -144,7 +144,7 @@ class Session:
             if self.pending:
                 self._write_head()
             with interruptible(reporter.note) as interrupt:
-                follower = Follower(self.plan, self.pending, reporter, self.costs, interrupt, self.jobs)
+                follower = Follower(self.plan, self.pending, reporter, self.costs, interrupt, self.place.jobs)
                 try:
                     self._engine().run(follower.tasks(), self._opener(), follower)
                 finally:
@@ -153,19 +153,25 @@ class Session:
         return board
 
     def _engine(self) -> Engine:
-        if self.jobs == 1:
-            return Here()
-        # Loads multiprocessing's machinery, which a run in one process can spare.
-        from lrbench.engines.processes import Processes  # noqa: PLC0415
+        # What takes steps elsewhere is loaded where it is asked for.
+        if self.place.engine == "ray":
+            from lrbench.engines.cluster import Cluster, Resources  # noqa: PLC0415
 
-        return Processes(self.jobs)
+            gpus = self.place.gpus if self.device.type == "cuda" else 0.0
+            jobs = self.place.jobs if self.place.jobs > 1 else None
+            return Cluster(self.place.address, Resources(self.place.threads, gpus), jobs)
+        if self.place.jobs > 1:
+            from lrbench.engines.processes import Processes  # noqa: PLC0415
+
+            return Processes(self.place.jobs)
+        return Here()
 
     def _opener(self) -> Callable[[], Worker]:
         """Give what makes a worker: of what is here, or, in other processes, of what they can load."""
-        if self.jobs == 1:
+        if self.place.engine == "local" and self.place.jobs == 1:
             return lambda: worker(self.suite, self.data, self.device, self.store)
-        threads = max(1, (os.cpu_count() or 1) // self.jobs)
-        return Recipe(self.suite, self.data_dir, self.store.root.resolve(), str(self.device), threads)
+        out = self.store.root.resolve()
+        return Recipe(self.suite.model_dump_json(), self.data_dir, out, str(self.device), self.place.threads)
 
     def _write_head(self) -> None:
         content = self.suite.model_dump(mode="json")
@@ -219,6 +225,8 @@ def run(
     data_dir: str | Path | None = None,
     reporter: Reporter | None = None,
     jobs: int = 1,
+    engine: Literal["local", "ray"] = "local",
+    address: str | None = None,
 ) -> Leaderboard:
     """Run a suite, or go on with it, and give its leaderboard.
 
@@ -237,6 +245,10 @@ def run(
     jobs : int, >= 1
         Processes that take steps side by side, each with its share of the cores. With more than one, models must be
         loadable by name in other processes: from a file, a package or an entry point.
+    engine : {"local", "ray"}
+        Processes of this machine, or a Ray cluster, whose machines all see `out` and the data under the same paths.
+    address : str, optional
+        Of a running cluster, such as "auto" or "ray://HOST:10001". Default: one that is started for the run.
 
     Raises
     ------
@@ -244,7 +256,7 @@ def run(
         For every fault that the user can mend.
     """
     watcher = reporter or Silent()
-    return Session.open(suite, out, device, data_dir, watcher.note, jobs).run(watcher)
+    return Session.open(suite, out, device, data_dir, watcher.note, Place(engine, jobs, address)).run(watcher)
 
 
 def again(states: dict[str, str], named: int = 3) -> list[str]:

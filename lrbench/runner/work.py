@@ -98,7 +98,8 @@ class Recipe:
 
     Attributes
     ----------
-    suite : Suite
+    suite : str
+        As JSON.
     data_dir : Path
     out : Path
     device : str
@@ -106,7 +107,7 @@ class Recipe:
         Of torch.
     """
 
-    suite: Suite
+    suite: str
     data_dir: Path
     out: Path
     device: str
@@ -121,9 +122,10 @@ class Recipe:
             If the data is not here as it was where the run began.
         """
         torch.set_num_threads(self.threads)
-        document = Document(self.suite.name, self.suite.model_dump(mode="json"), {})
-        data = Checker(self.suite, document).load_data(self.data_dir)
-        return worker(self.suite, data, torch.device(self.device), Store(self.out))
+        suite = Suite.model_validate_json(self.suite)
+        document = Document(suite.name, suite.model_dump(mode="json"), {})
+        data = Checker(suite, document).load_data(self.data_dir)
+        return worker(suite, data, torch.device(self.device), Store(self.out))
 
 
 def worker(suite: Suite, data: ImageData, device: torch.device, store: Store) -> StepWorker:

@@ -1,13 +1,35 @@
+import os
+import sys
 import time
 
 import pytest
 from support.workers import Recorder, Toy
 
 from lrbench.engines import Here, Task
+from lrbench.engines.cluster import Cluster
 from lrbench.engines.processes import Processes
-from lrbench.errors import LrbenchError
+from lrbench.errors import LrbenchError, UsageError
 
-ENGINES = [pytest.param(Here, id="here"), pytest.param(lambda: Processes(2), id="processes")]
+ENGINES = ["here", "processes", "ray"]
+
+
+@pytest.fixture(scope="module")
+def ray():
+    """A cluster of two places on this machine, whose processes find these tests."""
+    found = pytest.importorskip("ray")
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
+    found.init(num_cpus=2, log_to_driver=False, configure_logging=False, include_dashboard=False)
+    yield found
+    found.shutdown()
+    os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
+
+
+@pytest.fixture
+def engine(request):
+    if request.param == "ray":
+        request.getfixturevalue("ray")
+    return {"here": Here, "processes": lambda: Processes(2), "ray": Cluster}[request.param]
 
 
 def run(engine, tasks, folder, **options):
@@ -20,7 +42,7 @@ def names(folder):
     return sorted(path.name.partition(".")[0] for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 def test_each_task_is_taken_once_after_those_it_needs_and_told_of(engine, tmp_path):
     tasks = [Task("a"), Task("b", ("a",)), Task("c", ("a",)), Task("d", ("b", "c"))]
     recorder = run(engine, tasks, tmp_path)
@@ -36,7 +58,13 @@ def test_each_task_is_taken_once_after_those_it_needs_and_told_of(engine, tmp_pa
     assert engine is not Here or len(told) == 4
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+def test_ray_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=r"pip install 'lrbench\[ray\]'"):
+        Cluster()
+
+
+@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 def test_a_failing_task_costs_only_those_that_need_it(engine, tmp_path):
     tasks = [Task("fails"), Task("later", ("fails",)), Task("last", ("later",)), Task("other")]
     recorder = run(engine, tasks, tmp_path)
@@ -45,40 +73,44 @@ def test_a_failing_task_costs_only_those_that_need_it(engine, tmp_path):
     assert names(tmp_path) == ["fails", "other"]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 def test_what_no_task_can_mend_ends_the_run(engine, tmp_path):
     with pytest.raises(LrbenchError, match="the folder is gone"):
         run(engine, [Task("fatal"), Task("later", ("fatal",))], tmp_path)
     assert names(tmp_path) == ["fatal"]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 def test_a_request_to_stop_is_heard_before_the_next_task(engine, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(engine, [Task("a"), Task("b", ("a",)), Task("c", ("b",))], tmp_path, stop_at="a")
     assert "c" not in names(tmp_path)
 
 
-def test_running_tasks_end_their_batch_when_asked_to_stop(tmp_path):
+@pytest.mark.parametrize("engine", ENGINES[1:], indirect=True)
+def test_running_tasks_end_their_batch_when_asked_to_stop(engine, tmp_path):
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        run(lambda: Processes(2), [Task("long-1"), Task("long-2")], tmp_path, stop_at="long-1")
+        run(engine, [Task("long-1"), Task("long-2")], tmp_path, stop_at="long-1")
     assert time.monotonic() - started < 19, "a long task takes 20 s"
 
 
-def test_a_task_whose_process_dies_is_tried_again_and_the_others_are_not_lost(tmp_path):
-    recorder = run(lambda: Processes(2), [Task("dies-2"), Task("later", ("dies-2",)), Task("other")], tmp_path)
+@pytest.mark.parametrize("engine", ENGINES[1:], indirect=True)
+def test_a_task_whose_process_dies_is_tried_again_and_the_others_are_not_lost(engine, tmp_path):
+    recorder = run(engine, [Task("dies-2"), Task("later", ("dies-2",)), Task("other")], tmp_path)
     assert recorder.done == {"dies-2": None, "later": None, "other": None}
     assert names(tmp_path).count("dies-2") == 2
-    assert "a process died; again: dies-2" in recorder.notes
+    assert engine is Cluster or "a process died; again: dies-2" in recorder.notes
 
 
-def test_a_task_whose_process_dies_again_and_again_ends_the_run(tmp_path):
-    with pytest.raises(LrbenchError, match="dies-9: its process died 3 times"):
-        run(lambda: Processes(1), [Task("dies-9")], tmp_path)
+@pytest.mark.parametrize("engine", ENGINES[1:], indirect=True)
+def test_a_task_whose_process_dies_again_and_again_ends_the_run(engine, tmp_path):
+    with pytest.raises(LrbenchError, match=r"dies-9: its process died 3 times|dies-9 was lost 3 times"):
+        run(engine, [Task("dies-9")], tmp_path)
 
 
-def test_two_processes_share_the_work(tmp_path):
-    run(lambda: Processes(2), [Task(f"work-{i}-0.3") for i in range(6)], tmp_path)
+@pytest.mark.parametrize("engine", ENGINES[1:], indirect=True)
+def test_two_processes_share_the_work(engine, tmp_path):
+    run(engine, [Task(f"work-{i}-0.3") for i in range(6)], tmp_path)
     processes = {path.name.split(".")[-2] for path in tmp_path.iterdir()}
     assert len(processes) == 2

@@ -53,9 +53,10 @@ def suite(tmp_path):
     return path
 
 
-def test_two_jobs_give_the_bytes_of_one_and_failures_are_kept(suite, tmp_path, capsys):
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_two_jobs_give_the_bytes_of_one_and_failures_are_kept(suite, tmp_path, capsys, engine):
     assert main(["run", str(suite), "--out", str(tmp_path / "one")]) == 1
-    assert main(["run", str(suite), "--out", str(tmp_path / "two"), "--jobs", "2"]) == 1
+    assert main(["run", str(suite), "--out", str(tmp_path / "two"), "--jobs", "2", "--engine", engine]) == 1
     assert "train/bad/seed-0 failed: ArithmeticError: broken" in capsys.readouterr().out
     for name in ("results.csv", "leaderboard.md", "failures.json"):
         assert (tmp_path / "one" / name).read_text() == (tmp_path / "two" / name).read_text()
