@@ -1,6 +1,6 @@
 """Kill a suite at random moments and resume it, to see whether the result is the undisturbed one.
 
-    python -m benchmarks.kills [--suite quick] [--kills 30] [--seed 0]
+    python -m benchmarks.kills [--suite quick] [--kills 30] [--seed 0] [--jobs 1]
 
 Runs the suite once undisturbed; then, for each kill, starts it in a fresh folder, kills its process group with SIGKILL
 at a moment drawn uniformly from the undisturbed run's length, and runs it again to its end. Compares `results.csv` byte
@@ -18,14 +18,14 @@ import time
 from pathlib import Path
 
 
-def start(suite: str, out: Path) -> subprocess.Popen:
-    command = [sys.executable, "-m", "lrbench.cli", "run", suite, "--out", str(out)]
+def start(run: list[str], out: Path) -> subprocess.Popen:
+    command = [sys.executable, "-m", "lrbench.cli", "run", *run, "--out", str(out)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)  # noqa: S603
 
 
-def whole(suite: str, out: Path) -> float:
+def whole(run: list[str], out: Path) -> float:
     started = time.monotonic()
-    process = start(suite, out)
+    process = start(run, out)
     _, complaints = process.communicate()
     if process.returncode:
         sys.exit(f"the run failed: {complaints.decode()}")
@@ -36,16 +36,16 @@ def stamps(out: Path) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in out.rglob("step.json")}
 
 
-def killed(suite: str, out: Path, after: float, expected: bytes) -> list[str]:
+def killed(run: list[str], out: Path, after: float, expected: bytes) -> list[str]:
     """Kill a fresh run after so many seconds, resume it, and say what is wrong."""
-    process = start(suite, out)
+    process = start(run, out)
     time.sleep(after)
     finished = process.poll() is not None
     if not finished:
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     done = stamps(out)
-    whole(suite, out)
+    whole(run, out)
     again = [path for path, when in done.items() if stamps(out).get(path) != when]
     left = [str(path) for path in out.rglob(".*") if path.name != ".lock"]
     left += [str(path) for path in out.rglob("unfinished.bin")]
@@ -61,16 +61,18 @@ def main() -> None:
     parser.add_argument("--suite", default="quick")
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", default="1")
     given = parser.parse_args()
+    run = [given.suite, "--jobs", given.jobs]
     moments = random.Random(given.seed)  # noqa: S311
     with tempfile.TemporaryDirectory() as folder:
-        length = whole(given.suite, Path(folder) / "undisturbed")
+        length = whole(run, Path(folder) / "undisturbed")
         expected = (Path(folder) / "undisturbed" / "results.csv").read_bytes()
         print(f"undisturbed: {length:.1f} s")
         wrong = 0
         for number in range(given.kills):
             out = Path(folder) / f"killed-{number}"
-            wrong += bool(killed(given.suite, out, moments.uniform(0, length), expected))
+            wrong += bool(killed(run, out, moments.uniform(0, length), expected))
     print(f"{given.kills - wrong} of {given.kills} ended as if nothing had happened")
     sys.exit(bool(wrong))
 

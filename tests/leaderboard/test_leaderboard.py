@@ -152,7 +152,7 @@ def test_markup_in_a_model_s_name_stays_text():
     name = "a[red]b|c_d"
     board = Leaderboard(tidy(rows(name, (0.5, 0.9), (0.1, 0.2))), suite())
     assert name in printed(board)
-    assert "a[red]b\\|c\\_d" in to_markdown(board)
+    assert r"a\[red\]b\|c\_d" in to_markdown(board)
 
 
 def test_markdown_tables_have_one_width(board):
