@@ -20,7 +20,7 @@ from benchmarks.machine import describe
 from lrbench.engines import Done, Here, Task, lower_bound, simulate
 from lrbench.engines.processes import Processes
 
-SCALE = 0.0005
+SCALE = 0.002
 """Seconds a unit of a synthetic step's cost."""
 
 
@@ -77,7 +77,7 @@ def timed(engine, tasks):
     return time.perf_counter() - started
 
 
-def overhead(count=2000):
+def overhead(count=5000):
     tasks = [Task(f"{i}~0") for i in range(count)]
     print(f"overhead a step, in this process: {1000 * timed(Here(), tasks) / count:.3f} ms")
     start = timed(Processes(2), tasks[:2])

@@ -4,9 +4,11 @@ A source is a function `(root, name, train, test, **options) -> ImageData`; `roo
 `train` and `test` are the numbers of examples to keep (None: all).
 """
 
+import importlib.util
 import math
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,13 +25,24 @@ MAX_CLASSES = 100_000
 
 def digits(root: Path, *, train: int | None, test: int | None) -> ImageData:  # noqa: ARG001
     """scikit-learn's 8x8 grey digits, 1,437 to train and 360 to test, classes even; levels 0..16 become 0..255."""
+    levels, labels = _sklearn_digits()
+    images = torch.from_numpy(np.round(levels * (255 / 16)).astype(np.uint8))[:, None]
+    everything = Split(images, torch.from_numpy(labels).long())
+    held_out, rest = everything.halves(360)
+    return ImageData("digits", rest.balanced(train), held_out.balanced(test), tuple(str(digit) for digit in range(10)))
+
+
+def _sklearn_digits() -> tuple[NDArray[Any], NDArray[Any]]:
+    """Give images (N, 8, 8) and labels, from the file that scikit-learn ships: importing it takes a second."""
+    spec = importlib.util.find_spec("sklearn")
+    file = Path(str(spec.origin if spec else "")).parent / "datasets" / "data" / "digits.csv.gz"
+    if is_file(file):
+        table = np.loadtxt(file, delimiter=",")
+        return table[:, :-1].reshape(-1, 8, 8), table[:, -1].astype(np.int64)
     from sklearn.datasets import load_digits  # noqa: PLC0415
 
     bunch = load_digits()
-    images = torch.from_numpy(np.round(bunch.images * (255 / 16)).astype(np.uint8))[:, None]
-    everything = Split(images, torch.from_numpy(bunch.target).long())
-    held_out, rest = everything.halves(360)
-    return ImageData("digits", rest.balanced(train), held_out.balanced(test), tuple(str(digit) for digit in range(10)))
+    return bunch.images, bunch.target
 
 
 def fashion_mnist(root: Path, *, train: int | None, test: int | None, download: bool = False) -> ImageData:

@@ -14,6 +14,9 @@ from lrbench.engines.schedule import Schedule
 from lrbench.errors import LrbenchError
 
 POLL_SECONDS = 0.05
+AHEAD = 1
+"""Tasks handed over beyond one for each process, so that none waits for the next word from here."""
+
 ATTEMPTS = 3
 """Times a task is tried whose process died."""
 
@@ -93,7 +96,7 @@ class _Round:
                 return [*self.running.values()]
 
     def _submit(self) -> None:
-        while len(self.running) < self.jobs and (task := self.schedule.next()) is not None:
+        while len(self.running) < self.jobs + AHEAD and (task := self.schedule.next()) is not None:
             try:
                 self.running[self.pool.submit(_take, task)] = task
                 self.watch.started(task)

@@ -201,3 +201,15 @@ def test_fashion_mnist_reads_the_original_format(tmp_path):
 def test_a_missing_fashion_mnist_says_where_it_belongs(tmp_path):
     with pytest.raises(UsageError, match="FashionMNIST"):
         fashion_mnist(tmp_path, train=None, test=None)
+
+
+def test_the_digits_are_those_of_scikit_learn(digits):
+    from sklearn.datasets import load_digits  # noqa: PLC0415
+
+    bunch = load_digits()
+    ours = torch.cat([digits.test.images, digits.train.images]).flatten(1)
+    theirs = torch.from_numpy(np.round(bunch.images * (255 / 16)).astype(np.uint8)).flatten(1)
+    columns = [torch.cat([images, labels[:, None].to(torch.uint8)], dim=1) for images, labels in (
+        (ours, torch.cat([digits.test.labels, digits.train.labels])), (theirs, torch.from_numpy(bunch.target)),
+    )]  # fmt: skip
+    assert sorted(map(tuple, columns[0].tolist())) == sorted(map(tuple, columns[1].tolist()))
