@@ -252,11 +252,11 @@ def _evaluate(given: argparse.Namespace) -> int:
             raise UsageError(msg)
         layers[old] = new
     root = data_folder(given.data_dir)
-    suite, document, left_out = suite_for(given.name, given.suite, root, given.beside, layers)
+    suite, document, left_out = suite_for(given.name, given.suite, root, given.beside, layers, _say)
     for line in left_out:
         _say(f"left out {line}")
     out = given.out or f"runs/{in_path(suite.name)}-{in_path(given.name)}"
-    return _finish(Session.of(suite, document, out=out, device=given.device, data_dir=root, announce=_say))
+    return _finish(Session.of(suite, document, out=out, device=given.device, data_dir=root))
 
 
 def _plan(given: argparse.Namespace) -> int:

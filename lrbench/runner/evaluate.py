@@ -1,6 +1,6 @@
 """A single model against a suite that was written for others."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from lrbench.catalogue import MODELS
 from lrbench.errors import UsageError, nearest
+from lrbench.models.external import code_of
 from lrbench.runner.check import Checker
 from lrbench.runner.probe import probe
 from lrbench.suite import Suite, load_suite
@@ -22,7 +23,12 @@ LAYERS = ("variance_ratio", "d_adv")
 
 
 def suite_for(
-    name: str, source: str | Path, root: Path, beside: Sequence[str] = (), layers: Mapping[str, str] | None = None
+    name: str,
+    source: str | Path,
+    root: Path,
+    beside: Sequence[str] = (),
+    layers: Mapping[str, str] | None = None,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> tuple[Suite, Document, list[str]]:
     """Turn a suite into one that measures a single model, beside some of the suite's own.
 
@@ -41,6 +47,8 @@ def suite_for(
         Models of the suite to measure along with it, the first of them the baseline.
     layers : mapping
         Layer that the suite names -> layer of these models to take instead.
+    announce : callable
+        Told of code of others before it runs.
 
     Returns
     -------
@@ -62,8 +70,11 @@ def suite_for(
     raw.pop("reference", None)
     _rename(raw, layers or {})
     derived = Document(f"{name} on {source}", raw, {})
-    sizes = _common_sizes(_validated(derived), document, root)
-    left_out = list(_leave_out(raw, sizes))
+    left_out = list(_without_sources(raw))
+    checked = _validated(derived)
+    Checker(checked, derived).check_names(announce)
+    sizes = _common_sizes(checked, document, root)
+    left_out += _leave_out(raw, sizes)
     return _validated(derived), derived, left_out
 
 
@@ -71,6 +82,8 @@ def _spec(name: str) -> Raw:
     own = project_models()
     if name in own:
         return own[name]
+    if name in MODELS or code_of(name) is not None:
+        return {"arch": name}
     try:
         MODELS[name]
     except UsageError:
@@ -115,6 +128,16 @@ def _common_sizes(suite: Suite, document: Document, root: Path) -> dict[str, int
     return {layer: min(sizes[layer] for sizes in found) for layer in shared}
 
 
+def _without_sources(raw: Raw) -> Iterable[str]:
+    """Take out attacks that are made on models that are not there."""
+    for attack in list(raw.get("attacks", [])):
+        source = attack.get("source")
+        if source not in {None, *raw["models"]}:
+            raw["attacks"].remove(attack)
+            label = attack.get("label") or attack["name"]
+            yield f"{label}: its source {source} is not measured here; --beside {source} adds it"
+
+
 def _leave_out(raw: Raw, sizes: Mapping[str, int]) -> Iterable[str]:
     """Take out what these models cannot be asked; say what and why."""
     diagnostics = raw.get("diagnostics", {})
@@ -140,10 +163,7 @@ def _leave_out(raw: Raw, sizes: Mapping[str, int]) -> Iterable[str]:
     for attack in list(raw.get("attacks", [])):
         label = attack.get("label") or attack["name"]
         layer = attack.get("layer")
-        if attack.get("source") not in {None, *raw["models"]}:
-            raw["attacks"].remove(attack)
-            yield f"{label}: its source {attack['source']} is not measured here; --beside {attack['source']} adds it"
-        elif isinstance(layer, str) and layer not in sizes:
+        if isinstance(layer, str) and layer not in sizes:
             raw["attacks"].remove(attack)
             yield f"{label}: {_no_layer(layer)}"
 
