@@ -1,5 +1,6 @@
 """What a model is like before it is trained: its layers' sizes and its logits' shape, from two blank images."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,8 @@ def probe(
     """
     where = torch.device("meta" if _is_known(spec.arch) else "cpu")
     try:
-        with where:
+        # torch warns of empty layers and the like on lines of their own; what matters is said below.
+        with where, warnings.catch_warnings(action="ignore"):
             net = factory(num_classes=classes, in_channels=image[0], **spec.options)
         _require_memory(net)
         return _passed(net, torch.zeros(2, *image, device=where))

@@ -142,6 +142,12 @@ def test_a_hostile_suite_is_refused(name, folder, capsys):
     assert list(folder.iterdir()) == [path]
 
 
+def test_warnings_of_torch_s_add_no_lines(folder, capsys, recwarn):
+    (folder / "suite.yaml").write_text(HOSTILE["no width"][0])
+    refused(["run", "suite.yaml"], capsys)
+    assert not recwarn.list
+
+
 FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 PATHS = [
     ("name",), ("seeds",), ("data", "name"), ("data", "train"), ("data", "test"), ("models",), ("models", "net"),
