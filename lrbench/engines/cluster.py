@@ -75,16 +75,14 @@ class Cluster:
         options: dict[str, Any] = {"address": self.address} if self.address else {"num_cpus": self.jobs}
         try:
             self.ray.init(**options, log_to_driver=False, configure_logging=False, include_dashboard=False)
-        except TypeError:
-            raise
+        # Ray raises ConnectionError, RuntimeError, ValueError and its own for a cluster that is not there.
         except Exception as error:
             msg = f"no Ray cluster at {self.address or 'this machine'}: {short(error)}"
             raise LrbenchError(msg) from error
 
     def _run(self, schedule: Schedule, opener: Any, watch: Watch) -> None:  # noqa: ANN401
-        take = self.ray.remote(
-            num_cpus=self.resources.cpus, num_gpus=self.resources.gpus, max_retries=RETRIES, max_calls=0
-        )(_take)
+        needs = {"num_cpus": self.resources.cpus, "num_gpus": self.resources.gpus}
+        take = self.ray.remote(**needs, max_retries=RETRIES)(_take)
         places = max(1, int(self.ray.cluster_resources().get("CPU", 1) / max(self.resources.cpus, 1e-3)))
         running: dict[Any, str] = {}
         try:
@@ -98,28 +96,23 @@ class Cluster:
                 if watch.stopping():
                     raise KeyboardInterrupt
                 for reference in ended:
-                    self._take_note(reference, running.pop(reference), schedule, watch)
+                    schedule.settle(self._result(reference, running.pop(reference)), watch)
         except BaseException:
             for reference in running:
                 # Raises KeyboardInterrupt in the task, which ends without a result.
                 self.ray.cancel(reference, recursive=True)
             raise
 
-    def _take_note(self, reference: Any, task: str, schedule: Schedule, watch: Watch) -> None:  # noqa: ANN401
+    def _result(self, reference: Any, task: str) -> Done:  # noqa: ANN401
         try:
             done: Done = self.ray.get(reference)
+            return done
         except self.ray.exceptions.RayTaskError as error:
             cause = error.cause
             raise (cause if isinstance(cause, LrbenchError) else LrbenchError(f"{task}: {short(error)}")) from None
         except self.ray.exceptions.RayError as error:
             msg = f"{task} was lost {RETRIES + 1} times: {short(error)}"
             raise LrbenchError(msg) from error
-        watch.finished(done)
-        if done.reason is None:
-            schedule.finish(done.id)
-            return
-        for later, needed in schedule.fail(done.id):
-            watch.skipped(later, needed)
 
 
 # One for each process of the cluster, which takes many tasks.

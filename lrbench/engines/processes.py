@@ -91,7 +91,9 @@ class _Round:
                 self._stop()
             try:
                 for future in ended:
-                    self._take_note(future)
+                    done = future.result()
+                    del self.running[future]
+                    self.schedule.settle(done, self.watch)
             except BrokenProcessPool:
                 return [*self.running.values()]
 
@@ -108,16 +110,6 @@ class _Round:
         with suppress(queue.Empty):
             while True:
                 self.watch.progress(*self.told.get_nowait())
-
-    def _take_note(self, future: Future[Done]) -> None:
-        done = future.result()
-        del self.running[future]
-        self.watch.finished(done)
-        if done.reason is None:
-            self.schedule.finish(done.id)
-        else:
-            for task, needed in self.schedule.fail(done.id):
-                self.watch.skipped(task, needed)
 
     def _stop(self) -> None:
         """Let every process end its batch."""

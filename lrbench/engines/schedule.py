@@ -4,7 +4,7 @@ import heapq
 from collections import defaultdict
 from collections.abc import Sequence
 
-from lrbench.engines.base import Task
+from lrbench.engines.base import Done, Task, Watch
 
 
 class Schedule:
@@ -84,6 +84,15 @@ class Schedule:
                     lost.append((later, needed))
                     failed.append(later)
         return lost
+
+    def settle(self, done: Done, watch: Watch) -> None:
+        """Count a task as what it ended as, and tell of it and of what is lost with it."""
+        watch.finished(done)
+        if done.reason is None:
+            self.finish(done.id)
+            return
+        for task, needed in self.fail(done.id):
+            watch.skipped(task, needed)
 
     @property
     def longest_chain(self) -> float:

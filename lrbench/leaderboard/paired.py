@@ -86,13 +86,7 @@ class Paired:
 
 
 def parse_side(text: str) -> tuple[Path, str | None, tuple[int, ...]]:
-    """Split DIR[:MODEL[@SEED,...]] into its parts.
-
-    Raises
-    ------
-    UsageError
-        If the seeds are no numbers.
-    """
+    """Split DIR[:MODEL[@SEED,...]] into its parts; an @ that no numbers follow belongs to the name."""
     if Path(text).exists() or ":" not in text:
         return Path(text), None, ()
     folder, _, model = text.partition(":")
@@ -192,8 +186,6 @@ def _compared(first: Side, second: Side) -> Paired:
 
 def _require_comparable(first: Side, second: Side) -> None:
     """Refuse what was not measured on the same images in the same threat model."""
-    for run, side in ((first.run, first), (second.run, second)):
-        run.record(f"accuracy/{model_place(side.model, side.seeds[0])}")
     prints = [_test_images(side) for side in (first, second)]
     reasons = []
     if prints[0] != prints[1]:

@@ -4,16 +4,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from lrbench.catalogue import MODELS
+from lrbench.data import ImageData
 from lrbench.errors import UsageError, nearest
-from lrbench.models.external import code_of
 from lrbench.runner.check import Checker
 from lrbench.runner.probe import probe
 from lrbench.suite import Suite, load_suite
 from lrbench.suite.document import Document
-from lrbench.suite.faults import told
+from lrbench.suite.faults import validated
 from lrbench.suite.project import project_models
 
 Raw = dict[str, Any]
@@ -29,7 +27,7 @@ def suite_for(
     beside: Sequence[str] = (),
     layers: Mapping[str, str] | None = None,
     announce: Callable[[str], None] = lambda _: None,
-) -> tuple[Suite, Document, list[str]]:
+) -> tuple[Suite, Document, ImageData, list[str]]:
     """Turn a suite into one that measures a single model, beside some of the suite's own.
 
     Diagnostics of layers that not all of them have are left out, attacks too that need such a layer or a model that is
@@ -52,8 +50,8 @@ def suite_for(
 
     Returns
     -------
-    Suite, Document, list of str
-        The suite, its document, and what was left out and why.
+    Suite, Document, ImageData, list of str
+        The suite, its document, its data, and what was left out and why.
 
     Raises
     ------
@@ -71,33 +69,24 @@ def suite_for(
     _rename(raw, layers or {})
     derived = Document(f"{name} on {source}", raw, {})
     left_out = list(_without_sources(raw))
-    checked = _validated(derived)
+    checked = validated(Suite, raw, derived)
     Checker(checked, derived).check_names(announce)
-    sizes = _common_sizes(checked, document, root)
+    data = Checker(checked, document).load_data(root)
+    sizes = _common_sizes(checked, data)
     left_out += _leave_out(raw, sizes)
-    return _validated(derived), derived, left_out
+    return validated(Suite, raw, derived), derived, data, left_out
 
 
 def _spec(name: str) -> Raw:
     own = project_models()
     if name in own:
         return own[name]
-    if name in MODELS or code_of(name) is not None:
-        return {"arch": name}
-    try:
-        MODELS[name]
-    except UsageError:
-        valid = [*own, *(entry.name for entry in MODELS)]
-        msg = f"unknown model {name!r}; {nearest(name, valid)}, or register yours with `lrbench register`"
-        raise UsageError(msg) from None
+    known = [*own, *(entry.name for entry in MODELS)]
+    # A name with a colon is looked up when it has been told of, since that can run code.
+    if name not in known and ":" not in name:
+        msg = f"unknown model {name!r}; {nearest(name, known)}, or register yours with `lrbench register`"
+        raise UsageError(msg)
     return {"arch": name}
-
-
-def _validated(document: Document) -> Suite:
-    try:
-        return Suite.model_validate(document.content)
-    except ValidationError as error:
-        raise UsageError(told(document, error)) from None
 
 
 def _rename(raw: Raw, layers: Mapping[str, str]) -> None:
@@ -113,9 +102,8 @@ def _rename(raw: Raw, layers: Mapping[str, str]) -> None:
             attack["layer"] = layers.get(attack["layer"], attack["layer"])
 
 
-def _common_sizes(suite: Suite, document: Document, root: Path) -> dict[str, int]:
+def _common_sizes(suite: Suite, data: ImageData) -> dict[str, int]:
     """Layers that all models have, with the smallest of their sizes."""
-    data = Checker(suite, document).load_data(root)
     found: list[dict[str, int]] = []
     for name, spec in suite.models.items():
         try:

@@ -17,7 +17,8 @@ from lrbench.runner.probe import probe
 from lrbench.store import write_file
 from lrbench.suite import ModelSpec
 from lrbench.suite.document import Document
-from lrbench.suite.project import PROJECT, project_models, validated
+from lrbench.suite.faults import validated
+from lrbench.suite.project import PROJECT, Project, project_models
 
 LOOKED_AT = 200
 RANDOM_IMAGES = 16
@@ -54,7 +55,7 @@ def register(
     """
     before = project_models()
     content = {"models": {**before, name: spec}}
-    checked = validated(Document(str(PROJECT), content, {})).models[name]
+    checked = validated(Project, content, Document(str(PROJECT), content, {})).models[name]
     images, labels, classes, statistics = _images(data, shape, classes, root)
     findings = _look(name, checked, images, labels if checked.weights else None, classes, statistics)
     faults = [finding.text for finding in findings if finding.level == "fault"]

@@ -73,8 +73,9 @@ class Session:
         data_dir: str | Path | None = None,
         announce: Callable[[str], None] = lambda _: None,
         place: Place | None = None,
+        data: ImageData | None = None,
     ) -> "Session":
-        """Check a suite that is loaded already; as `open`.
+        """Check a suite that is loaded already, as `open`; its data, too, where that is given.
 
         Raises
         ------
@@ -85,7 +86,7 @@ class Session:
         checker = Checker(suite, document)
         checker.check_names(announce)
         root = data_folder(data_dir)
-        data = checker.load_data(root)
+        data = checker.load_data(root) if data is None else data
         checker.check_attacks()
         store = Store(Path(out) if out is not None else Path("runs") / suite.name)
         _refuse_other_suite(store, suite)

@@ -1,19 +1,30 @@
 """What is wrong with a document, in a line each, with the place and what would be right."""
 
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from lrbench.errors import printable
+from lrbench.errors import UsageError, printable
 from lrbench.suite.document import Document, KeyPath
 
 MAX_REPORTED = 3
 
+R = TypeVar("R", bound=BaseModel)
 
-def told(document: Document, error: ValidationError) -> str:
-    """Describe the first faults that a schema found."""
-    lines = [_describe(document, detail) for detail in error.errors(include_url=False)]
-    return "\n".join(list(dict.fromkeys(lines))[:MAX_REPORTED])
+
+def validated(schema: type[R], content: Any, document: Document) -> R:  # noqa: ANN401
+    """Hold content against a schema; the document knows where it stands.
+
+    Raises
+    ------
+    UsageError
+        With the first faults, a line each.
+    """
+    try:
+        return schema.model_validate(content)
+    except ValidationError as error:
+        lines = [_describe(document, detail) for detail in error.errors(include_url=False)]
+        raise UsageError("\n".join(list(dict.fromkeys(lines))[:MAX_REPORTED])) from None
 
 
 def _describe(document: Document, detail: Any) -> str:  # noqa: ANN401

@@ -4,12 +4,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from lrbench.errors import UsageError, nearest, printable
 from lrbench.files import is_file
 from lrbench.suite.document import MAX_DEPTH, Document, KeyPath, read_document, read_text
-from lrbench.suite.faults import short_repr, told
+from lrbench.suite.faults import short_repr, validated
 from lrbench.suite.project import project_models
 from lrbench.suite.schema import Suite
 
@@ -34,11 +32,7 @@ def load_suite(source: str | Path) -> tuple[Suite, Document]:
     """
     path = find_suite(source)
     document = read_document(path, str(source))
-    raw = _extended(document)
-    try:
-        return Suite.model_validate(raw), document
-    except ValidationError as error:
-        raise UsageError(told(document, error)) from None
+    return validated(Suite, _extended(document), document), document
 
 
 def read_run(folder: Path) -> Suite:

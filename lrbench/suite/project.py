@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from lrbench.errors import UsageError
 from lrbench.files import is_file
-from lrbench.suite.document import Document, read_document
-from lrbench.suite.faults import told
+from lrbench.suite.document import read_document
+from lrbench.suite.faults import validated
 from lrbench.suite.strict import Strict, Title
 from lrbench.suite.training import ModelSpec
 
@@ -32,20 +31,6 @@ def project_models() -> dict[str, dict[str, Any]]:
     if not is_file(PROJECT):
         return {}
     document = read_document(PROJECT, str(PROJECT))
-    validated(document)
+    validated(Project, document.content, document)
     models: dict[str, dict[str, Any]] = document.content.get("models", {})
     return models
-
-
-def validated(document: Document) -> Project:
-    """Hold a project's document against its schema.
-
-    Raises
-    ------
-    UsageError
-        With the first faults.
-    """
-    try:
-        return Project.model_validate(document.content)
-    except ValidationError as error:
-        raise UsageError(told(document, error)) from None

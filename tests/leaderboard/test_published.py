@@ -133,3 +133,19 @@ def test_records_of_another_threat_model_are_not_mixed(shown_run, tmp_path):
     (to / "small/records/other.json").write_text(json.dumps({**content, "sha256": checksum(content)}))
     with pytest.raises(UsageError, match="another threat model"):
         publish(shown_run, to)
+
+
+def test_a_run_whose_checks_for_masked_gradients_are_gone_is_refused(run, tmp_path):
+    shutil.rmtree(run / "steps/masking/net/seed-0")
+    told = json.loads((run / "masking.json").read_text())
+    del told["net"]["0"]
+    (run / "masking.json").write_text(json.dumps(told))
+    lines = (run / "results.csv").read_text().splitlines()
+    kept = [
+        line
+        for line in lines
+        if not ("net,0," in line and (",verdict," in line or "check[" in line or "flag[" in line))
+    ]
+    (run / "results.csv").write_text("\n".join(kept) + "\n")
+    with pytest.raises(UsageError, match="does not show what the checks for masked gradients found of net, seed 0"):
+        publish(run, tmp_path / "to")

@@ -1,12 +1,9 @@
 """Pages of published leaderboards: Markdown for code hosts, and one HTML index over all suites."""
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.published.record import Content
 from lrbench.leaderboard.render import to_markdown
-from lrbench.leaderboard.report.page import asset, table_of_block
+from lrbench.leaderboard.report.page import asset, table_of_block, template
 from lrbench.leaderboard.text import in_markdown
 from lrbench.names import in_path
 
@@ -42,18 +39,11 @@ def suite_page(board: Leaderboard, records: list[Content], figures: list[str]) -
 
 def index_page(boards: dict[str, Leaderboard]) -> tuple[str, str]:
     """Write the index over all suites, as HTML and as Markdown."""
-    environment = Environment(
-        loader=PackageLoader("lrbench.leaderboard.published", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     shown = [(name, table_of_block(board.blocks[0], board.models)) for name, board in boards.items()]
-    html = environment.get_template("index.html").render(
+    html = template("published/index.html").render(
         boards=shown,
         style=asset("style.css"),
-        script=Markup(asset("page.js")),  # noqa: S704
+        script=asset("page.js"),
     )
     lines = ["# Leaderboards", "", "| suite | models | best by verdict and worst case |", "| --- | ---: | --- |"]
     for name, board in boards.items():

@@ -8,7 +8,7 @@ from typing import Any
 
 import vl_convert
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from lrbench.leaderboard.charts import charts, on_a_page
@@ -32,8 +32,7 @@ def report(folder: str | Path) -> str:
     board = run.board
     drawn = charts(board)
     specs = [on_a_page(chart.spec).to_json() for chart in drawn]
-    template = _environment().get_template("report.html")
-    return template.render(
+    return template("report/report.html").render(
         suite=board.suite,
         dataset=board.results["dataset"].iloc[0] if len(board.results) else "",
         models=board.models,
@@ -51,14 +50,15 @@ def report(folder: str | Path) -> str:
     )
 
 
-def _environment() -> Environment:
+def template(name: str) -> Template:
+    """Give a template of the pages, such as "report/report.html"; whatever text it is given stays text."""
     return Environment(
-        loader=PackageLoader("lrbench.leaderboard.report", "."),
+        loader=PackageLoader("lrbench.leaderboard", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-    )
+    ).get_template(name)
 
 
 def asset(name: str) -> Markup:

@@ -1,0 +1,32 @@
+"""The command line. Holds no logic, and imports what computes only when a command needs it."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from lrbench.cli.commands import say
+from lrbench.cli.parser import make_parser
+from lrbench.errors import LrbenchError
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; give the exit status."""
+    given = make_parser().parse_args(arguments)
+    try:
+        status: int = given.command(given)
+    except LrbenchError as error:
+        say(str(error))
+        return error.exit_status
+    except MemoryError:
+        say("out of memory; finished steps are kept, the same command goes on from there")
+        return 1
+    except KeyboardInterrupt:
+        say("stopped; finished steps are kept, the same command goes on from there")
+        return 1
+    except BrokenPipeError:
+        # The reader of our output has gone; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status

@@ -1,0 +1,239 @@
+"""What each command does: it hands what it was given to the rooms below, and prints what comes back."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from lrbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lrbench.registry import Registry
+    from lrbench.runner import Session
+
+
+def say(text: str) -> None:
+    """Tell the user something, beside what a command prints."""
+    sys.stderr.write(f"lrbench: {text}\n")
+
+
+def _console() -> "Console":
+    from rich.console import Console  # noqa: PLC0415
+
+    # Away from a terminal rich assumes 80 columns, which would break the tables of a log.
+    return Console() if sys.stdout.isatty() else Console(width=140)
+
+
+def _session(given: argparse.Namespace) -> "Session":
+    from lrbench.suite import load_suite  # noqa: PLC0415
+
+    # Before torch is loaded, which takes seconds: most mistakes are in the suite's text.
+    load_suite(given.suite)
+    from lrbench.runner import Session  # noqa: PLC0415
+    from lrbench.runner.place import Place  # noqa: PLC0415
+
+    place = Place()
+    if hasattr(given, "jobs"):
+        place = Place(given.engine, given.jobs, given.address, given.gpus)
+    return Session.open(given.suite, given.out, given.device, given.data_dir, say, place)
+
+
+def run_command(given: argparse.Namespace) -> int:
+    """Run a suite, or go on with it."""
+    return _finish(_session(given))
+
+
+def _finish(session: "Session") -> int:
+    from lrbench.display import display_for  # noqa: PLC0415
+    from lrbench.leaderboard.render import print_board  # noqa: PLC0415
+
+    console = _console()
+    with display_for(console) as display:
+        board = session.run(display)
+    print_board(board, console)
+    console.print(f"Results in {session.store.root}", soft_wrap=True, markup=False, highlight=False)
+    if not board.failures:
+        return 0
+    first, reason = next(iter(board.failures.items()))
+    more = f", and {len(board.failures) - 1} steps more" if len(board.failures) > 1 else ""
+    say(f"{first} failed: {reason}{more}; the same command tries them again")
+    return 1
+
+
+def register_command(given: argparse.Namespace) -> int:
+    """Add a model to the project's file."""
+    from lrbench.models.external import code_of  # noqa: PLC0415
+    from lrbench.runner.environment import data_folder  # noqa: PLC0415
+    from lrbench.runner.register import register  # noqa: PLC0415
+
+    spec = {"arch": given.factory, **_options(given.option)}
+    if given.weights:
+        spec["weights"] = given.weights
+    if given.no_normalize:
+        spec["normalize"] = False
+    if code := code_of(given.factory):
+        say(f"running {code}")
+    findings, replaced = register(
+        given.name, spec, data=given.data, shape=given.shape, classes=given.classes, root=data_folder(given.data_dir)
+    )
+    for finding in findings:
+        sys.stdout.write(f"{'  ' if finding.level == 'good' else '! '}{finding.text}\n")
+    sys.stdout.write(
+        f"{given.name} {'replaced' if replaced else 'added'} in lrbench.yaml; `lrbench evaluate {given.name}` measures "
+        "it, and a suite's models can extend it\n"
+    )
+    return 0
+
+
+def _options(pairs: list[str]) -> dict[str, Any]:
+    import yaml  # noqa: PLC0415
+
+    found = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not key or not equals:
+            msg = f"--option {pair}: expected KEY=VALUE"
+            raise UsageError(msg)
+        try:
+            found[key] = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError):
+            found[key] = value
+    return found
+
+
+def evaluate_command(given: argparse.Namespace) -> int:
+    """Run a single model through a suite."""
+    from lrbench.names import in_path  # noqa: PLC0415
+    from lrbench.runner import Session  # noqa: PLC0415
+    from lrbench.runner.environment import data_folder  # noqa: PLC0415
+    from lrbench.runner.evaluate import suite_for  # noqa: PLC0415
+
+    layers = {}
+    for pair in given.layer:
+        old, equals, new = pair.partition("=")
+        if not equals:
+            msg = f"--layer {pair}: expected OLD=NEW"
+            raise UsageError(msg)
+        layers[old] = new
+    root = data_folder(given.data_dir)
+    suite, document, data, left_out = suite_for(given.name, given.suite, root, given.beside, layers, say)
+    for line in left_out:
+        say(f"left out {line}")
+    out = given.out or f"runs/{in_path(suite.name)}-{in_path(given.name)}"
+    return _finish(Session.of(suite, document, out=out, device=given.device, data_dir=root, data=data))
+
+
+def plan_command(given: argparse.Namespace) -> int:
+    """Show the steps of a suite."""
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    from lrbench.display import duration  # noqa: PLC0415
+
+    session = _session(given)
+    table = Table("step", "state", "estimate", pad_edge=False)
+    pending = session.pending
+    for step in session.plan:
+        cost = duration(session.costs.estimate([step])) if step in pending else ""
+        table.add_row(Text(step.id), Text(session.states[step.id]), cost)
+    console = _console()
+    console.print(table)
+    rest = "nothing to do" if not pending else f"the rest takes about {duration(session.costs.estimate(pending))}"
+    if pending and session.costs.estimate(pending) is None:
+        rest = "no estimate before a first step has finished"
+    console.print(f"{len(session.plan)} steps, {len(session.plan) - len(pending)} done; {rest}", highlight=False)
+    return 0
+
+
+def show_command(given: argparse.Namespace) -> int:
+    """Print a run's leaderboard."""
+    from lrbench.leaderboard import Leaderboard  # noqa: PLC0415
+    from lrbench.leaderboard.render import print_board  # noqa: PLC0415
+
+    print_board(Leaderboard.load(given.folder), _console())
+    return 0
+
+
+def report_command(given: argparse.Namespace) -> int:
+    """Write a run's report."""
+    from pathlib import Path  # noqa: PLC0415
+
+    from lrbench.leaderboard.report import report  # noqa: PLC0415
+    from lrbench.store import write_file  # noqa: PLC0415
+
+    out = Path(given.out or f"{given.folder}/report.html")
+    write_file(out, report(given.folder).encode())
+    sys.stdout.write(f"Report in {out}\n")
+    return 0
+
+
+def publish_command(given: argparse.Namespace) -> int:
+    """Add a run to the published leaderboards."""
+    from pathlib import Path  # noqa: PLC0415
+
+    from lrbench.leaderboard.published import check, publish  # noqa: PLC0415
+
+    to = Path(given.to)
+    if given.folder:
+        names = publish(given.folder, to)
+        sys.stdout.write(f"Published {', '.join(names)} in {to}\n")
+    elif not given.check:
+        msg = "publish needs the folder of a run, or --check"
+        raise UsageError(msg)
+    if given.check:
+        sys.stdout.write(f"{check(to)} records in {to} are as they were written\n")
+    return 0
+
+
+def export_command(given: argparse.Namespace) -> int:
+    """Write a model's figures in another leaderboard's form."""
+    from lrbench.leaderboard.outcomes import Run  # noqa: PLC0415
+    from lrbench.leaderboard.paired import parse_side  # noqa: PLC0415
+    from lrbench.leaderboard.robustbench import model_info  # noqa: PLC0415
+
+    folder, model, _ = parse_side(given.source)
+    run = Run.open(folder)
+    if model is None:
+        msg = f"name a model: {folder}:{run.models[0]}"
+        raise UsageError(msg)
+    keys = ("name", "authors", "venue", "link", "architecture")
+    told = {key: getattr(given, key) for key in keys if getattr(given, key) is not None}
+    sys.stdout.write(model_info(run, model, told))
+    return 0
+
+
+def compare_command(given: argparse.Namespace) -> int:
+    """Hold two models against each other."""
+    from lrbench.leaderboard.paired import compare  # noqa: PLC0415
+    from lrbench.leaderboard.paired_text import FORMATS, print_paired  # noqa: PLC0415
+
+    found = compare(given.a, given.b)
+    if given.format == "table":
+        print_paired(found, _console())
+    else:
+        sys.stdout.write(FORMATS[given.format](found))
+    return 0
+
+
+def listing_command(given: argparse.Namespace) -> int:
+    """List what a suite can name."""
+    from lrbench import catalogue  # noqa: PLC0415
+
+    registry: Registry = getattr(catalogue, given.catalogue)
+    _two_columns([*((entry.name, entry.summary) for entry in registry), *registry.forms.items()])
+    return 0
+
+
+def suites_command(given: argparse.Namespace) -> int:  # noqa: ARG001
+    """List the shipped suites."""
+    from lrbench.suite.load import shipped_suites, summary  # noqa: PLC0415
+
+    _two_columns([(name, summary(path)) for name, path in shipped_suites().items()])
+    return 0
+
+
+def _two_columns(rows: list[tuple[str, str]]) -> None:
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, text in rows:
+        sys.stdout.write(f"{name:<{width}}  {text}\n")

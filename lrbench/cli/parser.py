@@ -1,0 +1,123 @@
+"""The command line's grammar: commands, options, help."""
+
+import argparse
+from collections.abc import Sequence
+
+from lrbench.cli import commands
+
+EPILOG = "`lrbench run quick` runs the shipped five-minute suite. Exit status: 0 done, 1 the run failed, 2 wrong usage."
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser; each command sets `command`, which takes what was given and gives the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="lrbench",
+        description="Does a low-rank representation make a network robust, and how would you know?",
+        epilog=EPILOG,
+    )
+    parser.add_argument("--version", action=_Version)
+    subs = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    for name, command, text in (
+        ("run", commands.run_command, "run a suite, or go on with it, and print its leaderboard"),
+        ("plan", commands.plan_command, "show the steps of a suite, what is done and what the rest will cost"),
+    ):
+        sub = subs.add_parser(name, help=text, description=text)
+        sub.add_argument("suite", metavar="SUITE", help="path of a YAML file, or the name of a shipped suite")
+        sub.add_argument("--out", metavar="DIR", help="folder of the results (default: runs/NAME)")
+        sub.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
+        sub.add_argument(
+            "--data-dir", metavar="DIR", help="folder of the data sets (default: $LRBENCH_DATA, else a cache folder)"
+        )
+        if name == "run":
+            sub.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="steps side by side (default: 1)")
+            sub.add_argument(
+                "--engine", choices=("local", "ray"), default="local", help="processes here, or a Ray cluster"
+            )
+            sub.add_argument("--address", metavar="A", help="of a running Ray cluster (default: start one)")
+            sub.add_argument("--gpus", type=float, default=1.0, metavar="G", help="what a step takes of a GPU on Ray")
+        sub.set_defaults(command=command)
+
+    _add_own_models(subs)
+    show = subs.add_parser("show", help="print the leaderboard of a run")
+    show.add_argument("folder", metavar="DIR", help="folder of a run")
+    show.set_defaults(command=commands.show_command)
+
+    report = subs.add_parser("report", help="write a run's report: one HTML file that needs no network")
+    report.add_argument("folder", metavar="DIR", help="folder of a run")
+    report.add_argument("--out", metavar="FILE", help="default: DIR/report.html")
+    report.set_defaults(command=commands.report_command)
+
+    publish = subs.add_parser("publish", help="add a run to the published leaderboards, after checking it")
+    publish.add_argument("folder", metavar="DIR", nargs="?", help="folder of a finished run")
+    publish.add_argument("--to", default="leaderboards", metavar="DIR", help="default: leaderboards")
+    publish.add_argument("--check", action="store_true", help="only hold what is published against its checksums")
+    publish.set_defaults(command=commands.publish_command)
+
+    export = subs.add_parser("export", help="write a model's figures in the form of another leaderboard")
+    export.add_argument("source", metavar="DIR:MODEL", help="a model of a run")
+    export.add_argument("--robustbench", action="store_true", required=True, help="as RobustBench's model_info JSON")
+    for what in ("name", "authors", "venue", "link", "architecture"):
+        export.add_argument(f"--{what}", metavar="TEXT", help=f"its {what}, which a run cannot know")
+    export.set_defaults(command=commands.export_command)
+
+    compare = subs.add_parser("compare", help="hold two runs, or two models, against each other on the same images")
+    for side in ("A", "B"):
+        compare.add_argument(side.lower(), metavar=side, help="DIR, DIR:MODEL or DIR:MODEL@SEED,...")
+    compare.add_argument("--format", default="table", choices=("table", "markdown", "csv", "json", "latex"))
+    compare.set_defaults(command=commands.compare_command)
+
+    for name, kind in (("models", "MODELS"), ("attacks", "ATTACKS"), ("datasets", "DATASETS")):
+        listing = subs.add_parser(name, help=f"list the {name} that a suite can name")
+        listing.set_defaults(command=commands.listing_command, catalogue=kind)
+    subs.add_parser("suites", help="list the shipped suites").set_defaults(command=commands.suites_command)
+    return parser
+
+
+def _add_own_models(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    register = subs.add_parser("register", help="add a model of yours to this folder's lrbench.yaml, looked over")
+    register.add_argument("name", metavar="NAME", help="what to call it")
+    register.add_argument(
+        "--factory", required=True, metavar="F", help="FILE.py:FUNCTION, PACKAGE.MODULE:FUNCTION, ..."
+    )
+    register.add_argument(
+        "--weights", metavar="FILE", help="trained weights, .safetensors or .pt (default: to be trained)"
+    )
+    register.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="passed to the factory")
+    register.add_argument("--no-normalize", action="store_true", help="it takes pixels in [0, 1] as they are")
+    register.add_argument("--data", default="digits", metavar="SET", help="data set it is for (default: digits)")
+    register.add_argument("--shape", metavar="CxHxW", help="look it over with noise of this shape instead of data")
+    register.add_argument("--classes", type=int, default=10, metavar="N", help="with --shape (default: 10)")
+    register.add_argument("--data-dir", metavar="DIR", help="folder of the data sets")
+    register.set_defaults(command=commands.register_command)
+
+    evaluate = subs.add_parser("evaluate", help="run a single model through a suite")
+    evaluate.add_argument("name", metavar="NAME", help="of lrbench.yaml or `lrbench models`, or such as timm:resnet18")
+    evaluate.add_argument("--suite", default="quick", metavar="SUITE", help="default: quick")
+    evaluate.add_argument(
+        "--beside", action="append", default=[], metavar="MODEL", help="a model of the suite to measure, too"
+    )
+    evaluate.add_argument(
+        "--layer", action="append", default=[], metavar="OLD=NEW", help="layer to take for the suite's"
+    )
+    evaluate.add_argument("--out", metavar="DIR", help="folder of the results (default: runs/SUITE-NAME)")
+    evaluate.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
+    evaluate.add_argument("--data-dir", metavar="DIR", help="folder of the data sets")
+    evaluate.set_defaults(command=commands.evaluate_command)
+
+
+class _Version(argparse.Action):
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="print the version and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from lrbench import __version__  # noqa: PLC0415
+
+        parser.exit(message=f"lrbench {__version__}\n")
+
+
+def _jobs(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 256:
+        msg = f"expected a number from 1 to 256, got {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
