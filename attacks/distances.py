@@ -33,6 +33,23 @@ class DAdv(NamedTuple):
     n: int
 
 
+class Moved(NamedTuple):
+    """How far each example's activations moved: ||f(x_adv) - f(x)||^2 and its share of ||f(x)||^2, float64, (N,).
+
+    NaN for examples that the model misclassifies before the attack.
+    """
+
+    squared: Tensor
+    relative: Tensor
+
+    def mean(self) -> DAdv:
+        """D_Adv of these examples; NaN if none of them counts."""
+        counts = ~self.squared.isnan()
+        if not counts.any():
+            return DAdv(float("nan"), float("nan"), 0)
+        return DAdv(self.squared[counts].mean().item(), self.relative[counts].mean().item(), int(counts.sum()))
+
+
 def d_adv(
     model: nn.Module,
     layer: str | nn.Module,
@@ -71,22 +88,33 @@ def d_adv(
     AttributeError
         If the model has no module of that name.
     """
+    return moved(model, layer, x_adv=x_adv, x=x, y=y, batch_size=batch_size).mean()
+
+
+def moved(
+    model: nn.Module,
+    layer: str | nn.Module,
+    *,
+    x_adv: Tensor,
+    x: Tensor,
+    y: Tensor,
+    batch_size: int = 256,
+) -> Moved:
+    """Give what `d_adv` is the mean of, for each example. Parameters and errors are those of `d_adv`."""
     module = model.get_submodule(layer) if isinstance(layer, str) else layer
     squared, relative = [], []
     with frozen(model), torch.no_grad():
         for start in range(0, len(x), batch_size):
             rows = slice(start, start + batch_size)
             clean, logits = _activations(model, module, x[rows])
-            moved, _ = _activations(model, module, x_adv[rows])
-            correct = logits.argmax(dim=1) == y[rows]
-            distance = (moved - clean).double().square().sum(dim=1)[correct]
-            scale = clean.double().square().sum(dim=1)[correct]
+            reached, _ = _activations(model, module, x_adv[rows])
+            wrong = logits.argmax(dim=1) != y[rows]
+            distance = (reached - clean).double().square().sum(dim=1).masked_fill(wrong, torch.nan)
+            scale = clean.double().square().sum(dim=1)
             squared.append(distance)
             relative.append(torch.where(distance == 0, distance, distance / scale))
-    n = sum(len(part) for part in squared)
-    if n == 0:
-        return DAdv(float("nan"), float("nan"), 0)
-    return DAdv(torch.cat(squared).mean().item(), torch.cat(relative).mean().item(), n)
+    none = torch.zeros(0, dtype=torch.float64)
+    return Moved(torch.cat(squared) if squared else none, torch.cat(relative) if relative else none)
 
 
 def _activations(model: nn.Module, module: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,11 +3,11 @@
     python -m benchmarks.lowrank [--device cpu] [--rounds 3] [--sizes 512x50 2048x50 ...] [--no-training]
 
 Every form makes the whole update: from W and a batch X (n = 512 rows) to the gradient step to the projected W. Forms
-take turns in each round; a time is the median over rounds of the mean of 16 updates (dense forms: of one), 16 being the
-period after which the factor is refreshed. Memory is what a fresh process needs beyond W and X. Errors are relative, in
-Frobenius norm, of one update from the same W and X: of `exact` and `subspace` against a decomposition in float64 (of
-the m x m matrix up to m = 4,096, of the factored form beyond), of `nystrom` against the dense form with the same
-columns.
+take turns in each round; a time is the median over rounds of the mean of 16 updates (dense forms: of one, and none
+where their m x m matrices do not fit), 16 being the period after which the factor is refreshed. Memory is what a fresh
+process needs beyond W and X. Errors are relative, in Frobenius norm, of one update from the same W and X: of `exact`
+and `subspace` against a decomposition in float64 (of the m x m matrix up to m = 4,096, of the factored form beyond), of
+`nystrom` against the dense form with the same columns.
 """
 
 import argparse
@@ -31,6 +31,7 @@ from lrbench.models.resnet import resnet18
 N = 512
 FORMS = ("dense nystrom", "dense eigh", "nystrom", "exact", "subspace")
 LARGEST_EIGH = 4096
+LARGEST_DENSE = 16_384
 
 
 def activations(m, k, seed, device, n=N):
@@ -98,7 +99,8 @@ def synchronise(device):
 
 def times(m, k, device, rounds):
     batches = [activations(m, k, seed, device) for seed in range(4)]
-    found = {name: [] for name in FORMS if name != "dense eigh" or m <= LARGEST_EIGH}
+    largest = {"dense eigh": LARGEST_EIGH, "dense nystrom": LARGEST_DENSE}
+    found = {name: [] for name in FORMS if m <= largest.get(name, m)}
     forms = {name: Form(name, m, k, device) for name in found}
     for form in forms.values():
         form.update(batches[0])
@@ -162,12 +164,13 @@ def errors(m, k, device):
 def update_table(sizes, device, rounds):
     print("| m, k | form | time | against dense nystrom | memory | error |\n| --- | --- | ---: | ---: | ---: | ---: |")
     for m, k in sizes:
-        found, error = times(m, k, device, rounds), errors(m, k, device)
+        found = times(m, k, device, rounds)
+        error = errors(m, k, device) if m <= LARGEST_DENSE else {}
         for name, seconds in found.items():
             memory = in_fresh_process(memory_of, name, m, k, device)
-            ratio = found["dense nystrom"] / seconds
+            ratio = f"{found['dense nystrom'] / seconds:.1f}x" if "dense nystrom" in found else ""
             shown = f"{error[name]:.0e}" if name in error else ""
-            print(f"| {m:,}, {k:,} | {name} | {1000 * seconds:,.1f} ms | {ratio:.1f}x | {memory:,.0f} MiB | {shown} |")
+            print(f"| {m:,}, {k:,} | {name} | {1000 * seconds:,.1f} ms | {ratio} | {memory:,.0f} MiB | {shown} |")
 
 
 class Training:

@@ -27,8 +27,8 @@ class Split:
         fine = None if self.fine is None else self.fine.to(device)
         return Split(self.images.to(device), self.labels.to(device), fine)
 
-    def __getitem__(self, chosen: Tensor) -> "Split":
-        """Choose examples by index or mask."""
+    def __getitem__(self, chosen: Tensor | slice) -> "Split":
+        """Choose examples by index, mask or slice."""
         fine = None if self.fine is None else self.fine[chosen]
         return Split(self.images[chosen], self.labels[chosen], fine)
 

@@ -62,7 +62,9 @@ class Context:
         if training not in self._loaded:
             while len(self._loaded) >= KEPT:
                 del self._loaded[next(iter(self._loaded))]
-            model = self.build(model_in(training), given_weights=False)
+            # Its first weights, which are thrown away, are not to move the generator that a step found.
+            with torch.random.fork_rng():
+                model = self.build(model_in(training), given_weights=False)
             self._loaded[training] = load_checkpoint(model, self.store.folder(training)).eval()
         return self._loaded[training]
 

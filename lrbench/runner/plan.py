@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,7 @@ CODE = {
     "compression": REPRESENT,
     "clusters": REPRESENT,
     "corruptions": ("models", "data", "diagnostics/corruptions.py", "runner/measure.py"),
+    "part": ("models", "data", "attacks", "runner/attack.py"),
     "attack": ("models", "data", "attacks", "runner/attack.py"),
     "minimal": ("models", "data", "attacks", "runner/attack.py"),
     "masking": ("models", "data", "attacks", "diagnostics/masking", "statistics.py", "runner/judge.py"),
@@ -80,7 +81,8 @@ def make_plan(suite: Suite, data: ImageData) -> list[Step]:
     UsageError
         If there are more than `MAX_STEPS`.
     """
-    attacks = sum(len(attack.radii(suite.threat_model.eps)) for attack in suite.attacks)
+    parts = 1 + len(suite.threat_model.parts(suite.threat_model.samples or len(data.test)))
+    attacks = sum(parts * len(attack.radii(suite.threat_model.eps)) for attack in suite.attacks)
     if (count := len(suite.models) * len(suite.seeds) * (attacks + 1)) > MAX_STEPS:
         msg = f"{suite.name}: models, seeds, attacks and radii make {count:,} steps and more; at most {MAX_STEPS:,} go"
         raise UsageError(msg)
@@ -127,6 +129,7 @@ def _model_steps(
         work: float,
         source: Step | None = None,
         step_id: str | None = None,
+        parts: Sequence[Step] | None = None,
         **config: object,
     ) -> Step:
         content = {
@@ -140,6 +143,9 @@ def _model_steps(
         if source is not None:
             content["source"] = source.key
             needs += (source.id,)
+        if parts is not None:
+            content["parts"] = [part.id for part in parts]
+            needs += tuple(part.id for part in parts)
         return Step(step_id or f"{kind}/{model_place(name, seed)}", kind, name, seed, content, needs, work)
 
     threat = suite.threat_model
@@ -172,24 +178,31 @@ def _attack_steps(
         "samples": samples,
         "d_adv": diagnostics.d_adv.layers if diagnostics.d_adv else [],
     }
-    threat_config = threat.model_dump(mode="json", exclude={"eps", "batch_size", "l2"})
+    threat_config = threat.model_dump(mode="json", exclude={"eps", "batch_size", "l2", "part"})
     test_only = {"test": data.test_fingerprint}
     for attack in suite.attacks:
-        config = {**common, "attack": _attack_config(attack)}
-        passes = _passes(attack)
-        if kind_of(ATTACKS[attack.name].load()) == "minimal":
-            config["threat_model"] = threat_config | {"eps": threat.eps}
-            step_id = attack_id(name, seed, attack.label, None)
-            yield measured("minimal", test_only, samples * passes, step_id=step_id, **config)
-            continue
         if attack.source == name:
             continue  # on itself it would be the attack without a source
+        minimal = kind_of(ATTACKS[attack.name].load()) == "minimal"
         source = None if attack.source is None else trainings[attack.source, seed]
-        for eps in attack.radii(threat.eps):
-            config["threat_model"] = threat_config | {"eps": eps}
-            work = samples * (passes or paper_steps(eps))
+        for eps in [None] if minimal else attack.radii(threat.eps):
+            config = {
+                **common,
+                "attack": _attack_config(attack),
+                "minimal": minimal,
+                "threat_model": threat_config | {"eps": threat.eps if eps is None else eps},
+            }
+            passes = _passes(attack) or (1 if eps is None else paper_steps(eps))
             step_id = attack_id(name, seed, attack.label, eps)
-            yield measured("attack", test_only, work, source, step_id, **config)
+            parts = []
+            for begin, end in threat.parts(samples):
+                work = (end - begin) * passes
+                part_id = f"{step_id}/part-{begin}"
+                parts.append(measured("part", test_only, work, source, part_id, part=[begin, end], **config))
+            yield from parts
+            kind = "minimal" if minimal else "attack"
+            work = 1.0 if parts else samples * passes
+            yield measured(kind, test_only, work, source, step_id, parts=parts, **config)
 
 
 def _passes(attack: AttackSpec) -> float:
@@ -229,7 +242,7 @@ def _masking_step(
         return
     radii = [eps for eps in threat.eps if eps > 0]
     eps = spec.eps if spec.eps is not None else radii[len(radii) // 2]
-    transfers = [step for step in attacks if len(step.needs) > 1 and step.config["threat_model"]["eps"] == eps]
+    transfers = [step for step in attacks if "source" in step.config and step.config["threat_model"]["eps"] == eps]
     config = {
         **spec.model_dump(mode="json"),
         "eps": eps,

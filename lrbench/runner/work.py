@@ -16,7 +16,7 @@ from lrbench.engines.base import Tell
 from lrbench.errors import LrbenchError
 from lrbench.registry import load_target
 from lrbench.runner.check import Checker
-from lrbench.runner.context import Context, Outcome
+from lrbench.runner.context import Context, Outcome, Progress
 from lrbench.runner.plan import Step, make_plan
 from lrbench.store import Record, Store, StoreError
 from lrbench.suite import Suite
@@ -32,6 +32,7 @@ KINDS = {
     "compression": "lrbench.runner.represent:compression_step",
     "clusters": "lrbench.runner.represent:clusters_step",
     "corruptions": "lrbench.runner.measure:corruptions_step",
+    "part": "lrbench.runner.attack:part_step",
     "attack": "lrbench.runner.attack:attack_step",
     "minimal": "lrbench.runner.attack:minimal_step",
     "masking": "lrbench.runner.judge:masking_step",
@@ -73,7 +74,7 @@ class StepWorker:
         context.check_stop = check_stop
         started = time.perf_counter()
         try:
-            outcome: Outcome = load_target(KINDS[step.kind])(context, step, progress)
+            outcome = _taken(context, step, progress)
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a step does, the other steps can go on
@@ -90,6 +91,14 @@ class StepWorker:
         self.context.forget()
         self.context.store.save_failure(step.id, "".join(traceback.format_exception(error)))
         return Done(step.id, seconds, reason, (f"{step.id} failed: {reason}",))
+
+
+def _taken(context: Context, step: Step, progress: Progress) -> Outcome:
+    # A model that draws random numbers draws the same ones whatever was done before, and in whichever process.
+    with torch.random.fork_rng():
+        torch.manual_seed(step.seed)
+        outcome: Outcome = load_target(KINDS[step.kind])(context, step, progress)
+    return outcome
 
 
 @dataclass(frozen=True)

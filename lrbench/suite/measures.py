@@ -1,5 +1,6 @@
 """What is measured of a trained network, and what it is held against."""
 
+import math
 import re
 from typing import Annotated, Any, Literal, get_args
 
@@ -17,7 +18,8 @@ class ThreatModel(Strict):
     `space: normalized` is the paper's: eps is added to the image after normalisation, without clipping to a
     pixel range. `space: pixel` is the field's: eps in [0, 1] pixels, clipped to [0, 1]. Under `norm: l2` eps is the
     Euclidean length of the whole perturbation. `l2` lists L2 dissimilarities at which misclassification is read off
-    each attack's curve. `compile` passes the attacked network through `torch.compile`.
+    each attack's curve. `compile` passes the attacked network through `torch.compile`. An attack on more than `part`
+    images is split into parts of so many (whole batches), which may run side by side; the results are the same.
     """
 
     norm: Literal["linf", "l2"] = "linf"
@@ -26,7 +28,15 @@ class ThreatModel(Strict):
     l2: list[Positive] = Field(default_factory=list)
     samples: Count | None = None
     batch_size: Count = 128
+    part: Count = 1000
     compile: bool = False
+
+    def parts(self, samples: int) -> list[tuple[int, int]]:
+        """Give (begin, end) of the parts that an attack on so many images is split into; none if it is not split."""
+        size = math.ceil(self.part / self.batch_size) * self.batch_size
+        if samples <= size:
+            return []
+        return [(begin, min(begin + size, samples)) for begin in range(0, samples, size)]
 
     @field_validator("eps")
     @classmethod
