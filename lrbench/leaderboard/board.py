@@ -1,5 +1,6 @@
 """The leaderboard of one run."""
 
+import io
 import json
 from functools import cached_property
 from html import escape
@@ -15,6 +16,7 @@ from lrbench.leaderboard.figure_text import figure_parts
 from lrbench.leaderboard.layout import WORST, Block, blocks_of, summed_up
 from lrbench.leaderboard.reference import Comparison, comparisons
 from lrbench.leaderboard.results import COLUMNS, TEXT, derived, is_derived, is_time
+from lrbench.store import place_of
 from lrbench.suite import read_run
 from lrbench.verdicts import VERDICTS
 
@@ -65,7 +67,7 @@ class Leaderboard:
         UsageError
             If it holds no results.
         """
-        path = Path(folder)
+        path = place_of(folder)
         if not is_file(path / "results.csv"):
             msg = f"no results in {path}; name the folder of a run, such as runs/quick (`lrbench run` makes one)"
             raise UsageError(msg)
@@ -185,7 +187,7 @@ class Leaderboard:
 
 def _read_table(path: Path) -> pd.DataFrame:
     types = {"n": "Int64"} | dict.fromkeys(TEXT, str)
-    table = pd.read_csv(path, dtype=types)
+    table = pd.read_csv(io.BytesIO(path.read_bytes()), dtype=types)
     if tuple(table.columns) != COLUMNS:
         msg = f"{path.name} must have the columns {', '.join(COLUMNS)}"
         raise ValueError(msg)

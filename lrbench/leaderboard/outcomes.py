@@ -14,7 +14,7 @@ from lrbench.errors import UsageError, nearest
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.layout import WORST
 from lrbench.names import attack_id, model_place
-from lrbench.store import Record, Store
+from lrbench.store import Record, Store, place_of
 
 Key = tuple[str, float]
 """Label of an attack and radius; ("", 0.0) is no attack."""
@@ -44,7 +44,7 @@ class Run:
         UsageError
             If it holds no results.
         """
-        return cls(Path(folder), Leaderboard.load(folder))
+        return cls(place_of(folder), Leaderboard.load(folder))
 
     @cached_property
     def store(self) -> Store:

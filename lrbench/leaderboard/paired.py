@@ -11,6 +11,7 @@ from lrbench.leaderboard.layout import eps_label, labels
 from lrbench.leaderboard.outcomes import CLEAN, Key, Run
 from lrbench.names import model_place
 from lrbench.statistics import mcnemar, paired_bootstrap
+from lrbench.store import place_of
 
 
 @dataclass(frozen=True)
@@ -87,16 +88,19 @@ class Paired:
 
 def parse_side(text: str) -> tuple[Path, str | None, tuple[int, ...]]:
     """Split DIR[:MODEL[@SEED,...]] into its parts; an @ that no numbers follow belongs to the name."""
-    if Path(text).exists() or ":" not in text:
-        return Path(text), None, ()
-    folder, _, model = text.partition(":")
-    while not Path(folder).exists() and ":" in model:
+    protocol, separator, rest = text.rpartition("://")
+    prefix = protocol + separator
+    if ":" not in rest or place_of(text).exists():
+        return place_of(text), None, ()
+    folder, _, model = rest.partition(":")
+    while not place_of(prefix + folder).exists() and ":" in model:
         more, _, model = model.partition(":")
         folder = f"{folder}:{more}"
+    place = place_of(prefix + folder)
     name, at, seeds = model.rpartition("@")
     if not at or not all(seed.strip().isdigit() for seed in seeds.split(",")):
-        return Path(folder), model, ()
-    return Path(folder), name, tuple(int(seed) for seed in seeds.split(","))
+        return place, model, ()
+    return place, name, tuple(int(seed) for seed in seeds.split(","))
 
 
 def compare(first: str, second: str) -> list[Paired]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import nn
 
 from lrbench.errors import LrbenchError
@@ -38,7 +38,7 @@ def load_checkpoint(model: nn.Module, folder: Path) -> nn.Module:
     """
     path = folder / WEIGHTS
     try:
-        model.load_state_dict(load_file(path))
+        model.load_state_dict(load(path.read_bytes()))
     except (OSError, SafetensorError) as error:
         msg = f"cannot read the checkpoint {path}: {error}"
         raise LrbenchError(msg) from error

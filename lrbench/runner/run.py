@@ -24,7 +24,7 @@ from lrbench.runner.place import Place
 from lrbench.runner.plan import Step, make_plan
 from lrbench.runner.reporter import Costs, Reporter, Silent
 from lrbench.runner.work import Recipe, worker
-from lrbench.store import RECORD, Record, Store
+from lrbench.store import RECORD, Record, Store, is_remote
 from lrbench.suite import Suite, load_suite, name_of_run
 from lrbench.suite.document import Document
 
@@ -88,8 +88,9 @@ class Session:
         root = data_folder(data_dir)
         data = checker.load_data(root) if data is None else data
         checker.check_attacks()
-        store = Store(Path(out) if out is not None else Path("runs") / suite.name)
+        store = Store(out if out is not None else Path("runs") / suite.name)
         _refuse_other_suite(store, suite)
+        _refuse_own_memory(store, place or Place())
         session = cls(suite, data, make_plan(suite, data), store, chosen, root.resolve(), place or Place())
         if session.pending:
             checker.check_models(data)
@@ -149,8 +150,9 @@ class Session:
                 try:
                     self._engine().run(follower.tasks(), self._opener(), follower)
                 finally:
-                    board = self._write_tables(follower.missing)
-            write_views(self.store, board, self._finished(), self.data.classes)
+                    done = self._finished()
+                    board = self._write_tables(done, follower.missing)
+            write_views(self.store, board, done, self.data.classes)
         return board
 
     def _engine(self) -> Engine:
@@ -171,7 +173,7 @@ class Session:
         """Give what makes a worker: of what is here, or, in other processes, of what they can load."""
         if self.place.engine == "local" and self.place.jobs == 1:
             return lambda: worker(self.suite, self.data, self.device, self.store)
-        out = self.store.root.resolve()
+        out = self.store.root if is_remote(self.store.root) else self.store.root.resolve()
         return Recipe(self.suite.model_dump_json(), self.data_dir, out, str(self.device), self.place.threads)
 
     def _write_head(self) -> None:
@@ -183,17 +185,17 @@ class Session:
         records = [(step, self.store.record(step.id)) for step in self.plan]
         return [(step, record) for step, record in records if record is not None and record.key == step.key]
 
-    def _masking(self) -> dict[str, dict[str, Any]]:
+    def _masking(self, done: list[tuple[Step, Record]]) -> dict[str, dict[str, Any]]:
         told: dict[str, dict[str, Any]] = {}
-        for step, _ in self._finished():
+        for step, _ in done:
             if step.kind == "masking":
                 content = (self.store.folder(step.id) / "masking.json").read_text("utf-8")
                 told.setdefault(step.model, {})[str(step.seed)] = json.loads(content)
         return told
 
-    def _write_tables(self, failed: dict[str, str]) -> Leaderboard:
+    def _write_tables(self, done: list[tuple[Step, Record]], failed: dict[str, str]) -> Leaderboard:
         rows = []
-        for step, record in self._finished():
+        for step, record in done:
             common = {
                 "suite": self.suite.name,
                 "model": step.model,
@@ -201,7 +203,7 @@ class Session:
                 "dataset": self.data.name,
             }
             rows += [{**common, **row} for row in record.rows]
-        masking = self._masking()
+        masking = self._masking(done)
         board = Leaderboard(tidy(rows), self.suite.model_dump(mode="json"), masking, failed)
         if failed:
             self.store.write("failures.json", json.dumps(failed, indent=1) + "\n")
@@ -291,6 +293,12 @@ def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> st
             return what.get(path, "the data set" if path.startswith("data.") else "the code of the factory")
         return f"{path} {before!r:.40} -> {after!r:.40}"
     return "the configuration"
+
+
+def _refuse_own_memory(store: Store, place: Place) -> None:
+    if str(store.root).startswith("memory:") and (place.jobs > 1 or place.engine != "local"):
+        msg = f"{store.root}: other processes have a memory of their own; name a folder or another URL with --out"
+        raise UsageError(msg)
 
 
 def _refuse_other_suite(store: Store, suite: Suite) -> None:

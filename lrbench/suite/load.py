@@ -71,7 +71,7 @@ def find_suite(source: str | Path) -> Path:
     UsageError
         If it is neither a file nor a shipped suite.
     """
-    path = Path(source)
+    path = Path(source) if isinstance(source, str) else source
     if is_file(path):
         return path
     shipped = shipped_suites()

@@ -1,33 +1,24 @@
-"""Where artefacts and results lie on disk. The only room that writes them; files appear whole or not at all."""
+"""A run's folder: what its steps left, and the tables made of it."""
 
 import hashlib
 import json
-import os
-import platform
-import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from lrbench.errors import LrbenchError, UsageError
+from lrbench.store.lease import Leases
+from lrbench.store.lock import FileLocks, writing
+from lrbench.store.places import is_remote, place_of
+from lrbench.store.write import TEMPORARY, read_file, write_file
 
 RECORD = "step.json"
 UNFINISHED = "unfinished.bin"
 
 FAILURE = "failure.txt"
-OWNER = ".owner"
-TEMPORARY = ".tmp"
 
 Row = dict[str, Any]
-
-
-class StoreError(LrbenchError):
-    """The folder cannot be written; what was finished is kept."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +38,12 @@ class Store:
 
     Parameters
     ----------
-    root : Path
-        Made at the first write.
+    root : str or Path
+        A folder, or the URL of one (`lrbench.store.place_of`). Made at the first write.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: str | Path) -> None:
+        self.root = place_of(root)
 
     def folder(self, step_id: str) -> Path:
         """Folder of a step's files."""
@@ -61,7 +52,7 @@ class Store:
     def record(self, step_id: str) -> Record | None:
         """Record of a finished step; None if there is none, or none that is as it was written."""
         try:
-            sealed = json.loads((self.folder(step_id) / RECORD).read_text("utf-8"))
+            sealed = json.loads(read_file(self.folder(step_id) / RECORD))
             record = Record(**sealed["record"])
             return record if sealed["sha256"] == _seal(record) else None
         except (OSError, ValueError, TypeError, KeyError):
@@ -75,7 +66,7 @@ class Store:
         """Name a file of the record that is missing or differs from its checksum; None if all are whole."""
         for name, checksum in record.files.items():
             try:
-                content = (self.folder(record.id) / name).read_bytes()
+                content = read_file(self.folder(record.id) / name)
             except OSError:
                 return name
             if _sha256(content) != checksum:
@@ -110,7 +101,7 @@ class Store:
     def unfinished(self, step_id: str, key: str) -> bytes | None:
         """Give what `save_unfinished` kept for a step with this key; None if nothing whole is there."""
         try:
-            head, _, content = (self.folder(step_id) / UNFINISHED).read_bytes().partition(b"\n")
+            head, _, content = read_file(self.folder(step_id) / UNFINISHED).partition(b"\n")
         except OSError:
             return None
         return content if head == f"{key} {_sha256(content)}".encode() else None
@@ -124,37 +115,21 @@ class Store:
         write_file(self.root / name, content)
 
     @contextmanager
-    def writing(self) -> Iterator[str | None]:
-        """Hold the folder: one writer at a time; gives who held it before and went without a word, None for nobody.
+    def writing(self, part: str | None = None) -> Iterator[str | None]:
+        """Hold the folder, or a named part of the run, which others may hold other parts of at the same time.
 
-        The system frees the lock of a process that is gone, so that a stale one holds nobody up.
+        Gives who held it before and went without a word, None for nobody.
 
         Raises
         ------
         UsageError
-            If another process holds it.
+            If another process holds it, or the folder cannot be written.
         """
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.root / ".lock", timeout=0)
-            lock.acquire()
-        except Timeout:
-            owner = self._owner() or "nobody knows who"
-            msg = f"another run is writing to {self.root} ({owner}); wait for it, or choose another folder with --out"
-            raise UsageError(msg) from None
-        except OSError as error:
-            msg = f"cannot write to {self.root}: {error.strerror or error}"
-            raise UsageError(msg) from error
-        try:
-            before = self._owner()
-            self._remove_temporaries()
-            me = f"process {os.getpid()} on {platform.node()} since {time.strftime('%Y-%m-%d %H:%M:%S')}"
-            write_file(self.root / OWNER, me.encode())
+        locks = Leases(self.root) if is_remote(self.root) else FileLocks(self.root)
+        with writing(locks, part) as before:
+            if part is None and not is_remote(self.root):
+                self._remove_temporaries()
             yield before
-        finally:
-            with suppress(OSError):
-                (self.root / OWNER).unlink()
-            lock.release()
 
     def _remove_temporaries(self) -> None:
         """Remove what a process that was killed while it wrote has left."""
@@ -162,40 +137,6 @@ class Store:
             for path in self.root.glob(f"{place}/.*{TEMPORARY}"):
                 with suppress(OSError):
                     path.unlink()
-
-    def _owner(self) -> str | None:
-        try:
-            return (self.root / OWNER).read_text("utf-8", errors="replace")[:200] or None
-        except OSError:
-            return None
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
-
-    Raises
-    ------
-    StoreError
-        If it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY, delete=False
-        ) as file:
-            temporary = Path(file.name)
-            try:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-                temporary.chmod(0o644)
-                temporary.replace(path)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        msg = f"cannot write {path}: {error.strerror or error}; what was finished is kept, run the command again"
-        raise StoreError(msg) from error
 
 
 def _seal(record: Record) -> str:

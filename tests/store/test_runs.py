@@ -1,0 +1,76 @@
+"""Whole runs on every kind of store."""
+
+import pytest
+
+import lrbench
+from lrbench.cli import main
+from lrbench.leaderboard import Leaderboard
+from lrbench.store import place_of
+
+SUITE = """\
+name: stored
+data: {name: digits, train: 150, test: 40}
+models:
+  net: {arch: "FACTORY:build"}
+  lr: {extends: net, lr_layers: {"1": 4}}
+training: {epochs: 2, batch_size: 50, warmup_accuracy: 0.0}
+threat_model: {eps: [8/255], samples: 10, batch_size: 5, part: 5}
+attacks: [fgsm, {name: pgd, steps: 2, source: net}]
+diagnostics: {masking: false, clusters: {layer: "1"}}
+"""
+FACTORY = """\
+from torch import nn
+
+
+def build(num_classes, in_channels):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, num_classes))
+"""
+
+
+@pytest.fixture
+def suite(tmp_path):
+    (tmp_path / "mine.py").write_text(FACTORY)
+    path = tmp_path / "stored.yaml"
+    path.write_text(SUITE.replace("FACTORY", str(tmp_path / "mine.py")))
+    return str(path)
+
+
+def test_a_run_is_what_it_is_in_a_folder_and_can_be_gone_on_with(suite, place, tmp_path, capsys):
+    assert main(["run", suite, "--out", str(tmp_path / "here")]) == 0
+    assert main(["run", suite, "--out", place]) == 0
+    root = place_of(place)
+    for name in ("results.csv", "leaderboard.csv", "leaderboard.md", "suite.yaml"):
+        assert (root / name).read_bytes() == (tmp_path / "here" / name).read_bytes()
+    lost = root / "steps/attack/net/seed-0/fgsm/eps-8/part-5/outcomes.safetensors"
+    lost.unlink()
+    capsys.readouterr()
+    assert main(["plan", suite, "--out", place]) == 0
+    assert f"damaged: {lost.name}" in capsys.readouterr().out
+    assert main(["run", suite, "--out", place]) == 0
+    assert lost.exists()
+    assert "1 steps" not in capsys.readouterr().err
+
+
+def test_commands_that_read_a_run_take_its_url(suite, place, tmp_path, capsys):
+    lrbench.run(suite, out=place)
+    for command in (["show", place], ["compare", f"{place}:net", f"{place}:lr"], ["report", place]):
+        assert main(command) == 0, capsys.readouterr().err
+    assert main(["publish", place, "--to", str(tmp_path / "boards")]) == 0
+    assert Leaderboard.load(place).results.equals(Leaderboard.load(place_of(place)).results)
+
+
+def test_nothing_there_is_said_in_a_line(place, capsys):
+    assert main(["show", place]) == 2
+    assert f"no results in {place}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["local", "s3"], indirect=True)
+def test_processes_share_a_store(suite, place, tmp_path):
+    lrbench.run(suite, out=tmp_path / "one")
+    lrbench.run(suite, out=place, jobs=2)
+    assert (place_of(place) / "results.csv").read_bytes() == (tmp_path / "one/results.csv").read_bytes()
+
+
+def test_memory_is_not_shared(suite, capsys):
+    assert main(["run", suite, "--out", "memory://runs/mine", "--jobs", "2"]) == 2
+    assert "other processes have a memory of their own" in capsys.readouterr().err
