@@ -34,14 +34,28 @@ def _session(given: argparse.Namespace) -> "Session":
     from lrbench.runner.place import Place  # noqa: PLC0415
 
     place = Place()
-    if hasattr(given, "jobs"):
+    if hasattr(given, "engine"):
         place = Place(given.engine, given.jobs, given.address, given.gpus)
     return Session.open(given.suite, given.out, given.device, given.data_dir, say, place)
 
 
 def run_command(given: argparse.Namespace) -> int:
-    """Run a suite, or go on with it."""
+    """Run a suite, or go on with it; or a share of its steps."""
+    if given.steps or given.share:
+        return _take_share(given)
     return _finish(_session(given))
+
+
+def _take_share(given: argparse.Namespace) -> int:
+    from lrbench.display import display_for  # noqa: PLC0415
+    from lrbench.runner.share import Share  # noqa: PLC0415
+
+    share = Share.parse(given.steps, given.share or "1/1")
+    session = _session(given)
+    with display_for(_console()) as display:
+        failed = session.run_share(share, display)
+    sys.stdout.write(f"Steps in {session.store.root}; without --steps and --share the same command takes the rest\n")
+    return _say_failed(failed)
 
 
 def _finish(session: "Session") -> int:
@@ -53,10 +67,14 @@ def _finish(session: "Session") -> int:
         board = session.run(display)
     print_board(board, console)
     console.print(f"Results in {session.store.root}", soft_wrap=True, markup=False, highlight=False)
-    if not board.failures:
+    return _say_failed(board.failures)
+
+
+def _say_failed(failures: dict[str, str]) -> int:
+    if not failures:
         return 0
-    first, reason = next(iter(board.failures.items()))
-    more = f", and {len(board.failures) - 1} steps more" if len(board.failures) > 1 else ""
+    first, reason = next(iter(failures.items()))
+    more = f", and {len(failures) - 1} steps more" if len(failures) > 1 else ""
     say(f"{first} failed: {reason}{more}; the same command tries them again")
     return 1
 
@@ -143,6 +161,8 @@ def plan_command(given: argparse.Namespace) -> int:
     if pending and session.costs.estimate(pending) is None:
         rest = "no estimate before a first step has finished"
     console.print(f"{len(session.plan)} steps, {len(session.plan) - len(pending)} done; {rest}", highlight=False)
+    for jobs in given.jobs if pending and session.costs.estimate(pending) is not None else ():
+        console.print(f"on {jobs} workers about {duration(session.seconds_on(jobs))}", highlight=False)
     return 0
 
 

@@ -29,7 +29,15 @@ def make_parser() -> argparse.ArgumentParser:
         sub.add_argument(
             "--data-dir", metavar="DIR", help="folder of the data sets (default: $LRBENCH_DATA, else a cache folder)"
         )
+        if name == "plan":
+            sub.add_argument(
+                "--jobs", type=_jobs, nargs="+", default=[], metavar="N", help="estimate the rest on N workers"
+            )
         if name == "run":
+            sub.add_argument(
+                "--steps", action="append", default=[], metavar="P", help="only steps called so, such as 'train/*'"
+            )
+            sub.add_argument("--share", metavar="I/N", help="only the I-th of N even shares of them")
             sub.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="steps side by side (default: 1)")
             sub.add_argument(
                 "--engine", choices=("local", "ray"), default="local", help="processes here, or a Ray cluster"
@@ -117,7 +125,7 @@ class _Version(argparse.Action):
 
 
 def _jobs(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 256:
-        msg = f"expected a number from 1 to 256, got {text!r}"
+    if not text.isdigit() or not 1 <= int(text) <= 10_000:
+        msg = f"expected a number from 1 to 10,000, got {text!r}"
         raise argparse.ArgumentTypeError(msg)
     return int(text)

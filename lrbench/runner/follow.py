@@ -32,11 +32,7 @@ class Follower:
         """Give the pending steps as an engine sees them, and begin."""
         self._left.update({step.id: step for step in self.pending})
         self.reporter.begin(len(self.plan), len(self.plan) - len(self.pending))
-        return [Task(step.id, step.needs, self._cost(step)) for step in self.pending]
-
-    def _cost(self, step: Step) -> float:
-        known = self.costs.estimate([step])
-        return step.work if known is None else known
+        return self.costs.tasks(self.pending)
 
     def started(self, task: str) -> None:
         """Take note that a step begins."""

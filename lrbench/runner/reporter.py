@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Protocol
 
+from lrbench.engines import Task
 from lrbench.runner.plan import Step
 
 
@@ -52,25 +53,42 @@ class Silent:
 
 
 class Costs:
-    """Seconds a unit of work, by kind of step, learnt from finished steps."""
+    """Seconds a unit of work, learnt from finished steps: of each attack, of each kind of step, and of all."""
 
     def __init__(self) -> None:
-        self._seconds: dict[str, float] = defaultdict(float)
-        self._work: dict[str, float] = defaultdict(float)
+        self._seconds: dict[tuple[str, ...], float] = defaultdict(float)
+        self._work: dict[tuple[str, ...], float] = defaultdict(float)
 
     def learn(self, step: Step, seconds: float) -> None:
         """Count a finished step."""
-        self._seconds[step.kind] += seconds
-        self._work[step.kind] += step.work
+        for group in _groups(step):
+            self._seconds[group] += seconds
+            self._work[group] += step.work
 
     def estimate(self, steps: Iterable[Step]) -> float | None:
-        """Seconds that steps will take; a kind that never ran is taken to cost what the others do a unit of work.
+        """Seconds that steps will take, one like which never ran as long as its next of kin.
 
         None if nothing has finished yet.
         """
-        work = sum(self._work.values())
-        if not work:
+        if not self._work:
             return None
-        mean = sum(self._seconds.values()) / work
-        rates = {kind: self._seconds[kind] / self._work[kind] for kind in self._work}
-        return sum(step.work * rates.get(step.kind, mean) for step in steps)
+        return sum(step.work * self._rate(step) for step in steps)
+
+    def _rate(self, step: Step) -> float:
+        known = next(group for group in _groups(step) if group in self._work)
+        return self._seconds[known] / self._work[known]
+
+    def tasks(self, steps: Iterable[Step]) -> list[Task]:
+        """Give steps as an engine sees them; costs are in seconds, or in units of work where nothing is known."""
+        found = []
+        for step in steps:
+            known = self.estimate([step])
+            found.append(Task(step.id, step.needs, step.work if known is None else known))
+        return found
+
+
+def _groups(step: Step) -> list[tuple[str, ...]]:
+    """Give the groups of steps that cost alike, the closest first."""
+    attack = step.config.get("attack")
+    own = [(step.kind, str(attack["label"]))] if isinstance(attack, dict) else []
+    return [*own, (step.kind,), ()]

@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from lrbench.data import ImageData
-from lrbench.engines import Engine, Here, Worker
+from lrbench.engines import Engine, Here, Worker, simulate
 from lrbench.errors import UsageError
 from lrbench.leaderboard import Leaderboard, tidy
 from lrbench.leaderboard.render import to_markdown
@@ -23,6 +23,7 @@ from lrbench.runner.interrupt import interruptible
 from lrbench.runner.place import Place
 from lrbench.runner.plan import Step, make_plan
 from lrbench.runner.reporter import Costs, Reporter, Silent
+from lrbench.runner.share import Share, takable
 from lrbench.runner.work import Recipe, worker
 from lrbench.store import RECORD, Record, Store, is_remote
 from lrbench.suite import Suite, load_suite, name_of_run
@@ -111,6 +112,10 @@ class Session:
                 costs.learn(step, record.seconds)
         return costs
 
+    def seconds_on(self, workers: int) -> float:
+        """Seconds that the pending steps will take on so many workers like the one that took those that are done."""
+        return simulate(self.costs.tasks(self.pending), workers)
+
     @property
     def pending(self) -> list[Step]:
         """Steps that are not done, in order."""
@@ -154,6 +159,33 @@ class Session:
                     board = self._write_tables(done, follower.missing)
             write_views(self.store, board, done, self.data.classes)
         return board
+
+    def run_share(self, share: Share, reporter: Reporter) -> dict[str, str]:
+        """Take those pending steps of a share whose needs are done; give what failed. Writes no tables.
+
+        Other shares may be taken in the same folder at the same time, here or elsewhere.
+
+        Raises
+        ------
+        UsageError
+            If nothing is called as the share says, or the run, or this share, is taken by another process.
+        LrbenchError, KeyboardInterrupt
+            As `run`.
+        """
+        mine = share.of(self.plan)
+        done = {step for step, state in self.states.items() if state == DONE}
+        ready, waiting = takable([step for step in mine if step.id not in done], done)
+        with self.store.writing(share.name):
+            if waiting:
+                needed = next(need for need in waiting[0].needs if need not in done)
+                reporter.note(f"{len(waiting)} steps wait for others, such as {waiting[0].id} for {needed}")
+            if ready:
+                self._write_head()
+            with interruptible(reporter.note) as interrupt:
+                counted = [step for step in mine if step not in waiting]
+                follower = Follower(counted, ready, reporter, self.costs, interrupt, self.place.jobs)
+                self._engine().run(follower.tasks(), self._opener(), follower)
+        return follower.missing
 
     def _engine(self) -> Engine:
         # What takes steps elsewhere is loaded where it is asked for.
