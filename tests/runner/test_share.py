@@ -32,6 +32,19 @@ from torch import nn
 def build(num_classes, in_channels):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, num_classes))
 """
+BROKEN = """\
+
+
+class Broken(nn.Linear):
+    def forward(self, x):
+        if self.training:
+            raise ArithmeticError("broken")
+        return super().forward(x)
+
+
+def broken(num_classes, in_channels):
+    return nn.Sequential(nn.Flatten(), Broken(64, num_classes))
+"""
 
 
 @pytest.fixture
@@ -86,15 +99,22 @@ def test_shares_are_taken_at_the_same_time(suite, tmp_path):
     assert len(list((out / "steps/train").rglob("step.json"))) == 4
 
 
-def test_what_waits_is_said_and_a_failure_is_the_jobs(suite, tmp_path, capsys):
+def test_a_failure_is_the_jobs(tmp_path, capsys):
+    (tmp_path / "mine.py").write_text(FACTORY + BROKEN)
+    path = tmp_path / "shared.yaml"
+    path.write_text(SUITE.replace("FACTORY:build", str(tmp_path / "mine.py") + ":broken"))
+    out = str(tmp_path / "out")
+    assert main(["run", str(path), "--out", out, "--steps", "train/net/*"]) == 1
+    assert "train/net/seed-0 failed: ArithmeticError: broken, and 1 steps more" in capsys.readouterr().err
+
+
+def test_what_waits_is_said(suite, tmp_path, capsys):
     out = str(tmp_path / "shared")
     assert main(["run", suite, "--out", out, "--steps", "attack/*"]) == 0
     assert "18 steps wait for others, such as attack/net/seed-0/fgsm/eps-8/part-0 for train/net/seed-0" in (
         capsys.readouterr().out
     )
     assert not (tmp_path / "shared/steps").exists()
-    (tmp_path / "mine.py").write_text(FACTORY.replace("nn.Linear(64, 16)", "nn.Linear(63, 16)"))
-    assert main(["run", suite, "--out", out, "--steps", "train/net/*"]) in {1, 2}
 
 
 @pytest.mark.parametrize(
