@@ -1,26 +1,52 @@
 """What a data set is: two splits of uint8 images, class names, statistics and a fingerprint."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
 
+from lrbench.data.streamed import Streamed, ahead
 from lrbench.errors import UsageError, nearest
+
+STATISTICS_SAMPLE = 10_000
+"""Streamed images that stand for all of them in the channels' statistics."""
+
+BLOCK = 1024
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images and labels: uint8 (N, C, H, W) and int64 (N,), on one device; `fine` labels where there are two kinds."""
+    """Images and labels: uint8 (N, C, H, W) and int64 (N,), on one device; `fine` labels where there are two kinds.
 
-    images: Tensor
+    Images are a tensor, or stay on disk (`lrbench.data.streamed`); whoever needs pixels takes `pixels`.
+    """
+
+    images: Tensor | Streamed
     labels: Tensor
     fine: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def pixels(self) -> Tensor:
+        """All images as one tensor, uint8 (N, C, H, W); those on disk are read."""
+        return self.images.read() if isinstance(self.images, Streamed) else self.images
+
+    def stream(self, choices: Iterable[Tensor | slice]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Pixels and labels of each choice of examples, in order; those on disk are read ahead."""
+        if isinstance(self.images, Streamed):
+            yield from ahead(partial(self._chosen, choice) for choice in choices)
+            return
+        for choice in choices:
+            yield self._chosen(choice)
+
+    def _chosen(self, choice: Tensor | slice) -> tuple[Tensor, Tensor]:
+        part = self[choice]
+        return part.pixels, part.labels
 
     def to(self, device: torch.device) -> "Split":
         """Move to a device."""
@@ -34,8 +60,8 @@ class Split:
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches in order, images as float32 in [0, 1]."""
-        for start in range(0, len(self), size):
-            yield to_unit(self.images[start : start + size]), self.labels[start : start + size]
+        for pixels, labels in self.stream(slice(start, start + size) for start in range(0, len(self), size)):
+            yield to_unit(pixels), labels
 
     def balanced(self, count: int | None) -> "Split":
         """Choose `count` examples with (fine) classes as even as they can be; always the same ones, in order.
@@ -82,18 +108,18 @@ class ImageData:
     @property
     def channels(self) -> int:
         """Channels of an image."""
-        return self.train.images.shape[1]
+        return int(self.train.images.shape[1])
 
     @cached_property
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation per channel of the training images in [0, 1].
 
-        Exact: from the 256-bin histogram of each channel. A constant channel gets a deviation of 1.
+        Exact: from the 256-bin histogram of each channel, of at most `STATISTICS_SAMPLE` images where they stay on
+        disk. A constant channel gets a deviation of 1.
         """
         levels = torch.arange(256, dtype=torch.float64) / 255
         means, stds = [], []
-        for channel in range(self.channels):
-            counts = torch.bincount(self.train.images[:, channel].flatten(), minlength=256).cpu().double()
+        for counts in self._histograms():
             weights = counts / counts.sum()
             mean = (weights * levels).sum()
             variance = (weights * (levels - mean).square()).sum().item()
@@ -101,9 +127,23 @@ class ImageData:
             stds.append(variance**0.5 if variance > 0 else 1.0)
         return tuple(means), tuple(stds)
 
+    def _histograms(self) -> Tensor:
+        """Count the levels of each channel, (C, 256), float64."""
+        train = self.train
+        if isinstance(train.images, Streamed):
+            train = train.balanced(min(len(train), STATISTICS_SAMPLE))
+        counts = torch.zeros(self.channels, 256, dtype=torch.float64)
+        for pixels, _ in train.stream(slice(start, start + BLOCK) for start in range(0, len(train), BLOCK)):
+            for channel in range(self.channels):
+                counts[channel] += torch.bincount(pixels[:, channel].flatten(), minlength=256).cpu()
+        return counts
+
     @cached_property
     def train_fingerprint(self) -> str:
-        """SHA-256 of the training images, labels and class names: their identity wherever they came from."""
+        """SHA-256 of the training images, labels and class names: their identity wherever they came from.
+
+        Of images that stay on disk, their files' names, sizes and times stand for the pixels.
+        """
         return self._fingerprint(self.train)
 
     @cached_property
@@ -113,7 +153,11 @@ class ImageData:
 
     def _fingerprint(self, split: Split) -> str:
         digest = hashlib.sha256("\0".join([*self.classes, *self.fine_classes]).encode())
-        for tensor in (split.images, split.labels, *(() if split.fine is None else (split.fine,))):
+        images = split.images
+        if isinstance(images, Streamed):
+            digest.update(images.identity.encode())
+            images = images.index
+        for tensor in (images, split.labels, *(() if split.fine is None else (split.fine,))):
             digest.update(str(tuple(tensor.shape)).encode())
             digest.update(tensor.cpu().contiguous().numpy().data)
         return digest.hexdigest()

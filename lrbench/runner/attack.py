@@ -147,10 +147,9 @@ def _outcomes(
 def _examples(model: nn.Module, split: Split, x_adv: Tensor) -> dict[str, Tensor]:
     """Give the first images before and after, on the pixels' scale, for people to look at."""
     decode = model.decode if isinstance(model, NormalizedSpace) else torch.nn.Identity()
-    shown = slice(SHOWN)
     return {
-        "clean": split.images[shown].cpu(),
-        "adversarial": decode(x_adv[shown]).half().cpu().contiguous(),
+        "clean": split[:SHOWN].pixels.cpu().contiguous(),
+        "adversarial": decode(x_adv[:SHOWN]).half().cpu().contiguous(),
     }
 
 
@@ -177,7 +176,7 @@ def _viewed(context: Context, step: Step, place: int) -> nn.Module:
 
 def _encoded(model: nn.Module, split: Split) -> Tensor:
     """Images in the space attacked."""
-    x = to_unit(split.images)
+    x = to_unit(split.pixels)
     return model.encode(x) if isinstance(model, NormalizedSpace) else x
 
 

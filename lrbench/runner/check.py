@@ -106,7 +106,7 @@ class Checker:
         from lrbench.diagnostics.corruptions import corrupted  # noqa: PLC0415
 
         try:
-            corrupted(data.test.images[:1], "brightness", 1)
+            corrupted(data.test[:1].pixels, "brightness", 1)
         except (ImportError, ValueError) as error:
             raise self.document.error(where, str(error)) from None
 

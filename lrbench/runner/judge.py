@@ -117,7 +117,7 @@ def masking_step(context: Context, step: Step, progress: Progress) -> Outcome:
     split = context.data.test[chosen]
     model: nn.Module = context.trained(step)
     space = viewed(model, threat, context.data)
-    x = to_unit(split.images)
+    x = to_unit(split.pixels)
     with seeded(step.seed):
         verdict = examine(
             model if space is None else space,

@@ -69,7 +69,7 @@ def corruptions_step(context: Context, step: Step, progress: Progress) -> Outcom
         for severity in spec.severities:
             if (family, severity) not in context.corrupted:
                 # Every model sees the same images.
-                context.corrupted[family, severity] = corrupted(split.images, family, severity)
+                context.corrupted[family, severity] = corrupted(split.pixels, family, severity)
             noisy = replace(split, images=context.corrupted[family, severity])
             right = (evaluate(model, noisy) == split.labels).double().mean().item()
             rows.append(proportion(f"corruption_accuracy[{family},{severity}]", right, len(split)))

@@ -73,7 +73,7 @@ def _images(data: str, shape: str | None, classes: int, root: Path) -> tuple[Ten
     if shape is None:
         found = DATASETS[data].load()(root, train=None, test=None)
         split = found.test.balanced(min(LOOKED_AT, len(found.test)))
-        return to_unit(split.images), split.labels, len(found.classes), found.statistics
+        return to_unit(split.pixels), split.labels, len(found.classes), found.statistics
     sides = shape.lower().split("x")
     if len(sides) != 3 or not all(side.isdigit() and 0 < int(side) <= 4096 for side in sides):
         msg = f"--shape {shape}: expected CHANNELSxHEIGHTxWIDTH, such as 3x32x32"

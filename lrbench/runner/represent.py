@@ -52,7 +52,7 @@ def compression_step(context: Context, step: Step, progress: Progress) -> Outcom
     progress(0.4, spec.layer)
     small = compressed(model, spec.layer, (matrix, train.labels.cpu()), spec.dim, step.seed)
     progress(0.7, "measuring")
-    images = to_unit(test.images[: spec.batch_size])
+    images = to_unit(test[: spec.batch_size].pixels)
     rows = []
     for kind, network in (("full", model), ("compressed", small)):
         price = cost(network, images)

@@ -94,7 +94,7 @@ class _Run:
         statistics: Statistics | None,
     ) -> None:
         self.model, self.split, self.config = model, split, config
-        self.device = split.images.device
+        self.device = split.labels.device
         self.network: nn.Module = torch.compile(model) if config.compile else model  # type: ignore[assignment]
         self.batch_size = min(config.batch_size, len(split))
         # The last, partial batch is left out: batch norm and LR-Layers see one size, and the order changes anyway.
@@ -132,10 +132,10 @@ class _Run:
         rate = self.optimizer.param_groups[0]["lr"]
         on = self.on
         try:
-            for index in range(self.batches):
+            chosen = torch.split(order[: self.batches * self.batch_size], self.batch_size)
+            for pixels, labels in self.split.stream(chosen):
                 on_batch()
-                chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
-                penalty_totals += self.step(self.split.images[chosen], self.split.labels[chosen], totals)
+                penalty_totals += self.step(pixels, labels, totals)
         except FloatingPointError:
             raise _diverged(epoch) from None
         loss, correct = (totals / self.batches).tolist()
