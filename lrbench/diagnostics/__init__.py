@@ -1,6 +1,6 @@
 """Activations in, numbers out: variance ratios, ranks, low-dimensional embeddings, compressed networks."""
 
-from lrbench.diagnostics.activations import activations, evaluate
+from lrbench.diagnostics.activations import Held, activations, evaluate, held
 from lrbench.diagnostics.blocks import StoredMatrix
 from lrbench.diagnostics.compression import Cost, compressed, cost
 from lrbench.diagnostics.embeddings import embed, embedding_accuracies, linear_classifier
@@ -16,6 +16,7 @@ from lrbench.diagnostics.variance import (
 
 __all__ = [
     "Cost",
+    "Held",
     "Principal",
     "StoredMatrix",
     "VarianceSpectrum",
@@ -27,6 +28,7 @@ __all__ = [
     "embed",
     "embedding_accuracies",
     "evaluate",
+    "held",
     "linear_classifier",
     "principal",
     "stable_rank",

@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 ROWS = 2048
+BLOCK_BYTES = 256 << 20
+
+MEMORY_BYTES = 4 << 30
+"""A matrix that takes more is held on disk."""
 
 
 class StoredMatrix:
@@ -21,6 +25,8 @@ class StoredMatrix:
     ----------
     path : str or Path
         As `numpy.save` wrote it, rows contiguous.
+    rows : slice, optional
+        Consecutive rows that count. Default: all.
 
     Raises
     ------
@@ -28,7 +34,7 @@ class StoredMatrix:
         If the file holds anything else.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, rows: slice | None = None) -> None:
         self.path = Path(path)
         with self.path.open("rb") as file:
             version = npy.read_magic(file)
@@ -38,26 +44,47 @@ class StoredMatrix:
         if len(shape) != 2 or fortran or dtype not in (np.dtype("float32"), np.dtype("float64")):
             msg = f"{self.path} must hold a float32 or float64 matrix with contiguous rows; it holds {dtype} {shape}"
             raise ValueError(msg)
-        self.shape: tuple[int, int] = shape
+        begin, end, _ = (rows or slice(None)).indices(shape[0])
+        self.shape: tuple[int, int] = (end - begin, shape[1])
         self._dtype = dtype
+        self._first = begin
+        self._offset += begin * shape[1] * dtype.itemsize
+        self.dtype: torch.dtype = torch.float32 if dtype == np.dtype("float32") else torch.float64
 
     def blocks(self) -> Iterator[Tensor]:
-        """Blocks of up to `ROWS` rows, float32 or float64; each is overwritten by the next."""
-        buffer = np.empty((min(ROWS, self.shape[0]), self.shape[1]), self._dtype)
+        """Blocks of up to `rows_of_a_block` rows, float32 or float64; each is overwritten by the next."""
+        size = rows_of_a_block(self.shape[1])
+        buffer = np.empty((min(size, self.shape[0]), self.shape[1]), self._dtype)
         with self.path.open("rb", buffering=0) as file:
             file.seek(self._offset)
-            for start in range(0, self.shape[0], ROWS):
-                part = buffer[: min(ROWS, self.shape[0] - start)]
+            for start in range(0, self.shape[0], size):
+                part = buffer[: min(size, self.shape[0] - start)]
                 _fill(file, part)
                 yield torch.from_numpy(part)
+
+    def part(self, rows: slice) -> "StoredMatrix":
+        """Give some of the rows, without reading any."""
+        begin, end, _ = rows.indices(self.shape[0])
+        first = self._first + begin
+        return StoredMatrix(self.path, slice(first, first + max(0, end - begin)))
+
+    def picked(self, rows: Tensor) -> Tensor:
+        """Read some rows into memory, by number."""
+        mapped = np.memmap(self.path, self._dtype, "r", self._offset, self.shape)
+        return torch.from_numpy(np.array(mapped[rows.numpy()]))
 
 
 Matrix = Tensor | StoredMatrix
 
 
 def blocks_of(matrix: Matrix) -> Iterator[Tensor]:
-    """Blocks of up to `ROWS` rows."""
+    """Blocks of up to `ROWS` rows; of fewer where a matrix that is not in memory has long ones."""
     return iter(torch.split(matrix, ROWS)) if isinstance(matrix, Tensor) else matrix.blocks()
+
+
+def rows_of_a_block(features: int) -> int:
+    """Rows of so many float32 that take no more than `BLOCK_BYTES`, at least one, at most `ROWS`."""
+    return max(1, min(ROWS, BLOCK_BYTES // (4 * features)))
 
 
 def _fill(file: io.FileIO, part: NDArray[Any]) -> None:

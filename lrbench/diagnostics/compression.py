@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from lrbench.attacks.frozen import frozen
+from lrbench.diagnostics.blocks import Matrix
 from lrbench.diagnostics.embeddings import embed, linear_classifier
 from lrbench.diagnostics.principal import principal
 
@@ -48,7 +49,7 @@ class Truncated(nn.Module):
         return reached[0].flatten(1)
 
 
-def compressed(model: nn.Module, layer: str, train: tuple[Tensor, Tensor], dim: int, seed: int = 0) -> nn.Sequential:
+def compressed(model: nn.Module, layer: str, train: tuple[Matrix, Tensor], dim: int, seed: int = 0) -> nn.Sequential:
     """Replace everything behind a layer by PCA to `dim` dimensions and a max-margin linear classifier.
 
     Centring and scaling are folded into the two linear maps: m -> dim -> classes.
@@ -58,7 +59,7 @@ def compressed(model: nn.Module, layer: str, train: tuple[Tensor, Tensor], dim: 
     model : nn.Module
         Shared with the result.
     layer : str
-    train : (Tensor (N, m), Tensor (N,))
+    train : (Tensor (N, m) or StoredMatrix, Tensor (N,))
         The layer's training activations, and labels that number the classes from 0.
     dim : int
     seed : int

@@ -11,8 +11,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from lrbench.diagnostics.blocks import blocks_of
+from lrbench.diagnostics.blocks import Matrix, blocks_of
 from lrbench.diagnostics.principal import Principal, principal
+from lrbench.errors import LrbenchError
 
 Dim = int | Literal["full"]
 
@@ -27,13 +28,13 @@ def linear_classifier(seed: int = 0) -> Pipeline:
 
 
 def embedding_accuracies(
-    train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], dims: Sequence[Dim], seed: int = 0
+    train: tuple[Matrix, Tensor], test: tuple[Matrix, Tensor], dims: Sequence[Dim], seed: int = 0
 ) -> dict[Dim, float]:
     """Test accuracy of `linear_classifier` on the first principal components, everything fitted on `train`.
 
     Parameters
     ----------
-    train, test : (Tensor (N, m), Tensor (N,))
+    train, test : (Tensor (N, m) or StoredMatrix, Tensor (N,))
         Activations and labels.
     dims : sequence of ints in 1..min(N, m), or "full"
         "full" stands for the activations themselves, without PCA.
@@ -48,6 +49,8 @@ def embedding_accuracies(
     ------
     ValueError
         If a dimension exceeds min(N, m).
+    LrbenchError
+        If "full" is asked of activations that are stored since they do not fit into memory.
     """
     limit = min(train[0].shape)
     counts = [dim for dim in dims if dim != "full"]
@@ -65,11 +68,20 @@ def embedding_accuracies(
         x_train, x_test = embed(found, train[0]), embed(found, test[0])
         accuracies.update({dim: score(x_train[:, :dim], x_test[:, :dim]) for dim in counts})
     if "full" in dims:
-        accuracies["full"] = score(train[0].cpu().float().numpy(), test[0].cpu().float().numpy())
+        accuracies["full"] = score(_whole(train[0]), _whole(test[0]))
     return {dim: accuracies[dim] for dim in dims}
 
 
-def embed(found: Principal, activations: Tensor) -> NDArray[np.float32]:
+def _whole(activations: Matrix) -> NDArray[np.float32]:
+    if not isinstance(activations, Tensor):
+        rows, features = activations.shape
+        msg = f"all {features:,} activations of {rows:,} images are too many for a classifier; name smaller dimensions"
+        raise LrbenchError(msg)
+    whole: NDArray[np.float32] = activations.cpu().float().numpy()
+    return whole
+
+
+def embed(found: Principal, activations: Matrix) -> NDArray[np.float32]:
     """Coordinates of activations, (N, m), in the principal components: (N, k), float32."""
     components, mean = found.components.to(activations.dtype), found.mean.to(activations.dtype)
     # Centred before the product, which loses fewer digits; block by block, which saves a second copy.

@@ -81,30 +81,44 @@ def variance_ratio(activations: Matrix, k: int | list[int]) -> float | list[floa
     return ratios[0] if isinstance(k, int) else ratios
 
 
-def class_variance_ratios(activations: Tensor, labels: Tensor) -> dict[int, float]:
+def class_variance_ratios(activations: Matrix, labels: Tensor) -> dict[int, float]:
     """VR_1 of the rows of each class (paper, section 4.3).
 
     Parameters
     ----------
-    activations : Tensor, (N, m)
+    activations : Tensor (N, m) or StoredMatrix
     labels : Tensor, (N,), int64
+        Ascending, if the activations are stored.
 
     Returns
     -------
     dict
         Class -> VR_1, for the classes that occur.
+
+    Raises
+    ------
+    ValueError
+        If the activations are stored and the labels do not ascend.
     """
-    return {int(label): variance_ratio(activations[labels == label], 1) for label in torch.unique(labels).tolist()}
+    if isinstance(activations, Tensor):
+        return {int(label): variance_ratio(activations[labels == label], 1) for label in torch.unique(labels).tolist()}
+    if not bool((labels.diff() >= 0).all()):
+        msg = "rows that are stored must be sorted by class"
+        raise ValueError(msg)
+    classes, counts = torch.unique_consecutive(labels, return_counts=True)
+    ends = counts.cumsum(0).tolist()
+    runs = [slice(end - count, end) for end, count in zip(ends, counts.tolist(), strict=True)]
+    return {label: variance_ratio(activations.part(run), 1) for label, run in zip(classes.tolist(), runs, strict=True)}
 
 
-def effective_rank(activations: Tensor) -> float:
+def effective_rank(activations: Matrix) -> float:
     """Effective rank: exp of the entropy of the singular values, normalised to sum 1 (Roy and Vetterli, EUSIPCO 2007).
 
     Between 1 and min(N, m). From the Gram matrix of the smaller side, in float64.
 
     Parameters
     ----------
-    activations : Tensor (N, m)
+    activations : Tensor (N, m) or StoredMatrix
 
     Raises
     ------

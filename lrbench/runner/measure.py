@@ -6,17 +6,17 @@ from dataclasses import replace
 from safetensors.torch import save
 from torch import Tensor
 
-from lrbench.data import Split
 from lrbench.data.images import balanced_indices
 from lrbench.diagnostics import (
-    activations,
     class_variance_ratios,
     effective_rank,
     evaluate,
+    held,
     principal,
     stable_rank,
     variance_ratio,
 )
+from lrbench.diagnostics.blocks import Matrix
 from lrbench.diagnostics.corruptions import corrupted
 from lrbench.leaderboard import wilson
 from lrbench.runner.context import Context, Outcome, Progress, lr_bias
@@ -85,25 +85,27 @@ def variance_step(context: Context, step: Step, progress: Progress) -> Outcome:
     model = context.trained(step)
     split = context.data.train
     rows: list[Row] = []
-    collected = activations(model, split, list(dict.fromkeys(spec.layers)))
-    for index, layer in enumerate(list(collected)):
-        shifted = collected.pop(layer).add_(lr_bias(model, layer))
-        rows += [{**row, "layer": layer} for row in _variance_rows(context, shifted, split, spec)]
-        progress((index + 1) / len(spec.layers), layer)
+    layers = list(dict.fromkeys(spec.layers))
+    with held(model, split, layers, {layer: lr_bias(model, layer) for layer in layers}) as collected:
+        for index, layer in enumerate(layers):
+            shifted = collected.pop(layer)
+            labels = shifted.of(split.labels)
+            rows += [{**row, "layer": layer} for row in _variance_rows(context, shifted.matrix, labels, spec)]
+            progress((index + 1) / len(spec.layers), layer)
     return Outcome(rows)
 
 
-def _centred_ratios(matrix: Tensor, ks: list[int]) -> list[float]:
+def _centred_ratios(matrix: Matrix, ks: list[int]) -> list[float]:
     """VR_k of the rows minus their mean: the explained variance of PCA."""
     found = principal(matrix, max(ks), center=True)
     shares = (found.squares.cumsum(0) / found.total).clamp_max(1)
     return [shares[min(k, len(shares)) - 1].item() for k in ks]
 
 
-def _variance_rows(context: Context, shifted: Tensor, split: Split, spec: VarianceRatio) -> Iterator[Row]:
+def _variance_rows(context: Context, shifted: Matrix, labels: Tensor, spec: VarianceRatio) -> Iterator[Row]:
     curve = range(1, min(spec.curve, *shifted.shape) + 1)
     ks = sorted({*spec.k, *curve})
-    n = len(shifted)
+    n = shifted.shape[0]
     for k, ratio in zip(ks, variance_ratio(shifted, ks), strict=True):
         yield {"metric": f"vr_{k}", "value": ratio, "n": n}
     # b moves the origin of an LR model's activations and of no other's; about their mean all are measured alike.
@@ -112,10 +114,10 @@ def _variance_rows(context: Context, shifted: Tensor, split: Split, spec: Varian
     yield {"metric": "stable_rank", "value": stable_rank(shifted), "n": n}
     sample = shifted
     if min(shifted.shape) > EFFECTIVE_RANK_LIMIT:
-        sample = shifted[balanced_indices(split.labels, EFFECTIVE_RANK_LIMIT).to(shifted.device)]
-    yield {"metric": "effective_rank", "value": effective_rank(sample), "n": len(sample)}
+        chosen = balanced_indices(labels, EFFECTIVE_RANK_LIMIT)
+        sample = shifted[chosen] if isinstance(shifted, Tensor) else shifted.picked(chosen)
+    yield {"metric": "effective_rank", "value": effective_rank(sample), "n": sample.shape[0]}
     if spec.class_wise:
-        labels = split.labels.cpu()
         by_class = class_variance_ratios(shifted, labels)
         yield {"metric": "vr_1_class_mean", "value": sum(by_class.values()) / len(by_class), "n": n}
         for label, ratio in by_class.items():

@@ -1,11 +1,24 @@
 """Steps that use a trained model's representation: embeddings, transfer, compression, clusters."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 
-from lrbench.data import Split, to_unit
-from lrbench.diagnostics import activations, compressed, cost, embed, embedding_accuracies, evaluate, principal
+from lrbench.data import to_unit
+from lrbench.diagnostics import (
+    Held,
+    activations,
+    compressed,
+    cost,
+    embed,
+    embedding_accuracies,
+    evaluate,
+    held,
+    principal,
+)
 from lrbench.runner.context import Context, Outcome, Progress
 from lrbench.runner.measure import proportion
 from lrbench.runner.plan import Step
@@ -15,9 +28,11 @@ def embeddings_step(context: Context, step: Step, progress: Progress) -> Outcome
     """Accuracy of a max-margin linear classifier on PCA embeddings of a layer."""
     spec = context.suite.diagnostics.embeddings
     assert spec is not None  # noqa: S101
-    (x_train, train), (x_test, test) = _both(context, context.trained(step), spec.layer)
-    progress(0.5, spec.layer)
-    accuracies = embedding_accuracies((x_train, train.labels), (x_test, test.labels), spec.dims, step.seed)
+    train, test = context.data.train, context.data.test
+    with _both(context, context.trained(step), spec.layer) as (x_train, x_test):
+        progress(0.5, spec.layer)
+        pairs = (x_train.matrix, x_train.of(train.labels)), (x_test.matrix, x_test.of(test.labels))
+        accuracies = embedding_accuracies(*pairs, spec.dims, step.seed)
     rows = [
         proportion(f"embedding_accuracy_{dim}", accuracy, len(test), layer=spec.layer)
         for dim, accuracy in accuracies.items()
@@ -29,16 +44,17 @@ def transfer_step(context: Context, step: Step, progress: Progress) -> Outcome:
     """Accuracy of a linear classifier on a layer's activations, for the coarse labels and for the fine ones."""
     spec = context.suite.diagnostics.transfer
     assert spec is not None  # noqa: S101
-    (x_train, train), (x_test, test) = _both(context, context.trained(step), spec.layer)
+    train, test = context.data.train, context.data.test
     assert train.fine is not None  # noqa: S101
     assert test.fine is not None  # noqa: S101
     rows = []
-    for index, (kind, y_train, y_test) in enumerate(
-        (("coarse", train.labels, test.labels), ("fine", train.fine, test.fine))
-    ):
-        accuracy = embedding_accuracies((x_train, y_train), (x_test, y_test), ["full"], step.seed)["full"]
-        rows.append(proportion(f"transfer_{kind}", accuracy, len(test), layer=spec.layer))
-        progress((index + 1) / 2, kind)
+    kinds = (("coarse", train.labels, test.labels), ("fine", train.fine, test.fine))
+    with _both(context, context.trained(step), spec.layer) as (x_train, x_test):
+        for index, (kind, y_train, y_test) in enumerate(kinds):
+            pairs = (x_train.matrix, x_train.of(y_train)), (x_test.matrix, x_test.of(y_test))
+            accuracy = embedding_accuracies(*pairs, ["full"], step.seed)["full"]
+            rows.append(proportion(f"transfer_{kind}", accuracy, len(test), layer=spec.layer))
+            progress((index + 1) / 2, kind)
     return Outcome(rows)
 
 
@@ -48,9 +64,10 @@ def compression_step(context: Context, step: Step, progress: Progress) -> Outcom
     assert spec is not None  # noqa: S101
     model = context.trained(step)
     train, test = context.data.train, context.data.test
-    matrix = activations(model, train, [spec.layer])[spec.layer]
-    progress(0.4, spec.layer)
-    small = compressed(model, spec.layer, (matrix, train.labels.cpu()), spec.dim, step.seed)
+    with held(model, train, [spec.layer]) as collected:
+        progress(0.4, spec.layer)
+        layer = collected[spec.layer]
+        small = compressed(model, spec.layer, (layer.matrix, layer.of(train.labels)), spec.dim, step.seed)
     progress(0.7, "measuring")
     images = to_unit(test[: spec.batch_size].pixels)
     rows = []
@@ -84,7 +101,8 @@ def clusters_step(context: Context, step: Step, progress: Progress) -> Outcome:
     return Outcome(rows, {"clusters.safetensors": save({"points": points, "label": split.labels.cpu()})})
 
 
-def _both(context: Context, model: nn.Module, layer: str) -> tuple[tuple[Tensor, Split], tuple[Tensor, Split]]:
+@contextmanager
+def _both(context: Context, model: nn.Module, layer: str) -> Iterator[tuple[Held, Held]]:
     """Activations of the training and of the test images."""
-    train, test = context.data.train, context.data.test
-    return (activations(model, train, [layer])[layer], train), (activations(model, test, [layer])[layer], test)
+    with held(model, context.data.train, [layer]) as train, held(model, context.data.test, [layer]) as test:
+        yield train[layer], test[layer]
