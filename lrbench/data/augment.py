@@ -21,8 +21,10 @@ class Augmentation:
     crop: int = 0
     flip: bool = False
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Augment a batch.
+    def __call__(
+        self, images: Tensor, generator: torch.Generator, rows: slice = slice(None), count: int | None = None
+    ) -> Tensor:
+        """Augment a batch, or some rows of one, each as it would be with all of them there.
 
         Parameters
         ----------
@@ -30,19 +32,25 @@ class Augmentation:
             Any dtype.
         generator : torch.Generator
             On the images' device.
+        rows : slice, optional
+            Which rows of the whole batch `images` are.
+        count : int, optional
+            Rows of the whole batch. Default: N.
         """
+        count = len(images) if count is None else count
+        device = images.device
         if self.crop:
-            images = self._shifted(images, generator)
+            drawn = torch.randint(2 * self.crop + 1, (2, count, 1, 1), generator=generator, device=device)
+            images = self._shifted(images, *drawn[:, rows])
         if self.flip:
-            flipped = torch.rand(len(images), generator=generator, device=images.device) < 0.5
+            flipped = torch.rand(count, generator=generator, device=device)[rows] < 0.5
             images = torch.where(flipped.view(-1, 1, 1, 1), images.flip(3), images)
         return images
 
-    def _shifted(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def _shifted(self, images: Tensor, down: Tensor, right: Tensor) -> Tensor:
         n, _, height, width = images.shape
         device = images.device
         padded = torch.nn.functional.pad(images, (self.crop,) * 4)
-        down, right = torch.randint(2 * self.crop + 1, (2, n, 1, 1), generator=generator, device=device)
         rows = down + torch.arange(height, device=device).view(1, -1, 1)
         columns = right + torch.arange(width, device=device).view(1, 1, -1)
         examples = torch.arange(n, device=device).view(n, 1, 1)

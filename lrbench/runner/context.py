@@ -10,6 +10,7 @@ from torch import nn
 
 from lrbench.catalogue import MODELS
 from lrbench.data import ImageData
+from lrbench.errors import LrbenchError
 from lrbench.lowrank import LRLayers, attach_lr_layers
 from lrbench.models import Classifier, load_checkpoint, load_weights
 from lrbench.names import model_in
@@ -33,12 +34,16 @@ class Outcome:
 
 @dataclass
 class Context:
-    """Shared by the steps of one run; remembers the models that were loaded last."""
+    """Shared by the steps of one run; remembers the models that were loaded last.
+
+    `elsewhere` makes such a one in another process; it can be pickled.
+    """
 
     suite: Suite
     data: ImageData
     device: torch.device
     store: Store
+    elsewhere: Callable[[torch.device], "Context"] = field(default_factory=lambda: _refuse_elsewhere)
     check_stop: Callable[[], None] = lambda: None
     corrupted: dict[tuple[str, int], torch.Tensor] = field(default_factory=dict)
     _loaded: dict[str, nn.Module] = field(default_factory=dict)
@@ -75,6 +80,11 @@ class Context:
     def forget(self) -> None:
         """Drop the models in memory; a new training replaces what one was loaded from."""
         self._loaded.clear()
+
+
+def _refuse_elsewhere(_device: torch.device) -> Context:
+    msg = "this run cannot be taken up in another process"
+    raise LrbenchError(msg)
 
 
 def normalization(spec: ModelSpec, data: ImageData) -> tuple[Sequence[float], Sequence[float]]:

@@ -2,45 +2,44 @@
 
 import json
 import time
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
 
 from lrbench.models import save_checkpoint
 from lrbench.runner.context import Context, Outcome, Progress
 from lrbench.runner.plan import Step
-from lrbench.training import EpochLog, seeded, train
+from lrbench.training import EpochLog, in_processes, seeded, train
 from lrbench.training.loop import Snapshot
+from lrbench.training.parallel import Tell
 
 SNAPSHOT_SECONDS = 10.0
 """At most so much finished training is lost when a run is killed, the running epoch apart."""
+
+Fitted = tuple[list[EpochLog], dict[str, bytes]]
+"""History of a training, and its checkpoint's files."""
 
 
 def train_step(context: Context, step: Step, progress: Progress) -> Outcome:
     """Train a model of the suite; keep weights, history and how to build it again."""
     context.forget()
-    config = context.suite.training_of(step.model)
-    kept = time.monotonic()
+    epochs, processes = (getattr(context.suite.training_of(step.model), key) for key in ("epochs", "processes"))
 
-    def show(log: EpochLog, snapshot: Snapshot) -> None:
-        nonlocal kept
+    def show(log: EpochLog) -> None:
         accuracy = f"training accuracy {100 * log.accuracy:.1f} %"
-        progress(log.epoch / config.epochs, f"epoch {log.epoch}/{config.epochs}, {accuracy}")
-        if log.epoch < config.epochs and time.monotonic() - kept >= SNAPSHOT_SECONDS:
-            context.store.save_unfinished(step.id, step.key, snapshot())
-            kept = time.monotonic()
+        progress(log.epoch / epochs, f"epoch {log.epoch}/{epochs}, {accuracy}")
 
-    with seeded(step.seed, deterministic=config.deterministic):
-        model = context.build(step.model)
-        history = train(
-            model,
-            context.data.train,
-            config,
-            seed=step.seed,
-            penalty_warmup=context.suite.low_rank.penalty_warmup,
-            statistics=context.data.statistics,
-            resume=context.store.unfinished(step.id, step.key),
-            on_epoch=show,
-            on_batch=context.check_stop,
-        )
+    def keep(snapshot: bytes) -> None:
+        context.store.save_unfinished(step.id, step.key, snapshot)
+
+    resume = context.store.unfinished(step.id, step.key)
+    job = _Job(step.model, step.seed, _description(context, step), resume)
+    if processes == 1:
+        history, files = job.fit(context, show, keep, context.check_stop)
+    else:
+        history, files = _together(context, job, processes, show, keep)
     last = history[-1]
     rows = [
         {"metric": "training_accuracy", "value": last.accuracy, "n": len(context.data.train)},
@@ -48,9 +47,83 @@ def train_step(context: Context, step: Step, progress: Progress) -> Outcome:
     ]
     if context.suite.models[step.model].lr_layers:
         rows.append({"metric": "lr_layer_epochs", "value": float(sum(log.lr_layers_on for log in history))})
-    files = save_checkpoint(model, _description(context, step))
     files["history.json"] = (json.dumps([asdict(log) for log in history], indent=1) + "\n").encode()
     return Outcome(rows, files)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A model to be trained; can be pickled."""
+
+    name: str
+    seed: int
+    description: dict[str, object]
+    resume: bytes | None
+
+    def fit(
+        self,
+        context: Context,
+        show: Callable[[EpochLog], None],
+        keep: Callable[[bytes], None],
+        on_batch: Callable[[], None] = lambda: None,
+    ) -> Fitted:
+        """Build and train it in this process."""
+        config = context.suite.training_of(self.name)
+        kept = time.monotonic()
+
+        def on_epoch(log: EpochLog, snapshot: Snapshot) -> None:
+            nonlocal kept
+            show(log)
+            if log.epoch < config.epochs and time.monotonic() - kept >= SNAPSHOT_SECONDS:
+                keep(snapshot())
+                kept = time.monotonic()
+
+        with seeded(self.seed, deterministic=config.deterministic):
+            model = context.build(self.name)
+            history = train(
+                model,
+                context.data.train,
+                config,
+                seed=self.seed,
+                penalty_warmup=context.suite.low_rank.penalty_warmup,
+                statistics=context.data.statistics,
+                resume=self.resume,
+                on_epoch=on_epoch,
+                on_batch=on_batch,
+            )
+        return history, save_checkpoint(model, self.description)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What each process of a data-parallel training does; can be pickled."""
+
+    job: _Job
+    open_context: Callable[[torch.device], Context]
+
+    def __call__(self, device: torch.device, tell: Tell) -> None:
+        context = self.open_context(device)
+        fitted = self.job.fit(context, lambda log: tell(("epoch", log)), lambda state: tell(("snapshot", state)))
+        tell(("done", fitted))
+
+
+def _together(
+    context: Context,
+    job: _Job,
+    processes: int,
+    show: Callable[[EpochLog], None],
+    keep: Callable[[bytes], None],
+) -> Fitted:
+    """Train in several processes."""
+    fitted: list[Fitted] = []
+    hearers: dict[str, Callable[[Any], None]] = {"epoch": show, "snapshot": keep, "done": fitted.append}
+
+    def hear(told: tuple[str, Any]) -> None:
+        what, content = told
+        hearers[what](content)
+
+    in_processes(processes, _Part(job, context.elsewhere), context.device, hear, context.check_stop)
+    return fitted[0]
 
 
 def load_step(context: Context, step: Step, progress: Progress) -> Outcome:

@@ -131,16 +131,30 @@ class Recipe:
             If the data is not here as it was where the run began.
         """
         torch.set_num_threads(self.threads)
+        suite, data = self._loaded()
+        return worker(suite, data, torch.device(self.device), Store(self.out), self)
+
+    def context(self, device: torch.device) -> Context:
+        """Make what steps share, in this process.
+
+        Raises
+        ------
+        UsageError
+            If the data is not here as it was where the run began.
+        """
+        suite, data = self._loaded()
+        return Context(suite, data.to(device), device, Store(self.out))
+
+    def _loaded(self) -> tuple[Suite, ImageData]:
         suite = Suite.model_validate_json(self.suite)
         document = Document(suite.name, suite.model_dump(mode="json"), {})
-        data = Checker(suite, document).load_data(self.data_dir)
-        return worker(suite, data, torch.device(self.device), Store(self.out))
+        return suite, Checker(suite, document).load_data(self.data_dir)
 
 
-def worker(suite: Suite, data: ImageData, device: torch.device, store: Store) -> StepWorker:
-    """Make a worker of what is in this process already."""
+def worker(suite: Suite, data: ImageData, device: torch.device, store: Store, recipe: Recipe) -> StepWorker:
+    """Make a worker of what is in this process already; `recipe` makes another one like it."""
     steps = {step.id: step for step in make_plan(suite, data)}
-    return StepWorker(Context(suite, data.to(device), device, store), steps)
+    return StepWorker(Context(suite, data.to(device), device, store, recipe.context), steps)
 
 
 def one_line(error: BaseException) -> str:

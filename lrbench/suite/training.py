@@ -75,7 +75,8 @@ class Training(Strict):
 
     `precision: bfloat16` runs the network under autocast; weights and LR-Layers stay in float32. `compile` passes the
     network through `torch.compile`. `deterministic: false` lets torch choose faster algorithms, and a run that is
-    repeated then differs in its last digits.
+    repeated then differs in its last digits. With `processes` above 1 each batch is shared out among so many processes
+    of one machine, one GPU each where there are some (data-parallel training).
     """
 
     epochs: Count = 30
@@ -92,6 +93,14 @@ class Training(Strict):
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
     deterministic: bool = True
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
+
+    @model_validator(mode="after")
+    def _even_shares(self) -> "Training":
+        if self.batch_size % self.processes:
+            msg = f"batch_size {self.batch_size} cannot be shared evenly among {self.processes} processes"
+            raise ValueError(msg)
+        return self
 
     def changed(self, other: "Training") -> "Training":
         """Give this with the fields that `other` sets."""

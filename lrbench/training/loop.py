@@ -8,6 +8,7 @@ from dataclasses import asdict
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
 
 from lrbench.data import Augmentation, Split, to_unit
 from lrbench.errors import TrainingDivergedError
@@ -16,6 +17,7 @@ from lrbench.suite import Training
 from lrbench.training.adversarial import Statistics, perturbation
 from lrbench.training.log import EpochLog, LayerLog
 from lrbench.training.optimiser import make_optimizer, make_schedule
+from lrbench.training.ranks import averaged, own_seed, rank, world
 
 Snapshot = Callable[[], bytes]
 
@@ -37,6 +39,9 @@ def train(  # noqa: PLR0913
     If the model has LR-Layers (`lrbench.lowrank.attach_lr_layers`), they are off until the training accuracy of
     an epoch reaches `config.warmup_accuracy` (paper, section 4), then on for all later epochs. Within an epoch the host
     never waits for a GPU, `projection: exact` and `nystrom` apart, whose decompositions do.
+
+    In each of several processes that `torch.distributed` connects, it trains on an even part of every batch; gradients
+    are averaged, LR-Layers see all parts, batch norm sees its process's own.
 
     Parameters
     ----------
@@ -95,15 +100,19 @@ class _Run:
     ) -> None:
         self.model, self.split, self.config = model, split, config
         self.device = split.labels.device
-        self.network: nn.Module = torch.compile(model) if config.compile else model  # type: ignore[assignment]
-        self.batch_size = min(config.batch_size, len(split))
+        network: nn.Module = torch.compile(model) if config.compile else model  # type: ignore[assignment]
+        self.network = network if world() == 1 else DistributedDataParallel(network)
+        self.batch_size = min(config.batch_size, len(split)) // world() * world()
+        share = self.batch_size // world()
+        self.rows = slice(rank() * share, (rank() + 1) * share)
+        self.seed = seed
         # The last, partial batch is left out: batch norm and LR-Layers see one size, and the order changes anyway.
         self.batches = len(split) // self.batch_size
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.augment = Augmentation(config.augment.crop, config.augment.flip)
         self.perturb = None
         if config.adversarial is not None:
-            self.perturb = perturbation(self.network, config.adversarial, statistics or ((0.0,), (1.0,)))
+            self.perturb = perturbation(network, config.adversarial, statistics or ((0.0,), (1.0,)))
         self.optimizer = make_optimizer(model, config)
         self.schedule = make_schedule(self.optimizer, config, self.batches * config.epochs)
         layers = getattr(model, "lr_layers", None)
@@ -126,6 +135,7 @@ class _Run:
     def epoch(self, epoch: int, on_batch: Callable[[], None]) -> EpochLog:
         """One pass over the data; figures stay on the device until it ends."""
         self.model.train()
+        own_seed(self.seed, epoch)
         order = torch.randperm(len(self.split), generator=self.generator, device=self.device)
         totals = torch.zeros(2, device=self.device)
         penalty_totals = torch.zeros(len(self.layers or ()), 2, device=self.device)
@@ -133,13 +143,13 @@ class _Run:
         on = self.on
         try:
             chosen = torch.split(order[: self.batches * self.batch_size], self.batch_size)
-            for pixels, labels in self.split.stream(chosen):
+            for pixels, labels in self.split.stream(batch[self.rows] for batch in chosen):
                 on_batch()
                 penalty_totals += self.step(pixels, labels, totals)
         except FloatingPointError:
             raise _diverged(epoch) from None
-        loss, correct = (totals / self.batches).tolist()
-        means = (penalty_totals / self.batches).tolist()
+        loss, correct = averaged(totals / self.batches).tolist()
+        means = averaged(penalty_totals / self.batches).tolist()
         states = {name: self.layers[name].state() for name in self.layers} if self.layers is not None else {}
         layers = {
             name: LayerLog(reconstruction, norm, **state._asdict())
@@ -149,7 +159,8 @@ class _Run:
 
     def step(self, raw: Tensor, labels: Tensor, totals: Tensor) -> Tensor:
         """One optimiser step on uint8 images; adds loss and accuracy to `totals`, gives the penalties, (layers, 2)."""
-        images = to_unit(self.augment(raw, self.generator)).contiguous(memory_format=torch.channels_last)
+        augmented = self.augment(raw, self.generator, self.rows, self.batch_size)
+        images = to_unit(augmented).contiguous(memory_format=torch.channels_last)
         if self.perturb is not None:
             images = self.perturb(images, labels)
         mixed = self.config.precision == "bfloat16"

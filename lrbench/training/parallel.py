@@ -1,0 +1,142 @@
+"""A training in several processes of one machine: each takes an even part of every batch (PyTorch DDP)."""
+
+import multiprocessing
+import pickle
+import queue
+import signal
+import tempfile
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from lrbench.errors import LrbenchError
+
+POLL_SECONDS = 0.2
+Tell = Callable[[Any], None]
+
+
+def in_processes(
+    count: int,
+    work: Callable[[torch.device, Tell], None],
+    device: torch.device,
+    hear: Callable[[Any], None],
+    check_stop: Callable[[], None],
+) -> None:
+    """Call `work` in processes that can speak to each other through `torch.distributed`, and wait for all.
+
+    Parameters
+    ----------
+    count : int
+    work : callable
+        Can be pickled. Takes the process's device and a function whose argument `hear` gets here; only the first
+        process's words arrive.
+    device : torch.device
+        "cpu" (with gloo), or "cuda" (with NCCL): one GPU a process.
+    hear : callable
+        Called in this process.
+    check_stop : callable
+        Called again and again; may raise to end them all.
+
+    Raises
+    ------
+    LrbenchError
+        If there are fewer GPUs than processes, a process raises it, fails otherwise, or is lost.
+    """
+    if device.type == "cuda" and torch.cuda.device_count() < count:
+        msg = f"{count} processes need {count} GPUs; this machine shows {torch.cuda.device_count()}"
+        raise LrbenchError(msg)
+    context = multiprocessing.get_context("spawn")
+    told = context.Queue()
+    with tempfile.TemporaryDirectory(prefix="lrbench-") as folder:
+        meeting = (Path(folder) / "meeting").as_uri()
+        threads = max(1, torch.get_num_threads() // count)
+        processes = [
+            context.Process(target=_begin, args=(rank, count, meeting, device.type, threads, work, told), daemon=True)
+            for rank in range(count)
+        ]
+        try:
+            for process in processes:
+                process.start()
+            _listen(processes, told, hear, check_stop)
+        finally:
+            for process in processes:
+                process.kill()
+            for process in processes:
+                process.join()
+
+
+def _listen(
+    processes: list[Any],
+    told: Any,  # noqa: ANN401 - what multiprocessing's contexts make has no common type
+    hear: Callable[[Any], None],
+    check_stop: Callable[[], None],
+) -> None:
+    ended = 0
+    while ended < len(processes):
+        check_stop()
+        # Before the queue is read: what a process said before it died is in the queue then.
+        dead = _dead(processes, 255)
+        try:
+            kind, content = told.get(timeout=POLL_SECONDS)
+        except queue.Empty:
+            if dead is not None:
+                raise dead from None
+            continue
+        if kind == "error":
+            raise _dead(processes, -1) or content
+        if kind == "end":
+            ended += 1
+        else:
+            hear(pickle.loads(content))  # noqa: S301 - from a process of our own
+
+
+def _dead(processes: list[Any], highest: int) -> LrbenchError | None:
+    """Say which process was lost, by an exit code up to `highest`; that of a signal is negative."""
+    for rank, process in enumerate(processes):
+        code = process.exitcode
+        if code and code <= highest:
+            return LrbenchError(f"process {rank} of {len(processes)} was lost (exit code {code}; out of memory?)")
+    return None
+
+
+def _begin(
+    rank: int,
+    count: int,
+    meeting: str,
+    kind: str,
+    threads: int,
+    work: Callable[[torch.device, Tell], None],
+    told: Any,  # noqa: ANN401
+) -> None:
+    # The process that began it hears Ctrl-C and ends this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    torch.set_num_threads(threads)
+    # Of 1x1 convolutions in channels-last layout, whose gradients DDP copies.
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+    device = torch.device(f"cuda:{rank}" if kind == "cuda" else "cpu")
+
+    def tell(content: Any) -> None:  # noqa: ANN401
+        if rank == 0:
+            # As bytes: tensors would be sent as memory shared with a process that may be gone when they are read.
+            told.put(("told", pickle.dumps(content)))
+
+    try:
+        if kind == "cuda":
+            torch.cuda.set_device(device)
+        dist.init_process_group("nccl" if kind == "cuda" else "gloo", meeting, rank=rank, world_size=count)
+        work(device, tell)
+        dist.destroy_process_group()
+        told.put(("end", None))
+    except LrbenchError as error:
+        told.put(("error", error))
+    # Where the others wait for this one, only its own traceback says why.
+    except Exception as error:  # noqa: BLE001
+        failed = LrbenchError(f"process {rank} of {count}: {type(error).__name__}: {error}")
+        failed.add_note("".join(traceback.format_exception(error)))
+        told.put(("error", failed))
