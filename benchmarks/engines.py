@@ -1,14 +1,13 @@
-"""What engines cost and gain: overhead a step, speed-up of two processes, schedules against their lower bound.
+"""What engines cost and gain: overhead a step, speed-up of two workers, schedules against their lower bound.
 
-    python -m benchmarks.engines [--suite quick]
+    python -m benchmarks.engines [--suite quick] [--parts overhead schedules suite]
 
-Synthetic steps that do nothing show the overhead. A suite runs once in one process with one thread and once in two with
-one thread each; their `results.csv` must be the same. A plan of 2,000 sleeping steps runs on two workers,
-and is simulated for 2, 8, 64 and 512.
+Synthetic steps that do nothing show the overhead. A suite runs once in one process with one thread, once in two
+processes with one thread each, and once on a local Ray cluster of two workers; their `results.csv` must be the same. A
+plan of 2,000 sleeping steps runs on two workers, and is simulated for 2, 8, 64 and 512.
 """
 
 import argparse
-import functools
 import os
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from benchmarks.machine import describe
 from lrbench.engines import Done, Here, Task, lower_bound, simulate
+from lrbench.engines.cluster import Cluster
 from lrbench.engines.processes import Processes
 
 SCALE = 0.002
@@ -77,47 +77,59 @@ def timed(engine, tasks):
     return time.perf_counter() - started
 
 
+ENGINES = {"two processes": lambda: Processes(2), "Ray, two workers": lambda: Cluster(jobs=2)}
+
+
 def overhead(count=5000):
     tasks = [Task(f"{i}~0") for i in range(count)]
     print(f"overhead a step, in this process: {1000 * timed(Here(), tasks) / count:.3f} ms")
-    start = timed(Processes(2), tasks[:2])
-    print(f"overhead a step, two processes:   {1000 * (timed(Processes(2), tasks) - start) / count:.3f} ms "
-          f"(and {start:.1f} s to start them)")  # fmt: skip
+    for name, engine in ENGINES.items():
+        start = timed(engine(), tasks[:2])
+        seconds = timed(engine(), tasks) - start
+        print(f"overhead a step, {name}: {1000 * seconds / count:.3f} ms (and {start:.1f} s to start them)")
 
 
 def schedules():
     tasks = leaderboard()
-    start = timed(Processes(2), [Task("a~0"), Task("b~0")])
-    taken = timed(Processes(2), tasks) - start
-    print(f"{len(tasks)} steps on 2 processes: {taken / lower_bound(tasks, 2):.3f} of the lower bound, measured")
+    for name, engine in ENGINES.items():
+        start = timed(engine(), [Task("a~0"), Task("b~0")])
+        taken = timed(engine(), tasks) - start
+        bound = lower_bound(tasks, 2)
+        print(f"{len(tasks)} steps on {name}: {taken:.1f} s, {taken / bound:.3f} of the lower bound, measured")
     for workers in (2, 8, 64, 512):
         ratio = simulate(tasks, workers) / lower_bound(tasks, workers)
         print(f"{len(tasks)} steps on {workers} workers: {ratio:.3f} of the lower bound, simulated")
 
 
+RUNS = {"one": (), "two processes": ("--jobs", "2"), "Ray, two workers": ("--engine", "ray", "--jobs", "2")}
+
+
 def suite(name):
     seconds, results = {}, {}
     with tempfile.TemporaryDirectory() as folder:
-        for jobs in (1, 2):
-            out = Path(folder) / str(jobs)
-            command = [sys.executable, "-m", "lrbench.cli", "run", name, "--out", str(out), "--jobs", str(jobs)]
+        for kind, options in RUNS.items():
+            out = Path(folder) / kind
+            command = [sys.executable, "-m", "lrbench.cli", "run", name, "--out", str(out), *options]
             started = time.perf_counter()
             one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=one_thread)  # noqa: S603
-            seconds[jobs] = time.perf_counter() - started
-            results[jobs] = (out / "results.csv").read_bytes()
-    same = "the same" if results[1] == results[2] else "DIFFERENT"
-    ratio = seconds[1] / seconds[2]
-    print(f"{name}: one job {seconds[1]:.1f} s, two {seconds[2]:.1f} s, {ratio:.2f} times as fast; results.csv {same}")
+            seconds[kind] = time.perf_counter() - started
+            results[kind] = (out / "results.csv").read_bytes()
+    for kind in RUNS:
+        same = "the same" if results[kind] == results["one"] else "DIFFERENT"
+        ratio = seconds["one"] / seconds[kind]
+        print(f"{name}, {kind}: {seconds[kind]:.1f} s, {ratio:.2f} times as fast as one; results.csv {same}")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--suite", default="quick")
+    parts = {"overhead": overhead, "schedules": schedules, "suite": lambda: suite(given.suite)}
+    parser.add_argument("--parts", nargs="+", choices=parts, default=list(parts))
     given = parser.parse_args()
     print(describe())
-    for part in (overhead, schedules, functools.partial(suite, given.suite)):
-        part()
+    for part in given.parts:
+        parts[part]()
 
 
 if __name__ == "__main__":

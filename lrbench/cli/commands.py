@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from lrbench.registry import Registry
     from lrbench.runner import Session
+    from lrbench.runner.place import Place
 
 
 def say(text: str) -> None:
@@ -31,12 +32,14 @@ def _session(given: argparse.Namespace) -> "Session":
     # Before torch is loaded, which takes seconds: most mistakes are in the suite's text.
     load_suite(given.suite)
     from lrbench.runner import Session  # noqa: PLC0415
+
+    return Session.open(given.suite, given.out, given.device, given.data_dir, say, _place(given))
+
+
+def _place(given: argparse.Namespace) -> "Place":
     from lrbench.runner.place import Place  # noqa: PLC0415
 
-    place = Place()
-    if hasattr(given, "engine"):
-        place = Place(given.engine, given.jobs, given.address, given.gpus)
-    return Session.open(given.suite, given.out, given.device, given.data_dir, say, place)
+    return Place(given.engine, given.jobs, given.address, given.gpus) if hasattr(given, "engine") else Place()
 
 
 def run_command(given: argparse.Namespace) -> int:
@@ -139,7 +142,8 @@ def evaluate_command(given: argparse.Namespace) -> int:
     for line in left_out:
         say(f"left out {line}")
     out = given.out or f"runs/{in_path(suite.name)}-{in_path(given.name)}"
-    return _finish(Session.of(suite, document, out=out, device=given.device, data_dir=root, data=data))
+    session = Session.of(suite, document, out=out, device=given.device, data_dir=root, data=data, place=_place(given))
+    return _finish(session)
 
 
 def plan_command(given: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """The command line's grammar: commands, options, help."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lrbench.cli import commands
 
@@ -31,19 +31,19 @@ def make_parser() -> argparse.ArgumentParser:
         )
         if name == "plan":
             sub.add_argument(
-                "--jobs", type=_jobs, nargs="+", default=[], metavar="N", help="estimate the rest on N workers"
+                "--jobs",
+                type=_number(10_000),
+                nargs="+",
+                default=[],
+                metavar="N",
+                help="estimate for N workers",
             )
         if name == "run":
             sub.add_argument(
                 "--steps", action="append", default=[], metavar="P", help="only steps called so, such as 'train/*'"
             )
             sub.add_argument("--share", metavar="I/N", help="only the I-th of N even shares of them")
-            sub.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="steps side by side (default: 1)")
-            sub.add_argument(
-                "--engine", choices=("local", "ray"), default="local", help="processes here, or a Ray cluster"
-            )
-            sub.add_argument("--address", metavar="A", help="of a running Ray cluster (default: start one)")
-            sub.add_argument("--gpus", type=float, default=1.0, metavar="G", help="what a step takes of a GPU on Ray")
+            _add_place(sub)
         sub.set_defaults(command=command)
 
     _add_own_models(subs)
@@ -111,6 +111,7 @@ def _add_own_models(subs: "argparse._SubParsersAction[argparse.ArgumentParser]")
     evaluate.add_argument("--out", metavar="DIR", help="folder of the results (default: runs/SUITE-NAME)")
     evaluate.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
     evaluate.add_argument("--data-dir", metavar="DIR", help="folder of the data sets")
+    _add_place(evaluate)
     evaluate.set_defaults(command=commands.evaluate_command)
 
 
@@ -124,8 +125,18 @@ class _Version(argparse.Action):
         parser.exit(message=f"lrbench {__version__}\n")
 
 
-def _jobs(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 10_000:
-        msg = f"expected a number from 1 to 10,000, got {text!r}"
-        raise argparse.ArgumentTypeError(msg)
-    return int(text)
+def _add_place(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--jobs", type=_number(256), default=1, metavar="N", help="steps side by side (default: 1)")
+    sub.add_argument("--engine", choices=("local", "ray"), default="local", help="processes here, or a Ray cluster")
+    sub.add_argument("--address", metavar="A", help="of a running Ray cluster (default: start one)")
+    sub.add_argument("--gpus", type=float, default=1.0, metavar="G", help="what a step takes of a GPU on Ray")
+
+
+def _number(most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdigit() or not 1 <= int(text) <= most:
+            msg = f"expected a number from 1 to {most:,}, got {text!r}"
+            raise argparse.ArgumentTypeError(msg)
+        return int(text)
+
+    return number

@@ -1,12 +1,11 @@
 """Several processes of this machine, each with a share of its cores."""
 
 import multiprocessing
-import queue
+import os
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from typing import Any
 
 from lrbench.engines.base import Done, Task, Watch, Worker
@@ -16,6 +15,8 @@ from lrbench.errors import LrbenchError
 POLL_SECONDS = 0.05
 AHEAD = 1
 """Tasks handed over beyond one for each process, so that none waits for the next word from here."""
+
+JOIN_SECONDS = 5.0
 
 ATTEMPTS = 3
 """Times a task is tried whose process died."""
@@ -47,15 +48,18 @@ class Processes:
         tries: dict[str, int] = {}
         context = multiprocessing.get_context("spawn")
         while not schedule.empty:
-            told, stop = context.Queue(), context.Event()
+            # Written to without a thread in between: what a process said before it was killed is there.
+            told, stop = context.SimpleQueue(), context.Event()
             pool = ProcessPoolExecutor(self.jobs, context, _begin, (open_worker, told, stop))
             try:
-                lost = _Round(pool, schedule, watch, told, stop, self.jobs).work()
+                died, waited = _Round(pool, schedule, watch, told, stop, self.jobs).work()
             except BaseException:
                 _end_at_once(pool)
                 raise
             pool.shutdown()
-            for task in lost:
+            for task in waited:
+                schedule.again(task)
+            for task in died:
                 tries[task] = tries.get(task, 0) + 1
                 if tries[task] >= ATTEMPTS:
                     msg = f"{task}: its process died {ATTEMPTS} times (out of memory?); fewer --jobs need less"
@@ -78,13 +82,16 @@ class _Round:
     ) -> None:
         self.pool, self.schedule, self.watch, self.told, self.stop, self.jobs = pool, schedule, watch, told, stop, jobs
         self.running: dict[Future[Done], str] = {}
+        self.processes: dict[int, Any] = {}
+        self.last: dict[int, str] = {}
+        """Process -> the task that it began last."""
 
-    def work(self) -> list[str]:
-        """Work until nothing is left; give the tasks that were lost with a process."""
+    def work(self) -> tuple[list[str], list[str]]:
+        """Work until nothing is left; give the tasks whose process died, and those that were lost with them."""
         while True:
             self._submit()
             if not self.running:
-                return []
+                return [], []
             ended, _ = wait(self.running, POLL_SECONDS, FIRST_COMPLETED)
             self._listen()
             if self.watch.stopping():
@@ -95,21 +102,43 @@ class _Round:
                     del self.running[future]
                     self.schedule.settle(done, self.watch)
             except BrokenProcessPool:
-                return [*self.running.values()]
+                return self._lost()
+
+    def _lost(self) -> tuple[list[str], list[str]]:
+        self._listen()
+        lost = [*self.running.values()]
+        # The pool ends the others itself when one has died.
+        own = {
+            task for process, task in self.last.items() if self._exit_code(process) not in {None, 0, -signal.SIGTERM}
+        }
+        died = [task for task in lost if task in own]
+        # Where none is found, one died before it could say what it began.
+        return (died, [task for task in lost if task not in own]) if died else (lost, [])
+
+    def _exit_code(self, process: int) -> int | None:
+        found = self.processes.get(process)
+        if found is None:
+            return None
+        found.join(JOIN_SECONDS)
+        code: int | None = found.exitcode
+        return code
 
     def _submit(self) -> None:
         while len(self.running) < self.jobs + AHEAD and (task := self.schedule.next()) is not None:
             try:
                 self.running[self.pool.submit(_take, task)] = task
+                self.processes.update(getattr(self.pool, "_processes", None) or {})
                 self.watch.started(task)
             except BrokenProcessPool:
                 self.schedule.again(task)
                 return
 
     def _listen(self) -> None:
-        with suppress(queue.Empty):
-            while True:
-                self.watch.progress(*self.told.get_nowait())
+        while not self.told.empty():
+            process, task, fraction, note = self.told.get()
+            self.last[process] = task
+            if note:
+                self.watch.progress(task, fraction, note)
 
     def _stop(self) -> None:
         """Let every process end its batch."""
@@ -146,4 +175,5 @@ def _take(task: str) -> Done:
     global _worker  # noqa: PLW0603
     # Not at the beginning, from where an error would not find its way out.
     _worker = _worker or _open()
-    return _worker.take(task, lambda fraction, note: _told.put((task, fraction, note)), _stopped.is_set)
+    _told.put((os.getpid(), task, 0.0, ""))
+    return _worker.take(task, lambda fraction, note: _told.put((os.getpid(), task, fraction, note)), _stopped.is_set)

@@ -103,6 +103,14 @@ def test_a_task_whose_process_dies_is_tried_again_and_the_others_are_not_lost(en
     assert engine is Cluster or "a process died; again: dies-2" in recorder.notes
 
 
+@pytest.mark.parametrize("engine", ["processes"], indirect=True)
+def test_a_task_that_is_lost_with_anothers_process_has_not_been_tried(engine, tmp_path):
+    tasks = [Task("dies-3", cost=9), Task("work-a-3"), Task("work-b-0.1"), Task("work-c-0.1")]
+    recorder = run(engine, tasks, tmp_path)
+    assert set(recorder.done) == {task.id for task in tasks}
+    assert recorder.notes == ["a process died; again: dies-3"] * 2
+
+
 @pytest.mark.parametrize("engine", ENGINES[1:], indirect=True)
 def test_a_task_whose_process_dies_again_and_again_ends_the_run(engine, tmp_path):
     with pytest.raises(LrbenchError, match=r"dies-9: its process died 3 times|dies-9 was lost 3 times"):
