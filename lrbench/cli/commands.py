@@ -31,6 +31,10 @@ def _session(given: argparse.Namespace) -> "Session":
 
     # Before torch is loaded, which takes seconds: most mistakes are in the suite's text.
     load_suite(given.suite)
+    if getattr(given, "engine", None) == "local" and given.jobs > 1:
+        from lrbench.starting import load_ahead  # noqa: PLC0415
+
+        load_ahead()
     from lrbench.runner import Session  # noqa: PLC0415
 
     return Session.open(given.suite, given.out, given.device, given.data_dir, say, _place(given))

@@ -1,6 +1,5 @@
 """Several processes of this machine, each with a share of its cores."""
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 from lrbench.engines.base import Done, Task, Watch, Worker
 from lrbench.engines.schedule import Schedule
 from lrbench.errors import LrbenchError
+from lrbench.starting import process_context, take_over
 
 POLL_SECONDS = 0.05
 AHEAD = 1
@@ -46,11 +46,11 @@ class Processes:
         """
         schedule = Schedule(tasks)
         tries: dict[str, int] = {}
-        context = multiprocessing.get_context("spawn")
+        context = process_context()
         while not schedule.empty:
             # Written to without a thread in between: what a process said before it was killed is there.
             told, stop = context.SimpleQueue(), context.Event()
-            pool = ProcessPoolExecutor(self.jobs, context, _begin, (open_worker, told, stop))
+            pool = ProcessPoolExecutor(self.jobs, context, _begin, (open_worker, told, stop, dict(os.environ)))
             try:
                 died, waited = _Round(pool, schedule, watch, told, stop, self.jobs).work()
             except BaseException:
@@ -163,8 +163,14 @@ _told: Any
 _stopped: Any
 
 
-def _begin(open_worker: Callable[[], Worker], told: Any, stop: Any) -> None:  # noqa: ANN401
+def _begin(
+    open_worker: Callable[[], Worker],
+    told: Any,  # noqa: ANN401
+    stop: Any,  # noqa: ANN401
+    environment: dict[str, str],
+) -> None:
     global _open, _told, _stopped
+    take_over(environment)
     # The process that began it hears Ctrl-C and says when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -2,6 +2,10 @@
 
 import hashlib
 import json
+import os
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors.numpy import load
@@ -9,23 +13,33 @@ from safetensors.numpy import load
 from lrbench.leaderboard import Leaderboard
 from lrbench.runner.plan import Step
 from lrbench.runner.version import code_version
+from lrbench.starting import process_context, take_over
 from lrbench.store import Record, Store
+
+if TYPE_CHECKING:
+    from lrbench.leaderboard.figures import Artefacts
 
 INDEX = "figures/index.json"
 REPORT = "report.html"
 
 
-def write_views(store: Store, board: Leaderboard, done: list[tuple[Step, Record]], classes: tuple[str, ...]) -> None:
+def write_views(
+    store: Store,
+    board: Leaderboard,
+    done: list[tuple[Step, Record]],
+    classes: tuple[str, ...],
+    *,
+    side_by_side: bool = False,
+) -> None:
     """Write `figures/` and `report.html`, unless what is there was made from the same records by the same code.
 
-    Nothing is written where nothing is finished.
+    Nothing is written where nothing is finished. `side_by_side` makes the two in two processes.
     """
     key = _key(done)
     if board.results.empty or _whole(store, key):
         return
     # Loads matplotlib, which a run that has nothing left to do can spare.
-    from lrbench.leaderboard.figures import Artefacts, draw  # noqa: PLC0415
-    from lrbench.leaderboard.report import report  # noqa: PLC0415
+    from lrbench.leaderboard.figures import Artefacts  # noqa: PLC0415
 
     artefacts = Artefacts(classes=list(classes))
     for step, _ in done:
@@ -39,12 +53,26 @@ def write_views(store: Store, board: Leaderboard, done: list[tuple[Step, Record]
             sizes = load((folder / "outcomes.safetensors").read_bytes())[board.suite["threat_model"]["norm"]]
             of_attack = artefacts.sizes.setdefault(step.config["attack"]["label"], {})
             of_attack[step.model] = np.concatenate([of_attack.get(step.model, sizes[:0]), sizes])
-    files = {f"figures/{name}": content for name, content in draw(board, artefacts).items()}
-    files[REPORT] = report(store.root).encode()
+    files = _made(store, board, artefacts, side_by_side=side_by_side)
     for name, content in files.items():
         store.write_bytes(name, content)
     checksums = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
     store.write(INDEX, json.dumps({"key": key, "files": checksums}, indent=1) + "\n")
+
+
+def _made(store: Store, board: Leaderboard, artefacts: "Artefacts", *, side_by_side: bool) -> dict[str, bytes]:
+    from lrbench.leaderboard.figures import draw  # noqa: PLC0415
+    from lrbench.leaderboard.report import report  # noqa: PLC0415
+
+    with _another_process() if side_by_side else nullcontext() as pool:
+        page = None if pool is None else pool.submit(report, store.root)
+        files = {f"figures/{name}": content for name, content in draw(board, artefacts).items()}
+        files[REPORT] = (report(store.root) if page is None else page.result()).encode()
+    return files
+
+
+def _another_process() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, process_context(), take_over, (dict(os.environ),))
 
 
 def _whole(store: Store, key: str) -> bool:

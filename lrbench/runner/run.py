@@ -157,7 +157,7 @@ class Session:
                 finally:
                     done = self._finished()
                     board = self._write_tables(done, follower.missing)
-            write_views(self.store, board, done, self.data.classes)
+            write_views(self.store, board, done, self.data.classes, side_by_side=self.place.jobs > 1)
         return board
 
     def run_share(self, share: Share, reporter: Reporter) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """A training in several processes of one machine: each takes an even part of every batch (PyTorch DDP)."""
 
-import multiprocessing
+import os
 import pickle
 import queue
 import signal
@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 
 from lrbench.errors import LrbenchError
+from lrbench.starting import process_context, take_over
 
 POLL_SECONDS = 0.2
 Tell = Callable[[Any], None]
@@ -50,13 +51,17 @@ def in_processes(
     if device.type == "cuda" and torch.cuda.device_count() < count:
         msg = f"{count} processes need {count} GPUs; this machine shows {torch.cuda.device_count()}"
         raise LrbenchError(msg)
-    context = multiprocessing.get_context("spawn")
+    context = process_context()
     told = context.Queue()
     with tempfile.TemporaryDirectory(prefix="lrbench-") as folder:
         meeting = (Path(folder) / "meeting").as_uri()
         threads = max(1, torch.get_num_threads() // count)
         processes = [
-            context.Process(target=_begin, args=(rank, count, meeting, device.type, threads, work, told), daemon=True)
+            context.Process(  # type: ignore[attr-defined]
+                target=_begin,
+                args=(rank, count, meeting, device.type, threads, work, told, dict(os.environ)),
+                daemon=True,
+            )
             for rank in range(count)
         ]
         try:
@@ -112,7 +117,9 @@ def _begin(
     threads: int,
     work: Callable[[torch.device, Tell], None],
     told: Any,  # noqa: ANN401
+    environment: dict[str, str],
 ) -> None:
+    take_over(environment)
     # The process that began it hears Ctrl-C and ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

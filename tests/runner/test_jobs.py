@@ -63,6 +63,11 @@ def test_two_jobs_give_the_bytes_of_one_and_failures_are_kept(suite, tmp_path, c
     assert (tmp_path / "two/steps/train/bad/seed-1/failure.txt").exists()
 
 
+def children(process):
+    found = subprocess.run(["pgrep", "-P", str(process)], capture_output=True, text=True, check=True)
+    return [int(pid) for pid in found.stdout.split()]
+
+
 def test_a_killed_worker_costs_nothing(suite, tmp_path):
     text = suite.read_text().replace("epochs: 2", "epochs: 20").replace("  bad:", "  worse:")
     suite.write_text(text.replace(", broken: true", ""))
@@ -73,11 +78,8 @@ def test_a_killed_worker_costs_nothing(suite, tmp_path):
     deadline = time.monotonic() + 120
     while not list(out.glob("steps/train/*/*/step.json")) and time.monotonic() < deadline:
         time.sleep(0.02)
-    children = subprocess.run(
-        ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True
-    ).stdout.split()
-    workers = [pid for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
-    os.kill(int(workers[0]), signal.SIGKILL)
+    servers = [pid for pid in children(process.pid) if "forkserver" in Path(f"/proc/{pid}/cmdline").read_text()]
+    os.kill(children(servers[0])[0], signal.SIGKILL)
     printed, complaints = process.communicate(timeout=120)
     assert process.returncode == 0, complaints
     assert "a process died; again: " in printed

@@ -1,0 +1,33 @@
+"""How other processes of this machine are begun: as copies of one that has loaded what they all need."""
+
+import multiprocessing
+import os
+from collections.abc import Mapping
+from multiprocessing.context import BaseContext
+
+NEEDED = ["lrbench.runner.work"]
+"""Loaded once, for all of them; torch, which comes with it, takes seconds."""
+
+
+def process_context() -> BaseContext:
+    """Give what other processes are begun with: a server that copies itself, or where there is none, from nothing."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(NEEDED)
+    return context
+
+
+def load_ahead() -> None:
+    """Let the server load what processes need while this one goes on."""
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        from multiprocessing import forkserver  # noqa: PLC0415
+
+        process_context()
+        forkserver.ensure_running()
+
+
+def take_over(environment: Mapping[str, str]) -> None:
+    """Set this process's environment: the server has that of the time it was begun."""
+    os.environ.clear()
+    os.environ.update(environment)
