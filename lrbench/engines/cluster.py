@@ -72,7 +72,9 @@ class Cluster:
                 self.ray.shutdown()
 
     def _begin(self) -> None:
-        options: dict[str, Any] = {"address": self.address} if self.address else {"num_cpus": self.jobs}
+        # "local": not another cluster that happens to run on this machine.
+        new = {"address": "local", "num_cpus": self.jobs}
+        options: dict[str, Any] = {"address": self.address} if self.address else new
         try:
             self.ray.init(**options, log_to_driver=False, configure_logging=False, include_dashboard=False)
         # Ray raises ConnectionError, RuntimeError, ValueError and its own for a cluster that is not there.

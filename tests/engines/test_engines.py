@@ -19,7 +19,7 @@ def ray():
     found = pytest.importorskip("ray")
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
-    found.init(num_cpus=2, log_to_driver=False, configure_logging=False, include_dashboard=False)
+    found.init("local", num_cpus=2, log_to_driver=False, configure_logging=False, include_dashboard=False)
     yield found
     found.shutdown()
     os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
