@@ -42,6 +42,7 @@ class LayerSpec(Strict):
     projection: Literal["exact", "nystrom", "subspace"] | None = None
     lambda_1: NonNegative | None = None
     lambda_2: NonNegative | None = None
+    every: Count | None = None
     columns: Count | None = None
     runs: Count | None = None
 
