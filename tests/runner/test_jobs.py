@@ -1,5 +1,6 @@
 """Steps side by side in several processes: the same results as one after the other."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -63,26 +64,41 @@ def test_two_jobs_give_the_bytes_of_one_and_failures_are_kept(suite, tmp_path, c
     assert (tmp_path / "two/steps/train/bad/seed-1/failure.txt").exists()
 
 
-def children(process):
-    found = subprocess.run(["pgrep", "-P", str(process)], capture_output=True, text=True, check=True)
-    return [int(pid) for pid in found.stdout.split()]
+def descendants(process):
+    found = subprocess.run(["pgrep", "-P", str(process)], capture_output=True, text=True, check=False)
+    for pid in map(int, found.stdout.split()):
+        yield pid
+        yield from descendants(pid)
 
 
-def test_a_killed_worker_costs_nothing(suite, tmp_path):
+def workers(process, name):
+    """Processes that take steps: Ray calls them by what they run, and copies of a server have none of their own."""
+    for pid in descendants(process):
+        with contextlib.suppress(OSError):
+            kind = Path(f"/proc/{pid}/cmdline").read_text()
+            copies = name == "forkserver" and not list(descendants(pid))
+            if name in kind and (copies or name != "forkserver"):
+                yield pid
+
+
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_a_killed_worker_costs_nothing(suite, tmp_path, engine):
     text = suite.read_text().replace("epochs: 2", "epochs: 20").replace("  bad:", "  worse:")
     suite.write_text(text.replace(", broken: true", ""))
     whole = lrbench.run(suite, out=tmp_path / "whole")
     out = tmp_path / "out"
     command = [sys.executable, "-m", "lrbench.cli", "run", str(suite), "--out", str(out), "--jobs", "2"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+    process = subprocess.Popen(
+        [*command, "--engine", engine], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+    )
     deadline = time.monotonic() + 120
     while not list(out.glob("steps/train/*/*/step.json")) and time.monotonic() < deadline:
         time.sleep(0.02)
-    servers = [pid for pid in children(process.pid) if "forkserver" in Path(f"/proc/{pid}/cmdline").read_text()]
-    os.kill(children(servers[0])[0], signal.SIGKILL)
+    victim = next(workers(process.pid, "ray::_take" if engine == "ray" else "forkserver"))
+    os.kill(victim, signal.SIGKILL)
     printed, complaints = process.communicate(timeout=120)
     assert process.returncode == 0, complaints
-    assert "a process died; again: " in printed
+    assert engine == "ray" or "a process died; again: " in printed
     assert (out / "results.csv").read_text() == whole.results_csv()
 
 
