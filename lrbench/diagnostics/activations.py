@@ -82,7 +82,10 @@ def held(
                     path = Path(folder) / f"{len(places)}.npy"
                     places[name] = _Place(path, split.labels.cpu(), batch.shape[1])
                 places[name].put(rows, batch.cpu().float() + shifts.get(name, 0.0))
-        yield {name: place.held() for name, place in places.items()}
+        lent = {name: place.held() for name, place in places.items()}
+        # What is taken out of what was lent is nobody's any more.
+        places.clear()
+        yield lent
 
 
 class _Place:

@@ -88,7 +88,7 @@ def variance_step(context: Context, step: Step, progress: Progress) -> Outcome:
     layers = list(dict.fromkeys(spec.layers))
     with held(model, split, layers, {layer: lr_bias(model, layer) for layer in layers}) as collected:
         for index, layer in enumerate(layers):
-            shifted = collected.pop(layer)
+            shifted = collected.pop(layer)  # its memory is free before the next layer is looked at
             labels = shifted.of(split.labels)
             rows += [{**row, "layer": layer} for row in _variance_rows(context, shifted.matrix, labels, spec)]
             progress((index + 1) / len(spec.layers), layer)
