@@ -2,7 +2,9 @@
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Mapping
+from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 
 NEEDED = ["lrbench.runner.work"]
@@ -27,7 +29,18 @@ def load_ahead() -> None:
         forkserver.ensure_running()
 
 
-def take_over(environment: Mapping[str, str]) -> None:
-    """Set this process's environment: the server has that of the time it was begun."""
+def begin_as_child(environment: Mapping[str, str]) -> None:
+    """Take over the parent's environment, since the server has that of the time it was begun; end when the parent does.
+
+    A parent that is killed leaves nobody to say so: its children would work on, or wait for it for ever.
+    """
     os.environ.clear()
     os.environ.update(environment)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)

@@ -10,7 +10,7 @@ from typing import Any
 from lrbench.engines.base import Done, Task, Watch, Worker
 from lrbench.engines.schedule import Schedule
 from lrbench.errors import LrbenchError
-from lrbench.starting import process_context, take_over
+from lrbench.starting import begin_as_child, process_context
 
 POLL_SECONDS = 0.05
 AHEAD = 1
@@ -170,7 +170,7 @@ def _begin(
     environment: dict[str, str],
 ) -> None:
     global _open, _told, _stopped
-    take_over(environment)
+    begin_as_child(environment)
     # The process that began it hears Ctrl-C and says when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

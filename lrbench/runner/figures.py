@@ -13,7 +13,7 @@ from safetensors.numpy import load
 from lrbench.leaderboard import Leaderboard
 from lrbench.runner.plan import Step
 from lrbench.runner.version import code_version
-from lrbench.starting import process_context, take_over
+from lrbench.starting import begin_as_child, process_context
 from lrbench.store import Record, Store
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _made(store: Store, board: Leaderboard, artefacts: "Artefacts", *, side_by_s
 
 
 def _another_process() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, process_context(), take_over, (dict(os.environ),))
+    return ProcessPoolExecutor(1, process_context(), begin_as_child, (dict(os.environ),))
 
 
 def _whole(store: Store, key: str) -> bool:

@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 
 from lrbench.errors import LrbenchError
-from lrbench.starting import process_context, take_over
+from lrbench.starting import begin_as_child, process_context
 
 POLL_SECONDS = 0.2
 Tell = Callable[[Any], None]
@@ -119,7 +119,7 @@ def _begin(
     told: Any,  # noqa: ANN401
     environment: dict[str, str],
 ) -> None:
-    take_over(environment)
+    begin_as_child(environment)
     # The process that began it hears Ctrl-C and ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

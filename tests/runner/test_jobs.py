@@ -102,6 +102,34 @@ def test_a_killed_worker_costs_nothing(suite, tmp_path, engine):
     assert (out / "results.csv").read_text() == whole.results_csv()
 
 
+@pytest.mark.parametrize("options", [["--jobs", "2"], ["--jobs", "1"]])
+def test_nothing_goes_on_after_the_run_was_killed(suite, tmp_path, options):
+    processes = 2 if options[1] == "1" else 1
+    text = suite.read_text().replace("epochs: 2", f"processes: {processes}, epochs: 5000")
+    suite.write_text(text.replace(", broken: true", ""))
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "lrbench.cli", "run", str(suite), "--out", str(out), *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    deadline = time.monotonic() + 60
+    while "epoch" not in (process.stdout.readline() or "epoch") and time.monotonic() < deadline:
+        pass
+    left = [*descendants(process.pid)]
+    assert len(left) >= 3
+    process.kill()
+    process.communicate(timeout=60)
+    while left and time.monotonic() < deadline:
+        left = [pid for pid in left if Path(f"/proc/{pid}").exists() and "Z" not in status(pid)]
+        time.sleep(0.1)
+    assert not left
+
+
+def status(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
+
+
 @pytest.mark.parametrize("jobs", ["0", "x", "-2"])
 def test_numbers_of_jobs_that_are_none(jobs, capsys):
     with pytest.raises(SystemExit) as caught:
