@@ -135,6 +135,17 @@ def test_records_of_another_threat_model_are_not_mixed(shown_run, tmp_path):
         publish(shown_run, to)
 
 
+def test_records_whose_work_was_cut_up_otherwise_belong_together(shown_run, tmp_path):
+    to = tmp_path / "to"
+    publish(shown_run, to)
+    content = json.loads((to / "small/records/net.json").read_text())
+    del content["configuration"]["threat_model"]["part"]
+    content["configuration"]["threat_model"]["batch_size"] = 3
+    content["model"] = "older"
+    (to / "small/records/older.json").write_text(json.dumps({**content, "sha256": checksum(content)}))
+    assert publish(shown_run, to)
+
+
 def test_a_run_whose_checks_for_masked_gradients_are_gone_is_refused(run, tmp_path):
     shutil.rmtree(run / "steps/masking/net/seed-0")
     told = json.loads((run / "masking.json").read_text())

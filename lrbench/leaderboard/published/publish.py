@@ -12,6 +12,7 @@ from lrbench.leaderboard.published.page import index_page, suite_page
 from lrbench.leaderboard.published.record import Content, board_of, read_record, record_of
 from lrbench.names import in_path
 from lrbench.store import write_file
+from lrbench.suite import ThreatModel
 
 RECORDS = "records"
 
@@ -74,7 +75,7 @@ def _require_one_measure(records: list[Content], place: Path) -> None:
     for record in records[1:]:
         for what, a, b in (
             ("test images", first["test_images"], record["test_images"]),
-            ("threat model", first["configuration"]["threat_model"], record["configuration"]["threat_model"]),
+            ("threat model", _threat(first), _threat(record)),
         ):
             if a != b:
                 msg = (
@@ -82,6 +83,12 @@ def _require_one_measure(records: list[Content], place: Path) -> None:
                     "with --to, or remove its records"
                 )
                 raise UsageError(msg)
+
+
+def _threat(record: Content) -> Content:
+    """Give the threat model but for how the work is cut up."""
+    threat = ThreatModel.model_validate(record["configuration"]["threat_model"])
+    return threat.model_dump(mode="json", exclude={"batch_size", "part", "compile"})
 
 
 def _json(content: Content) -> bytes:
