@@ -66,7 +66,8 @@ def small_runs(tmp_path_factory):
     exec(models, namespace)  # noqa: S102
     torch.manual_seed(0)
     save_file(namespace["build"](10, 1).state_dict(), folder / "trained.safetensors")
-    (folder / "quick").write_text(QUICK)
+    for name in ("quick", "fashion-mnist", "study", "study-late"):
+        (folder / name).write_text(QUICK.replace("name: quick", f"name: {name}"))
     (folder / "paper").mkdir()
     for name in ("table1-figures1-5", "table1-figures1-5-short"):
         (folder / "paper" / name).write_text(QUICK.replace("name: quick", f"name: paper-{name}"))
