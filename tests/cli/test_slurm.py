@@ -80,12 +80,12 @@ def slurm(tmp_path, monkeypatch):
         "SUITE": str(tmp_path / "queued.yaml"),
         "OUT": str(tmp_path / "out"),
         "DATA": str(tmp_path),
-        "SHARES": "2",
+        "SHARES": "1",
         "SLURM_JOB_NODELIST": "both",
         "SLURM_CPUS_PER_TASK": "1",
         "PORT": "6391",
-        "HEAD_SECONDS": "8",
-        "WORKER_SECONDS": "5",
+        "HEAD_SECONDS": "6",
+        "WORKER_SECONDS": "3",
     }
     for name, value in told.items():
         monkeypatch.setenv(name, value)
