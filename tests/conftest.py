@@ -1,6 +1,9 @@
 import os
 from pathlib import Path
 
+# Before torch is loaded. Results depend on the number of threads, and tests hold one process's against another's.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import torch
 from hypothesis import settings

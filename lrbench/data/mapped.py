@@ -11,7 +11,7 @@ import torch
 from platformdirs import user_cache_path
 from torch import Tensor
 
-from lrbench.errors import UsageError
+from lrbench.errors import UsageError, short
 from lrbench.files import is_file
 
 CHUNK = 512
@@ -28,11 +28,15 @@ def mapped(path: Path, count: int, size: tuple[int, ...], decode: Callable[[Sequ
     Raises
     ------
     UsageError
-        If it cannot be written, or there is no room for it.
+        If it cannot be written, is damaged, or there is no room for it.
     """
     if not is_file(path):
         _fill(path, count, size, decode)
-    images = np.load(path, mmap_mode="c")
+    try:
+        images = np.load(path, mmap_mode="c")
+    except (OSError, ValueError) as error:
+        msg = f"{path} is damaged ({short(error)}); remove it, and the images are decoded again"
+        raise UsageError(msg) from error
     return torch.from_numpy(images)
 
 

@@ -27,5 +27,7 @@ class Place:
 
     @property
     def threads(self) -> int:
-        """Threads of a step in a process of its own: its share of this machine's cores."""
-        return max(1, (os.cpu_count() or 1) // self.jobs) if self.address is None else 1
+        """Threads of a step in a process of its own: its share of the cores, at most OMP_NUM_THREADS."""
+        share = max(1, (os.cpu_count() or 1) // self.jobs) if self.address is None else 1
+        allowed = os.environ.get("OMP_NUM_THREADS", "")
+        return min(share, int(allowed)) if allowed.isdigit() and int(allowed) else share

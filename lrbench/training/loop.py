@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from lrbench.data import Augmentation, Split, to_unit
-from lrbench.errors import TrainingDivergedError
+from lrbench.errors import LrbenchError, TrainingDivergedError
 from lrbench.lowrank import LRLayers
 from lrbench.suite import Training
 from lrbench.training.adversarial import Statistics, perturbation
@@ -71,7 +71,12 @@ def train(  # noqa: PLR0913
     ------
     TrainingDivergedError
         If the loss is not finite.
+    LrbenchError
+        If there are fewer images than processes.
     """
+    if len(split) < world():
+        msg = f"{world()} processes cannot share {len(split)} training images; lower training.processes"
+        raise LrbenchError(msg)
     run = _Run(model, split, config, seed, penalty_warmup, statistics)
     if resume is not None:
         run.restore(resume)

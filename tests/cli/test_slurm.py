@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.plain import FACTORY
 
 import lrbench
 
@@ -21,13 +22,6 @@ training: {epochs: 2, batch_size: 50, warmup_accuracy: 0.0}
 threat_model: {eps: [8/255], samples: 20, batch_size: 10, part: 10}
 attacks: [fgsm]
 diagnostics: {masking: false}
-"""
-FACTORY = """\
-from torch import nn
-
-
-def build(num_classes, in_channels):
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, num_classes))
 """
 
 SBATCH = """\

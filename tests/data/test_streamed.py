@@ -130,6 +130,15 @@ def test_too_little_room_is_said_before_it_is_used_up(tmp_path, monkeypatch, cac
     assert not list(cache.iterdir())
 
 
+def test_a_damaged_file_of_decoded_images_is_said(tmp_path, cache):
+    write_folder(tmp_path / "mine", [(8, 8)])
+    load(tmp_path, keep="disk")
+    for path in cache.glob("*.npy"):
+        path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(UsageError, match=r"is damaged .*; remove it"):
+        load(tmp_path, keep="disk")
+
+
 def test_a_decoding_that_is_cut_off_leaves_nothing(tmp_path, cache):
     write_folder(tmp_path / "mine", [(8, 8)])
     (tmp_path / "mine/train/dog/3.png").write_bytes(b"no image")

@@ -12,6 +12,7 @@ import pytest
 
 import lrbench
 from lrbench.cli import main
+from lrbench.runner.place import Place
 
 SUITE = """\
 name: jobs
@@ -136,3 +137,10 @@ def test_numbers_of_jobs_that_are_none(jobs, capsys):
         main(["run", "quick", "--jobs", jobs])
     assert caught.value.code == 2
     assert "from 1 to 256" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("allowed", "threads"), [("", 4), ("1", 1), ("16", 4), ("many", 4), ("0", 4)])
+def test_a_step_has_its_share_of_the_cores_and_no_more_than_it_is_allowed(monkeypatch, allowed, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", allowed)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert Place(jobs=2).threads == threads

@@ -1,6 +1,7 @@
 """Whole runs on every kind of store."""
 
 import pytest
+from support.plain import FACTORY
 
 import lrbench
 from lrbench.cli import main
@@ -17,13 +18,6 @@ training: {epochs: 2, batch_size: 50, warmup_accuracy: 0.0}
 threat_model: {eps: [8/255], samples: 10, batch_size: 5, part: 5}
 attacks: [fgsm, {name: pgd, steps: 2, source: net}]
 diagnostics: {masking: false, clusters: {layer: "1"}}
-"""
-FACTORY = """\
-from torch import nn
-
-
-def build(num_classes, in_channels):
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, num_classes))
 """
 
 

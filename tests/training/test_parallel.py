@@ -5,6 +5,7 @@ import time
 import pytest
 import torch
 from safetensors.torch import load_file
+from support.plain import FACTORY
 from support.together import Fails, Fit, Waits
 
 import lrbench
@@ -114,13 +115,6 @@ training: {epochs: 2, batch_size: 50, warmup_accuracy: 0.0, processes: PROCESSES
 threat_model: {eps: [8/255], samples: 10}
 attacks: [fgsm]
 diagnostics: {masking: false}
-"""
-FACTORY = """\
-from torch import nn
-
-
-def build(num_classes, in_channels):
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, num_classes))
 """
 
 
