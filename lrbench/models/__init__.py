@@ -4,7 +4,7 @@ The architectures are modules of their own (`lrbench.models.resnet`): importing 
 that has nothing left to do can spare.
 """
 
-from lrbench.models.checkpoint import load_checkpoint, save_checkpoint
+from lrbench.models.checkpoint import load_checkpoint, load_network, save_checkpoint
 from lrbench.models.classifier import Classifier, layer_names
 from lrbench.models.weights import load_weights
 
@@ -12,6 +12,7 @@ __all__ = [
     "Classifier",
     "layer_names",
     "load_checkpoint",
+    "load_network",
     "load_weights",
     "save_checkpoint",
 ]

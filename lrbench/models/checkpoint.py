@@ -6,12 +6,14 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import nn
+from torch import Tensor, nn
 
 from lrbench.errors import LrbenchError
+from lrbench.models.classifier import Classifier
 
 WEIGHTS = "weights.safetensors"
 DESCRIPTION = "model.json"
+NET = "net."
 
 
 def save_checkpoint(model: nn.Module, description: dict[str, Any]) -> dict[str, bytes]:
@@ -36,14 +38,35 @@ def load_checkpoint(model: nn.Module, folder: Path) -> nn.Module:
     LrbenchError
         If the file is missing, damaged, or of another architecture.
     """
+    _fill(model, _read(folder), folder)
+    return model
+
+
+def load_network(model: Classifier, folder: Path) -> None:
+    """Load the network of the checkpoint in `folder`, without its LR-Layers and normalisation, into another's.
+
+    Raises
+    ------
+    LrbenchError
+        If the file is missing, damaged, or of another architecture.
+    """
+    state = _read(folder)
+    _fill(model.net, {name.removeprefix(NET): state[name] for name in state if name.startswith(NET)}, folder)
+
+
+def _read(folder: Path) -> dict[str, Tensor]:
     path = folder / WEIGHTS
     try:
-        model.load_state_dict(load(path.read_bytes()))
+        return load(path.read_bytes())
     except (OSError, SafetensorError) as error:
         msg = f"cannot read the checkpoint {path}: {error}"
         raise LrbenchError(msg) from error
+
+
+def _fill(module: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
+    try:
+        module.load_state_dict(state)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        msg = f"the checkpoint {path} does not fit the model: {reason}"
+        msg = f"the checkpoint {folder / WEIGHTS} does not fit the model: {reason}"
         raise LrbenchError(msg) from error
-    return model

@@ -12,7 +12,7 @@ from lrbench.catalogue import MODELS
 from lrbench.data import ImageData
 from lrbench.errors import LrbenchError
 from lrbench.lowrank import LRLayers, attach_lr_layers
-from lrbench.models import Classifier, load_checkpoint, load_weights
+from lrbench.models import Classifier, load_checkpoint, load_network, load_weights
 from lrbench.names import model_in
 from lrbench.runner.plan import Step
 from lrbench.store import Row, Store
@@ -48,14 +48,19 @@ class Context:
     corrupted: dict[tuple[str, int], torch.Tensor] = field(default_factory=dict)
     _loaded: dict[str, nn.Module] = field(default_factory=dict)
 
-    def build(self, name: str, *, given_weights: bool = True) -> nn.Module:
-        """Build a model of the suite, its LR-Layers attached, on the device; with fresh weights, or those it names."""
+    def build(self, name: str, *, start: str | None = None, given_weights: bool = True) -> nn.Module:
+        """Build a model of the suite, its LR-Layers attached, on the device.
+
+        Its weights are fresh, those it names, or those that the step `start` trained.
+        """
         spec = self.suite.models[name]
         factory = MODELS[spec.arch].load()
         net = factory(num_classes=len(self.data.classes), in_channels=self.data.channels, **spec.options)
         if spec.weights is not None and given_weights:
             load_weights(net, Path(spec.weights))
-        model: nn.Module = Classifier(net, *normalization(spec, self.data))
+        model = Classifier(net, *normalization(spec, self.data))
+        if start is not None:
+            load_network(model, self.store.folder(start))
         if spec.lr_layers:
             ranks = {layer: lr.options for layer, lr in spec.lr_layers.items()}
             attach_lr_layers(model, ranks, **self.suite.low_rank.layer_options)

@@ -23,7 +23,7 @@ Fitted = tuple[list[EpochLog], dict[str, bytes]]
 
 
 def train_step(context: Context, step: Step, progress: Progress) -> Outcome:
-    """Train a model of the suite; keep weights, history and how to build it again."""
+    """Train a model of the suite, from where the step it needs left off; keep weights, history and how to build it again."""
     context.forget()
     epochs, processes = (getattr(context.suite.training_of(step.model), key) for key in ("epochs", "processes"))
 
@@ -35,7 +35,8 @@ def train_step(context: Context, step: Step, progress: Progress) -> Outcome:
         context.store.save_unfinished(step.id, step.key, snapshot)
 
     resume = context.store.unfinished(step.id, step.key)
-    job = _Job(step.model, step.seed, _description(context, step), resume)
+    start = step.needs[0] if step.needs else None
+    job = _Job(step.model, step.seed, start, _description(context, step), resume)
     if processes == 1:
         history, files = job.fit(context, show, keep, context.check_stop)
     else:
@@ -57,6 +58,7 @@ class _Job:
 
     name: str
     seed: int
+    start: str | None
     description: dict[str, object]
     resume: bytes | None
 
@@ -79,7 +81,7 @@ class _Job:
                 kept = time.monotonic()
 
         with seeded(self.seed, deterministic=config.deterministic):
-            model = context.build(self.name)
+            model = context.build(self.name, start=self.start)
             history = train(
                 model,
                 context.data.train,
