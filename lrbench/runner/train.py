@@ -23,7 +23,10 @@ Fitted = tuple[list[EpochLog], dict[str, bytes]]
 
 
 def train_step(context: Context, step: Step, progress: Progress) -> Outcome:
-    """Train a model of the suite, from where the step it needs left off; keep weights, history and how to build it again."""
+    """Train a model of the suite; keep weights, history and how to build it again.
+
+    It starts from the network that the step it needs has trained, if there is one.
+    """
     context.forget()
     epochs, processes = (getattr(context.suite.training_of(step.model), key) for key in ("epochs", "processes"))
 
