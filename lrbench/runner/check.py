@@ -7,18 +7,19 @@ from typing import Any
 
 from lrbench.catalogue import ATTACKS, DATASETS, MODELS
 from lrbench.data import ImageData, with_superclasses
-from lrbench.errors import UsageError, nearest
+from lrbench.errors import UsageError, nearest, printable
 from lrbench.models.external import code_of
 from lrbench.options import OptionError, check_options
 from lrbench.registry import Registry
 from lrbench.runner.probe import check_weights, probe
 from lrbench.runner.threat import kind_of, make_attack
 from lrbench.suite import AttackSpec, ModelSpec, Normalization, Suite
-from lrbench.suite.document import Document, KeyPath
+from lrbench.suite.document import MAX_DEPTH, Document, KeyPath
+from lrbench.suite.faults import short_repr
 
 SUPPLIED_TO_DATA = ("root", "train", "test")
 SUPPLIED_TO_MODELS = ("num_classes", "in_channels")
-BESIDE_MODEL_OPTIONS = ("arch", "extends", "lr_layers", "weights", "train", "training", "normalize")
+BESIDE_MODEL_OPTIONS = ("arch", "extends", "lr_layers", "weights", "start", "train", "training", "normalize")
 SUPPLIED_TO_ATTACKS = ("eps", "bounds", "norm", "subspace")
 BESIDE_ATTACK_OPTIONS = ("name", "label", "source")
 
@@ -53,6 +54,22 @@ class Checker:
                 raise self.document.error(where, str(error)) from None
         for index, attack in enumerate(self.suite.attacks):
             self._check_references(attack, ("attacks", index))
+        for model in self.suite.models:
+            self._check_start(model, ("models", model, "start"))
+
+    def _check_start(self, model: str, where: KeyPath) -> None:
+        models, passed = self.suite.models, [model]
+        while (start := models[passed[-1]].start) is not None:
+            if start not in models:
+                raise self.document.error(where, f"unknown model {short_repr(start)}; {nearest(start, models)}")
+            if start in passed:
+                circle = printable(" -> ".join([*passed, start]))
+                raise self.document.error(where, f"{circle:.200} start from each other in a circle")
+            if (models[start].arch, models[start].options) != (models[model].arch, models[model].options):
+                raise self.document.error(where, f"{short_repr(start)} is another architecture, or has other options")
+            if len(passed) > MAX_DEPTH:
+                raise self.document.error(where, f"more than {MAX_DEPTH} models start from one another")
+            passed.append(start)
 
     def _check_references(self, attack: AttackSpec, where: KeyPath) -> None:
         models, radii = self.suite.models, self.suite.threat_model.eps
@@ -132,7 +149,7 @@ class Checker:
         """
         known: dict[str, dict[str, int]] = {}
         for name, spec in self.suite.models.items():
-            built = spec.model_dump_json(exclude={"lr_layers", "training", "train"})
+            built = spec.model_dump_json(exclude={"lr_layers", "training", "train", "start"})
             if built not in known:
                 known[built] = self._layer_sizes(name, spec, data)
             self._check_layers(name, spec, known[built], data)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from lrbench.attacks import paper_steps
@@ -73,6 +74,9 @@ class Step:
         object.__setattr__(self, "key", hashlib.sha256(canonical.encode()).hexdigest())
 
 
+Trainings = dict[tuple[str, int], Step]
+
+
 def make_plan(suite: Suite, data: ImageData) -> list[Step]:
     """Give the steps of a suite in order: model by model, seed by seed, training before what is measured on it.
 
@@ -87,14 +91,13 @@ def make_plan(suite: Suite, data: ImageData) -> list[Step]:
         msg = f"{suite.name}: models, seeds, attacks and radii make {count:,} steps and more; at most {MAX_STEPS:,} go"
         raise UsageError(msg)
     prints = {"train": data.train_fingerprint, "test": data.test_fingerprint}
-    trainings = {
-        (name, seed): _train_step(suite, data, prints, name, seed) for name in suite.models for seed in suite.seeds
-    }
+    trainings: Trainings = {}
     steps: dict[str, Step] = {}
-    for name in suite.models:
-        for seed in suite.seeds:
-            own = _model_steps(suite, data, prints, trainings, name, seed)
-            steps |= {step.id: step for step in own}
+    for name, seed in product(suite.models, suite.seeds):
+        _add_training(trainings, suite, data, name, seed)
+    for name, seed in product(suite.models, suite.seeds):
+        own = _model_steps(suite, data, prints, trainings, name, seed)
+        steps |= {step.id: step for step in own}
     steps |= {step.id: step for step in _joint_steps(suite, data, prints, trainings, steps)}
     return _ordered(list(steps.values()))
 
@@ -112,9 +115,6 @@ def _ordered(steps: list[Step]) -> list[Step]:
                 later.append(step)
         waiting = later
     return list(found.values())
-
-
-Trainings = dict[tuple[str, int], Step]
 
 
 def _model_steps(
@@ -222,7 +222,7 @@ def _joint_steps(
     if not suite.attacks:
         return
     worst: dict[tuple[str, int], Step] = {}
-    for name, seed in trainings:
+    for name, seed in product(suite.models, suite.seeds):
         mine = [step for step in steps.values() if (step.model, step.seed) == (name, seed)]
         attacks = [step for step in mine if step.kind in {"attack", "minimal"}]
         yield from _masking_step(suite, data, prints, trainings[name, seed], attacks)
@@ -268,7 +268,16 @@ def _joint(kind: str, name: str, seed: int, needs: list[Step], config: dict[str,
     )
 
 
-def _train_step(suite: Suite, data: ImageData, prints: dict[str, str], name: str, seed: int) -> Step:
+def _add_training(trainings: Trainings, suite: Suite, data: ImageData, name: str, seed: int) -> Step:
+    """Add the step that makes a model, and before it the one that makes the network it starts from."""
+    if (name, seed) not in trainings:
+        start = suite.models[name].start
+        before = None if start is None else _add_training(trainings, suite, data, start, seed)
+        trainings[name, seed] = _train_step(suite, data, name, seed, before)
+    return trainings[name, seed]
+
+
+def _train_step(suite: Suite, data: ImageData, name: str, seed: int, before: Step | None) -> Step:
     spec, training = suite.models[name], suite.training_of(name)
     kind = "train" if spec.train else "load"
     adversarial = ("attacks",) if training.adversarial else ()
@@ -283,12 +292,15 @@ def _train_step(suite: Suite, data: ImageData, prints: dict[str, str], name: str
         "training": training.model_dump(mode="json") if spec.train else None,
         "classes": list(data.classes),
         "seed": seed,
-        "data": {"train": prints["train"]},
+        "data": {"train": data.train_fingerprint},
         "code": code_version(*CODE[kind], *adversarial),
     }
+    if before is not None:
+        config["start"] = before.key
+    needs = () if before is None else (before.id,)
     passes = training.epochs * (1 + (training.adversarial.steps if training.adversarial else 0))
     work = 1.3 * passes * len(data.train) if spec.train else 1.0
-    return Step(f"{kind}/{model_place(name, seed)}", kind, name, seed, config, (), work)
+    return Step(f"{kind}/{model_place(name, seed)}", kind, name, seed, config, needs, work)
 
 
 def _attack_config(attack: AttackSpec) -> dict[str, Any]:

@@ -128,6 +128,8 @@ class ModelSpec(Strict):
     ----------
     weights : str, optional
         Path of weights to start from. Such a model is trained only with `train: true`.
+    start : str, optional
+        Name of another model of the suite: training begins with the network that it trained with the same seed.
     train : bool
         Default: true without `weights`, else false.
     training : Training, optional
@@ -143,6 +145,7 @@ class ModelSpec(Strict):
     arch: str
     lr_layers: dict[str, Annotated[LayerSpec, BeforeValidator(_ranked)]] = Field(default_factory=dict)
     weights: str | None = None
+    start: str | None = None
     train: bool = True
     training: Training | None = None
     normalize: bool | Normalization = True
@@ -163,6 +166,9 @@ class ModelSpec(Strict):
     def _something_to_measure(self) -> "ModelSpec":
         if not self.train and self.lr_layers:
             msg = "LR-Layers act in training only; add `train: true`, or leave out lr_layers"
+            raise ValueError(msg)
+        if self.start is not None and (self.weights is not None or not self.train):
+            msg = "`start` is where a training begins; it goes neither with `weights` nor with `train: false`"
             raise ValueError(msg)
         if not self.train and self.weights is None and not comes_trained(self.arch):
             msg = "`train: false` needs `weights`"
