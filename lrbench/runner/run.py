@@ -311,16 +311,18 @@ def again(states: dict[str, str], named: int = 3) -> list[str]:
 def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> str:
     """Name the first thing that differs between two configurations, for "made again because"."""
     for name in [*new, *(name for name in old if name not in new)]:
-        before, after = old.get(name), new.get(name)
+        # A record has been through JSON, where tuples become lists.
+        before, after = (json.loads(json.dumps(config.get(name))) for config in (old, new))
         if before == after:
             continue
         path = f"{prefix}{name}"
         if isinstance(before, dict) and isinstance(after, dict):
             return difference(before, after, f"{path}.")
-        if path in {"code", "train", "weights"} or path.startswith("data.") or path.endswith("factory"):
+        if path in {"code", "train", "start", "weights"} or path.startswith("data.") or path.endswith("factory"):
             what = {
                 "code": "the code of this step",
                 "train": "the model it measures",
+                "start": "the network it starts from",
                 "weights": "the weights it starts from",
             }
             return what.get(path, "the data set" if path.startswith("data.") else "the code of the factory")

@@ -57,7 +57,9 @@ def test_costs_are_learnt_by_kind():
         ({"code": "x"}, {"code": "y"}, "the code of this step"),
         ({"data": {"train": "x"}}, {"data": {"train": "y"}}, "the data set"),
         ({"train": "x"}, {"train": "y"}, "the model it measures"),
+        ({"start": "x"}, {"start": "y"}, "the network it starts from"),
         ({"factory": "x"}, {"factory": "y"}, "the code of the factory"),
+        ({"means": [[0.5]], "b": 1}, {"means": ((0.5,),), "b": 2}, "b 1 -> 2"),
     ],
 )
 def test_differences_are_named(old, new, expected):
