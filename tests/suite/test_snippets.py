@@ -66,7 +66,7 @@ def small_runs(tmp_path_factory):
     exec(models, namespace)  # noqa: S102
     torch.manual_seed(0)
     save_file(namespace["build"](10, 1).state_dict(), folder / "trained.safetensors")
-    for name in ("quick", "fashion-mnist", "cifar10-jpeg", "study", "study-late", "study-block4"):
+    for name in ("quick", "fashion-mnist", "cifar10-jpeg", "study", "study-late"):
         (folder / name).write_text(QUICK.replace("name: quick", f"name: {name}"))
     (folder / "paper").mkdir()
     for name in ("table1-figures1-5", "table1-figures1-5-short"):
