@@ -10,7 +10,7 @@ from lrbench.leaderboard import Leaderboard, tidy, wilson
 from lrbench.leaderboard.figures import Artefacts, draw
 from lrbench.leaderboard.figures.lines import misclassification, training, variance_ratio
 from lrbench.leaderboard.figures.points import class_variance, clusters
-from lrbench.leaderboard.figures.style import COLOURS, looks
+from lrbench.leaderboard.figures.style import COLOURS, legend_below, looks, panels
 from lrbench.suite import Suite
 
 MODELS = ["normal", "low-rank", "a rather long name for a model"]
@@ -183,3 +183,16 @@ def test_far_points_leave_room_for_the_others_and_are_counted(artefacts):
     inside &= (far[:, 1] >= low) & (far[:, 1] <= high)
     assert (~inside).sum() >= 3
     assert panel.get_title() == f"net\n{(~inside).sum()} of 200 points lie outside"
+
+
+@pytest.mark.parametrize("count", [1, 4, 6, 9])
+def test_a_legend_is_as_wide_as_its_figure_at_most(count):
+    figure, axes = panels(1)
+    for index in range(count):
+        axes[0].plot([0, 1], label=f"a model's $name, {index}")
+    legend_below(figure, axes[0])
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    extent = legend.get_window_extent()
+    assert extent.x0 >= 0
+    assert extent.x1 <= figure.bbox.width

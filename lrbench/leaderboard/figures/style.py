@@ -67,12 +67,15 @@ def panels(columns: int, width: float = 4.6, height: float = 3.6, rows: int = 1)
 
 
 def legend_below(figure: Figure, axes: Axes, columns: int = 4) -> None:
-    """One legend for the whole figure, below it."""
+    """One legend for the whole figure, below it, in as many columns as fit."""
     handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        figure.legend(
-            handles, labels, loc="outside lower center", ncols=min(columns, len(labels)), frameon=False, markerscale=1.5
-        )
+    for count in range(min(columns, len(labels)), 0, -1):
+        legend = figure.legend(handles, labels, loc="outside lower center", ncols=count, frameon=False, markerscale=1.5)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+        if count == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def _names_as_text(figure: Figure) -> None:
