@@ -42,7 +42,8 @@ def suite_for(
     root : Path
         Folder of the data sets.
     beside : sequence of str
-        Models of the suite to measure along with it, the first of them the baseline.
+        Models of the suite to measure along with it, the first of them the baseline; those that they start from come
+        along.
     layers : mapping
         Layer that the suite names -> layer of these models to take instead.
     announce : callable
@@ -64,7 +65,7 @@ def suite_for(
     if unknown:
         msg = f"{source} has no model {unknown[0]!r}; {nearest(unknown[0], suite.models)}"
         raise UsageError(msg)
-    raw["models"] = {each: raw["models"][each] for each in beside} | {name: _spec(name)}
+    raw["models"] = {each: raw["models"][each] for each in _with_starts(suite, beside)} | {name: _spec(name)}
     raw.pop("reference", None)
     _rename(raw, layers or {})
     derived = Document(f"{name} on {source}", raw, {})
@@ -75,6 +76,16 @@ def suite_for(
     sizes = _common_sizes(checked, data)
     left_out += _leave_out(raw, sizes)
     return validated(Suite, raw, derived), derived, data, left_out
+
+
+def _with_starts(suite: Suite, names: Sequence[str]) -> list[str]:
+    """Add the models that these start from."""
+    found = list(dict.fromkeys(names))
+    for each in found:
+        start = suite.models[each].start
+        if start in suite.models and start not in found:
+            found.append(start)
+    return found
 
 
 def _spec(name: str) -> Raw:

@@ -129,6 +129,14 @@ def test_a_model_is_evaluated_beside_another_and_says_what_is_left_out(capsys):
     assert "fgsm" in capsys.readouterr().out
 
 
+def test_what_the_model_beside_starts_from_comes_along(folder, capsys):
+    started = SUITE.replace("width: 4}", "width: 4, start: warm}\n  warm: {arch: resnet18, width: 4}")
+    (folder / "little.yaml").write_text(started)
+    assert main(["evaluate", "mine.py:build", "--suite", "little.yaml", "--beside", "base", "--out", "o"]) == 0
+    assert list(lrbench.Leaderboard.load("o").suite["models"]) == ["base", "warm", "mine.py:build"]
+    capsys.readouterr()
+
+
 @pytest.mark.usefixtures("folder")
 def test_alone_and_with_its_own_layer(capsys):
     assert main(["register", "my-net", "--factory", "mine.py:build"]) == 0
