@@ -1,7 +1,8 @@
 """Auto-PGD: PGD that sets its own step size, and its targeted form.
 
 Source: Croce and Hein, *Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free
-attacks*, 2020, section 3 and algorithm 1.
+attacks*, 2020, section 3 and algorithm 1. Where the paper leaves something open, or the authors' code
+(fra31/auto-attack) does it otherwise, it is done as in their code, since that is what published figures come from.
 """
 
 from collections.abc import Callable
@@ -13,23 +14,28 @@ from torch import Tensor, nn
 
 from .base import Attack, Bounds, check_ball, input_gradient
 from .geometry import BALLS, wide
-from .losses import LOSSES, margin, targeted_dlr
+from .losses import LOSSES, misclassified, targeted_dlr
 from .noise import Noise
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 
 MOMENTUM = 0.75
 NEEDED_INCREASES = 0.75
-"""Share of steps that must have raised the loss, lest the step size be halved."""
+"""More than this share of the steps must have raised the loss, lest the step size be halved."""
 
 
 def checkpoints(steps: int) -> list[int]:
-    """Give the iterations at which the step size may be halved: p_1 = 0.22, then denser, at least 0.06 apart."""
-    places, before, here = [], 0.0, 0.22
-    while here <= 1:
-        places.append(max(1, round(here * steps)))
-        before, here = here, here + max(here - before - 0.03, 0.06)
-    return sorted(set(places))
+    """Give the iterations at which the step size may be halved: after 22 % of the steps, then at ever shorter intervals.
+
+    Each interval is 3 % of the steps shorter than the one before, and at least 6 %; each at least one step long.
+    """
+    interval, shortest, shorter = (max(int(share * steps), 1) for share in (0.22, 0.06, 0.03))
+    places, here = [], interval
+    while here <= steps:
+        places.append(here)
+        interval = max(interval - shorter, shortest)
+        here += interval
+    return places
 
 
 @dataclass
@@ -110,7 +116,7 @@ class APGD(Attack):
     ) -> None:
         """Run once on the examples whose point in `found` is classified correctly, and put what comes out there."""
         with torch.no_grad():
-            standing = margin(model(found), y) <= 0
+            standing = ~misclassified(model(found), y)
         rows = standing.nonzero().squeeze(1)
         if len(rows):
             objective, labels = objective_of(rows)
@@ -121,13 +127,14 @@ class APGD(Attack):
     ) -> Tensor:
         """One run; of each example its first misclassified point, else that of the highest loss."""
         noise = Noise(x, self.seed, purpose)
-        start = self.ball.project(self.ball.random(x, self.eps, noise), x, self.eps, self.bounds)
+        start = self.ball.project(self.ball.surface(x, self.eps, noise), x, self.eps, self.bounds)
         value, gradient, wrong = self._evaluate(model, start, y, objective, labels)
         step = torch.full_like(value, 2 * self.eps)
         zeros = torch.zeros_like(value)
+        # The authors' code holds the first step's loss against 0, and halves nothing for a stall at the first checkpoint.
         state = _State(
-            start, start, value, gradient, step, start.clone(), value.clone(), gradient.clone(),
-            zeros, torch.zeros_like(wrong), value.clone(),
+            start, start, zeros, gradient, step, start.clone(), value.clone(), gradient.clone(),
+            zeros, torch.ones_like(wrong), value.clone(),
         )  # fmt: skip
         fooled, adversarial = wrong.clone(), start.clone()
         last = 0
@@ -156,7 +163,7 @@ class APGD(Attack):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Objective, its gradient, and whether the example is misclassified."""
         logits, values, gradient = input_gradient(model, x_adv, lambda logits: objective(logits, labels), self.eot)
-        return values, gradient, margin(logits, y) > 0
+        return values, gradient, misclassified(logits, y)
 
     @staticmethod
     def _note(state: _State, value: Tensor, gradient: Tensor) -> None:
@@ -170,7 +177,7 @@ class APGD(Attack):
     @staticmethod
     def _halve(state: _State, since: int) -> None:
         """Halve the step of examples that oscillate or stall, and send them back to their best point."""
-        oscillates = state.increases < NEEDED_INCREASES * since
+        oscillates = state.increases <= NEEDED_INCREASES * since
         stalls = ~state.halved & (state.value_then >= state.best_value)
         halve = oscillates | stalls
         state.step = torch.where(halve, state.step / 2, state.step)

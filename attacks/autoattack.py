@@ -1,9 +1,10 @@
-"""AutoAttack: four attacks, each on what has withstood those before.
+"""AutoAttack: an ensemble of attacks, each on what has withstood those before.
 
 Source: Croce and Hein, *Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free
-attacks*, 2020 (the standard version).
+attacks*, 2020; the versions are those of the authors' code (fra31/auto-attack), member by member.
 """
 
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -12,30 +13,59 @@ from torch import Tensor, nn
 from .apgd import APGD, TargetedAPGD
 from .base import Attack, Bounds
 from .fab import FAB
-from .geometry import length
-from .losses import margin
+from .geometry import BALLS
+from .losses import misclassified
+from .prepared import Prepared
 from .square import Square
+
+Version = Literal["standard", "plus", "rand"]
+
+MEMBERS: dict[str, tuple[str, ...]] = {
+    "standard": ("apgd-ce", "apgd-t", "fab-t", "square"),
+    "plus": ("apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"),
+    "rand": ("apgd-ce", "apgd-dlr"),
+}
+"""Members of each version, in order."""
+
+RESTARTS = {"standard": 1, "plus": 5, "rand": 1}
+"""Of APGD and of FAB without targets."""
+
+EOT = {"standard": 1, "plus": 1, "rand": 20}
+
+PATCH = 0.8
+"""Share of the image that Square's first patches cover, in either norm."""
 
 
 class AutoAttack(Attack):
-    """APGD-CE, APGD-T, FAB-T and Square; the defaults are the standard version's.
+    """AutoAttack; with the defaults it is the standard version, and with fewer steps, targets or queries it is not.
+
+    What a member finds is projected into the ball and counts if the model itself, not a copy that was made ready for
+    speed, misclassifies it there.
 
     Parameters
     ----------
     eps : float, >= 0
         Radius, in the units of the space attacked.
+    version : {"standard", "plus", "rand"}
+        standard: APGD-CE, APGD-T, FAB-T, Square. plus: APGD-CE and APGD-DLR of five restarts, FAB of five restarts,
+        Square, APGD-T, FAB-T. rand, for models that draw random numbers: APGD-CE and APGD-DLR, 20 passes a gradient.
     norm : {"linf", "l2"}
     steps : int, >= 1
-        Iterations of APGD-CE, and of APGD-T and FAB-T towards each target.
+        Iterations of a run of APGD or FAB.
     targets : int, >= 1
         Wrong classes tried by APGD-T and FAB-T.
     queries : int, >= 1
-        Of Square.
-    eot : int, >= 1
-        Passes whose gradients APGD averages, for models that draw random numbers.
+        Of Square. Its patches shrink as they would within 10,000 queries, however few there are.
+    eot : int, >= 1, optional
+        Passes whose gradients APGD averages. Default: the version's.
     seed : int
     bounds : (float, float) or None
         Valid range of an entry.
+
+    Attributes
+    ----------
+    members : dict
+        Name -> attack, in order.
 
     Raises
     ------
@@ -43,36 +73,59 @@ class AutoAttack(Attack):
         If a parameter is out of range, or the model has fewer than four classes (the targeted loss needs them).
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         eps: float,
         *,
+        version: Version = "standard",
         norm: Literal["linf", "l2"] = "linf",
         steps: int = 100,
         targets: int = 9,
         queries: int = 5000,
-        eot: int = 1,
+        eot: int | None = None,
         seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
-        self.eps, self.norm, self.bounds = eps, norm, bounds
-        self.members: tuple[Attack, ...] = (
-            APGD(eps, steps, norm=norm, eot=eot, seed=seed, bounds=bounds),
-            TargetedAPGD(eps, steps, norm=norm, targets=targets, eot=eot, seed=seed, bounds=bounds),
-            FAB(norm, steps, targets=targets, bounds=bounds),
-            Square(eps, queries, norm=norm, seed=seed, bounds=bounds),
-        )
+        if version not in MEMBERS:
+            msg = f"version must be one of {', '.join(MEMBERS)}, got {version!r}"
+            raise ValueError(msg)
+        self.eps, self.version, self.norm, self.bounds = eps, version, norm, bounds
+        restarts, passes = RESTARTS[version], EOT[version] if eot is None else eot
+        common = {"norm": norm, "seed": seed, "bounds": bounds}
+        apgd = common | {"steps": steps, "eot": passes}
+        fab = common | {"steps": steps, "start_radius": eps or None, "searches": 0}
+        made: dict[str, Attack] = {
+            "apgd-ce": APGD(eps, restarts=restarts, **apgd),  # type: ignore[arg-type]
+            "apgd-dlr": APGD(eps, loss="dlr", restarts=restarts, **apgd),  # type: ignore[arg-type]
+            "apgd-t": TargetedAPGD(eps, targets=targets, **apgd),  # type: ignore[arg-type]
+            "fab": FAB(targeted=False, restarts=restarts, **fab),  # type: ignore[arg-type]
+            "fab-t": FAB(targets=targets, **fab),  # type: ignore[arg-type]
+            "square": Square(eps, queries, patch=PATCH, rescale=False, **common),  # type: ignore[arg-type]
+        }
+        self.members = {name: made[name] for name in MEMBERS[version]}
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Attack in turn."""
         found = x.clone()
-        for member in self.members:
-            with torch.no_grad():
-                rows = (margin(model(found), y) <= 0).nonzero().squeeze(1)
-            if not len(rows):
-                break
-            tried = member.run(model, x[rows], y[rows])
-            # FAB looks for the closest point, which may lie outside the radius.
-            within = length(tried - x[rows], self.norm) <= self.eps * (1 + 1e-6)
-            found[rows[within]] = tried[within]
+        for _, rows, points in self.rounds(model, x, y):
+            found[rows] = points
         return found
+
+    def rounds(self, model: nn.Module, x: Tensor, y: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
+        """Give member by member its name, the rows that it fooled, and the points it found for them.
+
+        Parameters are those of `run`. A member is not asked where nothing has withstood the ones before.
+        """
+        real = model.original if isinstance(model, Prepared) else model
+        with torch.no_grad():
+            rows = (~misclassified(real(x), y)).nonzero().squeeze(1)
+        for name, member in self.members.items():
+            if not len(rows):
+                return
+            tried = member.run(model, x[rows], y[rows])
+            # FAB looks for the closest point, which may lie outside the ball.
+            tried = BALLS[self.norm].project(tried, x[rows], self.eps, self.bounds)
+            with torch.no_grad():
+                fooled = misclassified(real(tried), y[rows])
+            yield name, rows[fooled], tried[fooled]
+            rows = rows[~fooled]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import Attack, Bounds, Kind, check_ball, input_gradient
-from .losses import margin
+from .losses import margin, misclassified
 
 BETAS = (0.9, 0.999)
 NEARLY = 1 - 1e-6
@@ -64,7 +64,7 @@ class CarliniWagner(Attack):
         """Search c for every example."""
         found = x.clone()
         with torch.no_grad():
-            distance = torch.where(margin(model(x), y) > 0, 0.0, torch.inf)
+            distance = torch.where(misclassified(model(x), y), 0.0, torch.inf)
         const = torch.full_like(distance, self.initial_const)
         low, high = torch.zeros_like(const), torch.full_like(const, torch.inf)
         for _ in range(self.searches):
@@ -88,7 +88,7 @@ class CarliniWagner(Attack):
             )
             moved = point - x
             length = moved.flatten(1).norm(dim=1)
-            fooled = margin(logits, y) > self.confidence
+            fooled = misclassified(logits, y) & (margin(logits, y) >= self.confidence)
             reached |= fooled
             better = fooled & (length < distance)
             found[better] = point[better]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .base import Attack, Bounds, Kind, check_ball, require_gradient
 from .geometry import wide
-from .losses import margin
+from .losses import misclassified
 
 TINY = 1e-8
 BEHIND = 1e-4
@@ -69,7 +69,7 @@ class DeepFool(Attack):
                 require_gradient(logits)
                 if classes is None:
                     classes = logits.detach().argsort(dim=1, descending=True)[:, : self.candidates]
-                fooled = margin(logits.detach(), y[rows]) > 0
+                fooled = misclassified(logits.detach(), y[rows])
                 found[rows[fooled]] = here[rows[fooled]]
                 if step == self.steps or fooled.all():
                     break

@@ -1,18 +1,24 @@
-"""FAB-T: fast adaptive boundary, towards target classes.
+"""FAB: fast adaptive boundary, towards target classes or to the nearest of all.
 
 Source: Croce and Hein, *Minimally distorted adversarial examples with a fast adaptive boundary attack*, 2020,
-algorithm 1, in the targeted form of *Reliable evaluation of adversarial robustness*, 2020.
+algorithm 1, in the targeted form of *Reliable evaluation of adversarial robustness*, 2020; step by step as in the
+authors' code (fra31/auto-attack).
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from .base import Attack, Bounds, Kind, check_ball, input_gradient
-from .geometry import length, wide
+from .base import Attack, Bounds, Kind, check_ball, input_gradient, require_gradient
+from .geometry import BALLS, length, wide
 from .hyperplane import onto_hyperplane
-from .losses import margin
+from .losses import misclassified
+from .noise import Noise
+
+Boundary = Callable[[nn.Module, Tensor], tuple[Tensor, Tensor]]
+"""(model, points) -> gap to a boundary, (N,), negative on the true label's side, and its gradient."""
 
 BIAS = 0.1
 """Largest weight of the projection from the clean example (alpha_max)."""
@@ -20,21 +26,31 @@ EXTRAPOLATE = 1.05
 """Overshoot behind the boundary (eta)."""
 BACK = 0.9
 """How far a misclassified point goes back towards the clean example (beta)."""
-HALVINGS = 3
-"""Bisections of the segment from the clean example to the point found."""
+TINY = 1e-12
 
 
 class FAB(Attack):
-    """FAB-T, in the L2 or the Linf norm, from the clean example.
+    """FAB, in the L2 or the Linf norm; the first run starts from the clean example.
 
     Parameters
     ----------
     norm : {"linf", "l2"}
         What is to be small.
     steps : int, >= 1
-        Iterations towards each target.
+        Iterations of a run.
     targets : int, >= 1
-        Wrong classes tried, the likeliest first; at most all.
+        Wrong classes tried, the likeliest first, a run each; at most all.
+    targeted : bool
+        Else each step goes to the nearest boundary, were the model linear, of all classes: a backward pass a class.
+    restarts : int, >= 1
+        Runs in all, towards each target if there are any; the later ones from random points, `start_radius` / 2 away.
+    start_radius : float, > 0, optional
+        Default: 0.3 in the Linf, 1 in the L2 norm.
+    searches : int, >= 0
+        Bisections of the segment between the clean example and the point found, at the end of a run; the paper's final
+        search. AutoAttack has none.
+    seed : int
+        Of the random starts, which depend on it and on the example alone.
     bounds : (float, float) or None
         Valid range of an entry.
 
@@ -46,55 +62,74 @@ class FAB(Attack):
 
     kind: Kind = "minimal"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         norm: Literal["linf", "l2"] = "linf",
         steps: int = 100,
         *,
         targets: int = 9,
+        targeted: bool = True,
+        restarts: int = 1,
+        start_radius: float | None = None,
+        searches: int = 3,
+        seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
-        check_ball(0, bounds, {"steps": steps, "targets": targets})
-        self.norm, self.steps, self.targets, self.bounds = norm, steps, targets, bounds
+        check_ball(0, bounds, {"steps": steps, "targets": targets, "restarts": restarts, "searches + 1": searches + 1})
+        self.start_radius = {"linf": 0.3, "l2": 1.0}[norm] if start_radius is None else start_radius
+        if not self.start_radius > 0:
+            msg = f"start_radius must be > 0, got {start_radius}"
+            raise ValueError(msg)
+        self.norm, self.steps, self.targets, self.targeted = norm, steps, targets, targeted
+        self.restarts, self.searches, self.seed, self.bounds = restarts, searches, seed, bounds
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        """Search towards each target; keep each example's closest."""
+        """Search towards each target and from each start; keep each example's closest."""
         found = x.clone()
         if not len(x):
             return found
         with torch.no_grad():
             logits = model(x)
-            distance = torch.where(margin(logits, y) > 0, 0.0, torch.inf)
-        others = logits.scatter(1, y[:, None], -torch.inf).argsort(dim=1, descending=True)
-        rows = (distance > 0).nonzero().squeeze(1)
-        for place in range(min(self.targets, logits.shape[1] - 1) if len(rows) else 0):
-            ends, sizes = self._towards(model, x[rows], y[rows], others[rows, place])
-            closer = sizes < distance[rows]
-            found[rows[closer]] = ends[closer]
-            distance[rows[closer]] = sizes[closer]
+        rows = (~misclassified(logits, y)).nonzero().squeeze(1)
+        if not len(rows):
+            return found
+        clean, labels = x[rows], y[rows]
+        distance = torch.full_like(clean.flatten(1)[:, 0], torch.inf)
+        for purpose, boundary in self._boundaries(logits[rows], labels):
+            for restart in range(self.restarts):
+                start = self._start(clean, f"{purpose}, start {restart}") if restart else clean.clone()
+                ends, sizes = self._descend(model, clean, labels, start, boundary)
+                closer = sizes < distance
+                found[rows[closer]] = ends[closer]
+                distance = torch.where(closer, sizes, distance)
         return found
 
-    def _towards(self, model: nn.Module, x: Tensor, y: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Give each example's closest misclassified point on the way to a target, and its distance; inf for none."""
+    def _boundaries(self, logits: Tensor, y: Tensor) -> list[tuple[str, Boundary]]:
+        """Give what runs step towards, each with the purpose of its random numbers."""
+        if not self.targeted:
+            return [("nearest", _nearest(y, self.norm))]
+        others = logits.scatter(1, y[:, None], -torch.inf).argsort(dim=1, descending=True)
+        count = min(self.targets, logits.shape[1] - 1)
+        return [(f"target {place}", _towards(y, others[:, place])) for place in range(count)]
+
+    def _start(self, x: Tensor, purpose: str) -> Tensor:
+        noise = Noise(x, self.seed, purpose)
+        return self._bounded(BALLS[self.norm].surface(x, self.start_radius / 2, noise))
+
+    def _descend(
+        self, model: nn.Module, x: Tensor, y: Tensor, here: Tensor, boundary: Boundary
+    ) -> tuple[Tensor, Tensor]:
+        """Give each example's closest misclassified point on a run, and its distance; inf for none."""
         best, size = x.clone(), torch.full_like(x.flatten(1)[:, 0], torch.inf)
-
-        def gap(logits: Tensor) -> Tensor:
-            chosen = logits.gather(1, torch.stack([target, y], dim=1))
-            return chosen[:, 0] - chosen[:, 1]
-
-        here = x.clone()
-        for _ in range(self.steps + 1):
-            logits, gaps, gradient = input_gradient(model, here, gap)
-            fooled = margin(logits, y) > 0
+        for _ in range(self.steps):
+            here = self._step(here, x, *boundary(model, here))
+            with torch.no_grad():
+                fooled = misclassified(model(here), y)
             distance = length(here - x, self.norm)
             closer = fooled & (distance < size)
-            best[closer], size[closer] = here[closer], distance[closer]
-            back = x + (here - x) * BACK
-            # The gap of a point that goes back is taken to first order, which spares a pass.
-            gaps = torch.where(fooled, gaps + (gradient * (back - here)).flatten(1).sum(dim=1), gaps)
-            here = torch.where(wide(fooled, x), back, here)
-            here = self._step(here, x, gaps, gradient)
-        return self._bisected(model, x, y, best, size)
+            best, size = torch.where(wide(closer, x), here, best), torch.where(closer, distance, size)
+            here = torch.where(wide(fooled, x), x + (here - x) * BACK, here)
+        return self._bisected(model, x, y, best, size) if self.searches else (best, size)
 
     def _step(self, here: Tensor, x: Tensor, gaps: Tensor, gradient: Tensor) -> Tensor:
         """Go beyond the linearised boundary, between the projections of this point and of the clean one."""
@@ -104,16 +139,54 @@ class FAB(Attack):
         clean = onto_hyperplane(x.flatten(1), normal, from_clean, self.norm, self.bounds).view_as(x)
         sizes = [length(d, self.norm).clamp_min(1e-8) for d in (own, clean)]
         share = wide((sizes[0] / (sizes[0] + sizes[1])).clamp(0, BIAS), x)
-        mixed: Tensor = (here + EXTRAPOLATE * own) * (1 - share) + (x + EXTRAPOLATE * clean) * share
-        return mixed if self.bounds is None else mixed.clamp(*self.bounds)
+        return self._bounded((here + EXTRAPOLATE * own) * (1 - share) + (x + EXTRAPOLATE * clean) * share)
+
+    def _bounded(self, x: Tensor) -> Tensor:
+        return x if self.bounds is None else x.clamp(*self.bounds)
 
     def _bisected(self, model: nn.Module, x: Tensor, y: Tensor, best: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
         """Shorten what was found along the segment to the clean example."""
         near = x.clone()
-        for _ in range(HALVINGS):
+        for _ in range(self.searches):
             middle = (near + best) / 2
             with torch.no_grad():
-                fooled = (margin(model(middle), y) > 0) & size.isfinite()
+                fooled = misclassified(model(middle), y) & size.isfinite()
             best = torch.where(wide(fooled, x), middle, best)
             near = torch.where(wide(fooled, x), near, middle)
         return best, torch.where(size.isfinite(), length(best - x, self.norm), size)
+
+
+def _towards(y: Tensor, target: Tensor) -> Boundary:
+    """Give the boundary between the true labels and one other class each."""
+    pairs = torch.stack([target, y], dim=1)
+
+    def gap(logits: Tensor) -> Tensor:
+        chosen = logits.gather(1, pairs)
+        return chosen[:, 0] - chosen[:, 1]
+
+    def boundary(model: nn.Module, points: Tensor) -> tuple[Tensor, Tensor]:
+        _, gaps, gradient = input_gradient(model, points, gap)
+        return gaps, gradient
+
+    return boundary
+
+
+def _nearest(y: Tensor, norm: str) -> Boundary:
+    """Give whichever boundary is nearest where the model is linear."""
+    dual = "l1" if norm == "linf" else "l2"
+
+    def boundary(model: nn.Module, points: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            points = points.detach().requires_grad_()
+            logits = model(points)
+            require_gradient(logits)
+            gaps = logits - logits.gather(1, y[:, None])
+            slopes = [torch.autograd.grad(column.sum(), points, retain_graph=True)[0] for column in gaps.unbind(dim=1)]
+        gaps = gaps.detach()
+        steepness = torch.stack([length(slope, dual) for slope in slopes], dim=1)
+        distances = (gaps.abs() / (steepness + TINY)).scatter(1, y[:, None], torch.inf)
+        nearest = distances.argmin(dim=1)
+        gradient = torch.stack(slopes, dim=1)[torch.arange(len(y), device=y.device), nearest]
+        return gaps.gather(1, nearest[:, None]).squeeze(1), gradient
+
+    return boundary

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from .base import Attack, Bounds, Kind
 from .geometry import BALLS, length, wide
-from .losses import margin
+from .losses import misclassified
 
 Call = Callable[[nn.Module, Tensor, Tensor], Tensor]
 Norm = Literal["linf", "l2"]
@@ -262,7 +262,7 @@ def _class(module: str, what: str, library: str, command: str) -> Any:  # noqa: 
 
 def _fooled(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     with torch.no_grad():
-        return margin(model(x), y) > 0
+        return misclassified(model(x), y)
 
 
 def _classes(model: nn.Module, x: Tensor) -> int:

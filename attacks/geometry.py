@@ -9,6 +9,9 @@ from .base import Bounds
 from .noise import FreshNoise, Noise
 
 
+ORDERS = {"linf": torch.inf, "l2": 2.0, "l1": 1.0}
+
+
 class Ball(Protocol):
     """A norm's ball around each clean example. `eps` is a number or one value an example."""
 
@@ -20,6 +23,9 @@ class Ball(Protocol):
 
     def random(self, x: Tensor, eps: float, noise: Noise | FreshNoise) -> Tensor:
         """Draw a point of the ball around x."""
+
+    def surface(self, x: Tensor, eps: float, noise: Noise | FreshNoise) -> Tensor:
+        """Draw a point at distance eps from x."""
 
 
 class Linf:
@@ -38,6 +44,11 @@ class Linf:
         """Draw uniformly."""
         return x + eps * (2 * noise.uniform(*x.shape[1:]) - 1)
 
+    def surface(self, x: Tensor, eps: float, noise: Noise | FreshNoise) -> Tensor:
+        """Draw uniformly, and stretch until the largest entry is eps."""
+        drawn = 2 * noise.uniform(*x.shape[1:]) - 1
+        return x + eps * drawn / wide(length(drawn, "linf"), x).clamp_min(torch.finfo(x.dtype).tiny)
+
 
 class L2:
     """Euclidean length of the whole perturbation within eps."""
@@ -49,8 +60,10 @@ class L2:
     def project(self, x_adv: Tensor, x: Tensor, eps: float, bounds: Bounds | None) -> Tensor:
         """Shorten what is too long, then clip to the bounds, which shortens it further."""
         moved = x_adv - x
-        # A hair below eps, so that rounding does not put the sum above it.
-        shortened: Tensor = x + moved * (eps * (1 - 1e-6) / norms(moved).clamp_min(1e-30)).clamp_max(1)
+        sizes = norms(moved)
+        # A point that is in the ball to its values' rounding stays as it is, so that projecting twice changes nothing.
+        inside = sizes <= eps + wide(rounding(x_adv, x, "l2"), x)
+        shortened = torch.where(inside, x_adv, x + moved * (eps / sizes.clamp_min(torch.finfo(x.dtype).tiny)))
         return shortened if bounds is None else shortened.clamp(*bounds)
 
     def random(self, x: Tensor, eps: float, noise: Noise | FreshNoise) -> Tensor:
@@ -58,6 +71,10 @@ class L2:
         features = x[0].numel() if len(x) else 1
         radius = noise.uniform(*(1,) * (x.ndim - 1)).pow(1 / features)
         return x + eps * radius * self.direction(noise.normal(*x.shape[1:]))
+
+    def surface(self, x: Tensor, eps: float, noise: Noise | FreshNoise) -> Tensor:
+        """Draw a random direction."""
+        return x + eps * self.direction(noise.normal(*x.shape[1:]))
 
 
 def norms(x: Tensor) -> Tensor:
@@ -71,10 +88,29 @@ def wide(values: Tensor, like: Tensor) -> Tensor:
 
 
 def length(moved: Tensor, norm: str) -> Tensor:
-    """Size of each example's perturbation, (N,), in "linf" or "l2"."""
-    flat = moved.flatten(1)
-    sizes: Tensor = torch.linalg.vector_norm(flat, ord=2 if norm == "l2" else torch.inf, dim=1)
-    return sizes
+    """Size of each example's perturbation, (N,), in "linf", "l2" or "l1"; summed in float64 where the device has it."""
+    exact = None if norm == "linf" or moved.device.type == "mps" else torch.float64
+    sizes: Tensor = torch.linalg.vector_norm(moved.flatten(1), ord=ORDERS[norm], dim=1, dtype=exact)
+    return sizes.to(moved.dtype)
+
+
+def rounding(x_adv: Tensor, x: Tensor, norm: str) -> Tensor:
+    """Error that rounding leaves in a perturbation's size, (N,), in the dtype of x.
+
+    One to two units in the last place at the largest of the values and the size: x + d is rounded there, however small
+    d is, so that a tolerance that is a share of the radius is too narrow for small radii.
+    """
+    largest = torch.maximum(length(x_adv, "linf"), length(x, "linf"))
+    return torch.maximum(largest, length(x_adv - x, norm)) * torch.finfo(x.dtype).eps
+
+
+def least_size(x_adv: Tensor, x: Tensor, norm: str) -> Tensor:
+    """Smallest size that a perturbation can have had before it was rounded, (N,), float64.
+
+    What is in the ball of radius eps, to rounding, is where this is <= eps; every comparison with a radius goes by it.
+    """
+    size = length(x_adv.double() - x.double(), norm)
+    return (size - rounding(x_adv, x, norm).double()).clamp_min(0)
 
 
 BALLS: dict[str, Ball] = {"linf": Linf(), "l2": L2()}

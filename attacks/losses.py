@@ -14,8 +14,16 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     return functional.cross_entropy(logits, y, reduction="none")
 
 
+def misclassified(logits: Tensor, y: Tensor) -> Tensor:
+    """Whether the class that the model gives is another than y, (N,), bool: what counts as a success everywhere.
+
+    Of equal logits the first one is the class, so that a margin of 0 may be either.
+    """
+    return logits.argmax(dim=1) != y
+
+
 def margin(logits: Tensor, y: Tensor) -> Tensor:
-    """Largest other logit minus the true label's: positive if and only if the example is misclassified.
+    """Largest other logit minus the true label's: positive where the example is misclassified, negative where not.
 
     Source: Carlini and Wagner, *Towards evaluating the robustness of neural networks*, 2017, f_6 without its floor.
     """

@@ -46,20 +46,21 @@ class Hills:
         _, channels, height, width = x.shape
         side = max(1, min(height, width) // 5)
         first = torch.zeros(channels, height, width)
-        for top in range(0, height - side + 1, side):
-            for left in range(0, width - side + 1, side):
+        margin = (height - 5 * side) // 2
+        for top in range(max(margin, 0), height - side + 1, side):
+            for left in range(max(margin, 0), width - side + 1, side):
                 shape = _hill(side, generator) * _signs(generator, (channels, 1, 1))
                 first[:, top : top + side, left : left + side] = shape
         return x + _on_sphere(first[None].to(x), eps)
 
     def move(self, best: Tensor, x: Tensor, eps: float, side: int, generator: torch.Generator) -> Tensor:
         """Empty one square and fill another with what is left of the radius."""
-        side = max(min(3, *x.shape[2:]), side)
+        side = min(max(3, side) | 1, *x.shape[2:])
         moved = best - x
         target, source = (_window(*_corner(generator, x, side), side) for _ in range(2))
         both = torch.maximum(_mask(x, target), _mask(x, source))
         spare = (eps**2 - norms(moved).square()).clamp_min(0)
-        budget = (spare / x.shape[1] + (moved * both).square().sum(dim=(1, 2, 3), keepdim=True)).sqrt()
+        budget = (spare / x.shape[1] + (moved * both).square().sum(dim=(2, 3), keepdim=True)).sqrt()
         shape = (_hill(side, generator) * _signs(generator, (x.shape[1], 1, 1))).to(x)
         kept = moved[target]
         shape = shape + kept / (_window_norm(kept) + 1e-12)
@@ -88,8 +89,8 @@ def _window_norm(values: Tensor) -> Tensor:
 
 
 def _on_sphere(moved: Tensor, eps: float) -> Tensor:
-    """Scale to length eps, a hair below so that rounding does not go beyond."""
-    return moved / norms(moved).clamp_min(1e-12) * eps * (1 - 1e-6)
+    """Scale to length eps."""
+    return moved / norms(moved).clamp_min(1e-12) * eps
 
 
 def _hill(side: int, generator: torch.Generator) -> Tensor:
@@ -102,14 +103,14 @@ def _hill(side: int, generator: torch.Generator) -> Tensor:
 
 
 def _pyramid(height: int, width: int) -> Tensor:
-    """Stack rectangles around the centre, each lower than the one inside it."""
+    """Stack rectangles around the centre, each lower than the one inside it; of length 1."""
     shape = torch.zeros(height, width)
     middle, centre = height // 2, width // 2
     for ring in range(max(middle, centre) + 1):
         rows = slice(max(middle - ring, 0), middle + ring + 1)
         columns = slice(max(centre - ring, 0), centre + ring + 1)
         shape[rows, columns] += 1 / (ring + 1) ** 2
-    return shape
+    return shape / shape.norm().clamp_min(1e-12)
 
 
 def _corner(generator: torch.Generator, x: Tensor, side: int) -> tuple[int, int]:

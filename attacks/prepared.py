@@ -20,12 +20,25 @@ TOLERANCE = 1e-4
 
 
 class Prepared(nn.Module):
-    """What `prepared` gives; an attack takes it as it is, without preparing it again."""
+    """What `prepared` gives; an attack takes it as it is, without preparing it again.
 
-    def __init__(self, net: nn.Module) -> None:
+    Attributes
+    ----------
+    original : callable
+        The model that was lent, in evaluation mode: what an attack found counts on it alone.
+    """
+
+    def __init__(self, net: nn.Module, original: nn.Module) -> None:
         super().__init__()
         self.net = net
+        # Not a submodule: its parameters are not this module's, and it moves and is copied on its own.
+        self._original = (original,)
         self.training = False
+
+    @property
+    def original(self) -> nn.Module:
+        """The model that was lent."""
+        return self._original[0]
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
@@ -54,7 +67,7 @@ def prepared(model: nn.Module, x: Tensor, *, compiled: bool = False) -> Iterator
         return
     with frozen(model):
         net = _folded(model, x[:EXAMPLES]) if len(x) else model
-        yield Prepared(torch.compile(net) if compiled else net)  # type: ignore[arg-type]
+        yield Prepared(torch.compile(net) if compiled else net, model)  # type: ignore[arg-type]
 
 
 def _folded(model: nn.Module, x: Tensor) -> nn.Module:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import Attack, Bounds, check_ball
-from .losses import margin
+from .losses import margin, misclassified
 from .patches import Hills, Moves, Stripes
 
 # Iterations (of 10,000) after which the share of the image that a patch covers is halved again.
@@ -29,10 +29,13 @@ class Square(Attack):
     eps : float, >= 0
         Radius, in the units of the space attacked.
     queries : int, >= 1
-        Forward passes an example at most.
+        Patches tried on an example at most, each a forward pass, after the first points.
     norm : {"linf", "l2"}
     patch : float in (0, 1], optional
         Share of the image that the first patches cover. Default: 0.8 in the Linf ball, 0.1 in the L2 ball.
+    rescale : bool
+        Compress the schedule by which patches shrink, which is for 10,000 queries, into `queries`; else patches are
+        after so many queries as large as they would be after as many of 10,000 (as in AutoAttack).
     seed : int
     bounds : (float, float) or None
         Valid range of an entry.
@@ -50,6 +53,7 @@ class Square(Attack):
         *,
         norm: Literal["linf", "l2"] = "linf",
         patch: float | None = None,
+        rescale: bool = True,
         seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
@@ -58,7 +62,8 @@ class Square(Attack):
         if not 0 < patch <= 1:
             msg = f"patch must lie in (0, 1], got {patch}"
             raise ValueError(msg)
-        self.eps, self.queries, self.patch, self.seed, self.bounds = eps, queries, patch, seed, bounds
+        self.eps, self.queries, self.patch, self.rescale = eps, queries, patch, rescale
+        self.seed, self.bounds = seed, bounds
         self.moves: Moves = Stripes() if norm == "linf" else Hills()
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
@@ -68,31 +73,25 @@ class Square(Attack):
             raise ValueError(msg)
         generator = torch.Generator().manual_seed(self.seed)
         with torch.no_grad():
-            reached = margin(model(x), y)
-            start = self.moves.start(x, self.eps, generator)
-            best, reached = self._better(model, y, x, reached, start)
-            for query in range(1, self.queries):
-                side = self._side(query, x)
-                standing = (reached <= 0).nonzero().squeeze(1)
-                if not len(standing):
+            rows = (~misclassified(model(x), y)).nonzero().squeeze(1)
+            best, reached = x.clone(), torch.full_like(x.flatten(1)[:, 0], -torch.inf)
+            tried = self.moves.start(x, self.eps, generator)[rows]
+            for query in range(self.queries + 1):
+                tried = tried if self.bounds is None else tried.clamp(*self.bounds)
+                logits = model(tried)
+                value, fooled = margin(logits, y[rows]), misclassified(logits, y[rows])
+                better = (value > reached[rows]) | fooled
+                best[rows[better]], reached[rows[better]] = tried[better], value[better]
+                rows = rows[~fooled]
+                if not len(rows) or query == self.queries:
                     break
-                rows = best[standing]
-                tried = self.moves.move(rows, x[standing], self.eps, side, generator)
-                best[standing], reached[standing] = self._better(model, y[standing], rows, reached[standing], tried)
+                tried = self.moves.move(best[rows], x[rows], self.eps, self._side(query, x), generator)
         return best
 
     def _side(self, query: int, x: Tensor) -> int:
-        """Side of the square tried at a query."""
+        """Side of the square tried at a query, from 0."""
         height, width = x.shape[2:]
-        halvings = sum(query / self.queries * 10_000 > place for place in HALVINGS)
+        place = int(query / self.queries * 10_000) if self.rescale else query
+        halvings = sum(place > each for each in HALVINGS)
         side = max(1, round(math.sqrt(self.patch / 2**halvings * height * width)))
         return int(min(side, height, width))
-
-    def _better(
-        self, model: nn.Module, y: Tensor, best: Tensor, reached: Tensor, tried: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Keep what was tried where it raises the margin."""
-        tried = tried if self.bounds is None else tried.clamp(*self.bounds)
-        value = margin(model(tried), y)
-        better = value > reached
-        return torch.where(better.view(-1, 1, 1, 1), tried, best), torch.where(better, value, reached)

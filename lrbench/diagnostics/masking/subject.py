@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lrbench.attacks import APGD, FGSM, PGD, Attack, Bounds, Square, TargetedAPGD, UniformNoise, in_batches
 from lrbench.attacks.base import NoGradientError, input_gradient
 from lrbench.attacks.frozen import frozen
-from lrbench.attacks.losses import margin
+from lrbench.attacks.losses import margin, misclassified
 from lrbench.attacks.prepared import prepared
 from lrbench.statistics import mcnemar
 
@@ -81,7 +81,7 @@ class Subject:
 
     def wrong_on(self, x: Tensor) -> Tensor:
         """Which of the images are misclassified, (N,) bool; x are versions of the first of them."""
-        return margin(self.logits(x), self.y[: len(x)]) > 0
+        return misclassified(self.logits(x), self.y[: len(x)])
 
     @cached_property
     def clean_logits(self) -> Tensor:
@@ -91,7 +91,7 @@ class Subject:
     @cached_property
     def wrong(self) -> Tensor:
         """Misclassified before any attack."""
-        return margin(self.clean_logits, self.y) > 0
+        return misclassified(self.clean_logits, self.y)
 
     def fooled(self, attack: Attack, count: int | None = None) -> Tensor:
         """Which of the first `count` images the attack makes the model misclassify, those wrong from the start too.
