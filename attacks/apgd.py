@@ -25,9 +25,9 @@ NEEDED_INCREASES = 0.75
 
 
 def checkpoints(steps: int) -> list[int]:
-    """Give the iterations at which the step size may be halved: after 22 % of the steps, then at ever shorter intervals.
+    """Give the iterations at which the step size may be halved.
 
-    Each interval is 3 % of the steps shorter than the one before, and at least 6 %; each at least one step long.
+    The first after 22 % of the steps; each interval is 3 % shorter than the one before and at least 6 %, or one step.
     """
     interval, shortest, shorter = (max(int(share * steps), 1) for share in (0.22, 0.06, 0.03))
     places, here = [], interval
@@ -131,7 +131,7 @@ class APGD(Attack):
         value, gradient, wrong = self._evaluate(model, start, y, objective, labels)
         step = torch.full_like(value, 2 * self.eps)
         zeros = torch.zeros_like(value)
-        # The authors' code holds the first step's loss against 0, and halves nothing for a stall at the first checkpoint.
+        # As in the authors' code, the first step's loss is held against 0, and no stall counts at the first checkpoint.
         state = _State(
             start, start, zeros, gradient, step, start.clone(), value.clone(), gradient.clone(),
             zeros, torch.ones_like(wrong), value.clone(),

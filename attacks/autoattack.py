@@ -93,7 +93,7 @@ class AutoAttack(Attack):
         restarts, passes = RESTARTS[version], EOT[version] if eot is None else eot
         common = {"norm": norm, "seed": seed, "bounds": bounds}
         apgd = common | {"steps": steps, "eot": passes}
-        fab = common | {"steps": steps, "start_radius": eps or None, "searches": 0}
+        fab = common | {"steps": steps, "start_radius": eps or None, "enough": eps, "searches": 0}
         made: dict[str, Attack] = {
             "apgd-ce": APGD(eps, restarts=restarts, **apgd),  # type: ignore[arg-type]
             "apgd-dlr": APGD(eps, loss="dlr", restarts=restarts, **apgd),  # type: ignore[arg-type]

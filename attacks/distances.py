@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .frozen import frozen
+from .geometry import length
 
 
 def l2_dissimilarity(x_adv: Tensor, x: Tensor) -> Tensor:
@@ -19,10 +20,9 @@ def l2_dissimilarity(x_adv: Tensor, x: Tensor) -> Tensor:
     Returns
     -------
     Tensor, (N,)
-        0 where nothing moved; inf where an all-zero input did.
+        NaN for an all-zero input, against which nothing can be held.
     """
-    moved = (x_adv - x).flatten(1).norm(dim=1)
-    return torch.where(moved == 0, moved, moved / x.flatten(1).norm(dim=1))
+    return length(x_adv - x, "l2") / length(x, "l2").masked_fill(~x.flatten(1).any(dim=1), torch.nan)
 
 
 class DAdv(NamedTuple):
@@ -36,7 +36,7 @@ class DAdv(NamedTuple):
 class Moved(NamedTuple):
     """How far each example's activations moved: ||f(x_adv) - f(x)||^2 and its share of ||f(x)||^2, float64, (N,).
 
-    NaN for examples that the model misclassifies before the attack.
+    NaN for examples that the model misclassifies before the attack; the share also where f(x) is 0.
     """
 
     squared: Tensor
@@ -47,7 +47,7 @@ class Moved(NamedTuple):
         counts = ~self.squared.isnan()
         if not counts.any():
             return DAdv(float("nan"), float("nan"), 0)
-        return DAdv(self.squared[counts].mean().item(), self.relative[counts].mean().item(), int(counts.sum()))
+        return DAdv(self.squared[counts].mean().item(), self.relative[counts].nanmean().item(), int(counts.sum()))
 
 
 def d_adv(
@@ -63,7 +63,7 @@ def d_adv(
 
     D_Adv = mean ||f(x_adv) - f(x)||_2^2 over the examples that the model classifies correctly before the
     attack. It grows with the square of the activations' scale, which the LR-Layer's norm penalty shrinks;
-    `relative`, the mean of ||f(x_adv) - f(x)||^2 / ||f(x)||^2, does not.
+    `relative`, the mean of ||f(x_adv) - f(x)||^2 / ||f(x)||^2 over those whose f(x) is not 0, does not.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def moved(
             distance = (reached - clean).double().square().sum(dim=1).masked_fill(wrong, torch.nan)
             scale = clean.double().square().sum(dim=1)
             squared.append(distance)
-            relative.append(torch.where(distance == 0, distance, distance / scale))
+            relative.append(distance / scale.masked_fill(scale == 0, torch.nan))
     none = torch.zeros(0, dtype=torch.float64)
     return Moved(torch.cat(squared) if squared else none, torch.cat(relative) if relative else none)
 

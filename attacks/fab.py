@@ -6,6 +6,7 @@ authors' code (fra31/auto-attack).
 """
 
 from collections.abc import Callable
+from itertools import product
 from typing import Literal
 
 import torch
@@ -46,6 +47,8 @@ class FAB(Attack):
         Runs in all, towards each target if there are any; the later ones from random points, `start_radius` / 2 away.
     start_radius : float, > 0, optional
         Default: 0.3 in the Linf, 1 in the L2 norm.
+    enough : float, >= 0
+        Distance at which an example has been brought near enough: later runs leave it out.
     searches : int, >= 0
         Bisections of the segment between the clean example and the point found, at the end of a run; the paper's final
         search. AutoAttack has none.
@@ -71,6 +74,7 @@ class FAB(Attack):
         targeted: bool = True,
         restarts: int = 1,
         start_radius: float | None = None,
+        enough: float = 0.0,
         searches: int = 3,
         seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
@@ -81,7 +85,7 @@ class FAB(Attack):
             msg = f"start_radius must be > 0, got {start_radius}"
             raise ValueError(msg)
         self.norm, self.steps, self.targets, self.targeted = norm, steps, targets, targeted
-        self.restarts, self.searches, self.seed, self.bounds = restarts, searches, seed, bounds
+        self.restarts, self.enough, self.searches, self.seed, self.bounds = restarts, enough, searches, seed, bounds
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Search towards each target and from each start; keep each example's closest."""
@@ -93,24 +97,20 @@ class FAB(Attack):
         rows = (~misclassified(logits, y)).nonzero().squeeze(1)
         if not len(rows):
             return found
-        clean, labels = x[rows], y[rows]
-        distance = torch.full_like(clean.flatten(1)[:, 0], torch.inf)
-        for purpose, boundary in self._boundaries(logits[rows], labels):
-            for restart in range(self.restarts):
-                start = self._start(clean, f"{purpose}, start {restart}") if restart else clean.clone()
-                ends, sizes = self._descend(model, clean, labels, start, boundary)
-                closer = sizes < distance
-                found[rows[closer]] = ends[closer]
-                distance = torch.where(closer, sizes, distance)
-        return found
-
-    def _boundaries(self, logits: Tensor, y: Tensor) -> list[tuple[str, Boundary]]:
-        """Give what runs step towards, each with the purpose of its random numbers."""
-        if not self.targeted:
-            return [("nearest", _nearest(y, self.norm))]
+        distance = torch.full_like(x.flatten(1)[:, 0], torch.inf)
         others = logits.scatter(1, y[:, None], -torch.inf).argsort(dim=1, descending=True)
-        count = min(self.targets, logits.shape[1] - 1)
-        return [(f"target {place}", _towards(y, others[:, place])) for place in range(count)]
+        places = range(min(self.targets, logits.shape[1] - 1)) if self.targeted else [-1]
+        for place, restart in product(places, range(self.restarts)):
+            clean, labels = x[rows], y[rows]
+            boundary = _towards(labels, others[rows, place]) if self.targeted else _nearest(labels, self.norm)
+            start = self._start(clean, f"target {place}, start {restart}") if restart else clean.clone()
+            ends, sizes = self._descend(model, clean, labels, start, boundary)
+            closer = sizes < distance[rows]
+            found[rows[closer]], distance[rows[closer]] = ends[closer], sizes[closer]
+            rows = rows[distance[rows] > self.enough]
+            if not len(rows):
+                break
+        return found
 
     def _start(self, x: Tensor, purpose: str) -> Tensor:
         noise = Noise(x, self.seed, purpose)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .base import Attack, Bounds, Kind
-from .geometry import BALLS, length, wide
+from .geometry import held, wide
 from .losses import misclassified
 
 Call = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -31,10 +31,6 @@ class _Threat(NamedTuple):
     eps: float
     norm: Norm
     bounds: Bounds | None
-
-
-LOOSE = 1e-3
-"""Share of eps by which a foreign attack may overshoot by rounding; it is projected back."""
 
 
 class Foreign(Attack):
@@ -74,7 +70,7 @@ class Foreign(Attack):
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Let the library attack; hold the result to what it has to be."""
         if self.kind == "bounded":
-            return self._bounded(self._all(model, x, y), x)
+            return held(self._all(model, x, y), x, self.eps, self.norm, self.bounds, self.name)
         found = x.clone()
         standing = ~_fooled(model, x, y)
         found[standing] = self._minimal(model, x[standing], y[standing])
@@ -89,15 +85,6 @@ class Foreign(Attack):
         with _seeded(_seed_of(x, self.seed), x.device), torch.enable_grad():
             found = self.call(model, x.contiguous(), y)
         return found.detach().to(x)
-
-    def _bounded(self, found: Tensor, x: Tensor) -> Tensor:
-        if not len(x):
-            return found
-        over = (length(found - x, self.norm) - self.eps).max().item()
-        if not over <= LOOSE * self.eps + 1e-5:
-            msg = f"{self.name} went {over:.3g} beyond eps = {self.eps:.4g} in {self.norm}; it is made for another norm"
-            raise ValueError(msg)
-        return BALLS[self.norm].project(found, x, self.eps, self.bounds)
 
     def _minimal(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         found = self._all(model, x, y)

@@ -8,7 +8,6 @@ from torch import Tensor
 from .base import Bounds
 from .noise import FreshNoise, Noise
 
-
 ORDERS = {"linf": torch.inf, "l2": 2.0, "l1": 1.0}
 
 
@@ -111,6 +110,27 @@ def least_size(x_adv: Tensor, x: Tensor, norm: str) -> Tensor:
     """
     size = length(x_adv.double() - x.double(), norm)
     return (size - rounding(x_adv, x, norm).double()).clamp_min(0)
+
+
+LOOSE = 1e-3
+"""Share of eps by which somebody else's attack may overshoot before it counts as made for another ball."""
+
+
+def held(x_adv: Tensor, x: Tensor, eps: float, norm: str, bounds: Bounds | None, name: str) -> Tensor:
+    """Bring what an attack gave into the ball and the bounds, whoever wrote it.
+
+    Raises
+    ------
+    ValueError
+        If it is further out than rounding explains, or not a number.
+    """
+    if not len(x):
+        return x_adv
+    over = (least_size(x_adv, x, norm) - eps).max().item()
+    if not over <= LOOSE * eps + 1e-5:
+        msg = f"{name} went {over:.3g} beyond eps = {eps:.4g} in {norm}; it is made for another norm or radius"
+        raise ValueError(msg)
+    return BALLS[norm].project(x_adv, x, eps, bounds)
 
 
 BALLS: dict[str, Ball] = {"linf": Linf(), "l2": L2()}

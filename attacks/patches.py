@@ -110,13 +110,15 @@ def _pyramid(height: int, width: int) -> Tensor:
         rows = slice(max(middle - ring, 0), middle + ring + 1)
         columns = slice(max(centre - ring, 0), centre + ring + 1)
         shape[rows, columns] += 1 / (ring + 1) ** 2
-    return shape / shape.norm().clamp_min(1e-12)
+    pyramid: Tensor = shape / shape.norm().clamp_min(1e-12)
+    return pyramid
 
 
 def _corner(generator: torch.Generator, x: Tensor, side: int) -> tuple[int, int]:
+    """Draw where a square lies: as in the authors' code it never reaches the last row or column, unless it has to."""
     height, width = x.shape[2:]
-    top = int(torch.randint(height - side + 1, (), generator=generator))
-    left = int(torch.randint(width - side + 1, (), generator=generator))
+    top = int(torch.randint(max(height - side, 1), (), generator=generator))
+    left = int(torch.randint(max(width - side, 1), (), generator=generator))
     return top, left
 
 

@@ -115,7 +115,7 @@ class Run:
                 found[key] = self.load(f"worst/{model_place(model, seed)}")[f"by_{at}"] > -2
             elif label and self.store.record(attack_id(model, seed, str(label), None)) is not None:
                 sizes = self.load(attack_id(model, seed, str(label), None))[suite["threat_model"]["norm"]]
-                found[key] = sizes <= float(eps) * (1 + 1e-6)
+                found[key] = sizes <= float(eps)
             elif label:
                 found[key] = self._misclassified(attack_id(model, seed, str(label), float(eps)))
         return found

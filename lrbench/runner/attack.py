@@ -10,14 +10,14 @@ from lrbench.attacks import Attack, NormalizedSpace, in_batches, l2_dissimilarit
 from lrbench.attacks.adaptive import Subspace
 from lrbench.attacks.distances import Moved, moved
 from lrbench.attacks.frozen import frozen
-from lrbench.attacks.geometry import length
+from lrbench.attacks.geometry import held, least_size
 from lrbench.attacks.prepared import EXAMPLES, prepared
 from lrbench.catalogue import ATTACKS
 from lrbench.data import Split, to_unit
 from lrbench.runner.context import Context, Outcome, Progress, lr_subspace
 from lrbench.runner.measure import proportion
 from lrbench.runner.plan import Step
-from lrbench.runner.threat import make_attack, viewed
+from lrbench.runner.threat import bounds_of, kind_of, make_attack, viewed
 from lrbench.store import Row
 from lrbench.suite import AttackSpec
 from lrbench.training import seeded
@@ -40,11 +40,11 @@ def attack_step(context: Context, step: Step, progress: Progress) -> Outcome:
     spec, outcomes = _spec(context, step), found.outcomes
     columns = {"attack": spec.label, "eps": _radius(context, step), "space": context.suite.threat_model.space}
     wrong = outcomes["predicted"] != outcomes["label"]
-    distances = outcomes["l2_dissimilarity"]
-    rows: list[Row] = [
-        proportion("misclassification", wrong.double().mean().item(), len(wrong), **columns),
-        {"metric": "l2_dissimilarity", "value": distances.double().mean().item(), "n": len(wrong), **columns},
-    ]
+    rows: list[Row] = [proportion("misclassification", wrong.double().mean().item(), len(wrong), **columns)]
+    # A black image has none.
+    distances = outcomes["l2_dissimilarity"].double()
+    if counted := int(distances.isfinite().sum()):
+        rows.append({"metric": "l2_dissimilarity", "value": distances.nanmean().item(), "n": counted, **columns})
     for layer in step.config["d_adv"]:
         mean = Moved(outcomes[f"d_adv[{layer}]"], outcomes[f"d_adv_relative[{layer}]"]).mean()
         common = {"layer": layer, "n": mean.n, **columns}
@@ -65,8 +65,7 @@ def minimal_step(context: Context, step: Step, progress: Progress) -> Outcome:
     n = len(wrong)
     rows: list[Row] = []
     for eps in threat.eps:
-        # A hair of room: the size of a perturbation is itself rounded.
-        share = (outcomes[threat.norm] <= eps * (1 + 1e-6)).double().mean().item()
+        share = (outcomes[threat.norm] <= eps).double().mean().item()
         rows.append(proportion("misclassification", share, n, eps=eps, **columns))
     rows += [{"metric": f"median_{norm}", "value": _median(outcomes[norm]), "n": n, **columns} for norm in NORMS]
     rows.append(proportion("found", wrong.double().mean().item(), n, **columns))
@@ -101,7 +100,9 @@ def _attacked(context: Context, step: Step, rows: slice, progress: Progress) -> 
     place = 0 if spec.source is None else 1
     model = _viewed(context, step, 0)
     victim = model if place == 0 else _viewed(context, step, place)
-    attack = _made(context, spec, _radius(context, step), context.trained(step, place))
+    eps = _radius(context, step)
+    attack = _made(context, spec, eps, context.trained(step, place))
+    bounded = kind_of(ATTACKS[spec.name].load()) == "bounded"
     everything = context.data.test[context.data.test.chosen(threat.samples)]
     split = everything[rows]
     examples: dict[str, Tensor] = {}
@@ -113,6 +114,8 @@ def _attacked(context: Context, step: Step, rows: slice, progress: Progress) -> 
             # Whoever draws from torch's global generator finds it as if no images had been split off.
             with seeded(step.seed + rows.start + part.start):
                 x_adv = attack(fast, x, batch.labels)
+                if bounded:
+                    x_adv = held(x_adv, x, eps, threat.norm, bounds_of(threat), spec.name)
                 if part.start == 0:
                     examples.update(_examples(model, batch, x_adv))
                 return _outcomes(context, step, model, batch.labels, x, x_adv)
@@ -134,7 +137,7 @@ def _outcomes(
     outcomes = {"predicted": predicted, "label": labels}
     if step.config["minimal"]:
         wrong = predicted != labels
-        outcomes |= {norm: torch.where(wrong, length(x_adv - x, norm), torch.inf) for norm in NORMS}
+        outcomes |= {norm: torch.where(wrong, least_size(x_adv, x, norm), torch.inf) for norm in NORMS}
     else:
         outcomes["l2_dissimilarity"] = l2_dissimilarity(x_adv, x)
         for layer in step.config["d_adv"]:

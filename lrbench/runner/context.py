@@ -103,9 +103,9 @@ def lr_subspace(model: nn.Module, layer: str) -> tuple[torch.Tensor, torch.Tenso
     """Give the affine subspace of the LR-Layer at `layer`: orthonormal rows and b; None where there is none."""
     layers: Any = getattr(model, "lr_layers", None)
     if isinstance(layers, LRLayers) and layer in layers and layers[layer].features:
-        rows = layers[layer].rows.double()
-        # Rows of the factor may be zero or alike; only the directions that it spans count.
-        _, sizes, directions = torch.linalg.svd(rows, full_matrices=False)
+        # What W reaches: less than the rows of its factor span, where the factor's coefficients are singular.
+        factor = layers[layer].mix.double().T @ layers[layer].rows.double()
+        _, sizes, directions = torch.linalg.svd(factor, full_matrices=False)
         kept = sizes > 1e-6 * sizes.max().clamp_min(1e-30)
         return directions[kept].float(), layers[layer].bias
     return None

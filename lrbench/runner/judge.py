@@ -75,7 +75,7 @@ def _fooled(context: Context, step: Step, spec: AttackSpec, eps: float) -> np.nd
     kind = kind_of(ATTACKS[spec.name].load())
     if kind == "minimal":
         sizes = load(context.file(attack_id(step.model, step.seed, spec.label, None), "outcomes.safetensors"))
-        within: np.ndarray = sizes[context.suite.threat_model.norm] <= eps * (1 + 1e-6)
+        within: np.ndarray = sizes[context.suite.threat_model.norm] <= eps
         return within
     needed = attack_id(step.model, step.seed, spec.label, eps)
     if kind == "noise" or needed not in step.needs:

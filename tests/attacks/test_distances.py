@@ -13,11 +13,24 @@ def test_l2_dissimilarity_equals_numpy(batch):
     assert np.allclose(l2_dissimilarity(x_adv, x).numpy(), expected, rtol=1e-5)
 
 
-def test_l2_dissimilarity_of_a_black_image_is_not_nan():
-    x = torch.zeros(2, 1, 2, 2)
+def test_a_black_image_has_no_l2_dissimilarity():
+    x = torch.rand(3, 1, 2, 2)
+    x[:2] = 0
     x_adv = x.clone()
-    x_adv[1] += 1
-    assert l2_dissimilarity(x_adv, x).tolist() == [0.0, float("inf")]
+    x_adv[1:] += 0.1
+    found = l2_dissimilarity(x_adv, x)
+    assert found[:2].isnan().all()
+    assert found[2].isfinite()
+
+
+def test_an_image_without_activations_has_no_relative_d_adv():
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    x = torch.rand(3, 1, 2, 2)
+    x[0] = 0
+    y = model(x).argmax(dim=1)
+    found = d_adv(model, "1", x_adv=x + 0.1, x=x, y=y)
+    assert found.value == pytest.approx(0.04, rel=1e-5)
+    assert np.isfinite(found.relative)
 
 
 @pytest.mark.parametrize("batch_size", [3, 100])

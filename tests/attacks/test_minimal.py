@@ -62,6 +62,39 @@ def test_carlini_wagner_finds_points_as_close_as_foolbox_s(trained, held_out):
     assert ours[both].median().item() == pytest.approx(theirs[both].median().item(), rel=0.05)
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_fab_without_targets_goes_to_the_nearest_boundary(trained, held_out, norm):
+    x, y = held_out
+    x, y = x[:40], y[:40]
+    found = {
+        name: distances(trained, attack(trained, x, y), x, y, norm)
+        for name, attack in {
+            "targeted": FAB(norm, steps=20),
+            "nearest": FAB(norm, steps=20, targeted=False),
+            "restarts": FAB(norm, steps=20, targeted=False, restarts=2),
+        }.items()
+    }
+    assert found["nearest"].isfinite().all()
+    assert found["nearest"].median() <= 1.1 * found["targeted"].median()
+    assert (found["restarts"] <= found["nearest"]).all()
+
+
+def test_fab_leaves_alone_what_is_near_enough(trained, held_out):
+    x, y = held_out
+    x, y = x[:40], y[:40]
+    calls = []
+    watched = trained.register_forward_hook(lambda _m, inputs, _o: calls.append(len(inputs[0])))
+    try:
+        whole = distances(trained, FAB("l2", steps=5).run(trained, x, y), x, y, "l2")
+        needed, _ = sum(calls), calls.clear()
+        enough = whole.median().item()
+        early = distances(trained, FAB("l2", steps=5, enough=enough).run(trained, x, y), x, y, "l2")
+    finally:
+        watched.remove()
+    assert torch.equal(early <= enough, whole <= enough), "within the distance the same are found"
+    assert sum(calls) < 0.9 * needed
+
+
 @given(st.integers(0, 10_000), st.sampled_from(["linf", "l2"]))
 def test_no_smaller_perturbation_reaches_the_hyperplane(seed, norm):
     generator = np.random.default_rng(seed)

@@ -6,7 +6,9 @@ import torchattacks
 
 from lrbench.attacks import APGD, FGSM, PGD, AutoAttack, Square, TargetedAPGD
 from lrbench.attacks.apgd import checkpoints
+from lrbench.attacks.geometry import BALLS, length
 from lrbench.attacks.losses import margin
+from lrbench.attacks.noise import Noise
 from lrbench.leaderboard import wilson
 
 EPS = 0.1
@@ -19,9 +21,43 @@ def agree(one, other, n=150):
 
 
 def test_checkpoints_are_the_paper_s():
-    assert checkpoints(100)[:5] == [22, 41, 57, 70, 80]
+    assert checkpoints(100) == [22, 41, 57, 70, 80, 87, 93, 99]
     assert all(place <= 100 for place in checkpoints(100))
     assert checkpoints(1) == [1]
+
+
+def test_the_schedule_of_patches_is_the_standard_version_s():
+    x = torch.zeros(1, 3, 32, 32)
+    standard = AutoAttack(EPS).members["square"]
+    assert [standard._side(query, x) for query in (0, 10, 11, 50, 51, 200, 201, 501, 1001, 4999)] == [
+        29, 29, 20, 20, 14, 14, 10, 7, 5, 3,
+    ]  # fmt: skip
+    short = AutoAttack(EPS, queries=100).members["square"]
+    assert short._side(99, x) == 14, "however few queries there are"
+    assert Square(EPS, 100, patch=0.8)._side(99, x) == 1
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_the_versions_have_the_members_of_the_authors_code(norm):
+    members = {version: AutoAttack(EPS, version=version, norm=norm).members for version in ("standard", "plus", "rand")}
+    assert list(members["standard"]) == ["apgd-ce", "apgd-t", "fab-t", "square"]
+    assert list(members["plus"]) == ["apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"]
+    assert list(members["rand"]) == ["apgd-ce", "apgd-dlr"]
+    assert [members[version]["apgd-ce"].restarts for version in members] == [1, 5, 1]
+    assert [members[version]["apgd-ce"].eot for version in members] == [1, 1, 20]
+    assert (members["plus"]["fab"].restarts, members["plus"]["fab"].targeted) == (5, False)
+    for version in ("standard", "plus"):
+        assert members[version]["square"].patch == 0.8
+        assert members[version]["fab-t"].searches == 0
+    with pytest.raises(ValueError, match="version must be one of standard, plus, rand, got 'fast'"):
+        AutoAttack(EPS, version="fast")
+
+
+def test_apgd_starts_on_the_sphere():
+    x = torch.full((5, 3, 8, 8), 0.5)
+    for norm, eps in (("linf", EPS), ("l2", 1.0)):
+        start = BALLS[norm].surface(x, eps, Noise(x, 0))
+        assert torch.allclose(length(start - x, norm), torch.tensor(eps))
 
 
 @pytest.mark.parametrize("loss", ["cross-entropy", "dlr"])

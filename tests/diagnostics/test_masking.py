@@ -165,3 +165,27 @@ def test_a_model_without_any_gradient_is_examined_to_the_end(trained, images):
 def test_wrong_arguments_are_named(trained, images):
     with pytest.raises(ValueError, match="eps > 0"):
         examine(trained, *images, 0.0)
+
+
+def test_margins_of_a_path_stay_with_their_images_when_batches_are_halved(trained, images):
+    x, y = images
+
+    class Small(Wrapped):
+        """Fails for want of memory in the midst of a run, on more than twelve images."""
+
+        def __init__(self, model):
+            super().__init__(model)
+            self.calls = 0
+
+        def forward(self, x):
+            self.calls += 1
+            if len(x) > 12 and self.calls % 3 == 0:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return self.model(x)
+
+    budget = Budget(steps=20, batch_size=50)
+    whole = Subject(trained, x, y, EPS, budget=budget).path
+    halved = Subject(Small(trained), x, y, EPS, budget=budget).path
+    assert halved.margins.shape == whole.margins.shape == (10, len(x))
+    assert torch.allclose(halved.margins[0], whole.margins[0], atol=1e-3), "the first margin is the starting point's"
+    assert (halved.margins.sign() == whole.margins.sign()).float().mean() > 0.99

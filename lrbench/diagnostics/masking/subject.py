@@ -151,10 +151,15 @@ class Subject:
     def path(self) -> "Path":
         """What plain PGD meets on its way."""
         attack = _Recorded(self.eps, steps=max(10, self.budget.steps // 2), norm=self.norm, bounds=self.bounds)
-        end = self.fooled(attack)
-        if not attack.margins:
-            return Path(torch.zeros(0, len(self.x)), end)
-        return Path(torch.cat(list(attack.batches()), dim=1).to(end.device), end)
+        try:
+            with prepared(self.model, self.x) as fast:
+                parts = in_batches(
+                    lambda rows: attack.followed(fast, self.x[rows], self.y[rows]), len(self.x), self.budget.batch_size
+                )
+        except NoGradientError:
+            return Path(torch.zeros(0, len(self.x)), self.wrong)
+        ends, margins = (list(each) for each in zip(*parts, strict=True))
+        return Path(torch.cat(margins, dim=1), self.wrong_on(torch.cat(ends)) | self.wrong)
 
     @cached_property
     def unlimited(self) -> Tensor:
@@ -200,18 +205,23 @@ class Path:
 class _Recorded(PGD):
     """PGD that keeps the margins of the points it passes."""
 
-    def __init__(self, *given: float, **options: object) -> None:
-        super().__init__(*given, **options)  # type: ignore[arg-type]
-        self.margins: list[Tensor] = []
+    def followed(self, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Attack; give the ends, (N, ...), and the margins before each step, (steps, N)."""
+        self._runs: list[Tensor] = []
+        ends = self(model, x, y)
+        return ends, torch.cat(self._runs, dim=1)
+
+    def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        # Runs that end for want of memory are made again on halves of their batch; their margins go with them.
+        self._margins: list[Tensor] = []
+        ends = super().run(model, x, y)
+        self._runs.append(torch.stack(self._margins))
+        return ends
 
     def gradient(self, model: nn.Module, x_adv: Tensor, y: Tensor) -> Tensor:
         logits, _, gradient = input_gradient(model, x_adv, lambda logits: self.objective(logits, y))
-        self.margins.append(margin(logits, y).cpu())
+        self._margins.append(margin(logits, y))
         return gradient
-
-    def batches(self) -> list[Tensor]:
-        """Margins of each batch, (steps, n)."""
-        return [torch.stack(self.margins[at : at + self.steps]) for at in range(0, len(self.margins), self.steps)]
 
 
 def differ(first: Tensor, second: Tensor) -> tuple[float, float]:

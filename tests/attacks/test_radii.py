@@ -1,0 +1,190 @@
+"""What must hold of an attack at every radius, in every space and precision."""
+
+import pytest
+import torch
+
+from lrbench.attacks import (
+    APGD,
+    FAB,
+    FGSM,
+    PGD,
+    AdaptiveLR,
+    AutoAttack,
+    DeepFool,
+    IterFSGM,
+    IterLLFSGM,
+    NormalizedSpace,
+    Square,
+    TargetedAPGD,
+    UniformNoise,
+)
+from lrbench.attacks.foreign import factory_of
+from lrbench.attacks.geometry import BALLS, held, least_size, length
+from lrbench.attacks.losses import margin, misclassified
+from lrbench.attacks.prepared import Prepared
+
+RADII = [1, 2, 4, 8, 16]
+SPACES = {"pixel": (0.0, 1.0), "normalized": None}
+SHORT = {"steps": 6, "targets": 2, "queries": 20}
+N = 40
+
+BOUNDED = {
+    "fgsm": FGSM,
+    "iter-fsgm": lambda eps, bounds: IterFSGM(eps, bounds=bounds),
+    "iter-ll-fsgm": lambda eps, bounds: IterLLFSGM(eps, bounds=bounds),
+    "pgd": lambda eps, bounds: PGD(eps, steps=10, bounds=bounds),
+    "apgd-ce": lambda eps, bounds: APGD(eps, 10, bounds=bounds),
+    "apgd-t": lambda eps, bounds: TargetedAPGD(eps, 10, targets=2, bounds=bounds),
+    "square": lambda eps, bounds: Square(eps, 30, bounds=bounds),
+    "adaptive-lr": lambda eps, bounds: AdaptiveLR(eps, "avgpool", steps=5, bounds=bounds),
+    "autoattack": lambda eps, bounds: AutoAttack(eps, bounds=bounds, **SHORT),
+    "uniform-noise": lambda eps, bounds: UniformNoise(eps, 3, bounds=bounds),
+    "foolbox": lambda eps, bounds: factory_of("foolbox:LinfPGD")(eps=eps, steps=5, bounds=bounds),
+}
+SIGN = ("fgsm", "iter-fsgm", "iter-ll-fsgm", "pgd", "apgd-ce", "apgd-t", "adaptive-lr", "foolbox", "autoattack")
+"""Attacks that step by the gradient's sign: nearly every entry ends at the radius."""
+
+L2 = {
+    "pgd": lambda eps, bounds: PGD(eps, steps=10, norm="l2", bounds=bounds),
+    "apgd-ce": lambda eps, bounds: APGD(eps, 10, norm="l2", bounds=bounds),
+    "apgd-t": lambda eps, bounds: TargetedAPGD(eps, 10, targets=2, norm="l2", bounds=bounds),
+    "square": lambda eps, bounds: Square(eps, 30, norm="l2", bounds=bounds),
+    "autoattack": lambda eps, bounds: AutoAttack(eps, norm="l2", bounds=bounds, **SHORT),
+    "uniform-noise": lambda eps, bounds: UniformNoise(eps, 3, norm="l2", bounds=bounds),
+}
+
+
+@pytest.fixture(params=SPACES)
+def space(request, trained, held_out, digits):
+    """A trained model, the images nearest to its boundaries as attacks see them, and the bounds."""
+    x, y = held_out
+    with torch.no_grad():
+        near = margin(trained(x), y).argsort(descending=True)[:N]
+    x, y = x[near], y[near]
+    bounds = SPACES[request.param]
+    if bounds is not None:
+        return trained, x, y, bounds
+    seen = NormalizedSpace(trained, *digits.statistics).eval()
+    return seen, seen.encode(x), y, bounds
+
+
+def units(x_adv, x, norm, eps):
+    """Distance beyond the radius in units in the last place at the largest of the values."""
+    largest = torch.stack([x_adv.abs().amax(), x.abs().amax(), torch.tensor(eps)]).max()
+    unit = torch.nextafter(largest, torch.tensor(torch.inf)) - largest
+    return (length(x_adv.double() - x.double(), norm).max() - eps).item() / unit.item()
+
+
+def inside(x_adv, x, norm, eps, bounds):
+    assert units(x_adv, x, norm, eps) <= 2
+    if bounds is not None:
+        assert bounds[0] <= x_adv.min()
+        assert x_adv.max() <= bounds[1]
+
+
+@pytest.mark.parametrize("e", RADII)
+@pytest.mark.parametrize("name", BOUNDED)
+def test_every_point_is_in_the_linf_ball_and_a_sign_attack_uses_it(space, name, e):
+    model, x, y, bounds = space
+    eps = e / 255
+    x_adv = BOUNDED[name](eps, bounds)(model, x, y)
+    inside(x_adv, x, "linf", eps, bounds)
+    with torch.no_grad():
+        fooled = misclassified(model(x_adv), y) & ~misclassified(model(x), y)
+    if name in SIGN and fooled.any():
+        assert 0.9 * eps <= length(x_adv - x, "linf")[fooled].mean() <= 1.0001 * eps
+
+
+@pytest.mark.parametrize("eps", [0.02, 0.1, 0.5, 3.0])
+@pytest.mark.parametrize("name", L2)
+def test_every_point_is_in_the_l2_ball(space, name, eps):
+    model, x, y, bounds = space
+    inside(L2[name](eps, bounds)(model, x, y), x, "l2", eps, bounds)
+
+
+@pytest.mark.parametrize(("norm", "radii"), [("linf", [e / 255 for e in RADII]), ("l2", [0.05, 0.1, 0.2, 0.4, 0.8])])
+def test_autoattack_fools_whatever_a_member_fools(space, norm, radii):
+    model, x, y, bounds = space
+    gained = 0
+    for eps in radii:
+        attack = AutoAttack(eps, norm=norm, bounds=bounds, **SHORT)
+        with torch.no_grad():
+            clean = misclassified(model(x), y)
+            whole = misclassified(model(attack(model, x, y)), y)
+            for name, member in list(attack.members.items()):
+                x_adv = member(model, x, y)
+                alone = misclassified(model(x_adv), y) & (least_size(x_adv, x, norm) <= eps)
+                assert (whole | ~alone).all(), f"{name} at {eps:.4f} fools what all of them do not"
+                attack.members = {name: member}
+                kept = misclassified(model(attack(model, x, y)), y)
+                assert (kept | ~alone).all(), f"what {name} finds at {eps:.4f} is thrown away"
+                gained += int((alone & ~clean).sum())
+    assert gained > 20, "radii at which something is fooled"
+
+
+@pytest.mark.parametrize("version", ["plus", "rand"])
+def test_the_other_versions_fool_whatever_their_members_fool(space, version):
+    model, x, y, bounds = space
+    attack = AutoAttack(2 / 255, version=version, bounds=bounds, **SHORT)
+    with torch.no_grad():
+        whole = misclassified(model(attack(model, x, y)), y)
+        for member in attack.members.values():
+            x_adv = member(model, x, y)
+            alone = misclassified(model(x_adv), y) & (least_size(x_adv, x, "linf") <= 2 / 255)
+            assert (whole | ~alone).all()
+
+
+def test_what_autoattack_found_counts_on_the_model_itself(trained, held_out):
+    """A copy made ready for speed may err by rounding; here it errs by more, and fools nobody but itself."""
+    x, y = held_out[0][:N], held_out[1][:N]
+
+    class Off(torch.nn.Module):
+        def forward(self, images):
+            return trained(images).roll(1, dims=1)
+
+    found = AutoAttack(1 / 255, **SHORT).run(Prepared(Off(), trained), x, y)
+    with torch.no_grad():
+        moved = (found != x).flatten(1).any(dim=1)
+        assert misclassified(trained(found), y)[moved].all()
+
+
+@pytest.mark.parametrize("attack", [FAB(steps=5, targets=2), DeepFool("linf", steps=5)], ids=["fab", "deepfool"])
+@pytest.mark.parametrize("e", RADII)
+def test_a_minimal_attack_at_its_own_distance_counts(space, attack, e):
+    """Moved to just the radius, what is fooled lies within it, whatever the radius."""
+    model, x, y, bounds = space
+    attack.bounds = bounds
+    x_adv = attack(model, x, y)
+    pushed = BALLS["linf"].project(x + (x_adv - x).sign() * e / 255, x, e / 255, bounds)
+    assert (least_size(pushed, x, "linf") <= e / 255).all()
+    assert (least_size(x + (x_adv - x).sign() * e / 255 * 1.001, x, "linf") > e / 255).any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("bounds", SPACES.values(), ids=SPACES)
+@pytest.mark.parametrize("eps", [1e-4, 1 / 255, 0.3, 5.0])
+def test_projecting_twice_changes_nothing_and_ends_in_the_ball(dtype, norm, bounds, eps):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(20, 3, 16, 16, generator=generator)
+    x = (x if bounds else (x - 0.5) / 0.25).to(dtype)
+    x_adv = x + (3 * eps * torch.randn(x.shape, generator=generator)).to(dtype)
+    once = BALLS[norm].project(x_adv, x, eps, bounds)
+    # Sizes are summed in float64, which has nothing to spare for values that are float64 themselves.
+    spare = 1e-14 if dtype == torch.float64 else 0.0
+    assert (BALLS[norm].project(once, x, eps, bounds) - once).abs().max() <= spare
+    assert (held(once, x, eps, norm, bounds, "an attack") - once).abs().max() <= spare
+    assert (least_size(once, x, norm) <= eps + spare).all()
+
+
+def test_an_attack_that_leaves_the_ball_is_named():
+    x = torch.rand(4, 1, 3, 3)
+    with pytest.raises(ValueError, match=r"mine went .* beyond eps = 0.1 in linf; it is made for another norm"):
+        held(x + 0.2, x, 0.1, "linf", None, "mine")
+    with pytest.raises(ValueError, match="mine went nan beyond"):
+        held(x * torch.nan, x, 0.1, "linf", None, "mine")
+
+
+def test_a_tie_is_what_the_model_says():
+    logits = torch.tensor([[1.0, 1.0], [1.0, 1.0], [0.0, 1.0]])
+    assert misclassified(logits, torch.tensor([0, 1, 1])).tolist() == [False, True, False]
