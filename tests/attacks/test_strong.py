@@ -77,28 +77,13 @@ def test_targeted_apgd_succeeds_as_often_as_torchattacks_s(trained, held_out, fo
     assert agree(ours, theirs)
 
 
-class Shrunk(torch.nn.Module):
-    """Sees images at a fifth of their size.
-
-    torchattacks never puts a square at the last row and column, which on 8x8 images makes it the weaker by far.
-    """
-
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
-
-    def forward(self, x):
-        return self.model(torch.nn.functional.avg_pool2d(x, 5))
-
-
-@pytest.mark.parametrize(("norm", "eps", "patch"), [("linf", EPS, 0.8), ("l2", 3.5, 0.1)])
+@pytest.mark.parametrize(("norm", "eps", "patch"), [("linf", EPS, 0.8), ("l2", 1.0, 0.1)])
 def test_square_succeeds_as_often_as_torchattacks_s(trained, held_out, fooled, norm, eps, patch):
     x, y = held_out
-    model, large = Shrunk(trained).eval(), torch.nn.functional.interpolate(x, scale_factor=5)
-    ours = fooled(model, Square(eps, queries=200, norm=norm)(model, large, y), y)
+    ours = fooled(trained, Square(eps, queries=200, norm=norm)(trained, x, y), y)
     long = {"linf": "Linf", "l2": "L2"}[norm]
-    reference = torchattacks.Square(model, norm=long, eps=eps, n_queries=200, p_init=patch, seed=0)
-    assert agree(ours, fooled(model, reference(large, y), y))
+    reference = torchattacks.Square(trained, norm=long, eps=eps, n_queries=200, p_init=patch, seed=0)
+    assert agree(ours, fooled(trained, reference(x, y), y))
     assert fooled(trained, x, y) + 0.05 < ours < 0.98
 
 

@@ -1,0 +1,77 @@
+"""What is in the threat model, and what a figure is taken over, in whole runs."""
+
+import pytest
+import torch
+
+import lrbench
+from lrbench.attacks.base import Attack
+from lrbench.runner import attack as attack_steps
+from lrbench.runner.run import run
+
+SUITE = """\
+name: held
+data: {name: digits, train: 60, test: 20}
+models: {net: {arch: resnet18, width: 4}}
+training: {epochs: 1, batch_size: 30}
+threat_model: {space: pixel, eps: [1/255], samples: 20}
+attacks: [ATTACK]
+"""
+
+
+class Beyond(Attack):
+    """Goes wherever it likes."""
+
+    def __init__(self, eps: float, factor: float = 1.0, norm: str = "linf") -> None:
+        self.size = eps * factor
+
+    def run(self, model, x, y):
+        return x + self.size
+
+
+@pytest.fixture
+def beyond():
+    lrbench.register_attack("beyond")(Beyond)
+    yield
+    from lrbench.catalogue import ATTACKS
+
+    ATTACKS._entries.pop("beyond")
+
+
+def measured(tmp_path, attack):
+    (tmp_path / "held.yaml").write_text(SUITE.replace("ATTACK", attack))
+    return run(tmp_path / "held.yaml", tmp_path / "out")
+
+
+def test_an_attack_that_leaves_the_ball_fails_by_name(tmp_path, beyond):
+    board = measured(tmp_path, "{name: beyond, factor: 2.0}")
+    (reason,) = [text for step, text in board.failures.items() if step.startswith("attack/")]
+    assert "beyond went 0.0039" in reason
+    assert "in linf; it is made for another norm or radius" in reason
+
+
+def test_one_that_overshoots_by_rounding_is_projected(tmp_path, beyond, monkeypatch):
+    judged = []
+    original = attack_steps.l2_dissimilarity
+    monkeypatch.setattr(attack_steps, "l2_dissimilarity", lambda a, x: judged.append((a, x)) or original(a, x))
+    board = measured(tmp_path, "{name: beyond, factor: 1.0001}")
+    assert not board.failures
+    x_adv, x = judged[0]
+    assert (x_adv - x).abs().max() <= 1 / 255 + 2**-24
+    assert x_adv.max() <= 1
+
+
+def test_a_black_image_is_left_out_of_the_l2_dissimilarity(tmp_path, monkeypatch):
+    encoded = attack_steps._encoded
+
+    def darkened(model, split):
+        x = encoded(model, split).clone()
+        x[:1] = 0
+        return x
+
+    monkeypatch.setattr(attack_steps, "_encoded", darkened)
+    board = measured(tmp_path, "iter-fsgm")
+    (row,) = board.results[board.results["metric"] == "l2_dissimilarity"].to_dict("records")
+    assert row["n"] == 19
+    assert torch.tensor(row["value"]).isfinite()
+    (area,) = board.results[board.results["metric"] == "auc_l2"]["value"]
+    assert 0 <= area <= 1
