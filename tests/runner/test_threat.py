@@ -5,6 +5,7 @@ import torch
 
 import lrbench
 from lrbench.attacks.base import Attack
+from lrbench.catalogue import ATTACKS
 from lrbench.runner import attack as attack_steps
 from lrbench.runner.run import run
 
@@ -21,10 +22,10 @@ attacks: [ATTACK]
 class Beyond(Attack):
     """Goes wherever it likes."""
 
-    def __init__(self, eps: float, factor: float = 1.0, norm: str = "linf") -> None:
+    def __init__(self, eps: float, factor: float = 1.0) -> None:
         self.size = eps * factor
 
-    def run(self, model, x, y):
+    def run(self, model, x, y):  # noqa: ARG002
         return x + self.size
 
 
@@ -32,8 +33,6 @@ class Beyond(Attack):
 def beyond():
     lrbench.register_attack("beyond")(Beyond)
     yield
-    from lrbench.catalogue import ATTACKS
-
     ATTACKS._entries.pop("beyond")
 
 
@@ -42,14 +41,16 @@ def measured(tmp_path, attack):
     return run(tmp_path / "held.yaml", tmp_path / "out")
 
 
-def test_an_attack_that_leaves_the_ball_fails_by_name(tmp_path, beyond):
+@pytest.mark.usefixtures("beyond")
+def test_an_attack_that_leaves_the_ball_fails_by_name(tmp_path):
     board = measured(tmp_path, "{name: beyond, factor: 2.0}")
     (reason,) = [text for step, text in board.failures.items() if step.startswith("attack/")]
     assert "beyond went 0.0039" in reason
     assert "in linf; it is made for another norm or radius" in reason
 
 
-def test_one_that_overshoots_by_rounding_is_projected(tmp_path, beyond, monkeypatch):
+@pytest.mark.usefixtures("beyond")
+def test_one_that_overshoots_by_rounding_is_projected(tmp_path, monkeypatch):
     judged = []
     original = attack_steps.l2_dissimilarity
     monkeypatch.setattr(attack_steps, "l2_dissimilarity", lambda a, x: judged.append((a, x)) or original(a, x))
