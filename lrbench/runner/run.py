@@ -151,7 +151,9 @@ class Session:
             if self.pending:
                 self._write_head()
             with interruptible(reporter.note) as interrupt:
-                follower = Follower(self.plan, self.pending, reporter, self.costs, interrupt, self.place.jobs)
+                follower = Follower(
+                    self.plan, self.pending, reporter, self.costs, interrupt, self.store.check_held, self.place.jobs
+                )
                 try:
                     self._engine().run(follower.tasks(), self._opener(), follower)
                 finally:
@@ -183,7 +185,9 @@ class Session:
                 self._write_head()
             with interruptible(reporter.note) as interrupt:
                 counted = [step for step in mine if step not in waiting]
-                follower = Follower(counted, ready, reporter, self.costs, interrupt, self.place.jobs)
+                follower = Follower(
+                    counted, ready, reporter, self.costs, interrupt, self.store.check_held, self.place.jobs
+                )
                 self._engine().run(follower.tasks(), self._opener(), follower)
         return follower.missing
 
