@@ -208,7 +208,9 @@ class Session:
     def _opener(self) -> Callable[[], Worker]:
         """Give what makes a worker: of what is here, or, in other processes, of what they can load."""
         out = self.store.root if is_remote(self.store.root) else self.store.root.resolve()
-        recipe = Recipe(self.suite.model_dump_json(), self.data_dir, out, str(self.device), self.place.threads)
+        recipe = Recipe(
+            self.suite.model_dump_json(), self.data_dir, out, str(self.device), self.place.threads, self.store.hold
+        )
         if self.place.engine == "local" and self.place.jobs == 1:
             return lambda: worker(self.suite, self.data, self.device, self.store, recipe)
         return recipe

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.store.flock import FileLocks
-from lrbench.store.lease import Leases
-from lrbench.store.lock import Locks, writing
+from lrbench.store.lease import Hold, Leases, Lent
+from lrbench.store.lock import Held, Locks, writing
 from lrbench.store.places import is_remote, place_of
 from lrbench.store.write import TEMPORARY, read_file, write_file
 
@@ -41,11 +41,13 @@ class Store:
     ----------
     root : str or Path
         A folder, or the URL of one (`lrbench.store.place_of`). Made at the first write.
+    hold : Hold, optional
+        Of the process for which this one writes: its `hold`.
     """
 
-    def __init__(self, root: str | Path) -> None:
+    def __init__(self, root: str | Path, hold: Hold | None = None) -> None:
         self.root = place_of(root)
-        self._locks: Locks | None = None
+        self._held: Held | None = None if hold is None else Lent(self.root, hold)
 
     def folder(self, step_id: str) -> Path:
         """Folder of a step's files."""
@@ -137,11 +139,16 @@ class Store:
         with writing(locks, part) as before:
             if part is None and not is_remote(self.root):
                 self._remove_temporaries()
-            self._locks = locks
+            self._held = locks
             try:
                 yield before
             finally:
-                self._locks = None
+                self._held = None
+
+    @property
+    def hold(self) -> Hold | None:
+        """What other processes need to write for this one, which holds the folder; None for a folder of the disk."""
+        return self._held.hold if isinstance(self._held, Leases) else None
 
     def check_held(self) -> None:
         """See that what `writing` holds was not lost, as far as is known without asking the store.
@@ -151,12 +158,12 @@ class Store:
         StoreError
             If another took it over, since this process was not heard of for too long.
         """
-        if self._locks is not None:
-            self._locks.check(ask=False)
+        if self._held is not None:
+            self._held.check(ask=False)
 
     def _confirm(self) -> None:
-        if self._locks is not None:
-            self._locks.check(ask=True)
+        if self._held is not None:
+            self._held.check(ask=True)
 
     def _remove_temporaries(self) -> None:
         """Remove what a process that was killed while it wrote has left."""

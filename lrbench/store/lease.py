@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from lrbench.store.chain import Chain, Entry, State
@@ -33,8 +34,8 @@ class Leases:
     - Two take one stale lease: one adds the link, the other finds it held.
     - A holder sleeps past its lease: while nobody took it, it goes on. Else its next renewal adds nothing, and
       its next write, which asks the store first, is refused: nothing of the other's is overwritten or removed.
-    - A holder sleeps between asking and writing, or a worker process of its own writes before it has noticed (within
-      seconds of waking): that one write still lands. Only a store that compares numbers at each write could tell.
+    - A holder sleeps between asking and writing: that one write still lands. Only a store that compares numbers at each
+      write could tell.
     - Clocks differ by more than `STALE_SECONDS`: a lease that is kept may be broken; its holder learns it as above.
     - A crash between two operations leaves links that do not count, or a lease that nobody renews, which gets old.
     - The answer to an addition is lost: the link is known again by its writer's token.
@@ -50,17 +51,22 @@ class Leases:
         First one's own, then a look at the others': so of a part and the whole at least one sees the other. Whoever
         asks for the whole goes where there is a part; a part waits until the whole is held or was given up.
         """
-        lease = Lease(self.root, self._chain(part))
+        lease = Lease(self.root, part)
         before = lease.take("asking" if part is None else "held")
         try:
             for other in self._parts() if part is None else [None]:
-                self._pass(self._chain(other), patient=part is not None)
+                self._pass(_chain(self.root, other), patient=part is not None)
             lease.settle()
         except BaseException:
             lease.free()
             raise
         self._lease = lease
         return before
+
+    @property
+    def hold(self) -> "Hold | None":
+        """What shows other processes that they write for the holder; None where nothing is held."""
+        return None if self._lease is None else self._lease.hold
 
     def check(self, *, ask: bool) -> None:
         """See that what was taken was not lost since."""
@@ -72,9 +78,6 @@ class Leases:
         if self._lease is not None:
             self._lease.free()
             self._lease = None
-
-    def _chain(self, part: str | None) -> Chain:
-        return Chain(self.root / (LEASE if part is None else f"{LEASE}-{part}"))
 
     def _parts(self) -> Iterator[str]:
         for path in self.root.glob(f"{LEASE}-*"):
@@ -97,9 +100,10 @@ class Leases:
 class Lease:
     """One lease, and the thread that renews it."""
 
-    def __init__(self, root: Path, chain: Chain) -> None:
-        self.root, self._chain = root, chain
+    def __init__(self, root: Path, part: str | None) -> None:
+        self.root, self._chain = root, _chain(root, part)
         self._owner, self._token = this_process(), uuid.uuid4().hex
+        self.hold = Hold(part, self._token)
         self._state: State = "held"
         self._number, self._renewed, self._asked = 0, 0.0, 0.0
         self._taken_by: str | None = None
@@ -149,14 +153,9 @@ class Lease:
                 if ask and self._taken_by is None and abs(time.time() - self._asked) > LOOK_SECONDS:
                     self._ask()
             except OSError as error:
-                msg = f"cannot write to {self.root}: {error}; what was finished is kept, run the command again"
-                raise StoreError(msg) from error
+                raise _unanswered(self.root, error) from error
             if self._taken_by is not None:
-                msg = (
-                    f"{self.root} was taken over by {self._taken_by or 'another run'}, since this one was not heard of "
-                    f"for {STALE_SECONDS:g} s; it writes no more, and what it had finished is kept"
-                )
-                raise StoreError(msg)
+                raise _lost(self.root, self._taken_by)
 
     def free(self) -> None:
         """Give it back, unless it was lost; where the store does not answer, it gets old by itself."""
@@ -195,6 +194,62 @@ class Lease:
             # Of an addition whose answer was lost.
             self._number = number
         self._asked = now
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Of which part, or the whole, and by which token, a lease is held. Can be pickled."""
+
+    part: str | None
+    token: str
+
+
+class Lent:
+    """The lease of another process, for which this one writes.
+
+    Parameters
+    ----------
+    root : Path
+    hold : Hold
+    """
+
+    def __init__(self, root: Path, hold: Hold) -> None:
+        self._root, self._hold = root, hold
+        self._asked = 0.0
+
+    def check(self, *, ask: bool) -> None:
+        """See that it is still held.
+
+        Raises
+        ------
+        StoreError
+            If it is not, or the store gives no answer.
+        """
+        if not ask or abs(time.time() - self._asked) <= LOOK_SECONDS:
+            return
+        now = time.time()
+        try:
+            _, entry = _chain(self._root, self._hold.part).last()
+        except OSError as error:
+            raise _unanswered(self._root, error) from error
+        if entry.token != self._hold.token or entry.state != "held":
+            raise _lost(self._root, entry.owner)
+        self._asked = now
+
+
+def _chain(root: Path, part: str | None) -> Chain:
+    return Chain(root / (LEASE if part is None else f"{LEASE}-{part}"))
+
+
+def _unanswered(root: Path, error: OSError) -> StoreError:
+    return StoreError(f"cannot write to {root}: {error}; what was finished is kept, run the command again")
+
+
+def _lost(root: Path, owner: str) -> StoreError:
+    return StoreError(
+        f"{root} was taken over by {owner or 'another run'}, since this one was not heard of for {STALE_SECONDS:g} s; "
+        "it writes no more, and what it had finished is kept"
+    )
 
 
 def _is_stale(entry: Entry) -> bool:

@@ -17,7 +17,20 @@ class HeldError(Exception):
     """A lock is held; says by whom."""
 
 
-class Locks(Protocol):
+class Held(Protocol):
+    """What a writer holds, or writes on behalf of."""
+
+    def check(self, *, ask: bool) -> None:
+        """See that it was not lost; `ask` the store, or go by what is known already.
+
+        Raises
+        ------
+        StoreError
+            If it was lost, or the store gives no answer.
+        """
+
+
+class Locks(Held, Protocol):
     """What keeps other writers out of a folder. One of these takes one lock at a time."""
 
     root: Path
@@ -34,15 +47,6 @@ class Locks(Protocol):
             If somebody holds it.
         OSError, StoreError
             If the folder cannot be written.
-        """
-
-    def check(self, *, ask: bool) -> None:
-        """See that what was taken was not lost since; `ask` the store, or go by what is known already.
-
-        Raises
-        ------
-        StoreError
-            If it was lost, or the store gives no answer.
         """
 
     def free(self) -> None:

@@ -1,5 +1,6 @@
 """Writers who come at the same moment, and writers who sleep past their lease."""
 
+import pickle
 import random
 import threading
 import time
@@ -133,6 +134,24 @@ def test_one_who_wakes_and_finds_its_lease_goes_on(place, monkeypatch):
     assert read_file(sleeper.root / "results.csv") == b"mine"
     with Store(place).writing() as before:
         assert before is None
+
+
+@pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
+@pytest.mark.parametrize("part", [None, "1-of-2"])
+def test_who_writes_for_a_holder_writes_while_it_holds_and_no_longer(place, part, monkeypatch):
+    monkeypatch.setattr(lease, "LOOK_SECONDS", 0.0)
+    holder = Store(place)
+    with holder.writing(part):
+        worker = Store(place, pickle.loads(pickle.dumps(holder.hold)))  # noqa: S301
+        worker.write("results.csv", "mine")
+        with monkeypatch.context() as patch:
+            patch.setattr(lease, "STALE_SECONDS", -1.0)
+            other = Store(place).writing()
+            other.__enter__()
+        with pytest.raises(StoreError, match="was taken over"):
+            worker.write("results.csv", "old")
+        other.__exit__(None, None, None)
+    assert read_file(worker.root / "results.csv") == b"mine"
 
 
 @pytest.mark.usefixtures("s3_server")
