@@ -62,7 +62,13 @@ class Watch(Protocol):
         """Say something that the user should know."""
 
     def stopping(self) -> bool:
-        """Whether somebody asked to stop."""
+        """Whether somebody asked to stop.
+
+        Raises
+        ------
+        LrbenchError
+            If nothing may be written any more.
+        """
 
 
 class Engine(Protocol):

@@ -7,8 +7,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.dropout import _DropoutNd
+
+from lrbench.models.questions import MODAL, Predict, depends_on_batch, gives_probabilities, is_random, lacks_gradients
 
 Level = Literal["good", "warning", "fault"]
 
@@ -50,17 +50,20 @@ def inspect_network(
     net.eval()
     mean, std = (torch.tensor(each).view(-1, 1, 1) for each in statistics)
     x = (images - mean) / std
-    with torch.no_grad():
+
+    @torch.no_grad()
+    def predict(x: Tensor) -> Tensor:
         logits: Tensor = net(x)
-        again: Tensor = net(x)
-        alone: Tensor = net(x[:1])
+        return logits
+
+    logits = predict(x)
     found = [Finding("good", f"{sum(p.numel() for p in net.parameters()):,} parameters, {logits.shape[1]} classes")]
     found += _outputs(logits)
     if found[-1].level == "fault":
         return found
-    found += _behaviour(net, logits, again, alone)
+    found += _behaviour(net, predict, x, logits)
     found += _training_mode(net, x, logits)
-    found += _gradients(net, x)
+    found += _gradients(net, x, logits.argmax(dim=1) if labels is None else labels)
     found += _normalises_itself(net, images.shape[1])
     if labels is not None:
         found += _convention(net, images, labels, statistics)
@@ -71,8 +74,7 @@ def _outputs(logits: Tensor) -> Iterator[Finding]:
     if not logits.isfinite().all():
         yield Finding("fault", "its outputs are not finite")
         return
-    sums = logits.sum(dim=1)
-    if (logits >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
+    if gives_probabilities(logits).yes:
         yield Finding(
             "warning", "it gives probabilities, not logits: gradients vanish where it is sure; leave out the softmax"
         )
@@ -80,11 +82,10 @@ def _outputs(logits: Tensor) -> Iterator[Finding]:
         yield Finding("good", "it gives logits")
 
 
-def _behaviour(net: nn.Module, logits: Tensor, again: Tensor, alone: Tensor) -> Iterator[Finding]:
-    scale = logits.abs().mean().clamp_min(1e-6)
-    if (logits - again).abs().max() > 1e-4 * scale:
+def _behaviour(net: nn.Module, predict: Predict, x: Tensor, logits: Tensor) -> Iterator[Finding]:
+    if is_random(predict, x, logits).yes:
         yield Finding("warning", "it is random in evaluation mode: attacks need eot > 1 to see its mean gradient")
-    elif (logits[:1] - alone).abs().max() > 1e-3 * scale:
+    elif depends_on_batch(predict, x, logits).yes:
         yield Finding(
             "warning", "an image's logits depend on the others in its batch: figures will depend on batch_size"
         )
@@ -95,7 +96,7 @@ def _behaviour(net: nn.Module, logits: Tensor, again: Tensor, alone: Tensor) -> 
 
 
 def _training_mode(net: nn.Module, x: Tensor, logits: Tensor) -> Iterator[Finding]:
-    kinds = sorted({type(m).__name__ for m in net.modules() if isinstance(m, _BatchNorm | _DropoutNd)})
+    kinds = sorted({type(m).__name__ for m in net.modules() if isinstance(m, MODAL)})
     twin = copy.deepcopy(net).train()
     with torch.no_grad():
         try:
@@ -110,17 +111,20 @@ def _training_mode(net: nn.Module, x: Tensor, logits: Tensor) -> Iterator[Findin
         yield Finding("good", "training mode and evaluation mode agree")
 
 
-def _gradients(net: nn.Module, x: Tensor) -> Iterator[Finding]:
+def _gradients(net: nn.Module, x: Tensor, labels: Tensor) -> Iterator[Finding]:
     given = x.clone().requires_grad_()
     try:
-        (gradient,) = torch.autograd.grad(net(given).logsumexp(dim=1).sum(), given)
+        (gradient,) = torch.autograd.grad(nn.functional.cross_entropy(net(given), labels, reduction="sum"), given)
     except RuntimeError:
         yield Finding("warning", "no gradient reaches its input: white-box attacks will stand still")
         return
-    if not gradient.isfinite().all():
-        yield Finding("warning", "its input gradients are not finite")
-    elif (gradient == 0).float().mean() > 0.9:
-        yield Finding("warning", "its input gradients are almost all zero: white-box attacks will stand still")
+    found = lacks_gradients(gradient)
+    if found.yes:
+        yield Finding(
+            "warning",
+            f"its input gradients are all zero or not finite for {100 * found.figure:.0f} % of the images: white-box "
+            "attacks will stand still there",
+        )
     else:
         yield Finding("good", "gradients reach its input")
 

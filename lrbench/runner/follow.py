@@ -1,5 +1,6 @@
 """Following the steps of a run, wherever an engine takes them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lrbench.engines import Done, Task
@@ -14,6 +15,8 @@ class Follower:
 
     Attributes
     ----------
+    held : callable
+        Raises StoreError if the run's place was lost to another process.
     failed : dict
         Step -> what went wrong.
     """
@@ -23,6 +26,7 @@ class Follower:
     reporter: Reporter
     costs: Costs
     interrupt: Interrupt
+    held: Callable[[], None]
     workers: int = 1
     failed: dict[str, str] = field(default_factory=dict)
     _skipped: set[str] = field(default_factory=set)
@@ -78,5 +82,12 @@ class Follower:
         self.reporter.note(text)
 
     def stopping(self) -> bool:
-        """Whether somebody asked to stop."""
+        """Whether somebody asked to stop.
+
+        Raises
+        ------
+        StoreError
+            If the run's place was lost to another process.
+        """
+        self.held()
         return self.interrupt.asked

@@ -151,7 +151,9 @@ class Session:
             if self.pending:
                 self._write_head()
             with interruptible(reporter.note) as interrupt:
-                follower = Follower(self.plan, self.pending, reporter, self.costs, interrupt, self.place.jobs)
+                follower = Follower(
+                    self.plan, self.pending, reporter, self.costs, interrupt, self.store.check_held, self.place.jobs
+                )
                 try:
                     self._engine().run(follower.tasks(), self._opener(), follower)
                 finally:
@@ -183,7 +185,9 @@ class Session:
                 self._write_head()
             with interruptible(reporter.note) as interrupt:
                 counted = [step for step in mine if step not in waiting]
-                follower = Follower(counted, ready, reporter, self.costs, interrupt, self.place.jobs)
+                follower = Follower(
+                    counted, ready, reporter, self.costs, interrupt, self.store.check_held, self.place.jobs
+                )
                 self._engine().run(follower.tasks(), self._opener(), follower)
         return follower.missing
 
@@ -204,7 +208,9 @@ class Session:
     def _opener(self) -> Callable[[], Worker]:
         """Give what makes a worker: of what is here, or, in other processes, of what they can load."""
         out = self.store.root if is_remote(self.store.root) else self.store.root.resolve()
-        recipe = Recipe(self.suite.model_dump_json(), self.data_dir, out, str(self.device), self.place.threads)
+        recipe = Recipe(
+            self.suite.model_dump_json(), self.data_dir, out, str(self.device), self.place.threads, self.store.hold
+        )
         if self.place.engine == "local" and self.place.jobs == 1:
             return lambda: worker(self.suite, self.data, self.device, self.store, recipe)
         return recipe

@@ -18,7 +18,7 @@ from lrbench.registry import load_target
 from lrbench.runner.check import Checker
 from lrbench.runner.context import Context, Outcome, Progress
 from lrbench.runner.plan import Step, make_plan
-from lrbench.store import Record, Store, StoreError
+from lrbench.store import Hold, Record, Store, StoreError
 from lrbench.suite import Suite
 from lrbench.suite.document import Document
 
@@ -114,6 +114,8 @@ class Recipe:
     device : str
     threads : int
         Of torch.
+    hold : Hold, optional
+        Of an object store, by the process that began the run.
     """
 
     suite: str
@@ -121,6 +123,7 @@ class Recipe:
     out: Path
     device: str
     threads: int
+    hold: Hold | None = None
 
     def __call__(self) -> StepWorker:
         """Make a worker in this process.
@@ -132,7 +135,7 @@ class Recipe:
         """
         torch.set_num_threads(self.threads)
         suite, data = self._loaded()
-        return worker(suite, data, torch.device(self.device), Store(self.out), self)
+        return worker(suite, data, torch.device(self.device), Store(self.out, self.hold), self)
 
     def context(self, device: torch.device) -> Context:
         """Make what steps share, in this process.
@@ -143,7 +146,7 @@ class Recipe:
             If the data is not here as it was where the run began.
         """
         suite, data = self._loaded()
-        return Context(suite, data.to(device), device, Store(self.out))
+        return Context(suite, data.to(device), device, Store(self.out, self.hold))
 
     def _loaded(self) -> tuple[Suite, ImageData]:
         suite = Suite.model_validate_json(self.suite)

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lrbench.store.lease import Leases
-from lrbench.store.lock import FileLocks, writing
+from lrbench.store.flock import FileLocks
+from lrbench.store.lease import Hold, Leases, Lent
+from lrbench.store.lock import Held, Locks, writing
 from lrbench.store.places import is_remote, place_of
 from lrbench.store.write import TEMPORARY, read_file, write_file
 
@@ -40,10 +41,13 @@ class Store:
     ----------
     root : str or Path
         A folder, or the URL of one (`lrbench.store.place_of`). Made at the first write.
+    hold : Hold, optional
+        Of the process for which this one writes: its `hold`.
     """
 
-    def __init__(self, root: str | Path) -> None:
+    def __init__(self, root: str | Path, hold: Hold | None = None) -> None:
         self.root = place_of(root)
+        self._held: Held | None = None if hold is None else Lent(self.root, hold)
 
     def folder(self, step_id: str) -> Path:
         """Folder of a step's files."""
@@ -76,11 +80,13 @@ class Store:
     def save(self, record: Record, files: Mapping[str, bytes]) -> Record:
         """Write a step's files, then its record: only with the record does the step count as finished."""
         folder = self.folder(record.id)
+        self._confirm()
         (folder / RECORD).unlink(missing_ok=True)
         for name, content in files.items():
             write_file(folder / name, content)
         whole = Record(**{**asdict(record), "files": {name: _sha256(content) for name, content in files.items()}})
         sealed = {"record": asdict(whole), "sha256": _seal(whole)}
+        self._confirm()
         write_file(folder / RECORD, (json.dumps(sealed, indent=1) + "\n").encode())
         for left in (UNFINISHED, FAILURE):
             (folder / left).unlink(missing_ok=True)
@@ -88,14 +94,17 @@ class Store:
 
     def save_failure(self, step_id: str, details: str) -> None:
         """Keep the traceback of a step that failed; gone once the step is saved."""
+        self._confirm()
         write_file(self.folder(step_id) / FAILURE, details.encode())
 
     def remove(self, name: str) -> None:
         """Remove one of the run's own files, if it is there."""
+        self._confirm()
         (self.root / name).unlink(missing_ok=True)
 
     def save_unfinished(self, step_id: str, key: str, content: bytes) -> None:
         """Keep how far a long step has come; gone once the step is saved."""
+        self._confirm()
         write_file(self.folder(step_id) / UNFINISHED, f"{key} {_sha256(content)}\n".encode() + content)
 
     def unfinished(self, step_id: str, key: str) -> bytes | None:
@@ -112,6 +121,7 @@ class Store:
 
     def write_bytes(self, name: str, content: bytes) -> None:
         """Write one of the run's own files."""
+        self._confirm()
         write_file(self.root / name, content)
 
     @contextmanager
@@ -125,11 +135,35 @@ class Store:
         UsageError
             If another process holds it, or the folder cannot be written.
         """
-        locks = Leases(self.root) if is_remote(self.root) else FileLocks(self.root)
+        locks: Locks = Leases(self.root) if is_remote(self.root) else FileLocks(self.root)
         with writing(locks, part) as before:
             if part is None and not is_remote(self.root):
                 self._remove_temporaries()
-            yield before
+            self._held = locks
+            try:
+                yield before
+            finally:
+                self._held = None
+
+    @property
+    def hold(self) -> Hold | None:
+        """What other processes need to write for this one, which holds the folder; None for a folder of the disk."""
+        return self._held.hold if isinstance(self._held, Leases) else None
+
+    def check_held(self) -> None:
+        """See that what `writing` holds was not lost, as far as is known without asking the store.
+
+        Raises
+        ------
+        StoreError
+            If another took it over, since this process was not heard of for too long.
+        """
+        if self._held is not None:
+            self._held.check(ask=False)
+
+    def _confirm(self) -> None:
+        if self._held is not None:
+            self._held.check(ask=True)
 
     def _remove_temporaries(self) -> None:
         """Remove what a process that was killed while it wrote has left."""

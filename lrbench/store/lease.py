@@ -1,108 +1,256 @@
-"""Locks where no system frees them: an object that its holder renews, and that counts for nothing once it is old."""
+"""Locks where no system frees them: leases that their holder renews, and that anybody may break once they are old."""
 
-import os
-import platform
-import re
 import threading
 import time
+import uuid
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from lrbench.store.lock import OWNER, HeldError, this_process
-from lrbench.store.write import StoreError, read_file, write_file
+from lrbench.store.chain import Chain, Entry, State
+from lrbench.store.lock import HeldError, is_gone, this_process
+from lrbench.store.write import StoreError
+
+LEASE = ".lease"
 
 RENEW_SECONDS = 20.0
 STALE_SECONDS = 120.0
 """Older than this by the reader's clock, a lease holds nobody up; clocks may differ by less."""
 
+LOOK_SECONDS = 1.0
+"""So often a holder looks at its clock; what it learnt of its lease so long ago is believed without asking again."""
+
+ASKING_SECONDS = 10.0
+"""So long a part waits for one who asks for the whole to get it or to go."""
+
 
 class Leases:
-    """Locks as objects beside the results; the store creates each for one process alone."""
+    """Leases on the whole and on its parts, each a chain of links (`lrbench.store.chain`) beside the results.
+
+    Taking, renewing, breaking and giving back each add the link that follows the one that was read; of two who try,
+    one succeeds and the other learns it. So what can go wrong goes thus:
+
+    - Two take one stale lease: one adds the link, the other finds it held.
+    - A holder sleeps past its lease: while nobody took it, it goes on. Else its next renewal adds nothing, and
+      its next write, which asks the store first, is refused: nothing of the other's is overwritten or removed.
+    - A holder sleeps between asking and writing: that one write still lands. Only a store that compares numbers at each
+      write could tell.
+    - Clocks differ by more than `STALE_SECONDS`: a lease that is kept may be broken; its holder learns it as above.
+    - A crash between two operations leaves links that do not count, or a lease that nobody renews, which gets old.
+    - The answer to an addition is lost: the link is known again by its writer's token.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._ends: dict[str, threading.Event] = {}
+        self._lease: Lease | None = None
 
-    def take(self, name: str) -> str | None:
-        """Take a lock, that of a process that is gone too."""
-        before = self._old(name)
-        me = this_process()
-        path: Any = self._path(name)
+    def take(self, part: str | None) -> str | None:
+        """Take the whole or a part.
+
+        First one's own, then a look at the others': so of a part and the whole at least one sees the other. Whoever
+        asks for the whole goes where there is a part; a part waits until the whole is held or was given up.
+        """
+        lease = Lease(self.root, part)
+        before = lease.take("asking" if part is None else "held")
         try:
-            path.fs.pipe_file(path.path, _content(me), mode="create")
-        except FileExistsError:
-            raise HeldError(self.holder(name) or "") from None
-        except OSError as error:
-            # What S3 answers where the object is there already.
-            if "PreconditionFailed" in str(error) or "pre-condition" in str(error).lower():
-                raise HeldError(self.holder(name) or "") from None
+            for other in self._parts() if part is None else [None]:
+                self._pass(_chain(self.root, other), patient=part is not None)
+            lease.settle()
+        except BaseException:
+            lease.free()
             raise
-        # Each store's library has errors of its own for a place that is not there.
-        except Exception as error:
-            msg = f"{type(error).__name__}: {error}"
-            raise OSError(msg) from error
-        self._ends[name] = end = threading.Event()
-        threading.Thread(target=self._renew, args=(path, me, end), daemon=True).start()
+        self._lease = lease
         return before
 
-    def free(self, name: str) -> None:
-        """Give a lock back."""
-        self._ends.pop(name).set()
-        with suppress(OSError):
-            self._path(name).unlink()
+    @property
+    def hold(self) -> "Hold | None":
+        """What shows other processes that they write for the holder; None where nothing is held."""
+        return None if self._lease is None else self._lease.hold
 
-    def holder(self, name: str) -> str | None:
-        """Say who holds a lock."""
-        owner, written = self._read(name)
-        return None if owner is None or _gone(owner, written) else owner
+    def check(self, *, ask: bool) -> None:
+        """See that what was taken was not lost since."""
+        if self._lease is not None:
+            self._lease.check(ask=ask)
 
-    def parts(self) -> list[str]:
-        """Names of the parts' locks."""
-        return [path.name.removeprefix(f"{OWNER}-") for path in self.root.glob(f"{OWNER}-*")]
+    def free(self) -> None:
+        """Give back what was taken, unless it was lost."""
+        if self._lease is not None:
+            self._lease.free()
+            self._lease = None
 
-    def _path(self, name: str) -> Path:
-        return self.root / (f"{OWNER}-{name}" if name else OWNER)
-
-    def _old(self, name: str) -> str | None:
-        """Remove a lease that is no longer kept; give whose it was."""
-        owner, written = self._read(name)
-        if owner is None or not _gone(owner, written):
-            return None
-        with suppress(OSError):
-            self._path(name).unlink()
-        return owner
-
-    def _read(self, name: str) -> tuple[str | None, float]:
-        try:
-            owner, _, written = read_file(self._path(name)).decode().partition("\n")
-            return owner[:200], float(written)
-        except (OSError, ValueError):
-            return None, 0.0
+    def _parts(self) -> Iterator[str]:
+        for path in self.root.glob(f"{LEASE}-*"):
+            yield path.name.removeprefix(f"{LEASE}-")
 
     @staticmethod
-    def _renew(path: Path, me: str, end: threading.Event) -> None:
-        while not end.wait(RENEW_SECONDS):
-            # Where this cannot be written, the run's next step cannot either, and says so.
-            with suppress(StoreError):
-                write_file(path, _content(me))
+    def _pass(chain: Chain, *, patient: bool) -> None:
+        """Go on if nobody holds a lease; one that is stale is broken, so that its holder cannot renew it."""
+        deadline = time.monotonic() + ASKING_SECONDS
+        while (found := chain.last())[1].state in {"asking", "held"}:
+            number, entry = found
+            if _is_stale(entry):
+                chain.add(number, Entry("broken", entry.owner, time.time(), uuid.uuid4().hex))
+            elif patient and entry.state == "asking" and time.monotonic() < deadline:
+                time.sleep(0.1)
+            else:
+                raise HeldError(entry.owner)
 
 
-def _content(owner: str) -> bytes:
-    return f"{owner}\n{time.time()}\n".encode()
+class Lease:
+    """One lease, and the thread that renews it."""
 
+    def __init__(self, root: Path, part: str | None) -> None:
+        self.root, self._chain = root, _chain(root, part)
+        self._owner, self._token = this_process(), uuid.uuid4().hex
+        self.hold = Hold(part, self._token)
+        self._state: State = "held"
+        self._number, self._renewed, self._asked = 0, 0.0, 0.0
+        self._taken_by: str | None = None
+        self._guard, self._end = threading.Lock(), threading.Event()
 
-def _gone(owner: str, written: float) -> bool:
-    """Whether a lease is stale: not renewed, or by a process of this machine that is no more."""
-    if time.time() - written > STALE_SECONDS:
+    def take(self, state: State) -> str | None:
+        """Take it; give whose stale one it was.
+
+        Raises
+        ------
+        HeldError
+            If somebody holds it.
+        OSError
+            If the store gives no answer.
+        """
+        added = False
+        while not added:
+            self._number, before = self._chain.last()
+            if before.state in {"asking", "held"} and not _is_stale(before):
+                raise HeldError(before.owner)
+            added = self._add(state)
+        threading.Thread(target=self._keep, daemon=True).start()
+        return None if before.state == "ended" else before.owner
+
+    def settle(self) -> None:
+        """Hold what was asked for.
+
+        Raises
+        ------
+        HeldError, OSError
+            As `take`.
+        """
+        with self._guard:
+            if self._state == "asking" and not self._renew("held"):
+                raise HeldError(self._taken_by)
+
+    def check(self, *, ask: bool) -> None:
+        """See that it was not lost.
+
+        Raises
+        ------
+        StoreError
+            If it was, or the store gives no answer.
+        """
+        with self._guard:
+            try:
+                if ask and self._taken_by is None and abs(time.time() - self._asked) > LOOK_SECONDS:
+                    self._ask()
+            except OSError as error:
+                raise _unanswered(self.root, error) from error
+            if self._taken_by is not None:
+                raise _lost(self.root, self._taken_by)
+
+    def free(self) -> None:
+        """Give it back, unless it was lost; where the store does not answer, it gets old by itself."""
+        self._end.set()
+        with self._guard, suppress(OSError):
+            self._renew("ended")
+
+    def _keep(self) -> None:
+        # Short waits by the wall clock: other clocks stand still while a machine sleeps.
+        while not self._end.wait(min(LOOK_SECONDS, RENEW_SECONDS)) and self._taken_by is None:
+            # Where the store does not answer, the next write says so.
+            with self._guard, suppress(OSError):
+                if not self._end.is_set() and abs(time.time() - self._renewed) >= RENEW_SECONDS:
+                    self._renew(self._state)
+
+    def _renew(self, state: State) -> bool:
+        """Add a link of ours to ours; False if another's has come between."""
+        while self._taken_by is None and not self._add(state):
+            self._ask()
+        return self._taken_by is None
+
+    def _add(self, state: State) -> bool:
+        now = time.time()
+        if not self._chain.add(self._number, Entry(state, self._owner, now, self._token)):
+            return False
+        self._state, self._number, self._renewed, self._asked = state, self._number + 1, now, now
         return True
-    found = re.fullmatch(r"process (\d+) on (.*) since [\d: -]+", owner)
-    if found is None or found[2] != platform.node():
-        return False
-    try:
-        os.kill(int(found[1]), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+
+    def _ask(self) -> None:
+        now = time.time()
+        if self._chain.number() != self._number:
+            number, entry = self._chain.last()
+            if entry.token != self._token:
+                self._taken_by = entry.owner
+                return
+            # Of an addition whose answer was lost.
+            self._number = number
+        self._asked = now
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Of which part, or the whole, and by which token, a lease is held. Can be pickled."""
+
+    part: str | None
+    token: str
+
+
+class Lent:
+    """The lease of another process, for which this one writes.
+
+    Parameters
+    ----------
+    root : Path
+    hold : Hold
+    """
+
+    def __init__(self, root: Path, hold: Hold) -> None:
+        self._root, self._hold = root, hold
+        self._asked = 0.0
+
+    def check(self, *, ask: bool) -> None:
+        """See that it is still held.
+
+        Raises
+        ------
+        StoreError
+            If it is not, or the store gives no answer.
+        """
+        if not ask or abs(time.time() - self._asked) <= LOOK_SECONDS:
+            return
+        now = time.time()
+        try:
+            _, entry = _chain(self._root, self._hold.part).last()
+        except OSError as error:
+            raise _unanswered(self._root, error) from error
+        if entry.token != self._hold.token or entry.state != "held":
+            raise _lost(self._root, entry.owner)
+        self._asked = now
+
+
+def _chain(root: Path, part: str | None) -> Chain:
+    return Chain(root / (LEASE if part is None else f"{LEASE}-{part}"))
+
+
+def _unanswered(root: Path, error: OSError) -> StoreError:
+    return StoreError(f"cannot write to {root}: {error}; what was finished is kept, run the command again")
+
+
+def _lost(root: Path, owner: str) -> StoreError:
+    return StoreError(
+        f"{root} was taken over by {owner or 'another run'}, since this one was not heard of for {STALE_SECONDS:g} s; "
+        "it writes no more, and what it had finished is kept"
+    )
+
+
+def _is_stale(entry: Entry) -> bool:
+    return time.time() - entry.written > STALE_SECONDS or is_gone(entry.owner)

@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +43,8 @@ def write_file(path: Path, content: bytes) -> None:
     """
     try:
         if is_remote(path):
-            _upload(path, content)
+            with os_errors():
+                path.write_bytes(content)
         else:
             _write(path, content)
     except OSError as error:
@@ -64,11 +67,12 @@ def _write(path: Path, content: bytes) -> None:
             raise
 
 
-def _upload(path: Path, content: bytes) -> None:
+@contextmanager
+def os_errors() -> Iterator[None]:
+    """Turn what a store's library raises, which has errors of its own for a network that fails, into OSError."""
     try:
-        path.write_bytes(content)
+        yield
     except OSError:
         raise
-    # Each store's library has errors of its own for a network that fails.
     except Exception as error:
         raise OSError(short(error)) from error

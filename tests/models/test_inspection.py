@@ -51,7 +51,7 @@ class Wrapped(nn.Module):
         (Wrapped(lambda z: z + 0.1 * torch.rand_like(z)), "random in evaluation mode", "warning"),
         (Wrapped(lambda z: z - z.mean(dim=0)), "depend on the others in its batch", "warning"),
         (Wrapped(before=lambda x: x.detach()), "no gradient reaches", "warning"),
-        (Wrapped(before=lambda x: x.mul(8).round()), "almost all zero", "warning"),
+        (Wrapped(before=lambda x: x.mul(8).round()), "all zero or not finite for 100 %", "warning"),
         (Wrapped(lambda z: z.log_softmax(dim=1)), "it gives logits", "good"),
         (nn.Sequential(plain(), nn.Dropout(0.5)), "training mode differs from evaluation mode (Dropout)", "good"),
     ],

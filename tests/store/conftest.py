@@ -1,4 +1,5 @@
 import os
+import threading
 import uuid
 
 import pytest
@@ -9,8 +10,17 @@ from lrbench.store import place_of
 @pytest.fixture(scope="session")
 def s3_server():
     """Start an S3-compatible server in this process, and tell clients of it as a user would: by the environment."""
+    from moto.s3.responses import S3Response  # noqa: PLC0415
     from moto.server import ThreadedMotoServer  # noqa: PLC0415
 
+    # S3 looks and writes in one step; moto looks, and then writes, in threads.
+    put, one_at_a_time = S3Response.put_object, threading.Lock()
+
+    def put_at_once(self):
+        with one_at_a_time:
+            return put(self)
+
+    S3Response.put_object = put_at_once
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -29,6 +39,7 @@ def s3_server():
     os.environ.clear()
     os.environ.update(before)
     server.stop()
+    S3Response.put_object = put
 
 
 @pytest.fixture(params=["local", "memory", "s3"])

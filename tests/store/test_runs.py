@@ -1,12 +1,16 @@
 """Whole runs on every kind of store."""
 
+import time
+import uuid
+
 import pytest
 from support.plain import FACTORY
 
 import lrbench
 from lrbench.cli import main
 from lrbench.leaderboard import Leaderboard
-from lrbench.store import place_of
+from lrbench.runner.run import Session
+from lrbench.store import Store, lease, place_of
 
 SUITE = """\
 name: stored
@@ -68,3 +72,51 @@ def test_processes_share_a_store(suite, place, tmp_path):
 def test_memory_is_not_shared(suite, capsys):
     assert main(["run", suite, "--out", "memory://runs/mine", "--jobs", "2"]) == 2
     assert "other processes have a memory of their own" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
+def test_a_run_that_lost_its_lease_stops_at_its_next_write_with_a_line(suite, place, monkeypatch, capsys):
+    save, taken = Store.save, []
+
+    def taken_over_meanwhile(self, record, files):
+        """A first step took so long, and no renewal came through, that somebody else began."""
+        if not taken:
+            with monkeypatch.context() as later:
+                later.setattr(lease, "STALE_SECONDS", -1.0)
+                taken.append(Store(place).writing())
+                taken[0].__enter__()
+        return save(self, record, files)
+
+    # The last word of a lease is old where somebody could take it over.
+    monkeypatch.setattr(lease, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(Store, "save", taken_over_meanwhile)
+    assert main(["run", suite, "--out", place]) == 1
+    complaints = [line for line in capsys.readouterr().err.splitlines() if "was taken over by process" in line]
+    assert len(complaints) == 1
+    assert "Traceback" not in complaints[0]
+    assert not list(place_of(place).glob("steps/**/step.json"))
+    assert not (place_of(place) / "results.csv").exists()
+    taken[0].__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_run_that_learns_of_it_in_the_middle_of_a_step_stops_there(suite, s3_server, monkeypatch, capsys, jobs):  # noqa: ARG001
+    place = f"s3://runs/{uuid.uuid4().hex}"
+    begin, taken = Session._write_head, []
+
+    def taken_over_meanwhile(self):
+        begin(self)
+        with monkeypatch.context() as later:
+            later.setattr(lease, "STALE_SECONDS", -1.0)
+            taken.append(Store(place).writing())
+            taken[0].__enter__()
+        time.sleep(0.5)
+
+    monkeypatch.setattr(lease, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
+    monkeypatch.setattr(Session, "_write_head", taken_over_meanwhile)
+    monkeypatch.setattr(Store, "_confirm", lambda _: None)
+    assert main(["run", suite, "--out", place, "--jobs", jobs]) == 1
+    assert "was taken over by process" in capsys.readouterr().err
+    assert not list(place_of(place).glob("steps/**/step.json"))
+    taken[0].__exit__(None, None, None)

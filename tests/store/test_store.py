@@ -8,9 +8,9 @@ import time
 import pytest
 
 from lrbench.errors import UsageError
-from lrbench.store import RECORD, Record, Store, StoreError, lease, place_of, write_file
-from lrbench.store.lock import OWNER
-from lrbench.store.write import read_file
+from lrbench.store import RECORD, Record, Store, StoreError, lease, place_of
+from lrbench.store.chain import Chain, Entry
+from lrbench.store.flock import OWNER
 
 FILES = {"weights.bin": bytes(range(256)) * 100, "history.json": b"[]"}
 
@@ -114,7 +114,8 @@ def test_parts_go_side_by_side_and_keep_the_whole_out(place):
 @pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
 class TestLease:
     def leave(self, place, owner, seconds_ago):
-        write_file(place_of(place) / OWNER, f"{owner}\n{time.time() - seconds_ago}\n".encode())
+        chain = Chain(place_of(place) / lease.LEASE)
+        assert chain.add(0, Entry("held", owner, time.time() - seconds_ago, "theirs"))
 
     def test_one_that_was_not_renewed_holds_nobody_up(self, place):
         self.leave(place, "process 1 on another since yesterday", 2 * lease.STALE_SECONDS)
@@ -134,19 +135,13 @@ class TestLease:
     def test_it_is_renewed(self, place, monkeypatch):
         monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
         with Store(place).writing():
-            first = read_file(place_of(place) / OWNER)
+            chain = Chain(place_of(place) / lease.LEASE)
+            first = chain.number()
             deadline = time.monotonic() + 10
-            while read_file(place_of(place) / OWNER) == first:
+            while chain.number() < first + 3:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
-
-    def test_the_store_gives_it_to_one_alone(self, place):
-        leases = lease.Leases(place_of(place))
-        leases.take("")
-        path = place_of(place) / OWNER
-        with pytest.raises(OSError):  # noqa: PT011 - each store has a class of its own
-            path.fs.pipe_file(path.path, b"mine", mode="create")
-        leases.free("")
+        assert chain.last()[1].state == "ended"
 
 
 @pytest.mark.parametrize(

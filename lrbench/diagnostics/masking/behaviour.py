@@ -3,19 +3,12 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lrbench.attacks.frozen import frozen
 from lrbench.diagnostics.masking.check import Measured, check
 from lrbench.diagnostics.masking.subject import Subject
-
-ROUNDING = 1e-3
-"""Difference of logits, relative to the largest, that counts as rounding."""
-
-ALONE = 16
-"""So many images are also predicted one by one."""
-
-MODAL = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
+from lrbench.models.questions import DRAWS, FEW, MODAL, ROUNDING, depends_on_batch, gives_probabilities
 
 
 @check(
@@ -34,31 +27,28 @@ def training_mode(subject: Subject) -> Measured:
 @check(
     "random-output",
     "suspicious",
-    condition="largest difference of logits between two calls, relative to the largest logit; flagged above 0.001",
+    condition=f"largest difference of logits between calls on the same images, two on all and {DRAWS} on {FEW} of "
+    f"them, relative to the largest logit; flagged above {ROUNDING:g}",
     explanation="A gradient of one random draw says little about the next, so attacks of single draws fail.",
     advice="Attack the expectation: give the attacks `eot`, and report the accuracy over several draws.",
 )
 def random_output(subject: Subject) -> Measured:
-    """Compare two calls."""
-    figure = _difference(subject.logits(subject.x), subject.clean_logits)
-    return Measured(figure, figure > ROUNDING)
+    """Compare calls."""
+    return Measured(*subject.randomness)
 
 
 @check(
     "batch-dependent",
     "suspicious",
-    condition="largest difference of an image's logits alone and in a batch, relative; flagged above 0.001",
+    condition=f"largest difference of an image's logits alone and in a batch, relative; flagged above {ROUNDING:g}",
     explanation="If an output depends on the other images of a batch, neither accuracy nor an attack means much alone.",
     advice="Use stored statistics in evaluation mode; predict images one by one to be sure.",
 )
 def batch_dependent(subject: Subject) -> Measured:
     """Compare images in a batch with images alone; a model that draws at random is not blamed for it here."""
-    if random_output(subject).flagged:
+    if subject.randomness.yes:
         return Measured(float("nan"), flagged=False)
-    few = subject.x[:ALONE]
-    alone = torch.cat([subject.logits(few[i : i + 1]) for i in range(len(few))])
-    figure = max(_difference(alone, subject.logits(few)), _difference(alone, subject.clean_logits[: len(few)]))
-    return Measured(figure, figure > ROUNDING)
+    return Measured(*depends_on_batch(subject.logits, subject.x, subject.clean_logits))
 
 
 @check(
@@ -70,9 +60,7 @@ def batch_dependent(subject: Subject) -> Measured:
 )
 def probabilities(subject: Subject) -> Measured:
     """Look for a softmax at the end."""
-    logits = subject.clean_logits
-    share = ((logits >= 0).all(dim=1) & ((logits.sum(dim=1) - 1).abs() < 1e-3)).float().mean().item()
-    return Measured(share, share == 1)
+    return Measured(*gives_probabilities(subject.clean_logits))
 
 
 @check(
@@ -97,9 +85,5 @@ def gradients_in_prediction(subject: Subject) -> Measured:
 
     hooks = torch.autograd.graph.saved_tensors_hooks(pack, unpack)
     with frozen(subject.model), torch.no_grad(), hooks:
-        subject.model(subject.x[:ALONE])
+        subject.model(subject.x[:FEW])
     return Measured(float(kept > 0), kept > 0)
-
-
-def _difference(first: Tensor, second: Tensor) -> float:
-    return ((first - second).abs().max() / second.abs().max().clamp_min(1e-12)).item()

@@ -7,6 +7,7 @@ from lrbench.attacks.losses import margin
 from lrbench.attacks.noise import Noise
 from lrbench.diagnostics.masking.check import Measured, check
 from lrbench.diagnostics.masking.subject import Subject
+from lrbench.models.questions import WITHOUT, lacks_gradients
 
 SMALL = 0.1
 """Small step and small noise, as shares of eps."""
@@ -16,19 +17,14 @@ SMALL = 0.1
     "gradients",
     "suspicious",
     condition="share of images whose loss has no gradient, a gradient of zeros, or one that is not finite; "
-    "flagged above 0.1",
+    f"flagged above {WITHOUT:g}",
     explanation="Without a gradient a white-box attack stands still, and what it does not find proves nothing.",
     advice="Remove or approximate the step that stops the gradient (BPDA), use a loss that does not saturate (DLR, "
     "margin), and look at the black-box attacks.",
 )
 def gradients(subject: Subject) -> Measured:
     """Count images without a usable gradient."""
-    gradient = subject.gradient
-    if gradient is None:
-        return Measured(1.0, flagged=True)
-    flat = gradient.flatten(1)
-    share = (~flat.isfinite().all(dim=1) | (flat == 0).all(dim=1)).float().mean().item()
-    return Measured(share, share > 0.1)
+    return Measured(*lacks_gradients(subject.gradient))
 
 
 @check(

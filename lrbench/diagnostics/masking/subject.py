@@ -13,6 +13,7 @@ from lrbench.attacks.base import NoGradientError, input_gradient
 from lrbench.attacks.frozen import frozen
 from lrbench.attacks.losses import margin, misclassified
 from lrbench.attacks.prepared import prepared
+from lrbench.models.questions import Answer, is_random
 from lrbench.statistics import mcnemar
 
 Norm = Literal["linf", "l2"]
@@ -87,6 +88,11 @@ class Subject:
     def clean_logits(self) -> Tensor:
         """Logits of the images."""
         return self.logits(self.x)
+
+    @cached_property
+    def randomness(self) -> Answer:
+        """Whether the model draws random numbers."""
+        return is_random(self.logits, self.x, self.clean_logits)
 
     @cached_property
     def wrong(self) -> Tensor:

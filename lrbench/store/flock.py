@@ -1,0 +1,94 @@
+"""Locks on a folder that the system frees when a process is gone, so that a stale one holds nobody up."""
+
+import errno
+import os
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from lrbench.store.lock import HeldError, is_gone, this_process
+from lrbench.store.write import write_file
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+LOCK = ".lock"
+OWNER = ".owner"
+
+HELD = {errno.EAGAIN, errno.EACCES}
+"""What the system answers where another holds the lock."""
+
+
+class FileLocks:
+    """flock(2): a part holds the whole's lock shared and its own alone; the whole holds its lock alone.
+
+    Nobody has to look at another's lock, which could only be done by taking it for a moment. On NFS the same call locks
+    for all machines (Linux 2.6.12 and later). Beside each lock lies a file that says who took it last: for people, and
+    to tell after a crash who was cut off; it decides nothing.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._held = ExitStack()
+
+    def take(self, part: str | None) -> str | None:
+        """Take the whole or a part."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as taken:
+            if part is None:
+                self._lock(taken, "", owners=f"{OWNER}*", shared=False)
+            else:
+                self._lock(taken, "", owners=OWNER, shared=True)
+                self._lock(taken, f"-{part}", owners=f"{OWNER}-{part}", shared=False)
+            owner = self.root / (OWNER if part is None else f"{OWNER}-{part}")
+            before = _read(owner)
+            # Called before the lock is given back: whoever takes it next has a file of his own there.
+            taken.callback(_forget, owner)
+            write_file(owner, this_process().encode())
+            self._held = taken.pop_all()
+        return before
+
+    def check(self, *, ask: bool) -> None:
+        """Do nothing: the system takes no lock away."""
+
+    def free(self) -> None:
+        """Give back what was taken."""
+        self._held.close()
+
+    def _lock(self, taken: ExitStack, suffix: str, owners: str, *, shared: bool) -> None:
+        if fcntl is None:
+            raise OSError(errno.ENOTSUP, "this system has no flock(2), by which lrbench locks a folder")
+        # NFS shares a lock on what is open for reading, and gives one alone on what is open for writing.
+        file = os.open(self.root / f"{LOCK}{suffix}", os.O_RDWR | os.O_CREAT, 0o644)
+        taken.callback(os.close, file)
+        try:
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in HELD:
+                raise HeldError(_likeliest(self.root.glob(owners))) from None
+            raise OSError(error.errno, f"its file system cannot lock files ({error.strerror})") from error
+        # Closing would leave it with a forked process that has the file open still.
+        taken.callback(fcntl.flock, file, fcntl.LOCK_UN)
+
+
+def _likeliest(owners: Iterable[Path]) -> str:
+    """Say who holds a lock: whoever came last and is not known to be gone."""
+    told: dict[str, float] = {}
+    for path in owners:
+        with suppress(OSError):
+            told[_read(path) or ""] = path.stat().st_mtime
+    return max((owner for owner in told if not is_gone(owner)), key=lambda owner: told[owner], default="")
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text("utf-8", errors="replace")[:200] or None
+    except OSError:
+        return None
+
+
+def _forget(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()

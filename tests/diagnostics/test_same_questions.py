@@ -1,0 +1,116 @@
+"""What `register` looks at and the masking checks ask get the same answer, on either side of every threshold."""
+
+import pytest
+import torch
+from torch import nn
+
+from lrbench.diagnostics.masking import CHECKS
+from lrbench.diagnostics.masking.subject import Subject
+from lrbench.models.inspection import inspect_network
+
+COUNT = 40
+AS_IS = ((0.0,) * 3, (1.0,) * 3)
+SAYS = {
+    "random-output": "random in evaluation mode",
+    "batch-dependent": "depend on the others in its batch",
+    "probabilities": "it gives probabilities",
+    "gradients": "all zero or not finite",
+}
+
+
+def images():
+    return torch.rand(COUNT, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+
+
+class Odd(nn.Module):
+    """Logits between -1 and 1, the largest 1, made odd."""
+
+    def __init__(self, odd):
+        super().__init__()
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(48, 4))
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.net[1].reset_parameters()
+        self.net[1].requires_grad_(False)
+        self.largest = float(self.net(images()).abs().max())
+        self.odd = odd
+
+    def forward(self, x):
+        return self.odd(self.net(x) / self.largest, x)
+
+
+def random(size):
+    return lambda logits, _: logits + size * torch.randint(0, 2, (len(logits), 1))
+
+
+def batched(size):
+    """The last of a batch is moved by the first, if there is another."""
+
+    def move(logits, _):
+        return torch.cat([logits[:1], logits[1:] + size])
+
+    return move
+
+
+def summing_to(total):
+    return lambda logits, _: total * logits.softmax(dim=1)
+
+
+def without_gradient(share):
+    """The brightest images have none."""
+
+    def stop(logits, x):
+        bright = images().mean(dim=(1, 2, 3)).quantile(1 - share)
+        stopped = x.detach().mean(dim=(1, 2, 3)) >= bright
+        return torch.where(stopped[:, None], logits.detach(), logits)
+
+    return stop
+
+
+def sparse(logits, x):
+    """All but one entry of a gradient are zero, and attacks get on with the one."""
+    return logits.detach() + x[:, 0, 0, 0, None] * torch.tensor([1.0, 0.0, -1.0, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("odd", "check", "expected"),
+    [
+        (random(3e-4), "random-output", False),
+        (random(3e-3), "random-output", True),
+        (batched(7e-4), "batch-dependent", False),
+        (batched(3e-3), "batch-dependent", True),
+        (summing_to(1.01), "probabilities", False),
+        (summing_to(1.0005), "probabilities", True),
+        (without_gradient(0.05), "gradients", False),
+        (without_gradient(0.3), "gradients", True),
+        (sparse, "gradients", False),
+    ],
+)
+def test_both_answer_alike(odd, check, expected):
+    net, x = Odd(odd), images()
+    labels = net(x).argmax(dim=1)
+    assert CHECKS[check].measure(Subject(net, x, labels, 0.1)).flagged is expected
+    found = [finding.level for finding in inspect_network(net, x, AS_IS) if SAYS[check] in finding.text]
+    assert found == (["warning"] if expected else [])
+
+
+def likelier(logits, _):
+    """One draw for a batch, of two things of which one comes in three cases of five."""
+    return logits * (1.0 if torch.rand(()) < 0.6 else 0.5)
+
+
+def test_a_network_that_draws_from_few_is_found_every_time():
+    net, x = Odd(likelier), images()
+    labels = torch.zeros(COUNT, dtype=torch.int64)
+    for seed in range(100):
+        torch.manual_seed(seed)
+        assert CHECKS["random-output"].measure(Subject(net, x, labels, 0.1)).flagged, seed
+        assert any(SAYS["random-output"] in finding.text for finding in inspect_network(net, x, AS_IS)), seed
+
+
+def test_few_calls_find_what_draws_in_every_call():
+    calls = []
+    net = Odd(lambda logits, _: calls.append(len(logits)) or logits + torch.rand_like(logits))
+    x = images()
+    assert CHECKS["random-output"].measure(Subject(net, x, torch.zeros(COUNT, dtype=torch.int64), 0.1)).flagged
+    assert sum(calls) <= 4 * COUNT

@@ -1,0 +1,165 @@
+"""Writers who come at the same moment, and writers who sleep past their lease."""
+
+import pickle
+import random
+import threading
+import time
+import uuid
+from types import SimpleNamespace
+from unittest.mock import Mock
+
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from support.contending import processes, threads
+
+from lrbench.errors import UsageError
+from lrbench.store import Store, StoreError, lease
+from lrbench.store.write import read_file
+
+ROUNDS = {"local": 40, "memory": 40, "s3": 8}
+LONG_AGO = 10 * lease.STALE_SECONDS
+SLEEPER = "process 1 on another since 2026-01-01 00:00:00"
+
+
+@pytest.fixture
+def places(request, tmp_path):
+    """Give a folder for each round."""
+    if request.param == "s3":
+        request.getfixturevalue("s3_server")
+    roots = {"local": tmp_path, "memory": "memory://runs", "s3": "s3://runs"}
+    return [f"{roots[request.param]}/{uuid.uuid4().hex}" for _ in range(ROUNDS[request.param])]
+
+
+@pytest.fixture
+def _slow(monkeypatch):
+    """Give fsspec's memory the delays of a network, so that others come between any two operations."""
+    delays = random.Random(0)  # noqa: S311
+
+    def slowed(work):
+        def wait_and_work(self, *given, **options):
+            time.sleep(delays.uniform(0, 0.004))
+            return work(self, *given, **options)
+
+        return wait_and_work
+
+    for name in ("cat_file", "pipe_file", "ls", "_rm"):
+        monkeypatch.setattr(MemoryFileSystem, name, slowed(getattr(MemoryFileSystem, name)))
+
+
+def asleep(place, monkeypatch, *, for_good=True):
+    """Hold a place as somebody does who took it long ago and sleeps since, for good or until the next renewal."""
+    store, now = Store(place), time.time
+    holding = store.writing()
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: now() - LONG_AGO)
+        patch.setattr(lease, "this_process", lambda: SLEEPER)
+        if for_good:
+            idle = SimpleNamespace(Thread=Mock, Event=threading.Event, Lock=threading.Lock)
+            patch.setattr(lease, "threading", idle)
+        holding.__enter__()
+    return store, holding
+
+
+@pytest.mark.parametrize("places", ["local"], indirect=True)
+def test_jobs_of_an_array_that_begin_at_once_all_go_on(places):
+    place = places[0]
+    with Store(place).writing():
+        pass
+    # One place again and again, as fast as it goes: how long they look at each other's locks is no time at all.
+    assert processes([place] * 400, ["1-of-3", "2-of-3", "3-of-3"]) == [3] * 400
+
+
+@pytest.mark.usefixtures("_slow")
+@pytest.mark.parametrize("places", ["memory"], indirect=True)
+def test_jobs_of_an_array_that_begin_at_once_all_go_on_in_an_object_store(places):
+    assert threads(places, ["1-of-3", "2-of-3", "3-of-3"]) == [3] * len(places)
+
+
+@pytest.mark.parametrize("places", ["local"], indirect=True)
+@pytest.mark.parametrize("parts", [[None, None], [None, "1-of-2"], ["1-of-2", "1-of-2"]])
+def test_of_two_who_do_not_go_together_exactly_one_goes_on(places, parts):
+    assert processes(places, parts) == [1] * len(places)
+
+
+@pytest.mark.usefixtures("_slow")
+@pytest.mark.parametrize("places", ["memory"], indirect=True)
+@pytest.mark.parametrize("parts", [[None, None], [None, "1-of-2"], ["1-of-2", "1-of-2"]])
+def test_of_two_who_do_not_go_together_exactly_one_goes_on_in_an_object_store(places, parts):
+    assert threads(places, parts) == [1] * len(places)
+
+
+@pytest.mark.usefixtures("_slow")
+@pytest.mark.parametrize(("places", "run"), [("memory", threads), ("s3", processes)], indirect=["places"])
+@pytest.mark.parametrize("parts", [[None, None], [None, "1-of-2"]])
+def test_exactly_one_takes_a_stale_lease(places, run, parts, monkeypatch):
+    # Kept: what is left lying would be given back.
+    sleepers = [asleep(place, monkeypatch) for place in places]
+    assert run(places, parts) == [1] * len(sleepers)
+
+
+@pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
+@pytest.mark.parametrize("part", [None, "1-of-2"])
+class TestSleeper:
+    def test_one_who_wakes_past_its_lease_writes_nothing_and_leaves_the_others_lease(self, place, part, monkeypatch):
+        sleeper, sleeping = asleep(place, monkeypatch)
+        with Store(place).writing(part):
+            for write in (lambda: sleeper.write("results.csv", "old"), lambda: sleeper.save_failure("train/a", "old")):
+                with pytest.raises(StoreError, match=r"was taken over by process .*; it writes no more"):
+                    write()
+            sleeping.__exit__(None, None, None)
+            with pytest.raises(UsageError, match="another run is writing"), Store(place).writing():
+                pass
+        assert not (sleeper.root / "results.csv").exists()
+        assert not (sleeper.root / "steps").exists()
+
+    def test_its_renewal_does_not_bring_it_back_and_it_learns_of_it(self, place, part, monkeypatch):
+        monkeypatch.setattr(lease, "RENEW_SECONDS", 0.5)
+        monkeypatch.setattr(lease, "LOOK_SECONDS", 0.5)
+        sleeper, sleeping = asleep(place, monkeypatch, for_good=False)
+        with Store(place).writing(part):
+            time.sleep(1.5)
+            with pytest.raises(UsageError, match="another run is writing") as caught, Store(place).writing():
+                pass
+            assert SLEEPER not in str(caught.value)
+            with pytest.raises(StoreError, match="was taken over"):
+                sleeper.check_held()
+            sleeping.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
+def test_one_who_wakes_and_finds_its_lease_goes_on(place, monkeypatch):
+    sleeper, sleeping = asleep(place, monkeypatch)
+    sleeper.write("results.csv", "mine")
+    sleeping.__exit__(None, None, None)
+    assert read_file(sleeper.root / "results.csv") == b"mine"
+    with Store(place).writing() as before:
+        assert before is None
+
+
+@pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
+@pytest.mark.parametrize("part", [None, "1-of-2"])
+def test_who_writes_for_a_holder_writes_while_it_holds_and_no_longer(place, part, monkeypatch):
+    monkeypatch.setattr(lease, "LOOK_SECONDS", 0.0)
+    holder = Store(place)
+    with holder.writing(part):
+        worker = Store(place, pickle.loads(pickle.dumps(holder.hold)))  # noqa: S301
+        worker.write("results.csv", "mine")
+        with monkeypatch.context() as patch:
+            patch.setattr(lease, "STALE_SECONDS", -1.0)
+            other = Store(place).writing()
+            other.__enter__()
+        with pytest.raises(StoreError, match="was taken over"):
+            worker.write("results.csv", "old")
+        other.__exit__(None, None, None)
+    assert read_file(worker.root / "results.csv") == b"mine"
+
+
+@pytest.mark.usefixtures("s3_server")
+def test_a_holder_whose_store_does_not_answer_stops_at_its_next_write(monkeypatch):
+    store = Store(f"s3://runs/{uuid.uuid4().hex}")
+    with store.writing():
+        monkeypatch.setattr(lease, "LOOK_SECONDS", 0.0)
+        monkeypatch.setattr(store.root.fs, "ls", lambda *_a, **_o: (_ for _ in ()).throw(TimeoutError("away")))
+        with pytest.raises(StoreError, match=r"cannot write to .*: away"):
+            store.write("results.csv", "")
+        monkeypatch.undo()
