@@ -156,6 +156,7 @@ def plan_command(given: argparse.Namespace) -> int:
     from rich.text import Text  # noqa: PLC0415
 
     from lrbench.display import duration  # noqa: PLC0415
+    from lrbench.leaderboard.resolution import resolution  # noqa: PLC0415
 
     session = _session(given)
     table = Table("step", "state", "estimate", pad_edge=False)
@@ -171,6 +172,9 @@ def plan_command(given: argparse.Namespace) -> int:
     console.print(f"{len(session.plan)} steps, {len(session.plan) - len(pending)} done; {rest}", highlight=False)
     for jobs in given.jobs if pending and session.costs.estimate(pending) is not None else ():
         console.print(f"on {jobs} workers about {duration(session.seconds_on(jobs))}", highlight=False)
+    samples = session.suite.threat_model.samples or len(session.data.test)
+    for line in resolution(session.suite.model_dump(mode="json"), samples, session.store.root):
+        console.print(line, highlight=False, markup=False)
     return 0
 
 
@@ -215,8 +219,8 @@ def publish_command(given: argparse.Namespace) -> int:
 def export_command(given: argparse.Namespace) -> int:
     """Write a model's figures in another leaderboard's form."""
     from lrbench.leaderboard.outcomes import Run  # noqa: PLC0415
-    from lrbench.leaderboard.paired import parse_side  # noqa: PLC0415
     from lrbench.leaderboard.robustbench import model_info  # noqa: PLC0415
+    from lrbench.leaderboard.sides import parse_side  # noqa: PLC0415
 
     folder, model, _ = parse_side(given.source)
     run = Run.open(folder)
@@ -232,13 +236,14 @@ def export_command(given: argparse.Namespace) -> int:
 def compare_command(given: argparse.Namespace) -> int:
     """Hold two models against each other."""
     from lrbench.leaderboard.paired import compare  # noqa: PLC0415
-    from lrbench.leaderboard.paired_text import FORMATS, print_paired  # noqa: PLC0415
+    from lrbench.leaderboard.paired_text import FORMATS, Wanted, print_paired  # noqa: PLC0415
 
     found = compare(given.a, given.b)
+    wanted = Wanted(given.images, None if given.power is None else given.power / 100)
     if given.format == "table":
-        print_paired(found, _console())
+        print_paired(found, _console(), wanted)
     else:
-        sys.stdout.write(FORMATS[given.format](found))
+        sys.stdout.write(FORMATS[given.format](found, wanted))
     return 0
 
 

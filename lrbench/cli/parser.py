@@ -73,6 +73,10 @@ def make_parser() -> argparse.ArgumentParser:
     for side in ("A", "B"):
         compare.add_argument(side.lower(), metavar=side, help="DIR, DIR:MODEL or DIR:MODEL@SEED,...")
     compare.add_argument("--format", default="table", choices=("table", "markdown", "csv", "json", "latex"))
+    compare.add_argument("--images", action="store_true", help="list the images that only one of them gets wrong")
+    compare.add_argument(
+        "--power", type=_points, metavar="POINTS", help="how many images and seeds a difference of so many points needs"
+    )
     compare.set_defaults(command=commands.compare_command)
 
     for name, kind in (("models", "MODELS"), ("attacks", "ATTACKS"), ("datasets", "DATASETS")):
@@ -130,6 +134,17 @@ def _add_place(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--engine", choices=("local", "ray"), default="local", help="processes here, or a Ray cluster")
     sub.add_argument("--address", metavar="A", help="of a running Ray cluster (default: start one)")
     sub.add_argument("--gpus", type=float, default=1.0, metavar="G", help="what a step takes of a GPU on Ray")
+
+
+def _points(text: str) -> float:
+    try:
+        points = float(text)
+    except ValueError:
+        points = 0.0
+    if not 0 < points <= 100:
+        msg = f"expected points above 0 and up to 100, got {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return points
 
 
 def _number(most: int) -> Callable[[str], int]:

@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from lrbench.leaderboard.results import CELL
+from lrbench.leaderboard.results import CELL, COMPARED, RETIRED
 from lrbench.statistics import wilson
 
-WORST_COUNTS = ("verdict", "flag[", "mcnemar_p")
+WORST_COUNTS = ("verdict", "flag[")
 
 
 def over_seeds(results: pd.DataFrame) -> pd.DataFrame:
@@ -13,8 +13,8 @@ def over_seeds(results: pd.DataFrame) -> pd.DataFrame:
 
     The interval of a proportion is that of its mean over seeds with n the number of images, not images times seeds:
     all seeds see the same images, so pooling them would pretend to more evidence than there is. `sd` is the
-    standard deviation over seeds (NaN for one seed). A difference has the interval of its only seed, or none. Of
-    verdicts, flags and p-values it is the largest that counts, the worst of the seeds.
+    standard deviation over seeds (NaN for one seed). A row that is over all seeds already, such as a difference, keeps
+    its interval. Of verdicts and flags it is the largest that counts, the worst of the seeds.
 
     Returns
     -------
@@ -22,7 +22,7 @@ def over_seeds(results: pd.DataFrame) -> pd.DataFrame:
         Columns: those of `CELL`, value, sd, ci_low, ci_high, n, seeds.
     """
     rows = []
-    for cell, group in results.groupby(CELL, sort=False, dropna=False):
+    for cell, group in results[~results["metric"].isin(RETIRED)].groupby(CELL, sort=False, dropna=False):
         metric = str(cell[CELL.index("metric")])
         worst = metric.startswith(WORST_COUNTS)
         value = float(group["value"].max() if worst else group["value"].mean())
@@ -34,8 +34,8 @@ def over_seeds(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def _interval(metric: str, value: float, group: pd.DataFrame) -> tuple[float, float]:
-    if group["ci_low"].isna().any() or (metric == "difference" and len(group) > 1):
+    if group["ci_low"].isna().any():
         return float("nan"), float("nan")
-    if metric == "difference":
+    if metric in COMPARED:
         return float(group["ci_low"].iloc[0]), float(group["ci_high"].iloc[0])
     return wilson(value, int(group["n"].min()))

@@ -186,7 +186,7 @@ class Leaderboard:
 
 
 def _read_table(path: Path) -> pd.DataFrame:
-    types = {"n": "Int64"} | dict.fromkeys(TEXT, str)
+    types = {"seed": "Int64", "n": "Int64"} | dict.fromkeys(TEXT, str)
     table = pd.read_csv(io.BytesIO(path.read_bytes()), dtype=types)
     if tuple(table.columns) != COLUMNS:
         msg = f"{path.name} must have the columns {', '.join(COLUMNS)}"

@@ -12,6 +12,10 @@ seconds as ms, or a verdict by its name."""
 
 WORST = "worst-case"
 PAPER = ("iter-fsgm", "iter-ll-fsgm")
+DIFFERENCES: tuple[tuple[str, str, Form], ...] = (
+    ("robust_accuracy_difference", "{}", "points"),
+    ("p_adjusted", "adjusted p {}", "number"),
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ def _attack_blocks(make: "_Maker", suite: dict[str, Any]) -> Iterator[Block]:
     worst = _worst_block(make, threat)
     yield Block(f"Misclassified % in the worst case over attacks by eps, {space} space{_images(worst)}", worst)
     difference = _difference_block(make, threat)
-    yield Block(f"Worst case against {next(iter(suite['models']))}, points{_images(difference)}", difference)
+    title = f"Robust accuracy in the worst case minus that of {next(iter(suite['models']))}, points"
+    yield Block(f"{title}{_images(difference)}", difference)
     for attack in labels(suite):
         columns = _radii(make, attack, threat)
         if len([column for column in columns if column.cells]) > 1:
@@ -137,8 +142,8 @@ def _difference_block(make: "_Maker", threat: dict[str, Any]) -> list[Column]:
     for eps in threat["eps"]:
         label = eps_label(eps, threat["norm"])
         where = {"attack": WORST, "eps": eps}
-        columns.append(make(f"difference[{WORST},{label}]", label, "points", metric="difference", **where))
-        columns.append(make(f"mcnemar_p[{WORST},{label}]", f"p {label}", "number", metric="mcnemar_p", **where))
+        for metric, heading, form in DIFFERENCES:
+            columns.append(make(f"{metric}[{WORST},{label}]", heading.format(label), form, metric=metric, **where))
     return columns
 
 

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.layout import PAPER, WORST, eps_label, labels, matching, summed_up
+from lrbench.leaderboard.layout import DIFFERENCES, PAPER, WORST, eps_label, labels, matching, middle, summed_up
+from lrbench.leaderboard.results import ADJUSTED
+from lrbench.statistics.difference import LEVEL
 
 WEAK = frozenset({"iter-fsgm", "iter-ll-fsgm", "fgsm", "uniform-noise", "gaussian-noise"})
 """Attacks that a model may withstand without being robust."""
 
 POINT = 0.01
-SURE = 0.05
 
 
 def notes(board: Leaderboard) -> list[str]:
@@ -53,10 +54,25 @@ def _strength(board: Leaderboard) -> Iterator[str]:
             "Worst case: share of images that some attack within the radius fooled, at this radius or a smaller one, "
             "those wrong without an attack included. At a radius where fewer attacks ran it is a weaker bound."
         )
-        yield (
-            "Differences in points, with a 95 % interval by paired bootstrap where there is one seed; p by McNemar's "
-            "exact test on the same images, the largest over seeds. Negative: fooled less often."
+    yield from _differences(board)
+
+
+def _differences(board: Leaderboard) -> Iterator[str]:
+    """Say how to read the table of differences, and of which trainings and images it speaks."""
+    compared = matching(board.aggregated, {"metric": ADJUSTED})
+    if compared.empty:
+        return
+    seeds, baseline = len(board.suite["seeds"]), next(iter(board.suite["models"]))
+    yield (
+        f"Differences of robust accuracy on the same images; positive: more robust than {baseline}. [95 % interval] of "
+        "each alone: where it holds 0, its p_value in results.csv is 0.05 or more. Adjusted p: for all "
+        f"{len(compared)} of that table (Holm). They "
+        + (
+            f"speak of other images and other trainings, by what {seeds} trainings show."
+            if seeds > 1
+            else "speak of other images under this one training: another training may differ by more."
         )
+    )
 
 
 def _masking(board: Leaderboard) -> Iterator[str]:
@@ -86,34 +102,41 @@ def _advantages(board: Leaderboard) -> Iterator[str]:
     ran = set(labels(board.suite))
     if not ran - WEAK:
         return
-    errors = matching(board.aggregated, {"metric": "misclassification"})
     baseline, *others = board.suite["models"]
     for model in others:
         for attack in PAPER:
-            if attack in ran and (line := _advantage(board, errors, model, baseline, attack)):
+            if attack in ran and (line := _advantage(board, model, baseline, attack)):
                 yield line
 
 
-def _advantage(board: Leaderboard, errors: Any, model: str, baseline: str, attack: str) -> str | None:  # noqa: ANN401
+def _advantage(board: Leaderboard, model: str, baseline: str, attack: str) -> str | None:
+    """Compare at one radius, chosen before anything was measured: a radius chosen by the lead would find one."""
+    errors = matching(board.aggregated, {"metric": "misclassification"})
     lead = _lead(errors, model, baseline, attack)
-    worst = _lead(errors, model, baseline, WORST)
-    common = [eps for eps in lead if eps in worst]
+    worst = matching(board.aggregated, {"attack": WORST, "model": model})
+    found = {metric: worst[worst["metric"] == metric].set_index("eps") for metric, *_ in DIFFERENCES}
+    difference, adjusted = found.values()
+    common = [eps for eps in lead if eps in difference.index]
     if not common:
         return None
-    eps = max(common, key=lambda radius: lead[radius])
+    headline = middle(board.suite)
+    eps = min(common, key=lambda radius: abs(radius - headline))
+    kept, p = float(difference["value"][eps]), float(adjusted["value"][eps])
     where = eps_label(eps, board.suite["threat_model"]["norm"])
-    figures = f"{_points(lead[eps])} points at {where}, {_points(worst[eps])} in the worst case over attacks"
-    if lead[eps] <= POINT:
-        return f"{model} is fooled no less often by {attack} than {baseline} at any radius (at best {figures})."
-    kept = worst[eps] / lead[eps]
-    p = matching(board.aggregated, {"metric": "mcnemar_p", "model": model, "eps": eps})["value"].max()
-    if kept < 0.25:
-        says = "The advantage is lost."
-    elif p > SURE:
-        says = f"In the worst case that is within chance (p = {p:.2g})."
-    else:
-        says = f"The advantage {'shrinks' if kept < 0.75 else 'stays'} (p = {p:.2g})."
-    return f"{model} is fooled less often by {attack} than {baseline}: {figures}. {says}"
+    interval = f"[{_points(difference['ci_low'][eps])}, {_points(difference['ci_high'][eps])}]"
+    figures = f"{_points(lead[eps])} points under {attack}, {_points(kept)} {interval} in the worst case over attacks"
+    says = _outcome(lead[eps], kept, p)
+    return f"Robust accuracy of {model} minus that of {baseline} at {where}: {figures} (adjusted p = {p:.2g}). {says}"
+
+
+def _outcome(lead: float, kept: float, p: float) -> str:
+    if lead <= POINT:
+        return "Under this attack it has no advantage."
+    if kept < 0.25 * lead:
+        return "In the worst case the advantage is lost."
+    if p >= LEVEL:
+        return "In the worst case the advantage is within chance."
+    return f"The advantage {'shrinks' if kept < 0.75 * lead else 'stays'}."
 
 
 def _lead(errors: Any, model: str, baseline: str, attack: str) -> dict[float, float]:  # noqa: ANN401
@@ -124,7 +147,7 @@ def _lead(errors: Any, model: str, baseline: str, attack: str) -> dict[float, fl
 
 
 def _points(value: float) -> str:
-    return f"{100 * value:.1f}"
+    return f"{100 * value:+.1f}"
 
 
 def _representation(board: Leaderboard) -> Iterator[str]:

@@ -78,7 +78,7 @@ class Run:
             msg = f"{self.folder} has no model {model!r}; {nearest(model, self.models)}"
             raise UsageError(msg)
         table = self.board.results
-        return sorted({int(seed) for seed in table.loc[table["model"] == model, "seed"]})
+        return sorted({int(seed) for seed in table.loc[table["model"] == model, "seed"].dropna()})
 
     def record(self, step_id: str) -> Record:
         """Give the record of a step, all of whose files are as they were written.

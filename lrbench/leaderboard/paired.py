@@ -1,37 +1,23 @@
 """Two models on the same images: how much they differ, whether beyond chance, on which images, and why they might."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lrbench.errors import UsageError
-from lrbench.leaderboard.layout import eps_label, labels
+from lrbench.leaderboard.layout import WORST, eps_label, labels, middle
 from lrbench.leaderboard.outcomes import CLEAN, Key, Run
+from lrbench.leaderboard.sides import Side, paired_seeds, pairs_of, parse_side
 from lrbench.names import model_place
-from lrbench.statistics import mcnemar, paired_bootstrap
-from lrbench.store import place_of
+from lrbench.statistics import Estimate, difference_of, holm
 
-
-@dataclass(frozen=True)
-class Side:
-    """A model of a run, over some of its seeds."""
-
-    run: Run
-    model: str
-    seeds: tuple[int, ...]
-
-    def __str__(self) -> str:
-        """Write as it would be given on the command line."""
-        all_of_them = list(self.seeds) == self.run.seeds(self.model)
-        seeds = "" if all_of_them else "@" + ",".join(map(str, self.seeds))
-        return f"{self.run.folder}:{self.model}{seeds}"
+Wrong = dict[Key, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Share of images that B gets wrong, minus that of A, under one attack at one radius; in [-1, 1].
+    """Robust accuracy of B minus that of A, under one attack at one radius; without an attack, accuracy.
 
     Attributes
     ----------
@@ -39,29 +25,33 @@ class Difference:
         Empty without one.
     eps : float
     first, second : float
-        Misclassification of A and of B, mean over seeds.
-    interval : (float, float)
-        95 % of the difference, by paired bootstrap over the images of the mean over seeds.
-    p : float
-        McNemar's exact p-value; with several seeds the largest of theirs.
+        Robust accuracy of A and of B, mean over seeds.
+    estimate : Estimate
+        Of the difference; positive where B is more robust.
+    p_adjusted : float
+        For all rows of its table.
     only_first, only_second : list of list of int
         For each seed: images that only A, or only B, gets wrong, by their place among the images attacked.
     """
 
     attack: str
     eps: float
-    n: int
     first: float
     second: float
-    interval: tuple[float, float]
-    p: float
+    estimate: Estimate
+    p_adjusted: float
     only_first: list[list[int]]
     only_second: list[list[int]]
 
     @property
-    def difference(self) -> float:
-        """B minus A; negative where B is fooled less often."""
-        return self.second - self.first
+    def n(self) -> int:
+        """Images that were attacked."""
+        return self.estimate.images
+
+    @property
+    def identical(self) -> bool:
+        """Whether both get the same images wrong with every seed."""
+        return not any(self.only_first) and not any(self.only_second)
 
 
 @dataclass(frozen=True)
@@ -70,6 +60,8 @@ class Paired:
 
     Attributes
     ----------
+    headline : Difference
+        The one to judge by: in the worst case over attacks at the radius at which the suite is summed up.
     skipped : list of str
         What only one of them was measured under.
     configuration, environment : dict
@@ -81,26 +73,15 @@ class Paired:
     norm: str
     space: str
     differences: list[Difference]
+    headline: Difference
     skipped: list[str] = field(default_factory=list)
     configuration: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     environment: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
-
-def parse_side(text: str) -> tuple[Path, str | None, tuple[int, ...]]:
-    """Split DIR[:MODEL[@SEED,...]] into its parts; an @ that no numbers follow belongs to the name."""
-    protocol, separator, rest = text.rpartition("://")
-    prefix = protocol + separator
-    if ":" not in rest or place_of(text).exists():
-        return place_of(text), None, ()
-    folder, _, model = rest.partition(":")
-    while not place_of(prefix + folder).exists() and ":" in model:
-        more, _, model = model.partition(":")
-        folder = f"{folder}:{more}"
-    place = place_of(prefix + folder)
-    name, at, seeds = model.rpartition("@")
-    if not at or not all(seed.strip().isdigit() for seed in seeds.split(",")):
-        return place, model, ()
-    return place, name, tuple(int(seed) for seed in seeds.split(","))
+    @property
+    def identical(self) -> bool:
+        """Whether both get the same images wrong everywhere."""
+        return all(each.identical for each in self.differences)
 
 
 def compare(first: str, second: str) -> list[Paired]:
@@ -115,53 +96,12 @@ def compare(first: str, second: str) -> list[Paired]:
     (folder_a, model_a, seeds_a), (folder_b, model_b, seeds_b) = parse_side(first), parse_side(second)
     run_a = Run.open(folder_a)
     run_b = run_a if folder_a == folder_b else Run.open(folder_b)
-    pairs = _pairs(run_a, model_a, run_b, model_b)
+    pairs = pairs_of(run_a, model_a, run_b, model_b)
     found = []
     for name_a, name_b in pairs:
-        chosen = _seeds(run_a, name_a, seeds_a, run_b, name_b, seeds_b)
+        chosen = paired_seeds(run_a, name_a, seeds_a, run_b, name_b, seeds_b)
         found.append(_compared(Side(run_a, name_a, chosen[0]), Side(run_b, name_b, chosen[1])))
     return found
-
-
-def _pairs(run_a: Run, model_a: str | None, run_b: Run, model_b: str | None) -> list[tuple[str, str]]:
-    if model_a is not None or model_b is not None:
-        return [(model_a or _only(run_a, model_b), model_b or _only(run_b, model_a))]
-    shared = [name for name in run_a.models if name in run_b.models]
-    if not shared and len(run_a.models) == len(run_b.models) == 1:
-        return [(run_a.models[0], run_b.models[0])]
-    if not shared:
-        msg = f"{run_a.folder} and {run_b.folder} share no model; name one of each: {run_a.folder}:{run_a.models[0]}"
-        raise UsageError(msg)
-    return [(name, name) for name in shared]
-
-
-def _only(run: Run, other: str | None) -> str:
-    if other in run.models:
-        return str(other)
-    if len(run.models) == 1:
-        return run.models[0]
-    msg = f"{run.folder} has several models; name one: {run.folder}:{run.models[0]}"
-    raise UsageError(msg)
-
-
-Seeds = tuple[int, ...]
-
-
-def _seeds(run_a: Run, model_a: str, seeds_a: Seeds, run_b: Run, model_b: str, seeds_b: Seeds) -> tuple[Seeds, Seeds]:
-    """Pair the seeds: those given, else those that both have."""
-    there_a, there_b = run_a.seeds(model_a), run_b.seeds(model_b)
-    shared = tuple(seed for seed in there_a if seed in there_b)
-    chosen_a, chosen_b = seeds_a or seeds_b or shared, seeds_b or seeds_a or shared
-    for run, model, chosen, there in ((run_a, model_a, chosen_a, there_a), (run_b, model_b, chosen_b, there_b)):
-        missing = [seed for seed in chosen if seed not in there]
-        if missing or not chosen:
-            listed = ", ".join(map(str, there))
-            msg = f"{run.folder} has {model} with the seeds {listed}, not {', '.join(map(str, missing)) or 'the other'}"
-            raise UsageError(msg)
-    if len(chosen_a) != len(chosen_b):
-        msg = f"{len(chosen_a)} seeds against {len(chosen_b)}: name as many of each, such as {run_a.folder}:{model_a}@0"
-        raise UsageError(msg)
-    return chosen_a, chosen_b
 
 
 def _compared(first: Side, second: Side) -> Paired:
@@ -171,7 +111,7 @@ def _compared(first: Side, second: Side) -> Paired:
     threat = first.run.board.suite["threat_model"]
     other = _other_attacks(first, second)
     shared = [key for key in wrong_a[0] if key[0] not in other and all(key in each for each in (*wrong_a, *wrong_b))]
-    differences = [_difference(key, [w[key] for w in wrong_a], [w[key] for w in wrong_b]) for key in shared]
+    differences = _differences(shared, wrong_a, wrong_b)
     every = dict.fromkeys(key for each in (*wrong_a, *wrong_b) for key in each)
     skipped = [
         _named(key, threat["norm"]) + " (other options)" * (key[0] in other) for key in every if key not in shared
@@ -182,6 +122,7 @@ def _compared(first: Side, second: Side) -> Paired:
         threat["norm"],
         threat["space"],
         differences,
+        _headline(differences, first.run.board.suite),
         skipped,
         _differing(_making(first), _making(second)),
         _differing(first.run.environment, second.run.environment),
@@ -214,13 +155,27 @@ def _test_images(side: Side) -> str:
     return str(record.config["data"]["test"])
 
 
-def _difference(key: Key, wrong_a: list[np.ndarray], wrong_b: list[np.ndarray]) -> Difference:
-    a, b = np.mean(wrong_a, axis=0), np.mean(wrong_b, axis=0)
-    only_first = [np.flatnonzero(x & ~y).tolist() for x, y in zip(wrong_a, wrong_b, strict=True)]
-    only_second = [np.flatnonzero(y & ~x).tolist() for x, y in zip(wrong_a, wrong_b, strict=True)]
-    p = max(mcnemar(len(x), len(y)) for x, y in zip(only_first, only_second, strict=True))
-    interval = paired_bootstrap(b, a)
-    return Difference(*key, len(a), float(a.mean()), float(b.mean()), interval, p, only_first, only_second)
+def _differences(keys: list[Key], wrong_a: list[Wrong], wrong_b: list[Wrong]) -> list[Difference]:
+    pairs = [(np.stack([w[key] for w in wrong_a]), np.stack([w[key] for w in wrong_b])) for key in keys]
+    estimates = [difference_of(~b, ~a) for a, b in pairs]
+    adjusted = holm([each.p for each in estimates])
+    return [
+        Difference(*key, float((~a).mean()), float((~b).mean()), estimate, p, _images(a & ~b), _images(b & ~a))
+        for key, (a, b), estimate, p in zip(keys, pairs, estimates, adjusted, strict=True)
+    ]
+
+
+def _images(chosen: np.ndarray) -> list[list[int]]:
+    return [np.flatnonzero(of_seed).tolist() for of_seed in chosen]
+
+
+def _headline(differences: list[Difference], suite: dict[str, Any]) -> Difference:
+    """Choose by the suite alone: the worst case, else an attack, else none, nearest to the middle radius."""
+    for wanted in (WORST, *labels(suite)):
+        there = [each for each in differences if each.attack == wanted]
+        if there:
+            return min(there, key=lambda each: abs(each.eps - middle(suite)))
+    return differences[0]
 
 
 def _named(key: Key, norm: str) -> str:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -11,22 +12,31 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lrbench.leaderboard.conclusion import conclusion, points, required, requirement
 from lrbench.leaderboard.layout import eps_label
 from lrbench.leaderboard.paired import Difference, Paired
 from lrbench.leaderboard.text import in_latex, in_markdown
 
-HEADINGS = ("attack", "radius", "A %", "B %", "B - A, points", "95 % interval", "p", "only A", "only B")
+HEADINGS = ("attack", "radius", "A %", "B %", "B - A, points", "95 % interval", "p", "adjusted p")
 CSV_COLUMNS = (
-    "a", "b", "attack", "eps", "space", "n", "misclassification_a", "misclassification_b", "difference", "ci_low",
-    "ci_high", "p", "only_a", "only_b",
+    "a", "b", "attack", "eps", "space", "seeds", "n", "robust_accuracy_a", "robust_accuracy_b", "difference", "ci_low",
+    "ci_high", "p", "p_adjusted", "only_a", "only_b",
 )  # fmt: skip
 SHOWN = 12
 
 Rows = list[tuple[str, ...]]
 
 
-def print_paired(found: Sequence[Paired], console: Console) -> None:
-    """Print comparisons as tables, with what flipped and what differs in the making."""
+@dataclass(frozen=True)
+class Wanted:
+    """What to tell beside the table: which images flipped, and what a difference (a share) would need to be found."""
+
+    images: bool = False
+    difference: float | None = None
+
+
+def print_paired(found: Sequence[Paired], console: Console, wanted: Wanted = Wanted()) -> None:
+    """Print comparisons as tables, with what differs in the making, and what they come to."""
     for each in found:
         console.print(Text(title(each), style="bold"))
         table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -35,8 +45,9 @@ def print_paired(found: Sequence[Paired], console: Console) -> None:
         for row in rows(each):
             table.add_row(*(Text(cell) for cell in row))
         console.print(table)
-        for line in remarks(each):
+        for line in remarks(each, wanted):
             console.print(Text(line, style="dim"))
+        console.print(Text(conclusion(each)))
         console.print()
 
 
@@ -53,34 +64,25 @@ def rows(paired: Paired) -> Rows:
             eps_label(each.eps, paired.norm) if each.attack else "",
             f"{100 * each.first:.1f}",
             f"{100 * each.second:.1f}",
-            f"{100 * each.difference:+.1f}",
-            f"[{100 * each.interval[0]:+.1f}, {100 * each.interval[1]:+.1f}]",
-            f"{each.p:.3g}",
-            _counts(each.only_first),
-            _counts(each.only_second),
+            points(each.estimate.difference),
+            f"[{', '.join(map(points, each.estimate.interval))}]",
+            f"{each.estimate.p:.3g}",
+            f"{each.p_adjusted:.3g}",
         )
         for each in paired.differences
     ]
 
 
-def _counts(per_seed: list[list[int]]) -> str:
-    return ", ".join(str(len(images)) for images in per_seed)
-
-
-def remarks(paired: Paired) -> list[str]:
+def remarks(paired: Paired, wanted: Wanted) -> list[str]:
     """Lines below the table."""
-    n, seeds = paired.differences[0].n, len(paired.first.seeds)
+    found = paired.headline.estimate
     lines = [
-        f"Misclassified %, {paired.space} space, n = {n} images, {seeds} seed{'s' * (seeds > 1)}. Negative: B is "
-        "fooled less often. Interval by paired bootstrap over images"
-        + (" of the mean over seeds" if seeds > 1 else "")
-        + "; p by McNemar's exact test"
-        + (", the largest over seeds." if seeds > 1 else "."),
-        "only A, only B: images that only one of them gets wrong" + (", seed by seed." if seeds > 1 else "."),
+        f"Robust accuracy %, {paired.space} space, n = {found.images} images, {found.seeds} "
+        f"seed{'s' * (found.seeds > 1)}. Positive: B is more robust. p adjusted for the {len(paired.differences)} rows "
+        "(Holm)."
     ]
-    lines += [line for each in paired.differences for line in _flipped(each, paired.norm)]
-    if not any(any(each.only_first) or any(each.only_second) for each in paired.differences):
-        lines.append("No difference: both get the same images wrong everywhere.")
+    if wanted.images:
+        lines += [line for each in paired.differences for line in _flipped(each, paired.norm)]
     if paired.skipped:
         lines.append(f"Not compared, since only one of them has it: {'; '.join(paired.skipped)}.")
     for what, differing in (("Configuration", paired.configuration), ("Environment", paired.environment)):
@@ -88,6 +90,8 @@ def remarks(paired: Paired) -> list[str]:
             lines.append(f"{what}: {'; '.join(f'{k}: {_short(a)} | {_short(b)}' for k, (a, b) in differing.items())}.")
         else:
             lines.append(f"{what}: the same.")
+    if wanted.difference is not None:
+        lines += required(paired, requirement(paired, wanted.difference))
     return lines
 
 
@@ -107,31 +111,34 @@ def _short(value: Any) -> str:  # noqa: ANN401
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def to_markdown(found: Sequence[Paired]) -> str:
+def to_markdown(found: Sequence[Paired], wanted: Wanted) -> str:
     """Write comparisons as Markdown."""
     parts = []
     for each in found:
         parts += [f"## {in_markdown(title(each))}", "", f"| {' | '.join(HEADINGS)} |"]
         parts.append("| --- |" + " ---: |" * (len(HEADINGS) - 1))
         parts += ["| " + " | ".join(in_markdown(cell) for cell in row) + " |" for row in rows(each)]
-        parts += ["", *(f"- {in_markdown(line)}" for line in remarks(each)), ""]
+        parts += ["", *(f"- {in_markdown(line)}" for line in remarks(each, wanted)), ""]
+        parts += [in_markdown(conclusion(each)), ""]
     return "\n".join(parts)
 
 
-def to_csv(found: Sequence[Paired]) -> str:
+def to_csv(found: Sequence[Paired], wanted: Wanted) -> str:  # noqa: ARG001
     """Write comparisons as tidy CSV, shares in [0, 1]."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for each in found:
         for row in each.differences:
+            estimate = row.estimate
             counts = (sum(map(len, row.only_first)), sum(map(len, row.only_second)))
-            shares = (row.first, row.second, row.difference, *row.interval, row.p)
-            writer.writerow((each.first, each.second, row.attack, row.eps, each.space, row.n, *shares, *counts))
+            shares = (row.first, row.second, estimate.difference, *estimate.interval, estimate.p, row.p_adjusted)
+            where = (each.first, each.second, row.attack, row.eps, each.space, estimate.seeds, row.n)
+            writer.writerow((*where, *shares, *counts))
     return buffer.getvalue()
 
 
-def to_json(found: Sequence[Paired]) -> str:
+def to_json(found: Sequence[Paired], wanted: Wanted) -> str:
     """Write comparisons as JSON, with the images that flipped, seed by seed."""
     content = [
         {
@@ -140,42 +147,47 @@ def to_json(found: Sequence[Paired]) -> str:
             "space": each.space,
             "norm": each.norm,
             "seeds": {"a": each.first.seeds, "b": each.second.seeds},
-            "differences": [
-                {
-                    "attack": row.attack,
-                    "eps": row.eps,
-                    "n": row.n,
-                    "misclassification": {"a": row.first, "b": row.second},
-                    "difference": row.difference,
-                    "interval": row.interval,
-                    "p": row.p,
-                    "only_a": row.only_first,
-                    "only_b": row.only_second,
-                }
-                for row in each.differences
-            ],
+            "differences": [_row(row) for row in each.differences],
+            "conclusion": conclusion(each),
             "not_compared": each.skipped,
             "configuration": each.configuration,
             "environment": each.environment,
         }
+        | ({} if wanted.difference is None else {"needed": asdict(requirement(each, wanted.difference))})
         for each in found
     ]
     return json.dumps(content, indent=1) + "\n"
 
 
-def to_latex(found: Sequence[Paired]) -> str:
-    """Write comparisons as LaTeX tables (package booktabs)."""
+def _row(row: Difference) -> dict[str, Any]:
+    return {
+        "attack": row.attack,
+        "eps": row.eps,
+        "n": row.n,
+        "robust_accuracy": {"a": row.first, "b": row.second},
+        "difference": row.estimate.difference,
+        "interval": row.estimate.interval,
+        "p": row.estimate.p,
+        "p_adjusted": row.p_adjusted,
+        "variance": asdict(row.estimate.components),
+        "only_a": row.only_first,
+        "only_b": row.only_second,
+    }
+
+
+def to_latex(found: Sequence[Paired], wanted: Wanted) -> str:  # noqa: ARG001
+    """Write comparisons as LaTeX tables (package booktabs), each with what it comes to."""
     parts = []
     for each in found:
         parts += [rf"% {in_latex(title(each))}", r"\begin{tabular}{l" + "r" * (len(HEADINGS) - 1) + "}", r"\toprule"]
         parts.append(" & ".join(in_latex(heading) for heading in HEADINGS) + r" \\")
         parts.append(r"\midrule")
         parts += [" & ".join(in_latex(cell) for cell in row) + r" \\" for row in rows(each)]
-        parts += [r"\bottomrule", r"\end{tabular}", ""]
+        parts += [r"\bottomrule", r"\end{tabular}", "", in_latex(conclusion(each)), ""]
     return "\n".join(parts)
 
 
-FORMATS: dict[str, Callable[[Sequence[Paired]], str]] = {
+FORMATS: dict[str, Callable[[Sequence[Paired], Wanted], str]] = {
     "markdown": to_markdown,
     "csv": to_csv,
     "json": to_json,

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lrbench.leaderboard.layout import at_l2
-from lrbench.statistics import wilson
+from lrbench.statistics import holm, wilson
 
 COLUMNS = (
     "suite",
@@ -25,18 +25,28 @@ COLUMNS = (
     "n",
 )
 TEXT = ("suite", "model", "dataset", "layer", "attack", "space", "metric")
+ADJUSTED = "p_adjusted"
+COMPARED = ("robust_accuracy_difference", "p_value")
+"""Figures of two models, this one and the first of the suite, over all seeds."""
+
+RETIRED = ("difference", "mcnemar_p")
+"""Of boards published before there was one estimator over seeds. They are kept, and shown nowhere."""
+
 CELL = ["model", "layer", "attack", "eps", "space", "metric"]
 
 
 def tidy(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """Rows as a table with `COLUMNS` in order; absent texts are empty, absent numbers NaN."""
+    """Rows as a table with `COLUMNS` in order; absent texts are empty, absent numbers NaN, absent seeds and n NA.
+
+    A row without a seed is over all of them.
+    """
     table = pd.DataFrame(list(rows)).reindex(columns=list(COLUMNS))
     for column in COLUMNS:
         if column in TEXT:
             table[column] = table[column].astype(object).where(table[column].notna(), "").astype(str)
         else:
             table[column] = pd.to_numeric(table[column])
-    return table.astype({"seed": "int64", "n": "Int64"})
+    return table.astype({"seed": "Int64", "n": "Int64"})
 
 
 def is_time(metric: str) -> bool:
@@ -46,11 +56,13 @@ def is_time(metric: str) -> bool:
 
 def is_derived(metric: str) -> bool:
     """Whether a metric follows from other rows of the table."""
-    return metric == "auc_l2" or metric.startswith("misclassification_at_l2_")
+    return metric in {"auc_l2", ADJUSTED} or metric.startswith("misclassification_at_l2_")
 
 
 def derived(results: pd.DataFrame, levels: Sequence[float] = ()) -> tuple[pd.DataFrame, dict[str, float]]:
     """Append what follows from each misclassification-against-L2 curve, and give the curves' range by attack.
+
+    And from the p-values of all differences that the table holds those adjusted for there being so many (Holm).
 
     A curve runs from (0, clean misclassification) through (mean L2 dissimilarity, misclassification) at each
     eps. All curves of an attack are integrated over the range that every one of them covers and divided
@@ -61,7 +73,7 @@ def derived(results: pd.DataFrame, levels: Sequence[float] = ()) -> tuple[pd.Dat
     limits: dict[str, float] = {}
     for (attack, *_), (distances, _, _) in curves.items():
         limits[attack] = min(limits.get(attack, np.inf), float(distances[-1]))
-    rows = []
+    rows = _adjusted(results)
     for (attack, model, seed, space), (distances, errors, n) in curves.items():
         common = {
             "suite": results["suite"].iloc[0],
@@ -79,6 +91,15 @@ def derived(results: pd.DataFrame, levels: Sequence[float] = ()) -> tuple[pd.Dat
                 height = {"value": error, "ci_low": low, "ci_high": high, "n": n}
                 rows.append({**common, "metric": at_l2(level), **height})
     return (pd.concat([results, tidy(rows)], ignore_index=True) if rows else results), limits
+
+
+def _adjusted(results: pd.DataFrame) -> list[dict[str, Any]]:
+    raw = results[results["metric"] == "p_value"]
+    adjusted = holm(raw["value"].tolist())
+    return [
+        {str(key): value for key, value in row.items()} | {"metric": ADJUSTED, "value": p}
+        for row, p in zip(raw.to_dict("records"), adjusted, strict=True)
+    ]
 
 
 Curve = tuple[np.ndarray, np.ndarray, int]

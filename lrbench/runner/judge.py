@@ -1,6 +1,7 @@
 """Steps that look at all attacks on a model together: the worst case over them, and whether gradients are masked."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from lrbench.runner.context import Context, Outcome, Progress
 from lrbench.runner.measure import proportion
 from lrbench.runner.plan import Step
 from lrbench.runner.threat import bounds_of, kind_of, viewed
-from lrbench.statistics import mcnemar, paired_bootstrap
+from lrbench.statistics import difference_of
 from lrbench.store import Row
 from lrbench.suite import AttackSpec
 from lrbench.training import seeded
@@ -86,23 +87,29 @@ def _fooled(context: Context, step: Step, spec: AttackSpec, eps: float) -> np.nd
 
 
 def difference_step(context: Context, step: Step, progress: Progress) -> Outcome:
-    """Hold a model's worst case against the first model's on the same images, at every radius.
+    """Hold a model's worst case against the first model's on the same images, over all seeds, at every radius.
 
-    A 95 % interval by paired bootstrap, and McNemar's exact p-value.
+    Of robust accuracy: positive where the model withstands more than the first one. A row over all seeds names none.
     """
     threat = context.suite.threat_model
-    own, other = (load(context.file(needed, "outcomes.safetensors")) for needed in step.needs)
+    seeds = len(step.needs) // 2
+    own, other = step.needs[:seeds], step.needs[seeds:]
     rows: list[Row] = []
-    for place, eps in enumerate(threat.eps):
-        first, second = own[f"by_{place}"] > -2, other[f"by_{place}"] > -2
-        low, high = paired_bootstrap(first, second)
-        columns = {"attack": WORST, "eps": eps, "space": threat.space, "n": len(first)}
-        difference = float(first.mean() - second.mean())
-        rows.append({"metric": "difference", "value": difference, "ci_low": low, "ci_high": high, **columns})
-        p = mcnemar(int((first & ~second).sum()), int((second & ~first).sum()))
-        rows.append({"metric": "mcnemar_p", "value": p, **columns})
+    for eps in threat.eps:
+        found = difference_of(_withstood(context, own, eps), _withstood(context, other, eps))
+        columns = {"seed": None, "attack": WORST, "eps": eps, "space": threat.space, "n": found.images}
+        low, high = found.interval
+        difference = {"value": found.difference, "ci_low": low, "ci_high": high}
+        rows.append({"metric": "robust_accuracy_difference", **difference, **columns})
+        rows.append({"metric": "p_value", "value": found.p, **columns})
     progress(1.0, "")
     return Outcome(rows)
+
+
+def _withstood(context: Context, worst: Sequence[str], eps: float) -> np.ndarray:
+    """Which images no attack fooled at a radius, (seeds, images) bool, by the steps of kind `worst`."""
+    name = f"by_{context.suite.threat_model.eps.index(eps)}"
+    return np.stack([load(context.file(needed, "outcomes.safetensors"))[name] == -2 for needed in worst])
 
 
 def masking_step(context: Context, step: Step, progress: Progress) -> Outcome:

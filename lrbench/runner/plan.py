@@ -11,7 +11,7 @@ from lrbench.attacks import paper_steps
 from lrbench.catalogue import ATTACKS, MODELS
 from lrbench.data import ImageData
 from lrbench.errors import UsageError
-from lrbench.names import attack_id, model_place
+from lrbench.names import attack_id, in_path, model_place
 from lrbench.runner.threat import kind_of
 from lrbench.runner.version import code_version, factory_version, file_hash
 from lrbench.suite import AttackSpec, Suite
@@ -33,9 +33,9 @@ CODE = {
     "part": ("models", "data", "attacks", "runner/attack.py"),
     "attack": ("models", "data", "attacks", "runner/attack.py"),
     "minimal": ("models", "data", "attacks", "runner/attack.py"),
-    "masking": ("models", "data", "attacks", "diagnostics/masking", "statistics.py", "runner/judge.py"),
+    "masking": ("models", "data", "attacks", "diagnostics/masking", "statistics", "runner/judge.py"),
     "worst": ("runner/judge.py",),
-    "difference": ("runner/judge.py", "statistics.py"),
+    "difference": ("runner/judge.py", "statistics"),
 }
 
 
@@ -51,6 +51,7 @@ class Step:
         One of `CODE`.
     model : str
     seed : int
+        Of a step over all seeds the first.
     config : dict
         Everything that determines the result, JSON-serialisable: configuration, data, code, versions of what it
         needs. Its hash is the step's key.
@@ -229,9 +230,17 @@ def _joint_steps(
         needs = [steps[f"accuracy/{model_place(name, seed)}"], *attacks]
         worst[name, seed] = _joint("worst", name, seed, needs, {"labels": [a.label for a in suite.attacks]})
         yield worst[name, seed]
-        baseline = next(iter(suite.models))
-        if name != baseline:
-            yield _joint("difference", name, seed, [worst[name, seed], worst[baseline, seed]], {})
+    baseline, *others = suite.models
+    for name in others:
+        yield _difference_step([worst[each, seed] for each in (name, baseline) for seed in suite.seeds])
+
+
+def _difference_step(worst: list[Step]) -> Step:
+    """Give the step between two models over all seeds, which needs those of the first one before those of the other."""
+    model, seed, kind = worst[0].model, worst[0].seed, "difference"
+    content = {"seed": None, "code": code_version(*CODE[kind]), "needs": {needed.id: needed.key for needed in worst}}
+    step_id = f"{kind}/{in_path(model)}/all-seeds"
+    return Step(step_id, kind, model, seed, content, tuple(needed.id for needed in worst))
 
 
 def _masking_step(

@@ -2,62 +2,77 @@ import csv
 import io
 import json
 import shutil
+from itertools import product
 
 import numpy as np
 import pandas as pd
 import pytest
 from safetensors.numpy import load
-from scipy.stats import binomtest
 
 from lrbench.cli import main
 from lrbench.errors import UsageError
-from lrbench.leaderboard.paired import compare
-from lrbench.leaderboard.paired_text import FORMATS, rows
+from lrbench.leaderboard.conclusion import conclusion, requirement
+from lrbench.leaderboard.layout import middle
+from lrbench.leaderboard.outcomes import CLEAN
+from lrbench.leaderboard.paired import Paired, _differences, compare
+from lrbench.leaderboard.paired_text import FORMATS, HEADINGS, Wanted, rows
+from lrbench.leaderboard.text import in_latex, in_markdown
+from lrbench.statistics import detectable, difference_of, holm, images_needed
 
 
-def test_a_run_against_itself_shows_no_difference(shown_run, capsys):
+def test_a_run_against_itself_is_a_tie(shown_run, capsys):
     for paired in compare(str(shown_run), str(shown_run)):
         assert len(paired.differences) > 5
         for each in paired.differences:
-            assert each.difference == 0
-            assert each.interval == (0, 0)
-            assert each.p == 1
-            assert not any(each.only_first)
-            assert not any(each.only_second)
+            assert each.estimate.difference == 0
+            assert each.estimate.interval[0] < 0 < each.estimate.interval[1], "20 images are not perfect knowledge"
+            assert each.estimate.p == each.p_adjusted == 1
+            assert each.identical
         assert paired.configuration == paired.environment == {}
         assert not paired.skipped
     assert main(["compare", str(shown_run), str(shown_run)]) == 0
-    assert "No difference: both get the same images wrong everywhere." in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.count("Tie: A and B get the same images wrong everywhere.") == 4
+    assert "better" not in said
 
 
 def test_two_seeds_of_a_model_have_intervals(shown_run):
     (paired,) = compare(f"{shown_run}:net@0", f"{shown_run}:net@1")
     assert (paired.first.seeds, paired.second.seeds) == ((0,), (1,))
-    assert any(each.only_first[0] or each.only_second[0] for each in paired.differences)
+    assert any(not each.identical for each in paired.differences)
     for each in paired.differences:
-        assert each.interval[0] <= each.difference <= each.interval[1]
-        assert each.interval[0] < each.interval[1] or not (each.only_first[0] or each.only_second[0])
+        low, high = each.estimate.interval
+        assert low < each.estimate.difference < high
+    assert "This speaks of other images under these two trainings" in conclusion(paired)
 
 
-def test_figures_are_those_of_the_outcomes_and_p_is_scipy_s(shown_run):
+def test_figures_are_those_of_the_outcomes(shown_run):
     (paired,) = compare(f"{shown_run}:net", f"{shown_run}:lr")
     seen = 0
     for each in paired.differences:
         if each.attack not in {"iter-fsgm", "autoattack"}:
             continue
-        ps = []
-        for seed in (0, 1):
-            wrong = []
-            for model in ("net", "lr"):
-                step = shown_run / f"steps/attack/{model}/seed-{seed}/{each.attack}/eps-{255 * each.eps:g}"
-                outcomes = load((step / "outcomes.safetensors").read_bytes())
-                wrong.append(outcomes["predicted"] != outcomes["label"])
-            assert each.only_first[seed] == np.flatnonzero(wrong[0] & ~wrong[1]).tolist()
-            discordant = (wrong[0] & ~wrong[1]).sum(), (wrong[1] & ~wrong[0]).sum()
-            ps.append(binomtest(int(discordant[0]), int(sum(discordant))).pvalue if sum(discordant) else 1.0)
-        assert each.p == pytest.approx(max(ps))
+        wrong = {"net": [], "lr": []}
+        for model, seed in product(wrong, (0, 1)):
+            step = shown_run / f"steps/attack/{model}/seed-{seed}/{each.attack}/eps-{255 * each.eps:g}"
+            outcomes = load((step / "outcomes.safetensors").read_bytes())
+            wrong[model].append(outcomes["predicted"] != outcomes["label"])
+        net, lr = np.array(wrong["net"]), np.array(wrong["lr"])
+        assert each.only_first == [np.flatnonzero(a & ~b).tolist() for a, b in zip(net, lr, strict=True)]
+        assert each.estimate == difference_of(~lr, ~net)
+        assert each.estimate.difference == pytest.approx(net.mean() - lr.mean())
         seen += 1
     assert seen == 4
+    assert [each.p_adjusted for each in paired.differences] == pytest.approx(
+        holm([each.estimate.p for each in paired.differences])
+    )
+
+
+def test_the_headline_is_chosen_by_the_suite_and_not_by_the_figures(shown_run):
+    for sides in (("net", "lr"), ("lr", "net"), ("net@0", "net@1")):
+        (paired,) = compare(*(f"{shown_run}:{side}" for side in sides))
+        assert paired.headline.attack == "worst-case"
+        assert paired.headline.eps == middle(paired.first.run.board.suite)
 
 
 def test_shares_are_those_of_the_board(shown_run):
@@ -68,7 +83,7 @@ def test_shares_are_those_of_the_board(shown_run):
         for model, share in (("net", each.first), ("lr", each.second)):
             found = table[(table["model"] == model) & (table["attack"] == each.attack)]
             found = found[(found["metric"] == "misclassification") & np.isclose(found["eps"], each.eps)]
-            assert share == pytest.approx(found["value"].mean())
+            assert share == pytest.approx(1 - found["value"].mean())
 
 
 def test_what_differs_in_the_making_is_told(shown_run):
@@ -150,11 +165,100 @@ def test_damaged_outcomes_are_refused(shown_run, tmp_path):
 
 def test_every_format_says_the_same(shown_run):
     found = compare(f"{shown_run}:net", f"{shown_run}:lr")
-    count = len(found[0].differences)
-    table = list(csv.DictReader(io.StringIO(FORMATS["csv"](found))))
-    assert [float(row["difference"]) for row in table] == [each.difference for each in found[0].differences]
-    (content,) = json.loads(FORMATS["json"](found))
-    assert [row["p"] for row in content["differences"]] == [each.p for each in found[0].differences]
-    assert FORMATS["markdown"](found).count("\n| ") == count + 2
-    assert FORMATS["latex"](found).count(r" \\") == count + 1
-    assert all(len(row) == 9 for row in rows(found[0]))
+    count, differences = len(found[0].differences), found[0].differences
+    written = {name: write(found, Wanted()) for name, write in FORMATS.items()}
+    table = list(csv.DictReader(io.StringIO(written["csv"])))
+    (content,) = json.loads(written["json"])
+    told = content["differences"]
+    for column, row_of_json, expected in (
+        ("difference", lambda row: row["difference"], lambda each: each.estimate.difference),
+        ("robust_accuracy_b", lambda row: row["robust_accuracy"]["b"], lambda each: each.second),
+        ("p", lambda row: row["p"], lambda each: each.estimate.p),
+        ("p_adjusted", lambda row: row["p_adjusted"], lambda each: each.p_adjusted),
+        ("ci_high", lambda row: row["interval"][1], lambda each: each.estimate.interval[1]),
+    ):
+        assert [float(row[column]) for row in table] == [row_of_json(row) for row in told]
+        assert [row_of_json(row) for row in told] == [expected(each) for each in differences]
+    assert written["markdown"].count("\n| ") == count + 2
+    assert written["latex"].count(r" \\") == count + 1
+    assert all(len(row) == len(HEADINGS) for row in rows(found[0]))
+    said = conclusion(found[0])
+    assert content["conclusion"] == said
+    assert in_markdown(said) in written["markdown"]
+    assert in_latex(said) in written["latex"]
+
+
+def test_lists_of_images_are_for_those_who_ask(shown_run, capsys):
+    sides = (f"{shown_run}:net", f"{shown_run}:lr")
+    assert main(["compare", *sides]) == 0
+    assert "wrong in" not in capsys.readouterr().out
+    assert main(["compare", *sides, "--images"]) == 0
+    assert "wrong in A alone: " in capsys.readouterr().out
+    assert main(["compare", *sides, "--images", "--format", "markdown"]) == 0
+    assert "wrong in A alone: " in capsys.readouterr().out
+
+
+def made(seeds=3, images=400, shares=(0.5, 0.5), **rows):
+    """A comparison of outcomes that are drawn, and not measured."""
+    rng = np.random.default_rng(0)
+    wrong = [[{CLEAN: np.zeros(images, bool)} for _ in range(seeds)] for _ in shares]
+    for (attack, eps), both in ({("worst-case", 8 / 255): shares} | rows).items():
+        hard = rng.random(images)
+        for side, share in zip(wrong, both, strict=True):
+            for seed in side:
+                seed[attack, eps] = (0.8 * hard + 0.2 * rng.random(images)) < share
+    differences = _differences(list(wrong[0][0]), *wrong)
+    return Paired(None, None, "linf", "pixel", differences, differences[1])
+
+
+def test_the_sentence_says_which_is_better_by_how_much_and_how_sure():
+    for shares, name in (((0.3, 0.6), "A"), ((0.6, 0.3), "B")):
+        paired = made(shares=shares)
+        said = conclusion(paired)
+        size = 100 * abs(paired.headline.estimate.difference)
+        other = "B" if name == "A" else "A"
+        assert said.startswith(
+            f"{name} is better than {other} in the worst case over attacks at 8/255: its robust accu"
+        )
+        assert f"{size:.1f} points higher" in said
+        assert f"{paired.headline.p_adjusted:.2g} adjusted for 2 rows" in said
+        assert "other images and other trainings" in said
+
+
+def test_the_sentence_says_what_could_have_been_seen():
+    paired = made(shares=(0.5, 0.51))
+    assert paired.headline.p_adjusted > 0.05
+    said = conclusion(paired)
+    estimate = paired.headline.estimate
+    least = detectable(3, 400, estimate.components)
+    assert said.startswith("Neither is shown to be better in the worst case over attacks at 8/255")
+    assert f"With 400 images and 3 seeds that vary like these, {100 * least:.1f} points would have been found" in said
+
+
+def test_equal_figures_are_a_tie_also_where_the_images_differ():
+    swapped = np.zeros((1, 40), bool), np.zeros((1, 40), bool)
+    swapped[0][0, :5] = swapped[1][0, 5:10] = True
+    keys = [CLEAN]
+    differences = _differences(keys, [{CLEAN: swapped[0][0]}], [{CLEAN: swapped[1][0]}])
+    said = conclusion(Paired(None, None, "linf", "pixel", differences, differences[0]))
+    assert said.startswith("Tie without an attack: equal accuracy")
+
+
+def test_power_says_what_a_difference_needs(shown_run, capsys):
+    sides = (f"{shown_run}:net", f"{shown_run}:lr")
+    (paired,) = compare(*sides)
+    needed = requirement(paired, 0.1)
+    components = paired.headline.estimate.components
+    assert needed.images == {seeds: images_needed(0.1, seeds, components) for seeds in (2, 3, 5, 10)}
+    assert main(["compare", *sides, "--power", "10"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"10 seeds: {needed.images[10]:,} images" in said
+    assert "10 points in the worst case over attacks at 8/255 are found in 80 % of cases" in said
+    assert main(["compare", *sides, "--power", "10", "--format", "json"]) == 0
+    (content,) = json.loads(capsys.readouterr().out)
+    assert content["needed"]["images"] == {str(seeds): images for seeds, images in needed.images.items()}
+    assert main(["compare", f"{shown_run}:net@0", f"{shown_run}:lr@0", "--power", "10"]) == 0
+    assert "how far others differ does not follow from one seed" in " ".join(capsys.readouterr().out.split())
+    with pytest.raises(SystemExit) as stopped:
+        main(["compare", *sides, "--power", "-3"])
+    assert stopped.value.code == 2

@@ -12,7 +12,7 @@ from support.boards import NASTY, SPECIAL
 
 from lrbench.leaderboard import Leaderboard
 from lrbench.leaderboard.paired import compare
-from lrbench.leaderboard.paired_text import FORMATS, print_paired
+from lrbench.leaderboard.paired_text import FORMATS, Wanted, print_paired
 from lrbench.leaderboard.render import print_board
 from lrbench.leaderboard.report import report
 from lrbench.leaderboard.text import in_latex, in_markdown
@@ -58,13 +58,13 @@ def test_csv(shown_run):
             assert {NASTY, SPECIAL} <= {row["model"] for row in csv.DictReader(file)}
         assert {NASTY, SPECIAL} <= set(pd.read_csv(shown_run / name)["model"])
     found = compare(f"{shown_run}:{NASTY}", f"{shown_run}:{SPECIAL}")
-    (row, *_) = csv.DictReader(io.StringIO(FORMATS["csv"](found)))
+    (row, *_) = csv.DictReader(io.StringIO(FORMATS["csv"](found, Wanted())))
     assert row["a"].endswith(f":{NASTY}")
     assert row["b"].endswith(f":{SPECIAL}")
 
 
 def test_latex(shown_run):
-    text = FORMATS["latex"](compare(f"{shown_run}:{NASTY}", f"{shown_run}:{SPECIAL}"))
+    text = FORMATS["latex"](compare(f"{shown_run}:{NASTY}", f"{shown_run}:{SPECIAL}"), Wanted())
     assert "<script>" not in text
     assert r"a \& b\_50\% \$x\$ \#1" in text
     escaped = in_latex(SPECIAL)

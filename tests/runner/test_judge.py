@@ -10,6 +10,7 @@ from safetensors.numpy import load
 
 from lrbench.leaderboard.render import print_board, to_markdown
 from lrbench.runner.run import Session, run
+from lrbench.statistics import difference_of, holm
 
 FACTORY = """\
 import torch
@@ -90,13 +91,20 @@ def test_the_worst_case_is_over_all_attacks_in_the_ball_and_all_smaller_radii(ju
         assert first["value"].sum() + wrong == pytest.approx(share)
 
 
-def test_differences_are_paired_and_of_the_first_model(judged):
+def test_differences_are_of_robust_accuracy_over_all_seeds_and_of_the_first_model(judged):
     path, board = judged
-    own, other = (outcome(path, f"worst/{model}/seed-0")["by_1"] > -2 for model in ("hidden", "net"))
-    row = board.results[(board.results["metric"] == "difference") & (board.results["eps"] == 32 / 255)].iloc[0]
-    assert row["model"] == "hidden"
-    assert row["value"] == pytest.approx(own.mean() - other.mean())
-    assert row["ci_low"] <= row["value"] <= row["ci_high"]
+    own, other = (outcome(path, f"worst/{model}/seed-0")["by_1"] == -2 for model in ("hidden", "net"))
+    assert own.mean() != other.mean()
+    expected = difference_of(own[None], other[None])
+    found = board.results[(board.results["eps"] == 32 / 255) & board.results["seed"].isna()].set_index("metric")
+    assert set(found["model"]) == {"hidden"}
+    difference = found.loc["robust_accuracy_difference"]
+    assert difference["value"] == pytest.approx(own.mean() - other.mean())
+    assert (difference["ci_low"], difference["ci_high"]) == pytest.approx(expected.interval)
+    assert found.loc["p_value", "value"] == pytest.approx(expected.p)
+    raw = board.results[board.results["metric"] == "p_value"]["value"]
+    adjusted = board.results[board.results["metric"] == "p_adjusted"]["value"]
+    assert adjusted.tolist() == pytest.approx(holm(raw.tolist()))
 
 
 def test_an_attack_made_on_another_model_runs_on_all_but_that_one(judged):

@@ -11,7 +11,7 @@ import pandas as pd
 from lrbench.errors import UsageError
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.outcomes import Run
-from lrbench.leaderboard.results import COLUMNS, is_derived, is_time, tidy
+from lrbench.leaderboard.results import COLUMNS, COMPARED, is_derived, is_time, tidy
 from lrbench.names import in_path, model_place
 from lrbench.store import Record
 from lrbench.suite import Suite
@@ -94,7 +94,7 @@ def table_of(records: list[Content]) -> pd.DataFrame:
         row
         for record in records
         for row in record["results"]
-        if record["baseline"] == baseline or row["metric"] not in {"difference", "mcnemar_p"}
+        if record["baseline"] == baseline or row["metric"] not in COMPARED
     )
 
 

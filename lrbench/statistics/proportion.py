@@ -1,10 +1,6 @@
-"""Intervals of proportions, and of differences between two models on the same examples."""
+"""A proportion's interval, and the exact test that two paired proportions are equal."""
 
 import math
-
-import numpy as np
-
-Interval = tuple[float, float]
 
 Z_95 = 1.959963984540054
 
@@ -49,31 +45,3 @@ def mcnemar(only_first: int, only_second: int) -> float:
     smaller = min(only_first, only_second)
     tail = sum(math.comb(discordant, count) for count in range(smaller + 1))
     return float(min(1.0, 2 * tail / 2**discordant))
-
-
-def paired_bootstrap(first: np.ndarray, second: np.ndarray, resamples: int = 10_000, seed: int = 0) -> Interval:
-    """95 % interval of mean(first) - mean(second) over the same examples, which are drawn again with replacement.
-
-    The percentile bootstrap (Efron and Tibshirani, *An introduction to the bootstrap*, 1993, chapter 13).
-
-    Parameters
-    ----------
-    first, second : ndarray, (N,)
-        Outcomes of the same examples.
-    resamples : int
-    seed : int
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ or there are no examples.
-    """
-    if first.shape != second.shape or first.ndim != 1 or not len(first):
-        msg = f"expected two vectors of equal length, got shapes {first.shape} and {second.shape}"
-        raise ValueError(msg)
-    difference = first.astype(float) - second.astype(float)
-    values, counts = np.unique(difference, return_counts=True)
-    # Drawing examples and averaging is drawing how often each value comes: a few counts instead of N indices.
-    drawn = np.random.default_rng(seed).multinomial(len(difference), counts / len(difference), resamples)
-    low, high = np.quantile(drawn @ values / len(difference), [0.025, 0.975])
-    return float(low), float(high)

@@ -1,0 +1,123 @@
+"""A comparison in words: which model is better under what, by how much, how sure, and what it takes to know more."""
+
+from dataclasses import dataclass
+
+from lrbench.leaderboard.layout import WORST, eps_label
+from lrbench.leaderboard.paired import Difference, Paired
+from lrbench.statistics import Components, detectable, images_needed
+from lrbench.statistics.difference import LEVEL
+
+SEEDS = (2, 3, 5, 10)
+"""Numbers of seeds for which it is told how many images a difference needs."""
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What a difference needs in order to be found in 80 % of cases.
+
+    Attributes
+    ----------
+    difference : float
+        Of shares.
+    components : Components
+        As they were measured.
+    images : dict
+        Number of seeds -> number of images; None if no number is enough.
+    """
+
+    difference: float
+    components: Components
+    images: dict[int, int | None]
+
+
+def conclusion(paired: Paired) -> str:
+    """Say in a few words what a comparison comes to."""
+    if paired.identical:
+        return "Tie: A and B get the same images wrong everywhere."
+    row = paired.headline
+    said = [_judged(row, len(paired.differences), paired.norm)]
+    if row.p_adjusted >= LEVEL:
+        said.append(_resolution(row))
+    beyond = [each for each in paired.differences if each is not row and each.p_adjusted < LEVEL]
+    if beyond:
+        listed = (f"{_where(each, paired.norm)} ({points(each.estimate.difference)})" for each in beyond)
+        said.append(f"B - A is beyond chance, too, {', '.join(listed)}.")
+    return " ".join(said)
+
+
+def _judged(row: Difference, family: int, norm: str) -> str:
+    found = row.estimate
+    where, what = _where(row, norm), "robust accuracy" if row.attack else "accuracy"
+    low, high = found.interval
+    adjusted = f", {row.p_adjusted:.2g} adjusted for {family} rows" if family > 1 else ""
+    sure = f"95 % interval {points(low)} to {points(high)}, p = {found.p:.2g}{adjusted}"
+    if row.p_adjusted < LEVEL:
+        better, worse = ("B", "A") if found.difference > 0 else ("A", "B")
+        size = f"{100 * abs(found.difference):.1f} points"
+        lead = f"{better} is better than {worse} {where}: its {what} is {size} higher"
+        return f"{lead} (B - A: {sure}). {_scope(found.seeds)}"
+    if found.difference == 0:
+        return f"Tie {where}: equal {what} (B - A: {sure}). {_scope(found.seeds)}"
+    shown = f"B - A is {points(found.difference)} points of {what} ({sure})"
+    return f"Neither is shown to be better {where}: {shown}. {_scope(found.seeds)}"
+
+
+def _scope(seeds: int) -> str:
+    if seeds == 1:
+        return "This speaks of other images under these two trainings; others may differ by more."
+    return f"This speaks of other images and other trainings, by what {seeds} trainings show."
+
+
+def _resolution(row: Difference) -> str:
+    found = row.estimate
+    least = detectable(found.seeds, found.images, found.components)
+    seeds = f"{found.seeds} seed{'s' * (found.seeds > 1)}"
+    if least is None:
+        return f"With {found.images} images and {seeds} that vary like these no difference is found in 80 % of cases."
+    return (
+        f"With {found.images} images and {seeds} that vary like these, {100 * least:.1f} points would have been found "
+        "in 80 % of cases (p < 0.05, not adjusted)."
+    )
+
+
+def requirement(paired: Paired, difference: float) -> Requirement:
+    """Find what a difference under the headline's conditions needs; of a single seed, for these trainings alone.
+
+    Parameters
+    ----------
+    paired : Paired
+    difference : float in (0, 1]
+    """
+    components = paired.headline.estimate.components
+    counts = (1,) if components.seeds is None else SEEDS
+    images = {seeds: images_needed(difference, seeds, components) for seeds in counts}
+    return Requirement(difference, components, images)
+
+
+def required(paired: Paired, needed: Requirement) -> list[str]:
+    """Say it, and of what it follows."""
+    found = paired.headline.estimate
+    listed = "; ".join(
+        f"{seeds} seed{'s' * (seeds > 1)}: " + (f"{images:,} images" if images else "not with any number of images")
+        for seeds, images in needed.images.items()
+    )
+    size = f"{100 * needed.difference:g} points {_where(paired.headline, paired.norm)}"
+    lines = [f"{size} are found in 80 % of cases (p < 0.05, not adjusted) with {listed}."]
+    if needed.components.seeds is None:
+        lines.append("Of these two trainings alone: how far others differ does not follow from one seed.")
+    else:
+        scatter = f"{100 * needed.components.seeds**0.5:.1f} points (standard deviation)"
+        lines.append(f"Over seeds the difference scatters by {scatter}, as {found.seeds} of them say.")
+    return lines
+
+
+def _where(row: Difference, norm: str) -> str:
+    if not row.attack:
+        return "without an attack"
+    at = eps_label(row.eps, norm)
+    return f"in the worst case over attacks at {at}" if row.attack == WORST else f"under {row.attack} at {at}"
+
+
+def points(share: float) -> str:
+    """Write a difference of shares in points, with its sign."""
+    return f"{100 * share:+.1f}"

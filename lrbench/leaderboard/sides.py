@@ -1,0 +1,95 @@
+"""What is compared: a model of a run, over some of its seeds, as it is named on the command line."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lrbench.errors import UsageError
+from lrbench.leaderboard.outcomes import Run
+from lrbench.store import place_of
+
+Seeds = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Side:
+    """A model of a run, over some of its seeds."""
+
+    run: Run
+    model: str
+    seeds: tuple[int, ...]
+
+    def __str__(self) -> str:
+        """Write as it would be given on the command line."""
+        all_of_them = list(self.seeds) == self.run.seeds(self.model)
+        seeds = "" if all_of_them else "@" + ",".join(map(str, self.seeds))
+        return f"{self.run.folder}:{self.model}{seeds}"
+
+
+def parse_side(text: str) -> tuple[Path, str | None, tuple[int, ...]]:
+    """Split DIR[:MODEL[@SEED,...]] into its parts; an @ that no numbers follow belongs to the name."""
+    protocol, separator, rest = text.rpartition("://")
+    prefix = protocol + separator
+    if ":" not in rest or place_of(text).exists():
+        return place_of(text), None, ()
+    folder, _, model = rest.partition(":")
+    while not place_of(prefix + folder).exists() and ":" in model:
+        more, _, model = model.partition(":")
+        folder = f"{folder}:{more}"
+    place = place_of(prefix + folder)
+    name, at, seeds = model.rpartition("@")
+    if not at or not all(seed.strip().isdigit() for seed in seeds.split(",")):
+        return place, model, ()
+    return place, name, tuple(int(seed) for seed in seeds.split(","))
+
+
+def pairs_of(run_a: Run, model_a: str | None, run_b: Run, model_b: str | None) -> list[tuple[str, str]]:
+    """Pair the models that are given, else all that both runs have, by their names.
+
+    Raises
+    ------
+    UsageError
+        If that leaves a choice, or nothing.
+    """
+    if model_a is not None or model_b is not None:
+        return [(model_a or _only(run_a, model_b), model_b or _only(run_b, model_a))]
+    shared = [name for name in run_a.models if name in run_b.models]
+    if not shared and len(run_a.models) == len(run_b.models) == 1:
+        return [(run_a.models[0], run_b.models[0])]
+    if not shared:
+        msg = f"{run_a.folder} and {run_b.folder} share no model; name one of each: {run_a.folder}:{run_a.models[0]}"
+        raise UsageError(msg)
+    return [(name, name) for name in shared]
+
+
+def _only(run: Run, other: str | None) -> str:
+    if other in run.models:
+        return str(other)
+    if len(run.models) == 1:
+        return run.models[0]
+    msg = f"{run.folder} has several models; name one: {run.folder}:{run.models[0]}"
+    raise UsageError(msg)
+
+
+def paired_seeds(
+    run_a: Run, model_a: str, seeds_a: Seeds, run_b: Run, model_b: str, seeds_b: Seeds
+) -> tuple[Seeds, Seeds]:
+    """Pair the seeds: those given, else those that both have.
+
+    Raises
+    ------
+    UsageError
+        If one is not there, or one side has more than the other.
+    """
+    there_a, there_b = run_a.seeds(model_a), run_b.seeds(model_b)
+    shared = tuple(seed for seed in there_a if seed in there_b)
+    chosen_a, chosen_b = seeds_a or seeds_b or shared, seeds_b or seeds_a or shared
+    for run, model, chosen, there in ((run_a, model_a, chosen_a, there_a), (run_b, model_b, chosen_b, there_b)):
+        missing = [seed for seed in chosen if seed not in there]
+        if missing or not chosen:
+            listed = ", ".join(map(str, there))
+            msg = f"{run.folder} has {model} with the seeds {listed}, not {', '.join(map(str, missing)) or 'the other'}"
+            raise UsageError(msg)
+    if len(chosen_a) != len(chosen_b):
+        msg = f"{len(chosen_a)} seeds against {len(chosen_b)}: name as many of each, such as {run_a.folder}:{model_a}@0"
+        raise UsageError(msg)
+    return chosen_a, chosen_b

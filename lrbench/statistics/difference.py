@@ -1,0 +1,152 @@
+"""The difference of two models on the same images, over one training of each or several: one interval and one p."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from lrbench.statistics import tango
+
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Components:
+    """What makes the difference of two outcomes vary, as variances; outcomes are 0 or 1.
+
+    Attributes
+    ----------
+    seeds : float or None
+        Of the difference between trainings, on endlessly many images. None where a single one says nothing of it.
+    images : float
+        Of the difference between images, in the mean over endlessly many trainings; of one training, all of it.
+    rest : float
+        What neither explains: the same image falls otherwise under another training. 0 for one training.
+    """
+
+    seeds: float | None
+    images: float
+    rest: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A difference of shares, in [-1, 1], with its uncertainty.
+
+    Attributes
+    ----------
+    difference : float
+    interval : (float, float)
+        95 %.
+    p : float
+        Two-sided, that there is no difference. Below 0.05 exactly where the interval does not hold 0.
+    seeds, images : int
+    components : Components
+    """
+
+    difference: float
+    interval: tuple[float, float]
+    p: float
+    seeds: int
+    images: int
+    components: Components
+
+
+def difference_of(first: np.ndarray, second: np.ndarray) -> Estimate:
+    """Estimate mean(first) - mean(second) of two models' outcomes on the same images.
+
+    With one seed it speaks of other images under these two trainings (`tango`); with several, of other images and
+    other trainings: seeds and images are crossed random effects, and the variance of the mean has two parts,
+
+        MS_seeds / (S N),  with S - 1 degrees of freedom, and
+        max(MS_images - MS_rest, 0) / (S N),  with N - 1,
+
+    where MS are the mean squares of the two-way layout of the differences (Searle, Casella and McCulloch, *Variance
+    components*, 1992, chapter 4). The critical value is the mean of the two t quantiles, weighted by these parts
+    (Cochran and Cox, *Experimental designs*, 1957), and p is the level at which it equals the statistic.
+    The variance is at least 2 / (S N^2), that of one more image in each direction (Bonett and Price, 2012), so that
+    no discordant image is not perfect knowledge.
+
+    Parameters
+    ----------
+    first, second : ndarray, (S, N) bool
+        Row s of both is of trainings that belong together, such as those with the same seed; column i is image i.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, are not two-dimensional, or there are no seeds or no images.
+    """
+    if first.shape != second.shape or first.ndim != 2 or not first.size:
+        msg = f"expected two arrays (seeds, images) of equal shape, got shapes {first.shape} and {second.shape}"
+        raise ValueError(msg)
+    difference = first.astype(float) - second.astype(float)
+    seeds, images = difference.shape
+    if seeds == 1:
+        more, less = int((difference > 0).sum()), int((difference < 0).sum())
+        alone = Components(None, float(difference.var()), 0.0)
+        interval = tango.interval(more, less, images)
+        return Estimate(float(difference.mean()), interval, tango.score_p(more, less), 1, images, alone)
+    of_seeds, of_images, of_rest = mean_squares(difference)
+    count = seeds * images
+    error = Error(
+        of_seeds / count, max(of_images - of_rest, 0.0) / count, seeds - 1, max(images - 1, 1), 2 / (seeds * images**2)
+    )
+    mean = float(difference.mean())
+    reach = error.half_width(LEVEL)
+    components = Components(max(of_seeds - of_rest, 0.0) / images, max(of_images - of_rest, 0.0) / seeds, of_rest)
+    interval = (max(mean - reach, -1.0), min(mean + reach, 1.0))
+    return Estimate(mean, interval, error.p(mean), seeds, images, components)
+
+
+def mean_squares(difference: np.ndarray) -> tuple[float, float, float]:
+    """Mean squares of seeds, images and rest in a two-way layout, (S, N) float with S >= 2, without replication."""
+    seeds, images = difference.shape
+    mean = difference.mean()
+    by_seed, by_image = difference.mean(axis=1) - mean, difference.mean(axis=0) - mean
+    rest = difference - mean - by_seed[:, None] - by_image
+    others = max(images - 1, 1)
+    return (
+        float(images * (by_seed**2).sum() / (seeds - 1)),
+        float(seeds * (by_image**2).sum() / others),
+        float((rest**2).sum() / ((seeds - 1) * others)),
+    )
+
+
+@dataclass(frozen=True)
+class Error:
+    """Squared standard error of a mean in its two parts, each with its degrees of freedom, and its least value."""
+
+    of_seeds: float
+    of_images: float
+    seeds_df: int
+    images_df: int
+    least: float
+
+    @property
+    def _images(self) -> float:
+        return max(self.of_images, self.least - self.of_seeds)
+
+    @property
+    def total(self) -> float:
+        """Squared standard error."""
+        return self.of_seeds + self._images
+
+    def critical(self, level: float) -> float:
+        """Value that the statistic mean / standard error must exceed to be significant at a level (two-sided)."""
+        by_seeds, by_images = (-special.stdtrit(df, level / 2) for df in (self.seeds_df, self.images_df))
+        return float((self.of_seeds * by_seeds + self._images * by_images) / self.total)
+
+    def half_width(self, level: float) -> float:
+        """Half of the interval's width."""
+        return self.critical(level) * math.sqrt(self.total)
+
+    def p(self, mean: float) -> float:
+        """Level at which a mean is just significant, by bisection of its logarithm; at least 1e-30."""
+        statistic = abs(mean) / math.sqrt(self.total)
+        low, high = -30.0, 0.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (low, middle) if self.critical(10**middle) < statistic else (middle, high)
+        return float(10**high)

@@ -1,0 +1,86 @@
+"""Which differences a comparison would find, and what it takes to find one."""
+
+import math
+
+import numpy as np
+from scipy import special
+
+from lrbench.statistics.difference import LEVEL, Components
+from lrbench.statistics.proportion import Z_95
+
+POWER = 0.8
+MOST_IMAGES = 10_000_000
+POINTS = 512
+
+
+def power(difference: float, seeds: int, images: int, components: Components) -> float:
+    """Chance that `difference_of` gives p < 0.05 if a difference of this size is there.
+
+    With one seed that of McNemar's test (Connor, *Biometrics* 43, 1987), for the two trainings at hand. With several it
+    is the mean over the distribution of MS_seeds, which is the noncentral t wherever seeds make up all of the error;
+    outcomes' means are taken as normal.
+
+    Parameters
+    ----------
+    difference : float in [-1, 1]
+    seeds, images : int, >= 1
+    components : Components
+        `seeds` None counts as 0.
+    """
+    if seeds == 1:
+        discordant = max(components.images + components.rest + (components.seeds or 0.0), abs(difference))
+        spread = math.sqrt(max(discordant - difference**2, 1e-12) / images)
+        reach = Z_95 * math.sqrt(discordant / images)
+        return _beyond(difference, np.array([reach]), spread)
+    count = seeds * images
+    of_seeds = components.rest / count + (components.seeds or 0.0) / seeds
+    of_images = max(components.images / images, 2 / (seeds * images**2) - of_seeds, 0.0)
+    # Quantiles of MS_seeds over its expectation.
+    places = (np.arange(POINTS) + 0.5) / POINTS
+    drawn = of_seeds * 2 * special.gammaincinv((seeds - 1) / 2, places) / (seeds - 1)
+    by_seeds, by_images = (-special.stdtrit(df, LEVEL / 2) for df in (seeds - 1, max(images - 1, 1)))
+    total = drawn + of_images
+    reach = (drawn * by_seeds + of_images * by_images) / np.sqrt(np.maximum(total, 1e-300))
+    return _beyond(difference, reach, math.sqrt(of_seeds + of_images))
+
+
+def _beyond(difference: float, reach: np.ndarray, spread: float) -> float:
+    return float(np.mean(special.ndtr((difference - reach) / spread) + special.ndtr((-difference - reach) / spread)))
+
+
+def detectable(seeds: int, images: int, components: Components, wanted: float = POWER) -> float | None:
+    """Smallest difference, in (0, 1], that is found with a power; None if even 1 is not.
+
+    Parameters
+    ----------
+    seeds, images, components
+        As in `power`.
+    wanted : float in (0, 1)
+    """
+    low, high = 0.0, 1.0
+    if power(high, seeds, images, components) < wanted:
+        return None
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if power(middle, seeds, images, components) >= wanted else (middle, high)
+    return high
+
+
+def images_needed(difference: float, seeds: int, components: Components, wanted: float = POWER) -> int | None:
+    """Fewest images with which a difference is found with a power; None if 10,000,000 are not enough.
+
+    Parameters
+    ----------
+    difference : float in [-1, 1], not 0
+    seeds, components, wanted
+        As in `detectable`.
+    """
+    low, high = 1, 2
+    while power(difference, seeds, high, components) < wanted:
+        if high >= MOST_IMAGES:
+            return None
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power(difference, seeds, middle, components) >= wanted else (middle, high)
+    return high

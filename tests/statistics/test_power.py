@@ -1,0 +1,51 @@
+import pytest
+from statsmodels.stats.power import TTestPower
+
+from benchmarks.calibration import World, kept_power
+from lrbench.statistics import Components, detectable, images_needed, power
+
+MIXED = Components(0.0008, 0.05, 0.1)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5, 8])
+@pytest.mark.parametrize("difference", [0.0, 0.03, 0.1])
+def test_where_seeds_make_the_error_it_is_that_of_the_t_test(seeds, difference):
+    scatter = 0.05
+    expected = TTestPower().power(difference / scatter, seeds, 0.05)
+    found = power(difference, seeds, 1_000_000, Components(scatter**2, 0.0, 0.0))
+    assert found == pytest.approx(expected, abs=0.003)
+
+
+def test_at_no_difference_it_is_the_level():
+    assert power(0.0, 1, 500, Components(None, 0.3, 0.0)) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("seeds", [1, 3, 5])
+def test_what_is_detectable_is_found_in_80_per_cent_and_needs_as_many_images(seeds):
+    least = detectable(seeds, 1000, MIXED)
+    assert power(least, seeds, 1000, MIXED) == pytest.approx(0.8, abs=1e-6)
+    assert images_needed(least, seeds, MIXED) == pytest.approx(1000, abs=2)
+
+
+def test_more_images_and_more_seeds_show_smaller_differences():
+    assert detectable(3, 2000, MIXED) < detectable(3, 500, MIXED)
+    assert detectable(10, 500, MIXED) < detectable(5, 500, MIXED) < detectable(3, 500, MIXED)
+
+
+def test_what_no_number_of_images_shows():
+    assert detectable(2, 1000, Components(0.04, 0.1, 0.1)) is None
+    assert images_needed(0.05, 3, Components(0.01, 0.1, 0.1)) is None
+
+
+@pytest.mark.parametrize(
+    ("world", "wrong"),
+    [
+        (World(1, 500, 0.0, "shared"), 0.5),
+        (World(3, 500, 0.05, "shared and own"), 0.5),
+        (World(5, 500, 0.0, "mostly own"), 0.3),
+    ],
+)
+def test_power_is_kept_where_it_is_claimed(world, wrong):
+    # 400 boards: two standard deviations are 4 points, so that 8 are what chance leaves of 5 and of that.
+    _, found = kept_power(world, wrong, 400, seed=1)
+    assert found == pytest.approx(0.8, abs=0.09)
