@@ -9,7 +9,6 @@ import numpy as np
 from lrbench.errors import UsageError
 from lrbench.leaderboard.layout import eps_label, labels
 from lrbench.leaderboard.outcomes import CLEAN, Key, Run
-from lrbench.names import model_place
 from lrbench.statistics import mcnemar, paired_bootstrap
 from lrbench.store import place_of
 
@@ -210,8 +209,7 @@ def _require_comparable(first: Side, second: Side) -> None:
 
 
 def _test_images(side: Side) -> str:
-    record = side.run.record(f"accuracy/{model_place(side.model, side.seeds[0])}")
-    return str(record.config["data"]["test"])
+    return side.run.test_images(side.model)
 
 
 def _difference(key: Key, wrong_a: list[np.ndarray], wrong_b: list[np.ndarray]) -> Difference:

@@ -27,7 +27,8 @@ def published(shown_run, tmp_path_factory):
 def test_a_run_is_published_with_a_record_for_each_model(shown_run, published, capsys):
     place = published / "small"
     assert sorted(path.name for path in published.iterdir()) == ["README.md", "index.html", "small"]
-    files = {"README.md", "figures", "leaderboard.csv", "masking.json", "records", "results.csv", "suite.yaml"}
+    files = {"README.md", "figures", "leaderboard.csv", "masking.json", "records", "results.csv", "status.json"}
+    files |= {"suite.yaml"}
     assert {path.name for path in place.iterdir()} == files
     assert len(list((place / "records").iterdir())) == 4
     rows = [(folder / "results.csv").read_text().splitlines() for folder in (place, shown_run)]
@@ -35,7 +36,7 @@ def test_a_run_is_published_with_a_record_for_each_model(shown_run, published, c
     assert main(["publish", "--check", "--to", str(published)]) == 0
     assert "4 records" in capsys.readouterr().out
     assert main(["show", str(place)]) == 0
-    assert "Misclassified % in the worst case" in capsys.readouterr().out
+    assert "Robust accuracy % in the worst case" in capsys.readouterr().out
 
 
 def test_the_markdown_holds_the_tables_with_the_figures_beside(published):
