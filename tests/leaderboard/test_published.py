@@ -102,8 +102,16 @@ def test_a_flag_that_is_not_shown_is_refused(run, tmp_path, hidden):
 
 def test_an_unfinished_run_is_refused(run, tmp_path):
     (run / "failures.json").write_text('{"attack/net/seed-0/x/eps-8": "ValueError: no"}')
-    with pytest.raises(UsageError, match="is not finished"):
+    with pytest.raises(UsageError, match="is not finished: attack/net/seed-0/x/eps-8 failed"):
         publish(run, tmp_path / "to")
+    (run / "failures.json").unlink()
+    (run / "status.json").write_text('{"done": 6, "planned": 46, "environments": []}')
+    with pytest.raises(UsageError, match="is not finished: 6 of 46 steps done"):
+        publish(run, tmp_path / "to")
+    (run / "status.json").unlink()
+    with pytest.raises(UsageError, match="does not say how many of its steps are done"):
+        publish(run, tmp_path / "to")
+    assert not (tmp_path / "to").exists()
 
 
 def test_a_changed_record_is_found(shown_run, tmp_path):

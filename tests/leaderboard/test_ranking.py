@@ -82,6 +82,7 @@ def test_a_summary_radius_that_was_not_attacked_gives_way_to_one_that_was():
     masked = {"diagnostics": {"masking": {"eps": 3 / 255}}}
     board = board_of([*rows_of("worse", wrong=(0.1, 0.8)), *rows_of("better", wrong=(0.2, 0.7))], **masked)
     assert board.models == ["better", "worse"]
+    assert "robust accuracy 16/255" in {column.heading for column in board.blocks[0].columns}
 
 
 def test_equal_figures_are_a_tie_and_nobody_is_best_alone():
