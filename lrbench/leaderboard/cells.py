@@ -98,6 +98,14 @@ def matching(table: pd.DataFrame, where: dict[str, object]) -> pd.DataFrame:
     return table
 
 
+def told_n(table: pd.DataFrame) -> str:
+    """Say how many images there are behind the rows of a table; empty where none are counted."""
+    counts = sorted({int(n) for n in table["n"].dropna()})
+    if not counts:
+        return ""
+    return f", n = {counts[0]:,}" + (f" to {counts[-1]:,}" if len(counts) > 1 else "")
+
+
 def cell_of(row: dict[Hashable, Any], planned: int | None = None) -> Cell:
     """Make a cell of a row of the aggregated table; `planned` is the number of seeds that it should have."""
     interval = None if pd.isna(row["ci_low"]) else (float(row["ci_low"]), float(row["ci_high"]))

@@ -9,6 +9,7 @@ import altair as alt
 import pandas as pd
 
 from lrbench.leaderboard.board import Leaderboard
+from lrbench.leaderboard.cells import told_n
 from lrbench.leaderboard.layout import MISCLASSIFICATION, ROBUST, WORST, labels, summed_up
 
 COLOURS = ["#0077bb", "#ee7733", "#009988", "#cc3311", "#ee3377", "#8c6bb1", "#997700", "#777777"]
@@ -136,7 +137,7 @@ def _by_radius(board: Leaderboard) -> Iterator[Chart]:
         x = alt.X("radius:Q", title=f"radius, {unit}")
         spec = _lines(board, table.drop(columns="attack"), x, _percent("value", "robust accuracy, %"), tooltip)
         title = "Worst case over attacks" if attack == WORST else attack
-        caption = "Robust accuracy by radius, mean over seeds; the band is the 95 % Wilson interval."
+        caption = f"Robust accuracy by radius, mean over seeds{told_n(table)}; the band is the 95 % Wilson interval."
         yield Chart(f"radius-{attack}", title, caption, spec)
 
 
@@ -156,7 +157,10 @@ def _by_distance(board: Leaderboard) -> Iterator[Chart]:
         tooltip = ["model:N", *(alt.Tooltip(f"{c}:Q", format=".4~g") for c in ("l2", "value", "low", "high"))]
         shown = errors.drop(columns="attack").sort_values(["model", "l2"])
         spec = _lines(board, shown, x, _percent("value", "misclassified, %"), tooltip)
-        caption = "As in the paper's figure 5: misclassified images by how far the attack moved them; 95 % Wilson band."
+        caption = (
+            "As in the paper's figure 5: misclassified images by how far the attack moved them"
+            f"{told_n(shown)}; 95 % Wilson band."
+        )
         yield Chart(f"distance-{attack}", f"{attack} by L2 dissimilarity", caption, spec)
 
 
@@ -206,7 +210,7 @@ def _representations(board: Leaderboard) -> Iterator[Chart]:
     shown = table.assign(dims=dims, accuracy=100 * table["value"]).dropna(subset=["dims"])
     if not shown.empty:
         yield _bars(board, shown, "dims", "accuracy", "embeddings", "Linear classifier on PCA embeddings",
-                    "Test accuracy, %, on a layer's activations in all or a few dimensions.")  # fmt: skip
+                    f"Test accuracy, %{told_n(shown)}, on a layer's activations, all or few dimensions.")  # fmt: skip
     kinds = table["metric"].str.extract(r"^(parameters|multiply_adds|compression_accuracy)\[(full|compressed)\]$")
     parts = table.assign(figure=kinds[0], network=kinds[1]).dropna(subset=["figure"])
     for figure, rows in parts.groupby("figure", sort=False):

@@ -62,7 +62,7 @@ def _rich_table(board: Leaderboard, block: Block) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("model", no_wrap=True)
     for column in block.columns:
-        table.add_column(Text(f"{column.heading}\n{column.images}".strip()), justify="right")
+        table.add_column(Text(f"{column.heading}\n{column.images}".strip()), justify="right", overflow="fold")
     for model in board.models:
         cells = (Text("\n".join(cell_parts(column, model))) for column in block.columns)
         table.add_row(Text(printable(board.labels[model])), *cells)

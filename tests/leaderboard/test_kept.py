@@ -71,7 +71,7 @@ def test_outcomes_take_little_room(published):
         assert len(json.dumps(outcomes)) < 4000
 
 
-def test_bits_come_back(published):
+def test_bits_come_back():
     generator = np.random.default_rng(0)
     wrong = {("", 0.0): generator.random(1003) < 0.5, ("a b", 8 / 255): generator.random(1003) < 0.01}
     again = unpacked(json.loads(json.dumps(packed(wrong))))

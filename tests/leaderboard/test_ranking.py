@@ -49,7 +49,9 @@ def test_a_seed_whose_figure_is_no_number_counts_as_missing():
     for row in rows:
         if row["seed"] == 1 and row["metric"] == "accuracy":
             row["value"] = row["ci_low"] = row["ci_high"] = float("nan")
-    (cell,) = (column.cells["net"] for column in board_of(rows, seeds=[0, 1]).blocks[0].columns if column.key == "accuracy")
+    (cell,) = (
+        column.cells["net"] for column in board_of(rows, seeds=[0, 1]).blocks[0].columns if column.key == "accuracy"
+    )
     assert (cell.seeds, cell.planned, cell.whole) == (1, 2, False)
 
 
@@ -97,7 +99,11 @@ def test_equal_figures_are_a_tie_and_nobody_is_best_alone():
 
 
 def test_equal_means_over_seeds_are_equal_whatever_their_last_bit():
-    one = [*rows_of("one", 0, wrong=(0.1, 0.1)), *rows_of("one", 1, wrong=(0.1, 0.2)), *rows_of("one", 2, wrong=(0.1, 0.3))]
+    one = [
+        *rows_of("one", 0, wrong=(0.1, 0.1)),
+        *rows_of("one", 1, wrong=(0.1, 0.2)),
+        *rows_of("one", 2, wrong=(0.1, 0.3)),
+    ]
     other = [*rows_of("b", 0, wrong=(0.1, 0.3)), *rows_of("b", 1, wrong=(0.1, 0.3)), *rows_of("b", 2, wrong=(0.1, 0.0))]
     assert board_of([*one, *other], seeds=[0, 1, 2]).ranks == {"one": 1, "b": 1}
 

@@ -39,9 +39,7 @@ def test_the_robust_accuracy_is_that_of_autoattack(shown_run, capsys):
     assert float(info["autoattack_acc"]) == pytest.approx(100 * (1 - row["value"].iloc[0]), abs=0.01)
 
 
-@pytest.mark.parametrize(
-    ("lines", "unreliable"), [(("verdict",), True), ((), False)], ids=["not checked", "as it is"]
-)
+@pytest.mark.parametrize(("lines", "unreliable"), [(("verdict",), True), ((), False)], ids=["not checked", "as it is"])
 def test_a_model_that_was_not_checked_is_unreliable(shown_run, tmp_path, capsys, lines, unreliable):
     run = tmp_path / "run"
     shutil.copytree(shown_run, run)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.cells import matching
+from lrbench.leaderboard.cells import matching, told_n
 from lrbench.leaderboard.figures.style import Look, legend_below, looks, panels
 
 History = list[dict[str, Any]]
@@ -70,7 +70,7 @@ def misclassification(board: Leaderboard, attack: str) -> Figure | None:
     for level in board.suite["threat_model"].get("l2", []):
         axes.axvline(level, color="#888888", linewidth=0.8, linestyle=":")
     axes.set_xlabel(r"mean L2 dissimilarity $\|x_{adv} - x\| / \|x\|$")
-    axes.set_ylabel("misclassified (%)")
+    axes.set_ylabel(f"misclassified (%){told_n(attacked[attacked['metric'] == 'misclassification'])}")
     axes.set_ylim(0, 102)
     axes.set_xlim(left=0)
     axes.set_title(f"{attack} as in the paper's figure 5, {board.suite['threat_model']['space']} space")
@@ -93,7 +93,8 @@ def embeddings(board: Leaderboard) -> Figure | None:
         return None
     axes.set_xticks(range(len(dims)), ["all" if dim == "full" else str(dim) for dim in dims])
     axes.set_xlabel(f"dimensions kept of {spec['layer']}")
-    axes.set_ylabel("test accuracy (%)")
+    shown = board.aggregated["metric"].isin([f"embedding_accuracy_{dim}" for dim in dims])
+    axes.set_ylabel(f"test accuracy (%){told_n(board.aggregated[shown])}")
     axes.set_title("Linear classifier on PCA embeddings")
     legend_below(figure, axes)
     return figure

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lrbench.leaderboard.board import Leaderboard
+from lrbench.leaderboard.cells import told_n
 from lrbench.leaderboard.figures.style import legend_below, looks, panels
 from lrbench.leaderboard.layout import ROBUST, WORST, labels
 
@@ -28,7 +29,7 @@ def worst_case(board: Leaderboard) -> Figure | None:
     threat = board.suite["threat_model"]
     unit = "pixel range" if threat["space"] == "pixel" else "standard deviation"
     axes.set_xlabel(f"radius, in 1/255 of the {unit}" if scale == 255 else f"radius in L2, in units of the {unit}")
-    axes.set_ylabel("robust accuracy, %")
+    axes.set_ylabel(f"robust accuracy, %{told_n(worst)}")
     axes.set_ylim(0, 102)
     figure.suptitle("Worst case over attacks (thin: each attack)", fontsize=11)
     legend_below(figure, axes)
@@ -50,7 +51,7 @@ def smallest(sizes: dict[str, np.ndarray], board: Leaderboard) -> Figure | None:
         axes.plot(grid, 100 * (1 - shares), label=board.labels[model], markevery=20, **look.options)
     norm = {"linf": r"$\ell_\infty$", "l2": r"$\ell_2$"}[board.suite["threat_model"]["norm"]]
     axes.set_xlabel(f"size of the perturbation, {norm}")
-    axes.set_ylabel("robust accuracy, %")
+    axes.set_ylabel(f"robust accuracy, %{told_n(board.aggregated[board.aggregated['metric'] == 'found'])}")
     axes.set_ylim(0, 102)
     axes.set_xlim(left=0)
     figure.suptitle("Images that withstand every perturbation found up to a size", fontsize=11)

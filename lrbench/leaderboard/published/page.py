@@ -25,8 +25,8 @@ def suite_page(board: Leaderboard, records: list[Content], figures: list[str]) -
     for record in records:
         environments = environments_of(record)
         cells = (
-            board.labels.get(record["model"], record["model"]),
-            record["verdict"] or NOT_CHECKED,
+            board.labels.get(str(record["model"]), str(record["model"])),
+            str(record["verdict"] or NOT_CHECKED),
             _each(str(each.get("commit")) for each in environments),
             _each(f"{each.get('device_name')} ({each.get('device')})" for each in environments),
             _each(str(each.get("packages", {}).get("torch")) for each in environments),
