@@ -2,7 +2,9 @@
 
 import io
 import json
+import shutil
 
+import numpy as np
 import pytest
 from rich.console import Console
 from support.tables import board_of, rows_of
@@ -10,8 +12,11 @@ from support.tables import board_of, rows_of
 from lrbench.leaderboard import Leaderboard
 from lrbench.leaderboard.charts import charts
 from lrbench.leaderboard.figures import Artefacts, draw
+from lrbench.leaderboard.figures.robustness import smallest, worst_case
+from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.published.page import index_page
 from lrbench.leaderboard.render import print_board, to_markdown
+from lrbench.leaderboard.report import report
 from lrbench.leaderboard.status import Status, in_what_they_differ
 
 
@@ -130,3 +135,86 @@ def test_no_table_has_misclassification_under_another_name():
     for chart in charts(board):
         if chart.name.startswith("radius-"):
             assert "robust accuracy, %" in json.dumps(chart.spec.to_dict())
+
+
+def test_the_picture_of_the_worst_case_is_of_robust_accuracy():
+    figure = worst_case(board_of(rows_of("net", wrong=(0.3, 0.6))))
+    (line,) = (line for line in figure.axes[0].lines if line.get_label() == "net")
+    assert list(line.get_ydata()) == pytest.approx([70, 40])
+    assert figure.axes[0].get_ylabel() == "robust accuracy, %, n = 100"
+
+
+def test_the_picture_of_smallest_perturbations_is_of_robust_accuracy():
+    figure = smallest({"net": np.array([1.0, 2.0, 3.0, np.inf])}, board_of(rows_of("net")))
+    heights = figure.axes[0].lines[0].get_ydata()
+    assert heights[0] == 100
+    assert heights[-1] <= 50
+    assert list(heights) == sorted(heights, reverse=True)
+
+
+def curves(*distances):
+    rows = []
+    for model, of in zip(("whole", "other"), distances, strict=True):
+        rows += rows_of(model)
+        common = {"suite": "mine", "dataset": "digits", "model": model, "seed": 0, "attack": "iter-fsgm", "n": 100}
+        for eps, distance in zip((8 / 255, 16 / 255), of, strict=True):
+            if distance is not None:
+                rows.append({**common, "eps": eps, "space": "pixel", "metric": "l2_dissimilarity", "value": distance})
+    return board_of(rows)
+
+
+@pytest.mark.parametrize("lost", [None, float("nan"), float("inf")])
+@pytest.mark.parametrize("place", [0, 1])
+def test_an_area_whose_curve_lacks_a_point_is_missing_and_cuts_nobody_else_short(lost, place):
+    distances = [0.1, 0.2]
+    distances[place] = lost
+    board = curves((0.1, 0.2), distances)
+    assert board.limits == {"iter-fsgm": 0.2}
+    (column,) = (each for each in board.blocks[0].columns if each.key == "auc_l2[iter-fsgm]")
+    assert set(column.cells) == {"whole"}
+    assert column.cells["whole"].n == 100
+    assert "nan" not in printed(board)
+    assert "inf" not in printed(board)
+
+
+def changed(run, to, name, change):
+    shutil.copytree(run, to)
+    (to / name).write_text(change((to / name).read_text()))
+    return to
+
+
+def test_the_report_says_how_much_is_done(shown_run, tmp_path):
+    status = '{"done": 6, "planned": 46, "environments": []}'
+    page = report(changed(shown_run, tmp_path / "run", "status.json", lambda _: status))
+    assert page.count("6 of 46 steps done") >= 3
+    assert "steps done" not in report(shown_run)
+
+
+def test_the_report_marks_layers_that_never_acted(shown_run, tmp_path):
+    def idle(text):
+        lines = text.splitlines()
+        for place, line in enumerate(lines):
+            if ",lr_layer_epochs," in line:
+                lines[place] = line.replace(",lr_layer_epochs,2.0,", ",lr_layer_epochs,0.0,")
+                assert lines[place] != line
+        return "\n".join(lines) + "\n"
+
+    page = report(changed(shown_run, tmp_path / "run", "results.csv", idle))
+    assert '<th scope="row">lr \u2020</th>' in page
+    assert '<th scope="row">lr</th>' not in page
+    assert "lr \u2020, seed 0:" in page
+    assert "lr \u2020 under iter-fsgm" in page
+    assert "never acted with seed 0, 1" in page
+
+
+def test_the_report_shows_every_environment(shown_run, monkeypatch):
+    first = Run.open(shown_run).environment
+    monkeypatch.setattr(Run, "environments", lambda _run, _model=None: [first, {**first, "device_name": "Another One"}])
+    page = report(shown_run)
+    assert "It was made in 2 environments" in page
+    assert "Another One" in page
+
+
+def test_a_run_without_an_environment_has_a_report(shown_run, tmp_path):
+    run = changed(shown_run, tmp_path / "run", "environment.json", lambda _: "{}")
+    assert "lrbench run suite.yaml --device auto" in report(run)
