@@ -18,7 +18,7 @@ from lrbench.verdicts import VerdictName, verdict_of
 FORMAT = 1
 RECORDS = "records"
 
-MOST_BYTES = 1 << 28
+MOST_BYTES = 1 << 24
 """Of one seed's outcomes, unpacked: a stranger's record does not fill the memory."""
 
 Content = dict[str, Any]
@@ -47,21 +47,32 @@ def read_record(path: Path) -> Content:
     """
     try:
         content: Content = json.loads(path.read_text("utf-8"))
-        whole = content["format"] == FORMAT and content["sha256"] == checksum(content)
-        Suite.model_validate(content["configuration"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        fault = _fault(content)
+    # A stranger's record can lack or hold anything, nested as deep as they like.
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         msg = f"{path} is no record: {type(error).__name__}"
         raise UsageError(msg) from error
-    if not whole:
-        msg = f"{path} does not match its checksum; publish its run again"
-        raise UsageError(msg)
-    if content["verdict"] != verdict_told(content["masking"]):
-        msg = f"{path} says {content['verdict']!r}, but its checks come to {verdict_told(content['masking'])!r}"
-        raise UsageError(msg)
-    if (told := _unlike_its_images(content)) is not None:
-        msg = f"{path} says {told}, which is not what became of its images"
+    if fault is not None:
+        msg = f"{path} {fault}"
         raise UsageError(msg)
     return content
+
+
+def _fault(content: Content) -> str | None:
+    """Say in what a record differs from itself; None if in nothing."""
+    if content["format"] != FORMAT or content["sha256"] != checksum(content):
+        return "does not match its checksum; publish its run again"
+    Suite.model_validate(content["configuration"])
+    named = [content["model"], content["baseline"], content["test_images"]]
+    if not all(isinstance(each, str) for each in named) or not all(
+        isinstance(e, dict) for e in environments_of(content)
+    ):
+        return "is no record: it lacks a name, or says of no machine"
+    if content["verdict"] != (found := verdict_told(content["masking"])):
+        return f"says {content['verdict']!r}, but its checks come to {found!r}"
+    if (told := _unlike_its_images(content)) is not None:
+        return f"says {told}, which is not what became of its images"
+    return None
 
 
 def verdict_told(masking: Content) -> VerdictName | None:

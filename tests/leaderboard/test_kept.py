@@ -114,6 +114,32 @@ def test_a_figure_that_is_not_that_of_its_images_is_found(published, tmp_path):
         check(to)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content.update(masking=[1]),
+        lambda content: content.update(outcomes=[1]),
+        lambda content: content.update(results=3),
+        lambda content: content.update(environments=[3]),
+        lambda content: content.pop("environments"),
+        lambda content: content.pop("test_images"),
+        lambda content: content.update(model=["net"]),
+        lambda content: content["results"].append({"metric": "misclassification"}),
+    ],
+)
+@pytest.mark.parametrize("command", ["compare", "report"])
+def test_a_stranger_s_record_is_refused_in_a_line(published, tmp_path, change, command, capsys):
+    board = tmp_path / "board"
+    shutil.copytree(published, board)
+    changed(board / "records/net.json", change)
+    arguments = [f"{board}:net", f"{board}:lr"] if command == "compare" else [str(board), "--out", str(tmp_path / "r")]
+    assert main([command, *arguments]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    (board / "records/net.json").write_text("[" * 100_000)
+    assert main([command, *arguments]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
 def test_an_older_board_says_in_a_line_that_it_cannot_be_compared(older, capsys):
     assert check(older.parent) == 4
     assert main(["show", str(older)]) == 0
