@@ -206,7 +206,7 @@ def publish_command(given: argparse.Namespace) -> int:
 
     to = Path(given.to)
     if given.folder:
-        names = publish(given.folder, to)
+        names = publish(given.folder, to, as_is=given.as_is)
         sys.stdout.write(f"Published {', '.join(names)} in {to}\n")
     elif not given.check:
         msg = "publish needs the folder of a run, or --check"

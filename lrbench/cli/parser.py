@@ -60,6 +60,7 @@ def make_parser() -> argparse.ArgumentParser:
     publish.add_argument("folder", metavar="DIR", nargs="?", help="folder of a finished run")
     publish.add_argument("--to", default="leaderboards", metavar="DIR", help="default: leaderboards")
     publish.add_argument("--check", action="store_true", help="only hold what is published against its checksums")
+    publish.add_argument("--as-is", action="store_true", help="even models whose LR-Layers never acted, so marked")
     publish.set_defaults(command=commands.publish_command)
 
     export = subs.add_parser("export", help="write a model's figures in the form of another leaderboard")

@@ -12,18 +12,22 @@ import pandas as pd
 from lrbench.errors import UsageError, short
 from lrbench.files import is_file
 from lrbench.leaderboard.aggregate import over_seeds
-from lrbench.leaderboard.figure_text import figure_parts
-from lrbench.leaderboard.layout import WORST, Block, blocks_of, summed_up
+from lrbench.leaderboard.cells import Block
+from lrbench.leaderboard.figure_text import cell_parts, verdict_shown
+from lrbench.leaderboard.layout import WORST, blocks_of
 from lrbench.leaderboard.reference import Comparison, comparisons
 from lrbench.leaderboard.results import COLUMNS, TEXT, derived, is_derived, is_time
+from lrbench.leaderboard.status import Status
 from lrbench.store import place_of
 from lrbench.suite import read_run
-from lrbench.verdicts import VERDICTS
 
 if TYPE_CHECKING:
     from altair import TopLevelMixin
 
 Masking = dict[str, dict[str, Any]]
+
+IDLE = "†"
+"""Marks a model whose LR-Layers never acted."""
 
 
 class Leaderboard:
@@ -39,6 +43,8 @@ class Leaderboard:
         Model -> seed -> what the checks for masked gradients said, as in the run's `masking.json`.
     failures : dict, optional
         Step -> why it is missing, as in the run's `failures.json`.
+    status : Status, optional
+        How far the run has come, and on what it was made, as in the run's `status.json`.
 
     Attributes
     ----------
@@ -53,8 +59,10 @@ class Leaderboard:
         suite: dict[str, Any],
         masking: Masking | None = None,
         failures: dict[str, str] | None = None,
+        status: Status | None = None,
     ) -> None:
         self.suite, self.masking, self.failures = suite, masking or {}, failures or {}
+        self.status = status or Status()
         measured = results[~results["metric"].map(is_derived).astype(bool)].reset_index(drop=True)
         self.results, self.limits = derived(measured, suite["threat_model"].get("l2", []))
 
@@ -75,7 +83,10 @@ class Leaderboard:
         try:
             tables = [_read_table(path / name) for name in ("results.csv", "timings.csv") if (path / name).exists()]
             masking, failures = (_optional_json(path / name) for name in ("masking.json", "failures.json"))
-            board = cls(pd.concat(tables, ignore_index=True), suite.model_dump(mode="json"), masking, failures)
+            told = path / "status.json"
+            status = Status.read(told.read_text("utf-8")) if told.exists() else None
+            results = pd.concat(tables, ignore_index=True)
+            board = cls(results, suite.model_dump(mode="json"), masking, failures, status)
             board.blocks  # noqa: B018
         # A stranger's tables can lack or hold anything, and pandas says so in many ways.
         except Exception as error:
@@ -85,14 +96,14 @@ class Leaderboard:
 
     @cached_property
     def aggregated(self) -> pd.DataFrame:
-        """Means over seeds with intervals, one row for each figure."""
-        return over_seeds(self.results)
+        """Means over seeds with intervals, one row for each figure; a seed that has none counts as missing."""
+        return over_seeds(self.results.dropna(subset=["value"]))
 
     @cached_property
     def blocks(self) -> list[Block]:
         """Tables of the leaderboard: what it shows of each model."""
         data = self.results["dataset"].iloc[0] if len(self.results) else self.suite["data"]["name"]
-        return blocks_of(self.aggregated, self.suite, str(data))
+        return blocks_of(self.aggregated, self.suite, str(data), self.status.progress)
 
     @cached_property
     def comparisons(self) -> list[Comparison]:
@@ -100,34 +111,67 @@ class Leaderboard:
         return comparisons(self.aggregated, self.suite)
 
     @cached_property
-    def models(self) -> list[str]:
-        """Models, best first.
+    def ranks(self) -> dict[str, int]:
+        """Model -> rank, from 1; equal figures have equal ranks.
 
-        By verdict, since figures of an attack that failed rank nothing; then by misclassification in the worst case
-        over attacks, mean over radii; by the largest area under a summed-up attack's curve; by accuracy.
+        By verdict, since figures of an attack that failed rank nothing; then by robust accuracy in the worst case at
+        the radius that the summary shows; then by clean accuracy; each as it is shown. What is missing ranks last.
         """
-        table = self.aggregated
-        verdict = table[table["metric"] == "verdict"].set_index("model")["value"]
-        errors = table[(table["metric"] == "misclassification") & (table["attack"] == WORST)]
-        worst = errors.groupby("model")["value"].mean()
-        curves = table[(table["metric"] == "auc_l2") & table["attack"].isin(summed_up(self.suite))]
-        areas = curves.groupby("model")["value"].max()
-        accuracy = -table[table["metric"] == "accuracy"].set_index("model")["value"]
-        names = list(dict.fromkeys(table["model"]))
-        return sorted(names, key=lambda name: tuple(by.get(name, 0.0) for by in (verdict, worst, areas, accuracy)))
+        if not self.blocks:
+            return {}
+        return {model: int(cell.value) for model, cell in self.blocks[0].columns[0].cells.items()}
+
+    @cached_property
+    def models(self) -> list[str]:
+        """Models, best first; equal ones as they came."""
+        return sorted(self.ranks, key=self.ranks.__getitem__)
+
+    @cached_property
+    def idle(self) -> dict[str, list[int]]:
+        """Model -> seeds with which its LR-Layers never acted, so that it is a normal network under that name."""
+        table = self.results
+        rows = table[(table["metric"] == "lr_layer_epochs") & (table["value"] == 0)]
+        return {str(model): sorted(map(int, group["seed"])) for model, group in rows.groupby("model", sort=False)}
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """Model -> its name as it is shown: marked where its LR-Layers never acted."""
+        names = dict.fromkeys([*self.suite["models"], *self.models])
+        return {name: f"{name} {IDLE}" if name in self.idle else name for name in names}
+
+    def cautions(self, model: str) -> list[str]:
+        """Say what keeps a model's figures from being what its name promises; goes wherever they are shown."""
+        lines = [f"{self.status.progress}: what is missing is not in these figures."] if self.status.progress else []
+        if model in self.idle:
+            training = self.suite["models"].get(model, {}).get("training") or self.suite["training"]
+            seeds = ", ".join(map(str, self.idle[model]))
+            lines.append(
+                f"{self.labels[model]}: its LR-Layers never acted with seed {seeds}, since training accuracy did not "
+                f"reach {training['warmup_accuracy']:g} (training.warmup_accuracy): it is the network without them."
+            )
+        return lines
 
     def table(self) -> pd.DataFrame:
         """One row a model, best first; a column for each figure and, for proportions, its interval."""
         rows: dict[str, dict[str, float | str]] = {model: {} for model in self.models}
+        for model in self.idle:
+            rows[model]["lr_layers"] = "never acted with seed " + ", ".join(map(str, self.idle[model]))
         for column in (column for block in self.blocks for column in block.columns):
+            if column.form == "verdict":
+                for model in self.models:
+                    rows[model][column.key] = verdict_shown(column.cells.get(model))
+                continue
+            if column.form == "rank":
+                for model, rank in self.ranks.items():
+                    rows[model][column.key] = rank
+                continue
             for model, cell in column.cells.items():
-                if column.form == "verdict":
-                    rows[model][column.key] = VERDICTS[int(cell.value)]
-                    continue
                 rows[model][column.key] = cell.value
                 if cell.interval is not None:
                     rows[model][f"{column.key}_low"], rows[model][f"{column.key}_high"] = cell.interval
                 rows[model][f"{column.key}_sd"] = cell.sd
+                if cell.n is not None:
+                    rows[model][f"{column.key}_n"] = cell.n
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 
     def plot(self, name: str = f"radius-{WORST}") -> "TopLevelMixin":
@@ -152,23 +196,25 @@ class Leaderboard:
         """Show the summary in a notebook."""
         block = self.blocks[0]
         cells = {
-            column.heading: [
-                "-" if (cell := column.cells.get(model)) is None else " ".join(figure_parts(cell, column.form))
-                for model in self.models
-            ]
+            f"{column.heading} {column.images}".strip(): [" ".join(cell_parts(column, model)) for model in self.models]
             for column in block.columns
         }
-        shown = pd.DataFrame(cells, index=pd.Index(self.models, name="model"))
-        return f"<p>{escape(block.title)}</p>{shown.to_html(escape=True)}"
+        shown = pd.DataFrame(cells, index=pd.Index([self.labels[model] for model in self.models], name="model"))
+        lines = dict.fromkeys(line for model in self.models for line in self.cautions(model))
+        below = "".join(f"<p>{escape(line)}</p>" for line in lines)
+        return f"<p>{escape(block.title)}</p>{shown.to_html(escape=True)}{below}"
 
     def to_csv(self) -> str:
         """`table` as CSV."""
         return self.table().to_csv()
 
     def to_json(self) -> str:
-        """`table`, the curves' ranges, the suite and what the masking checks said, as JSON."""
+        """`table`, how much is done, the curves' ranges, the suite and what the masking checks said, as JSON."""
         models = json.loads(self.table().to_json(orient="index", double_precision=15))
-        whole = {"suite": self.suite, "l2_limits": self.limits, "models": models, "masking": self.masking}
+        steps = {"done": self.status.done, "planned": self.status.planned}
+        cautions = {model: lines for model in self.models if (lines := self.cautions(model))}
+        whole = {"suite": self.suite, "steps": steps, "cautions": cautions, "l2_limits": self.limits, "models": models}
+        whole |= {"environments": self.status.environments, "masking": self.masking}
         return json.dumps(whole, indent=2) + "\n"
 
     @property

@@ -1,5 +1,6 @@
 """Interactive charts of a leaderboard (Vega-Lite by Altair): in the report, and in a notebook."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,8 @@ import altair as alt
 import pandas as pd
 
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.layout import WORST, labels, summed_up
+from lrbench.leaderboard.cells import told_n
+from lrbench.leaderboard.layout import MISCLASSIFICATION, ROBUST, WORST, labels, summed_up
 
 COLOURS = ["#0077bb", "#ee7733", "#009988", "#cc3311", "#ee3377", "#8c6bb1", "#997700", "#777777"]
 """Told apart by colour-blind readers, on light and on dark (Tol's vibrant scheme, and two more)."""
@@ -77,9 +79,13 @@ def _encodings(board: Leaderboard) -> dict[str, Any]:
     models = _models(board)
     dashes = [DASHES[index // len(COLOURS) % len(DASHES)] for index in range(len(models))]
     colours = [COLOURS[index % len(COLOURS)] for index in range(len(models))]
+    # The lines go by the models' own names, which the page filters by.
+    legend = alt.Legend(labelExpr=f"({json.dumps(board.labels)})[datum.label] || datum.label")
     return {
-        "color": alt.Color("model:N", scale=alt.Scale(domain=models, range=colours), title=None),
-        "strokeDash": alt.StrokeDash("model:N", scale=alt.Scale(domain=models, range=dashes), title=None),
+        "color": alt.Color("model:N", scale=alt.Scale(domain=models, range=colours), title=None, legend=legend),
+        "strokeDash": alt.StrokeDash(
+            "model:N", scale=alt.Scale(domain=models, range=dashes), title=None, legend=legend
+        ),
     }
 
 
@@ -98,15 +104,15 @@ def _percent(column: str, title: str) -> alt.Y:
     return alt.Y(f"{column}:Q", title=title, scale=alt.Scale(domain=[0, 100]))
 
 
-def _errors(board: Leaderboard, attack: str) -> pd.DataFrame:
-    """Misclassification of each model at each radius, without an attack at 0, in %."""
+def _by_eps(board: Leaderboard, metric: str, attack: str) -> pd.DataFrame:
+    """Robust accuracy or misclassification of each model at each radius, without an attack at 0, in %."""
     table = board.aggregated
-    errors = table[(table["metric"] == "misclassification") & table["attack"].isin(["", attack])]
-    errors = errors.assign(
-        radius=errors["eps"].fillna(0.0), value=100 * errors["value"], low=100 * errors["ci_low"],
-        high=100 * errors["ci_high"],
+    shares = table[(table["metric"] == metric) & table["attack"].isin(["", attack])]
+    shares = shares.assign(
+        radius=shares["eps"].fillna(0.0), value=100 * shares["value"], low=100 * shares["ci_low"],
+        high=100 * shares["ci_high"],
     )  # fmt: skip
-    return errors[["model", "attack", "radius", "value", "low", "high", "n"]].astype({"n": "Int64"})
+    return shares[["model", "attack", "radius", "value", "low", "high", "n"]].astype({"n": "Int64"})
 
 
 def _by_radius(board: Leaderboard) -> Iterator[Chart]:
@@ -118,7 +124,7 @@ def _by_radius(board: Leaderboard) -> Iterator[Chart]:
         else "1/255 of a standard deviation"
     )
     for attack in [WORST, *labels(board.suite)]:
-        table = _errors(board, attack)
+        table = _by_eps(board, ROBUST, attack)
         if attack not in set(table["attack"]):
             continue
         table = table.assign(radius=table["radius"] * (255 if linf else 1)).sort_values(["model", "radius"])
@@ -129,9 +135,9 @@ def _by_radius(board: Leaderboard) -> Iterator[Chart]:
             "n:Q",
         ]
         x = alt.X("radius:Q", title=f"radius, {unit}")
-        spec = _lines(board, table.drop(columns="attack"), x, _percent("value", "misclassified, %"), tooltip)
+        spec = _lines(board, table.drop(columns="attack"), x, _percent("value", "robust accuracy, %"), tooltip)
         title = "Worst case over attacks" if attack == WORST else attack
-        caption = "Misclassified images by radius, mean over seeds; the band is the 95 % Wilson interval."
+        caption = f"Robust accuracy by radius, mean over seeds{told_n(table)}; the band is the 95 % Wilson interval."
         yield Chart(f"radius-{attack}", title, caption, spec)
 
 
@@ -143,7 +149,7 @@ def _by_distance(board: Leaderboard) -> Iterator[Chart]:
         if distance.empty:
             continue
         of = distance.set_index(["model", "eps"])["value"]
-        errors = _errors(board, attack)
+        errors = _by_eps(board, MISCLASSIFICATION, attack)
         keys = errors[["model", "radius"]].itertuples(index=False, name=None)
         moved = pd.Series([0.0 if key[1] == 0 else of.get(key, float("nan")) for key in keys], index=errors.index)
         errors = errors.assign(l2=moved).dropna(subset=["l2"])
@@ -151,7 +157,10 @@ def _by_distance(board: Leaderboard) -> Iterator[Chart]:
         tooltip = ["model:N", *(alt.Tooltip(f"{c}:Q", format=".4~g") for c in ("l2", "value", "low", "high"))]
         shown = errors.drop(columns="attack").sort_values(["model", "l2"])
         spec = _lines(board, shown, x, _percent("value", "misclassified, %"), tooltip)
-        caption = "Misclassified images by how far the attack moved them; 95 % Wilson band."
+        caption = (
+            "As in the paper's figure 5: misclassified images by how far the attack moved them"
+            f"{told_n(shown)}; 95 % Wilson band."
+        )
         yield Chart(f"distance-{attack}", f"{attack} by L2 dissimilarity", caption, spec)
 
 
@@ -201,7 +210,7 @@ def _representations(board: Leaderboard) -> Iterator[Chart]:
     shown = table.assign(dims=dims, accuracy=100 * table["value"]).dropna(subset=["dims"])
     if not shown.empty:
         yield _bars(board, shown, "dims", "accuracy", "embeddings", "Linear classifier on PCA embeddings",
-                    "Test accuracy, %, on a layer's activations in all or a few dimensions.")  # fmt: skip
+                    f"Test accuracy, %{told_n(shown)}, on a layer's activations, all or few dimensions.")  # fmt: skip
     kinds = table["metric"].str.extract(r"^(parameters|multiply_adds|compression_accuracy)\[(full|compressed)\]$")
     parts = table.assign(figure=kinds[0], network=kinds[1]).dropna(subset=["figure"])
     for figure, rows in parts.groupby("figure", sort=False):

@@ -1,20 +1,44 @@
 """How a figure is written, wherever it is shown."""
 
-from lrbench.leaderboard.layout import Cell, Form
-from lrbench.verdicts import VERDICTS
+from lrbench.leaderboard.cells import Cell, Column, Form
+from lrbench.verdicts import NOT_CHECKED, VERDICTS
+
+MISSING = "-"
+
+
+def cell_parts(column: Column, model: str) -> list[str]:
+    """Write what a column says of a model: the figure, then its interval, its n and its seeds where they are told."""
+    cell = column.cells.get(model)
+    if column.form == "verdict":
+        return [verdict_shown(cell), *([] if cell is None else _seeds(cell))]
+    if cell is None:
+        return [MISSING]
+    return figure_parts(cell, column.form) + ([f"n = {cell.n:,}"] if column.counted == "cells" and cell.n else [])
+
+
+def verdict_shown(cell: Cell | None) -> str:
+    """Name a verdict; nobody has held up whose checks are missing, be it for one seed."""
+    if cell is None:
+        return NOT_CHECKED
+    name = VERDICTS[int(cell.value)]
+    return name if cell.whole or name != VERDICTS[0] else NOT_CHECKED
 
 
 def figure_parts(cell: Cell, form: Form) -> list[str]:
-    """Write a figure with its deviation over seeds, and its interval if it has one."""
-    if form == "verdict":
-        return [VERDICTS[int(cell.value)]]
+    """Write a figure with its deviation over seeds, its interval if it has one, and its seeds if some are missing."""
     deviation = "" if cell.sd != cell.sd or form == "count" else f" ±{_deviation(cell.sd, form)}"
     interval = [] if cell.interval is None else [f"[{', '.join(write_value(bound, form) for bound in cell.interval)}]"]
-    return [write_value(cell.value, form) + deviation, *interval]
+    return [write_value(cell.value, form) + deviation, *interval, *_seeds(cell)]
+
+
+def _seeds(cell: Cell) -> list[str]:
+    return [] if cell.whole else [f"{cell.seeds} of {cell.planned} seeds"]
 
 
 def write_value(value: float, form: Form) -> str:
     """Write a number in its form."""
+    # Equal means may differ in their last bit, and must not be rounded to different digits.
+    value = round(value, 12)
     if form == "percent":
         return f"{100 * value:.1f}"
     if form == "points":
@@ -23,7 +47,7 @@ def write_value(value: float, form: Form) -> str:
         return f"{1000 * value:.3g}"
     if form == "count":
         return _count(value)
-    return f"{value:.4g}"
+    return f"{value:.0f}" if form == "rank" else f"{value:.4g}"
 
 
 def _count(value: float) -> str:

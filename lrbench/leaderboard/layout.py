@@ -1,16 +1,15 @@
 """Which figures a leaderboard shows, under which heading, in which of its tables."""
 
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
-Form = Literal["percent", "points", "number", "count", "milliseconds", "verdict"]
-"""How readers see a figure: a share as %, a difference of shares in points, four digits, a large count as 11.2 M,
-seconds as ms, or a verdict by its name."""
+from lrbench.leaderboard.cells import Block, Column, Form, Maker, with_n
+from lrbench.leaderboard.ranking import rank_column
 
 WORST = "worst-case"
+MISCLASSIFICATION, ROBUST = "misclassification", "robust_accuracy"
 PAPER = ("iter-fsgm", "iter-ll-fsgm")
 DIFFERENCES: tuple[tuple[str, str, Form], ...] = (
     ("robust_accuracy_difference", "{}", "points"),
@@ -18,59 +17,29 @@ DIFFERENCES: tuple[tuple[str, str, Form], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A figure of one model over seeds."""
-
-    value: float
-    sd: float
-    interval: tuple[float, float] | None
-    n: int | None
-
-
-@dataclass(frozen=True)
-class Column:
-    """A figure of every model: `key` in files, `heading` for readers, and its form."""
-
-    key: str
-    heading: str
-    form: Form
-    cells: dict[str, Cell]
-
-    @property
-    def n(self) -> int | None:
-        """Images behind each cell, if all have the same number."""
-        counts = {cell.n for cell in self.cells.values()}
-        return counts.pop() if len(counts) == 1 else None
-
-
-@dataclass(frozen=True)
-class Block:
-    """One table: its title and the columns beside the model's name."""
-
-    title: str
-    columns: list[Column]
-
-
-def blocks_of(aggregated: pd.DataFrame, suite: dict[str, Any], data: str) -> list[Block]:
+def blocks_of(aggregated: pd.DataFrame, suite: dict[str, Any], data: str, progress: str = "") -> list[Block]:
     """Tables in reading order: the summary, each attack, and what the representations are like; empty ones left out.
 
-    `data` is the data set's name for the title.
+    `data` is the data set's name for the title, and `progress` what it says of a run that is not whole.
     """
-    make = _Maker(aggregated)
-    seeds = len(suite["seeds"])
-    title = f"{suite['name']} on {data}, {seeds} seed{'s' * (seeds > 1)}"
-    found = [Block(title, _summary(make, suite)), *_attack_blocks(make, suite), *_representation_blocks(make, suite)]
-    shown = [Block(block.title, [column for column in block.columns if column.cells]) for block in found]
-    return [block for block in shown if block.columns]
+    seeds, models = len(suite["seeds"]), list(dict.fromkeys(aggregated["model"]))
+    make = Maker(aggregated, seeds)
+    title = f"{suite['name']} on {data}, {seeds} seed{'s' * (seeds > 1)}" + (f": {progress}" if progress else "")
+    summary = [rank_column(_ranked_by(make, suite), models), *_summary(make, suite)]
+    found = [Block(title, summary), *_attack_blocks(make, suite), *_representation_blocks(make, suite)]
+    # That nobody was checked is told; that nobody was measured goes without saying.
+    shown = [
+        Block(block.title, [each for each in block.columns if each.cells or (models and each.form == "verdict")])
+        for block in found
+    ]
+    return [with_n(block) for block in shown if block.columns]
 
 
-def _summary(make: "_Maker", suite: dict[str, Any]) -> list[Column]:
+def _summary(make: Maker, suite: dict[str, Any]) -> list[Column]:
     attacks = summed_up(suite)
     diagnostics = suite["diagnostics"]
-    columns = [make("accuracy", "clean accuracy", "percent", metric="accuracy")]
-    columns += [make("verdict", "verdict", "verdict", metric="verdict")]
-    columns += [_worst_column(make, middle(suite), suite["threat_model"]["norm"])]
+    *judged, accuracy = _ranked_by(make, suite)
+    columns = [accuracy, *judged]
     columns += [
         make(f"auc_l2[{attack}]", f"AUC {attack}", "percent", metric="auc_l2", attack=attack) for attack in attacks
     ]
@@ -84,23 +53,27 @@ def _summary(make: "_Maker", suite: dict[str, Any]) -> list[Column]:
     return columns
 
 
-def _attack_blocks(make: "_Maker", suite: dict[str, Any]) -> Iterator[Block]:
+def _ranked_by(make: Maker, suite: dict[str, Any]) -> list[Column]:
+    """Columns that models are ranked by, the first first."""
+    accuracy = make("accuracy", "clean accuracy", "percent", metric="accuracy")
+    if not suite["attacks"]:
+        return [accuracy]
+    return [make("verdict", "verdict", "verdict", metric="verdict"), _headline(make, suite), accuracy]
+
+
+def _attack_blocks(make: Maker, suite: dict[str, Any]) -> Iterator[Block]:
     space = suite["threat_model"]["space"]
     threat = suite["threat_model"]
     worst = _worst_block(make, threat)
-    yield Block(f"Misclassified % in the worst case over attacks by eps, {space} space{_images(worst)}", worst)
+    yield Block(f"Robust accuracy % in the worst case over attacks by eps, {space} space", worst)
     difference = _difference_block(make, threat)
     title = f"Robust accuracy in the worst case minus that of {next(iter(suite['models']))}, points"
-    yield Block(f"{title}{_images(difference)}", difference)
+    yield Block(title, difference)
     for attack in labels(suite):
         columns = _radii(make, attack, threat)
         if len([column for column in columns if column.cells]) > 1:
-            yield Block(f"Misclassified % under {attack} by eps, {space} space{_images(columns)}", columns)
+            yield Block(f"Robust accuracy % under {attack} by eps, {space} space", columns)
     yield Block("Smallest perturbation that fools", _minimal_block(make, labels(suite)))
-
-
-def _images(columns: list[Column]) -> str:
-    return f", n = {columns[0].n}" if columns and columns[0].n else ""
 
 
 def labels(suite: dict[str, Any]) -> list[str]:
@@ -118,26 +91,27 @@ def summed_up(suite: dict[str, Any]) -> list[str]:
 
 
 def middle(suite: dict[str, Any]) -> float:
-    """Radius at which a suite is summed up: that of the masking checks, else the middle one."""
+    """Radius at which a suite is summed up: that of the masking checks where it attacks there, else the middle one."""
     radii: list[float] = suite["threat_model"]["eps"]
-    masking = suite["diagnostics"].get("masking") or {}
-    positive = [eps for eps in radii if eps > 0] or radii
-    eps: float = masking.get("eps") or positive[len(positive) // 2]
-    return eps
+    eps: float | None = (suite["diagnostics"].get("masking") or {}).get("eps")
+    positive = [radius for radius in radii if radius > 0] or radii
+    return eps if eps in radii else positive[len(positive) // 2]
 
 
-def _worst_column(make: "_Maker", eps: float, norm: str) -> Column:
-    metric, label = "misclassification", eps_label(eps, norm)
-    where = {"metric": metric, "attack": WORST, "eps": eps}
-    return make(f"{metric}[{WORST},{label}]", f"worst case {label}", "percent", **where)
+def _headline(make: Maker, suite: dict[str, Any]) -> Column:
+    """Robust accuracy in the worst case over attacks, at the radius at which the suite is summed up."""
+    eps = middle(suite)
+    label = eps_label(eps, suite["threat_model"]["norm"])
+    where = {"metric": ROBUST, "attack": WORST, "eps": eps}
+    return make(f"{ROBUST}[{WORST},{label}]", f"robust accuracy {label}", "percent", **where)
 
 
-def _worst_block(make: "_Maker", threat: dict[str, Any]) -> list[Column]:
+def _worst_block(make: Maker, threat: dict[str, Any]) -> list[Column]:
     columns = _radii(make, WORST, threat)
     return columns if any(column.cells for column in columns[1:]) else []
 
 
-def _difference_block(make: "_Maker", threat: dict[str, Any]) -> list[Column]:
+def _difference_block(make: Maker, threat: dict[str, Any]) -> list[Column]:
     columns = []
     for eps in threat["eps"]:
         label = eps_label(eps, threat["norm"])
@@ -147,7 +121,7 @@ def _difference_block(make: "_Maker", threat: dict[str, Any]) -> list[Column]:
     return columns
 
 
-def _minimal_block(make: "_Maker", attacks: list[str]) -> list[Column]:
+def _minimal_block(make: Maker, attacks: list[str]) -> list[Column]:
     columns = []
     for attack in attacks:
         for norm, name in (("linf", "Linf"), ("l2", "L2")):
@@ -158,22 +132,22 @@ def _minimal_block(make: "_Maker", attacks: list[str]) -> list[Column]:
     return columns
 
 
-def _radii(make: "_Maker", attack: str, threat: dict[str, Any]) -> list[Column]:
-    """Misclassification before the attack, at each radius, and at given L2 dissimilarities."""
-    metric = "misclassification"
+def _radii(make: Maker, attack: str, threat: dict[str, Any]) -> list[Column]:
+    """Robust accuracy before the attack, at each radius, and at given L2 dissimilarities."""
+    metric = ROBUST
     columns = [make(f"{metric}[{attack},0]", "clean", "percent", metric=metric, attack="")]
     for radius in threat["eps"]:
         label = eps_label(radius, threat["norm"])
         columns.append(make(f"{metric}[{attack},{label}]", label, "percent", metric=metric, attack=attack, eps=radius))
     for level in threat.get("l2", []):
-        name = at_l2(level)
+        name = at_l2(level, ROBUST)
         columns.append(make(f"{name}[{attack}]", f"L2 {level:g}", "percent", metric=name, attack=attack))
     return columns
 
 
-def at_l2(level: float) -> str:
-    """Metric of the misclassification at an L2 dissimilarity."""
-    return f"misclassification_at_l2_{level:g}"
+def at_l2(level: float, share: str) -> str:
+    """Metric of the misclassification, or of the robust accuracy, at an L2 dissimilarity."""
+    return f"{share}_at_l2_{level:g}"
 
 
 def eps_label(eps: float, norm: str = "linf") -> str:
@@ -181,7 +155,7 @@ def eps_label(eps: float, norm: str = "linf") -> str:
     return f"{255 * eps:.6g}/255" if norm == "linf" else f"{eps:.6g}"
 
 
-def _d_adv(make: "_Maker", attack: str, threat: dict[str, Any], layers: list[str]) -> list[Column]:
+def _d_adv(make: Maker, attack: str, threat: dict[str, Any], layers: list[str]) -> list[Column]:
     """D_Adv and its companion at the last layer, under the first attack at the smallest radius."""
     columns = []
     eps = threat["eps"][0]
@@ -193,7 +167,7 @@ def _d_adv(make: "_Maker", attack: str, threat: dict[str, Any], layers: list[str
     return columns
 
 
-def _variance(make: "_Maker", spec: dict[str, Any]) -> list[Column]:
+def _variance(make: Maker, spec: dict[str, Any]) -> list[Column]:
     return [
         make(f"vr_{k}[{layer}]", f"VR_{k} {layer}", "number", metric=f"vr_{k}", layer=layer)
         for layer in spec["layers"]
@@ -206,13 +180,13 @@ def _telling(ks: list[int]) -> list[int]:
     return [10] if 10 in ks else ks[-1:]
 
 
-def _embedding(make: "_Maker", layer: str, dim: int | str) -> Column:
+def _embedding(make: Maker, layer: str, dim: int | str) -> Column:
     metric = f"embedding_accuracy_{dim}"
     where = "all" if dim == "full" else dim
     return make(f"{metric}[{layer}]", f"accuracy {layer} in {where} dims", "percent", metric=metric, layer=layer)
 
 
-def _representation_blocks(make: "_Maker", suite: dict[str, Any]) -> Iterator[Block]:
+def _representation_blocks(make: Maker, suite: dict[str, Any]) -> Iterator[Block]:
     diagnostics = suite["diagnostics"]
     if spec := diagnostics["variance_ratio"]:
         for layer in spec["layers"]:
@@ -234,7 +208,7 @@ def _representation_blocks(make: "_Maker", suite: dict[str, Any]) -> Iterator[Bl
         yield Block(title, _compression(make))
 
 
-def _corruptions(make: "_Maker", spec: dict[str, Any]) -> list[Column]:
+def _corruptions(make: Maker, spec: dict[str, Any]) -> list[Column]:
     metric = "corruption_accuracy"
     columns = [make(metric, "mean", "percent", metric=metric)]
     for family in spec["families"]:
@@ -244,7 +218,7 @@ def _corruptions(make: "_Maker", spec: dict[str, Any]) -> list[Column]:
     return columns
 
 
-def _spectrum(make: "_Maker", layer: str, ks: list[int]) -> list[Column]:
+def _spectrum(make: Maker, layer: str, ks: list[int]) -> list[Column]:
     metrics = {f"vr_{k}": f"VR_{k}" for k in ks}
     metrics |= {f"centred_vr_{k}": f"centred VR_{k}" for k in _telling(ks)}
     metrics["vr_1_class_mean"] = "VR_1, mean over classes"
@@ -254,7 +228,7 @@ def _spectrum(make: "_Maker", layer: str, ks: list[int]) -> list[Column]:
     ]
 
 
-def _compression(make: "_Maker") -> list[Column]:
+def _compression(make: Maker) -> list[Column]:
     figures: list[tuple[str, str, Form]] = [
         ("parameters", "parameters", "count"),
         ("multiply_adds", "multiply-adds", "count"),
@@ -266,25 +240,3 @@ def _compression(make: "_Maker") -> list[Column]:
         for metric, heading, form in figures
         for kind in ("full", "compressed")
     ]
-
-
-class _Maker:
-    def __init__(self, aggregated: pd.DataFrame) -> None:
-        self.aggregated = aggregated
-
-    def __call__(self, key: str, heading: str, form: Form, **where: object) -> Column:
-        cells = {str(row["model"]): cell_of(row) for row in matching(self.aggregated, where).to_dict("records")}
-        return Column(key, heading, form, cells)
-
-
-def matching(table: pd.DataFrame, where: dict[str, object]) -> pd.DataFrame:
-    """Rows of a table that have the given values."""
-    for name, value in where.items():
-        table = table[table[name] == value]
-    return table
-
-
-def cell_of(row: dict[Hashable, Any]) -> Cell:
-    """Make a cell of a row of the aggregated table."""
-    interval = None if pd.isna(row["ci_low"]) else (float(row["ci_low"]), float(row["ci_high"]))
-    return Cell(float(row["value"]), float(row["sd"]), interval, None if pd.isna(row["n"]) else int(row["n"]))

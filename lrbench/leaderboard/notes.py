@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.layout import DIFFERENCES, PAPER, WORST, eps_label, labels, matching, middle, summed_up
+from lrbench.leaderboard.cells import matching
+from lrbench.leaderboard.layout import DIFFERENCES, PAPER, WORST, eps_label, labels, middle, summed_up
 from lrbench.leaderboard.results import ADJUSTED
+from lrbench.leaderboard.status import in_what_they_differ
 from lrbench.statistics.difference import LEVEL
 
 WEAK = frozenset({"iter-fsgm", "iter-ll-fsgm", "fgsm", "uniform-noise", "gaussian-noise"})
@@ -17,7 +19,9 @@ POINT = 0.01
 def notes(board: Leaderboard) -> list[str]:
     """Give the lines in order."""
     return [
-        *_failures(board),
+        *_missing(board),
+        *_idle(board),
+        *_environments(board),
         *_reading(board),
         *_strength(board),
         *_masking(board),
@@ -26,7 +30,9 @@ def notes(board: Leaderboard) -> list[str]:
     ]
 
 
-def _failures(board: Leaderboard) -> Iterator[str]:
+def _missing(board: Leaderboard) -> Iterator[str]:
+    if board.status.progress:
+        yield f"MISSING: {board.status.progress}. What is not there ranks last; the same command takes the rest."
     causes = {step: reason for step, reason in board.failures.items() if not reason.startswith("needs ")}
     for step, reason in causes.items():
         yield f"MISSING: {step} failed: {reason} (its traceback is in steps/{step}/failure.txt)"
@@ -34,14 +40,38 @@ def _failures(board: Leaderboard) -> Iterator[str]:
         yield f"MISSING: {rest} steps that need those. The same command tries the missing ones again."
 
 
+def _idle(board: Leaderboard) -> Iterator[str]:
+    for model in board.idle:
+        yield board.cautions(model)[-1]
+
+
+def _environments(board: Leaderboard) -> Iterator[str]:
+    differing = in_what_they_differ(board.status.environments)
+    if differing:
+        told = "; ".join(f"{key}: {', '.join(map(str, values))}" for key, values in differing.items())
+        yield f"Made on several machines, versions or settings, and figures may differ by that. {told}."
+
+
 def _reading(board: Leaderboard) -> Iterator[str]:
-    yield "Means over seeds; [95 % Wilson interval] of n images; ± standard deviation over seeds."
+    yield (
+        "Means over seeds; [95 % Wilson interval] of n images, of several seeds the fewest; ± standard deviation over "
+        "seeds."
+    )
+    if board.suite["attacks"]:
+        at = eps_label(middle(board.suite), board.suite["threat_model"]["norm"])
+        yield (
+            f"Rank: by verdict, then robust accuracy at {at}, then clean accuracy, as shown. Equal figures are "
+            "a tie, and what is missing (-) ranks last, as does a model that was not checked for masked gradients."
+        )
     for attack in summed_up(board.suite):
         if attack in board.limits:
             limit = f"{board.limits[attack]:.3g}"
-            yield f"AUC {attack}: mean misclassified % over L2 dissimilarity 0 to {limit}; lower is more robust."
+            yield (
+                f"AUC {attack}, as in the paper: mean misclassified % over L2 dissimilarity 0 to {limit}; lower is "
+                "more robust."
+            )
     if board.suite["threat_model"].get("l2"):
-        yield "Misclassification at an L2 dissimilarity is read off the attack's curve between its radii."
+        yield "Robust accuracy at an L2 dissimilarity is read off the attack's curve between its radii."
 
 
 def _strength(board: Leaderboard) -> Iterator[str]:
@@ -51,8 +81,9 @@ def _strength(board: Leaderboard) -> Iterator[str]:
         yield f"Only {named} ran, which are weak: a model that withstands them is not shown to be robust."
     elif attacks:
         yield (
-            "Worst case: share of images that some attack within the radius fooled, at this radius or a smaller one, "
-            "those wrong without an attack included. At a radius where fewer attacks ran it is a weaker bound."
+            "Robust accuracy: share of images that are right after the attack; higher is better. In the worst case, "
+            "those that no attack within the radius fooled, at this radius or a smaller one. At a radius where fewer "
+            "attacks ran it is a weaker bound."
         )
     yield from _differences(board)
 
@@ -81,7 +112,7 @@ def _masking(board: Leaderboard) -> Iterator[str]:
     yield (
         "Verdict, on the evaluation and not on the model, the worst over seeds. Held up: all checks for masked "
         "gradients passed, so that the attacks' figures can be believed. Suspicious: attacks are known to fail on such "
-        "a model. Broken: the figures contradict each other, so an attack did fail."
+        "a model. Broken: the figures contradict each other, so an attack did fail. Not checked: nothing is known."
     )
     for model, seeds in board.masking.items():
         flagged: dict[str, tuple[dict[str, Any], list[str]]] = {}

@@ -1,4 +1,4 @@
-"""What became of each test image in a run: the per-example outcomes that its steps kept."""
+"""What became of each test image: the per-example outcomes that a run's steps kept, or a published board's records."""
 
 import json
 from dataclasses import dataclass
@@ -12,19 +12,20 @@ from safetensors.numpy import load
 
 from lrbench.errors import UsageError, nearest
 from lrbench.leaderboard.board import Leaderboard
+from lrbench.leaderboard.kept import RECORDS, Content, Key, environments_of, read_record, unpacked
 from lrbench.leaderboard.layout import WORST
+from lrbench.leaderboard.status import distinct
 from lrbench.names import attack_id, model_place
 from lrbench.store import Record, Store, place_of
 
-Key = tuple[str, float]
-"""Label of an attack and radius; ("", 0.0) is no attack."""
+__all__ = ["CLEAN", "Key", "Run"]
 
 CLEAN: Key = ("", 0.0)
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder.
+    """A run's folder, or that of a published board, which keeps the outcomes and not the steps.
 
     Attributes
     ----------
@@ -52,13 +53,41 @@ class Run:
         return Store(self.folder)
 
     @cached_property
+    def published(self) -> dict[str, Content]:
+        """Records of a published board by model; empty for a run's folder."""
+        records = [read_record(path) for path in sorted((self.folder / RECORDS).glob("*.json"))]
+        return {record["model"]: record for record in records}
+
+    def environments(self, model: str | None = None) -> list[dict[str, Any]]:
+        """Give the machines and versions that a model's figures, or all, were made with, each once."""
+        if self.published:
+            chosen = self.published.values() if model is None else [self._record_of(model)]
+            return distinct(each for record in chosen for each in environments_of(record))
+        return distinct([self.environment])
+
+    @cached_property
     def environment(self) -> dict[str, Any]:
-        """What the run says of its machine; empty if it says nothing."""
+        """What the run says of the machine that it was last on; empty if it says nothing."""
+        if self.published:
+            return self.environments()[0]
         try:
             content = json.loads((self.folder / "environment.json").read_text("utf-8"))
         except (OSError, ValueError):
             return {}
         return content if isinstance(content, dict) else {}
+
+    def test_images(self, model: str) -> str:
+        """Give the fingerprint of the test set that a model was measured on.
+
+        Raises
+        ------
+        UsageError
+            If its accuracy was not measured, or the record of that is damaged.
+        """
+        if self.published:
+            return str(self._record_of(model)["test_images"])
+        record = self.record(f"accuracy/{model_place(model, self.seeds(model)[0])}")
+        return str(record.config["data"]["test"])
 
     @property
     def models(self) -> list[str]:
@@ -88,6 +117,9 @@ class Run:
         UsageError
             If it is not there or damaged.
         """
+        if self.published:
+            msg = f"{self.folder} is a published board, which keeps no steps"
+            raise UsageError(msg)
         record = self.store.record(step_id)
         damaged = None if record is None else self.store.damaged(record)
         if record is None or damaged is not None:
@@ -102,8 +134,10 @@ class Run:
         Raises
         ------
         UsageError
-            If a step's outcomes are missing or damaged.
+            If a step's outcomes are missing or damaged, or the board was published without them.
         """
+        if self.published:
+            return self._kept(model, seed)
         suite = self.board.suite
         found = {CLEAN: self._misclassified(f"accuracy/{model_place(model, seed)}")}
         table = self.board.results
@@ -119,6 +153,22 @@ class Run:
             elif label:
                 found[key] = self._misclassified(attack_id(model, seed, str(label), float(eps)))
         return found
+
+    def _record_of(self, model: str) -> Content:
+        if model not in self.published:
+            msg = f"{self.folder} has no record of {model!r}; {nearest(model, self.published)}"
+            raise UsageError(msg)
+        return self.published[model]
+
+    def _kept(self, model: str, seed: int) -> dict[Key, np.ndarray]:
+        kept = self._record_of(model).get("outcomes") or {}
+        if str(seed) not in kept:
+            msg = (
+                f"{self.folder} was published without what became of each image, so that nothing can be held against "
+                "it; run its suite.yaml, and publish that"
+            )
+            raise UsageError(msg)
+        return unpacked(kept[str(seed)])
 
     def examples(self, model: str, seed: int, label: str, eps: float | None) -> dict[str, Any]:
         """Give the images that an attack's step kept, with their labels and the classes they were given."""

@@ -9,7 +9,6 @@ from lrbench.errors import UsageError
 from lrbench.leaderboard.layout import WORST, eps_label, labels, middle
 from lrbench.leaderboard.outcomes import CLEAN, Key, Run
 from lrbench.leaderboard.sides import Side, paired_seeds, pairs_of, parse_side
-from lrbench.names import model_place
 from lrbench.statistics import Estimate, difference_of, holm
 
 Wrong = dict[Key, np.ndarray]
@@ -151,8 +150,7 @@ def _require_comparable(first: Side, second: Side) -> None:
 
 
 def _test_images(side: Side) -> str:
-    record = side.run.record(f"accuracy/{model_place(side.model, side.seeds[0])}")
-    return str(record.config["data"]["test"])
+    return side.run.test_images(side.model)
 
 
 def _differences(keys: list[Key], wrong_a: list[Wrong], wrong_b: list[Wrong]) -> list[Difference]:

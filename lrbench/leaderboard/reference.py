@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from lrbench.leaderboard.layout import Cell, Form, cell_of, eps_label, matching
+from lrbench.leaderboard.cells import Cell, Form, cell_of, matching
+from lrbench.leaderboard.layout import eps_label
 
 SHARES = ("accuracy", "misclassification", "embedding_accuracy", "transfer", "compression_accuracy")
 
@@ -32,7 +33,7 @@ def comparisons(aggregated: pd.DataFrame, suite: dict[str, Any]) -> list[Compari
             wanted["eps"] = figure["eps"]
         rows = matching(aggregated, wanted).to_dict("records")
         form: Form = "percent" if figure["metric"].startswith(SHARES) else "number"
-        measured = cell_of(rows[0]) if len(rows) == 1 else None
+        measured = cell_of(rows[0], len(suite["seeds"])) if len(rows) == 1 else None
         found.append(
             Comparison(
                 figure["model"],

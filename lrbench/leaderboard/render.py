@@ -7,8 +7,8 @@ from rich.text import Text
 
 from lrbench.errors import printable
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.figure_text import figure_parts, write_value
-from lrbench.leaderboard.layout import Block, Column
+from lrbench.leaderboard.cells import Block, Cell, Form
+from lrbench.leaderboard.figure_text import MISSING, cell_parts, figure_parts, write_value
 from lrbench.leaderboard.notes import notes
 from lrbench.leaderboard.text import in_markdown
 
@@ -35,11 +35,12 @@ def to_markdown(board: Leaderboard) -> str:
     parts = [f"# {in_markdown(board.suite['name'])}", ""]
     for block in board.blocks:
         parts += [f"## {in_markdown(block.title)}", ""]
-        parts.append("| model | " + " | ".join(in_markdown(column.heading) for column in block.columns) + " |")
+        headings = [f"{column.heading}, {column.images}".removesuffix(", ") for column in block.columns]
+        parts.append("| model | " + " | ".join(map(in_markdown, headings)) + " |")
         parts.append("| --- |" + " ---: |" * len(block.columns))
         for model in board.models:
-            cells = [in_markdown(" ".join(_cell(column, model))) for column in block.columns]
-            parts.append(f"| {in_markdown(model)} | " + " | ".join(cells) + " |")
+            cells = [in_markdown(" ".join(cell_parts(column, model))) for column in block.columns]
+            parts.append(f"| {in_markdown(board.labels[model])} | " + " | ".join(cells) + " |")
         parts.append("")
     if board.comparisons:
         parts += [
@@ -61,9 +62,10 @@ def _rich_table(board: Leaderboard, block: Block) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("model", no_wrap=True)
     for column in block.columns:
-        table.add_column(Text(column.heading), justify="right")
+        table.add_column(Text(f"{column.heading}\n{column.images}".strip()), justify="right", overflow="fold")
     for model in board.models:
-        table.add_row(Text(printable(model)), *(Text("\n".join(_cell(column, model))) for column in block.columns))
+        cells = (Text("\n".join(cell_parts(column, model))) for column in block.columns)
+        table.add_row(Text(printable(board.labels[model])), *cells)
     return table
 
 
@@ -79,17 +81,15 @@ def _rich_comparison(board: Leaderboard) -> Table:
 def _compared(board: Leaderboard, separator: str) -> list[tuple[str, ...]]:
     return [
         (
-            each.model,
+            board.labels[each.model],
             each.figure,
             each.where,
             each.published if isinstance(each.published, str) else write_value(each.published, each.form),
-            "-" if each.measured is None else separator.join(figure_parts(each.measured, each.form)),
+            MISSING if each.measured is None else separator.join(_measured(each.measured, each.form)),
         )
         for each in board.comparisons
     ]
 
 
-def _cell(column: Column, model: str) -> list[str]:
-    """Format a figure, its interval and its deviation, each part a short line."""
-    cell = column.cells.get(model)
-    return ["-"] if cell is None else figure_parts(cell, column.form)
+def _measured(cell: Cell, form: Form) -> list[str]:
+    return figure_parts(cell, form) + ([] if cell.n is None else [f"n = {cell.n:,}"])

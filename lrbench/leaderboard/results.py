@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lrbench.leaderboard.layout import at_l2
+from lrbench.leaderboard.layout import MISCLASSIFICATION, ROBUST, at_l2
 from lrbench.statistics import holm, wilson
 
 COLUMNS = (
@@ -32,6 +32,7 @@ COMPARED = ("robust_accuracy_difference", "p_value")
 RETIRED = ("difference", "mcnemar_p")
 """Of boards published before there was one estimator over seeds. They are kept, and shown nowhere."""
 
+SHARES = (MISCLASSIFICATION, ROBUST)
 CELL = ["model", "layer", "attack", "eps", "space", "metric"]
 
 
@@ -56,18 +57,23 @@ def is_time(metric: str) -> bool:
 
 def is_derived(metric: str) -> bool:
     """Whether a metric follows from other rows of the table."""
-    return metric in {"auc_l2", ADJUSTED} or metric.startswith("misclassification_at_l2_")
+    if metric in {"auc_l2", ROBUST, ADJUSTED}:
+        return True
+    return metric.startswith(tuple(f"{share}_at_l2_" for share in SHARES))
 
 
 def derived(results: pd.DataFrame, levels: Sequence[float] = ()) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Append what follows from each misclassification-against-L2 curve, and give the curves' range by attack.
+    """Append robust accuracy and what follows from each misclassification-against-L2 curve; give the curves' range.
 
-    And from the p-values of all differences that the table holds those adjusted for there being so many (Holm).
+    Robust accuracy is 1 - misclassification, for every attack and radius, for the worst case, and before any attack;
+    its interval is the other one turned round. The p-values of all differences that the table holds are adjusted for
+    there being so many (Holm).
 
-    A curve runs from (0, clean misclassification) through (mean L2 dissimilarity, misclassification) at each
-    eps. All curves of an attack are integrated over the range that every one of them covers and divided
-    by its length, so that areas are mean misclassifications in [0, 1] and can be compared. At each of `levels` that a
-    curve reaches, its height is read off by linear interpolation.
+    A curve (figure 5 of the paper, and in its convention) runs from (0, clean misclassification) through (mean L2
+    dissimilarity, misclassification) at each eps. One that lacks a point is left out. All curves of an attack are
+    integrated over the range that every one of them covers and divided by its length, so that areas are mean
+    misclassifications in [0, 1] and can be compared. At each of `levels` that a curve reaches, its height is read off
+    by linear interpolation. The range is given by attack.
     """
     curves = _curves(results)
     limits: dict[str, float] = {}
@@ -83,14 +89,27 @@ def derived(results: pd.DataFrame, levels: Sequence[float] = ()) -> tuple[pd.Dat
             "attack": attack,
             "space": space,
         }
-        rows.append({**common, "metric": "auc_l2", "value": _area(distances, errors, limits[attack])})
+        area = _area(distances, errors, limits[attack])
+        rows.append({**common, "metric": "auc_l2", "value": area, "n": n})
         for level in levels:
             if level <= distances[-1]:
                 error = float(np.interp(level, distances, errors))
                 low, high = wilson(error, n)
                 height = {"value": error, "ci_low": low, "ci_high": high, "n": n}
-                rows.append({**common, "metric": at_l2(level), **height})
-    return (pd.concat([results, tidy(rows)], ignore_index=True) if rows else results), limits
+                rows.append({**common, "metric": at_l2(level, MISCLASSIFICATION), **height})
+    found = pd.concat([results, tidy(rows)], ignore_index=True) if rows else results
+    return _with_robust_accuracy(found), limits
+
+
+def _with_robust_accuracy(results: pd.DataFrame) -> pd.DataFrame:
+    wrong = results[results["metric"].str.startswith(MISCLASSIFICATION).astype(bool)]
+    robust = wrong.assign(
+        metric=wrong["metric"].str.replace(MISCLASSIFICATION, ROBUST),
+        value=1 - wrong["value"],
+        ci_low=1 - wrong["ci_high"],
+        ci_high=1 - wrong["ci_low"],
+    )
+    return pd.concat([results, robust], ignore_index=True) if len(robust) else results
 
 
 def _adjusted(results: pd.DataFrame) -> list[dict[str, Any]]:
@@ -106,20 +125,24 @@ Curve = tuple[np.ndarray, np.ndarray, int]
 
 
 def _curves(results: pd.DataFrame) -> dict[tuple[str, str, int, str], Curve]:
-    attacked = results[(results["attack"] != "") & results["metric"].isin(["misclassification", "l2_dissimilarity"])]
-    clean = results[(results["attack"] == "") & (results["metric"] == "misclassification")]
+    attacked = results[(results["attack"] != "") & results["metric"].isin([MISCLASSIFICATION, "l2_dissimilarity"])]
+    clean = results[(results["attack"] == "") & (results["metric"] == MISCLASSIFICATION)]
     start = {(model, seed): value for model, seed, value in clean[["model", "seed", "value"]].itertuples(index=False)}
+    radii = {str(attack): set(group["eps"]) for attack, group in attacked.groupby("attack")}
     curves = {}
     for (attack, model, seed, space), group in attacked.groupby(["attack", "model", "seed", "space"], sort=False):
-        wide = group.pivot_table(index="eps", columns="metric", values="value").dropna().sort_index()
-        if not {"misclassification", "l2_dissimilarity"} <= set(wide.columns):
+        wide = group.pivot_table(index="eps", columns="metric", values="value").sort_index()
+        if not {MISCLASSIFICATION, "l2_dissimilarity"} <= set(wide.columns):
             continue  # a minimal attack, or the worst case: no one distance belongs to a radius
-        if wide.empty or (model, seed) not in start or not wide["l2_dissimilarity"].iloc[-1] > 0:
+        # A curve that lacks a point is another curve, and would shorten the range of all models.
+        whole = set(wide.index) == radii[str(attack)] and np.isfinite(wide.to_numpy()).all()
+        if not whole or (model, seed) not in start or not wide["l2_dissimilarity"].iloc[-1] > 0:
             continue
         distances = np.concatenate([[0.0], wide["l2_dissimilarity"].to_numpy()])
-        errors = np.concatenate([[start[model, seed]], wide["misclassification"].to_numpy()])
+        errors = np.concatenate([[start[model, seed]], wide[MISCLASSIFICATION].to_numpy()])
         order = np.argsort(distances, kind="stable")
-        curve = (distances[order], errors[order], int(group["n"].min()))
+        n = int(group.loc[group["metric"] == MISCLASSIFICATION, "n"].min())
+        curve = (distances[order], errors[order], n)
         curves[str(attack), str(model), int(str(seed)), str(space)] = curve
     return curves
 

@@ -6,7 +6,7 @@ from typing import Any
 from lrbench.errors import UsageError
 from lrbench.leaderboard.layout import eps_label
 from lrbench.leaderboard.outcomes import CLEAN, Run
-from lrbench.verdicts import VERDICTS
+from lrbench.verdicts import NOT_CHECKED, VERDICTS
 
 FULL_TEST = 10_000
 STANDARD = {"linf": 8 / 255, "l2": 0.5}
@@ -37,8 +37,6 @@ def model_info(run: Run, model: str, told: dict[str, str]) -> str:
     wrong = run.wrong(model, seed)
     eps = _radius([eps for label, eps in wrong if label == "autoattack"], threat["norm"], run)
     attacked, clean = wrong["autoattack", eps], wrong[CLEAN]
-    accuracy = run.board.results
-    accuracy = accuracy[(accuracy["model"] == model) & (accuracy["seed"] == seed) & (accuracy["metric"] == "accuracy")]
     verdict = _verdict(run, model, seed)
     spec = suite["models"][model]
     info: dict[str, Any] = {
@@ -51,11 +49,11 @@ def model_info(run: Run, model: str, told: dict[str, str]) -> str:
         "venue": told.get("venue", "N/A"),
         "architecture": told.get("architecture", spec["arch"]),
         "eps": eps_label(eps, threat["norm"]),
-        "clean_acc": f"{100 * float(accuracy['value'].iloc[0]):.2f}",
+        "clean_acc": f"{100 * _accuracy(run, model, seed):.2f}",
         "reported": f"{100 * (1 - attacked.mean()):.2f}",
         "autoattack_acc": f"{100 * (1 - attacked.mean()):.2f}",
-        "footnote": _footnote(suite, len(clean), verdict, run.seeds(model)),
-        "unreliable": verdict not in {None, "held up"},
+        "footnote": _footnote(run, model, len(clean), verdict),
+        "unreliable": verdict != VERDICTS[0] or bool(run.board.cautions(model)),
     }
     return json.dumps(info, indent=2, ensure_ascii=False) + "\n"
 
@@ -73,15 +71,28 @@ def _radius(there: list[float], norm: str, run: Run) -> float:
     raise UsageError(msg)
 
 
-def _verdict(run: Run, model: str, seed: int) -> str | None:
+def _accuracy(run: Run, model: str, seed: int) -> float:
+    found = _values(run, model, seed, "accuracy")
+    if not found:
+        msg = f"{run.folder} has no accuracy of {model}, seed {seed}; run its suite again"
+        raise UsageError(msg)
+    return found[0]
+
+
+def _verdict(run: Run, model: str, seed: int) -> str:
+    found = _values(run, model, seed, "verdict")
+    return VERDICTS[int(found[0])] if found else NOT_CHECKED
+
+
+def _values(run: Run, model: str, seed: int, metric: str) -> list[float]:
     table = run.board.results
-    rows = table[(table["model"] == model) & (table["seed"] == seed) & (table["metric"] == "verdict")]
-    return VERDICTS[int(rows["value"].iloc[0])] if len(rows) else None
+    rows = table[(table["model"] == model) & (table["seed"] == seed) & (table["metric"] == metric)]
+    return [float(value) for value in rows["value"]]
 
 
-def _footnote(suite: dict[str, Any], n: int, verdict: str | None, seeds: list[int]) -> str:
+def _footnote(run: Run, model: str, n: int, verdict: str) -> str:
     """Say in what these figures differ from RobustBench's own."""
-    parts = []
+    suite, seeds, parts = run.board.suite, run.seeds(model), []
     if n != FULL_TEST:
         parts.append(f"AutoAttack on {n} test images")
     options = next(attack for attack in suite["attacks"] if (attack.get("label") or attack["name"]) == "autoattack")
@@ -90,6 +101,5 @@ def _footnote(suite: dict[str, Any], n: int, verdict: str | None, seeds: list[in
         parts.append("AutoAttack with " + ", ".join(f"{key} = {value}" for key, value in changed.items()))
     if len(seeds) > 1:
         parts.append(f"the first of {len(seeds)} training seeds")
-    if verdict is not None:
-        parts.append(f"checks for masked gradients: {verdict}")
-    return "Measured by lrbench" + (f": {'; '.join(parts)}." if parts else ".")
+    parts.append(f"checks for masked gradients: {verdict}")
+    return " ".join([f"Measured by lrbench: {'; '.join(parts)}.", *run.board.cautions(model)])

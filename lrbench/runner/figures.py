@@ -35,7 +35,7 @@ def write_views(
 
     Nothing is written where nothing is finished. `side_by_side` makes the two in two processes.
     """
-    key = _key(done)
+    key = _key(board, done)
     if board.results.empty or _whole(store, key):
         return
     # Loads matplotlib, which a run that has nothing left to do can spare.
@@ -86,8 +86,10 @@ def _whole(store: Store, key: str) -> bool:
         return False  # no index, or none that can be read
 
 
-def _key(done: list[tuple[Step, Record]]) -> str:
+def _key(board: Leaderboard, done: list[tuple[Step, Record]]) -> str:
     digest = hashlib.sha256(code_version("leaderboard").encode())
+    digest.update(board.status.write().encode())
+    digest.update(json.dumps(board.failures).encode())
     for step, record in done:
         digest.update(f"{step.id} {record.key} {sorted(record.files.items())}".encode())
     return digest.hexdigest()

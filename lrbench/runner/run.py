@@ -15,6 +15,7 @@ from lrbench.engines import Engine, Here, Worker, simulate
 from lrbench.errors import UsageError
 from lrbench.leaderboard import Leaderboard, tidy
 from lrbench.leaderboard.render import to_markdown
+from lrbench.leaderboard.status import Status, distinct
 from lrbench.runner.check import Checker
 from lrbench.runner.environment import data_folder, describe_environment, pick_device
 from lrbench.runner.figures import write_views
@@ -219,6 +220,13 @@ class Session:
         content = self.suite.model_dump(mode="json")
         self.store.write("suite.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
         self.store.write("environment.json", describe_environment(self.device))
+        done = len(self.plan) - len(self.pending)
+        self.store.write("status.json", Status(done, len(self.plan), self._environments()).write())
+
+    def _environments(self) -> list[dict[str, Any]]:
+        """Give the environments that the run's figures come from, each once."""
+        path = self.store.root / "environment.json"
+        return distinct([json.loads(path.read_text("utf-8"))] if path.exists() else [])
 
     def _finished(self) -> list[tuple[Step, Record]]:
         records = [(step, self.store.record(step.id)) for step in self.plan]
@@ -243,7 +251,8 @@ class Session:
             }
             rows += [{**common, **row} for row in record.rows]
         masking = self._masking(done)
-        board = Leaderboard(tidy(rows), self.suite.model_dump(mode="json"), masking, failed)
+        status = Status(len(done), len(self.plan), self._environments())
+        board = Leaderboard(tidy(rows), self.suite.model_dump(mode="json"), masking, failed, status)
         if failed:
             self.store.write("failures.json", json.dumps(failed, indent=1) + "\n")
         else:
@@ -257,6 +266,8 @@ class Session:
             self.store.write("leaderboard.csv", board.to_csv())
             self.store.write("leaderboard.json", board.to_json())
             self.store.write("leaderboard.md", to_markdown(board))
+            # Last, so that no table that is older says that it is whole.
+            self.store.write("status.json", status.write())
         return board
 
 

@@ -46,7 +46,7 @@ def test_run_plan_show(suite_file, capsys):
     assert main(["run", str(suite_file)]) == 0
     assert "15 steps, 15 done already" in capsys.readouterr().out
     assert main(["show", "runs/tiny"]) == 0
-    assert "Misclassified % under iter-fsgm" in capsys.readouterr().out
+    assert "Robust accuracy % under iter-fsgm" in capsys.readouterr().out
     suite_file.write_text(SUITE.replace("samples: 20", "samples: 30"))
     assert main(["plan", str(suite_file)]) == 0
     text = capsys.readouterr().out

@@ -97,13 +97,12 @@ def test_every_figure_is_a_picture_in_both_formats_and_the_same_each_time(board,
 
 
 def figures_of(board, artefacts):
-    models = board.suite["models"]
     return {
         "variance": variance_ratio(board, "avgpool"),
         "classes": class_variance(board, "avgpool"),
         "attack": misclassification(board, "iter-fsgm"),
         "clusters": clusters(artefacts.clusters, CLASSES, "avgpool"),
-        "training": training(artefacts.histories, models),
+        "training": training(artefacts.histories, board.labels),
     }
 
 

@@ -27,7 +27,8 @@ def published(shown_run, tmp_path_factory):
 def test_a_run_is_published_with_a_record_for_each_model(shown_run, published, capsys):
     place = published / "small"
     assert sorted(path.name for path in published.iterdir()) == ["README.md", "index.html", "small"]
-    files = {"README.md", "figures", "leaderboard.csv", "masking.json", "records", "results.csv", "suite.yaml"}
+    files = {"README.md", "figures", "leaderboard.csv", "masking.json", "records", "results.csv", "status.json"}
+    files |= {"suite.yaml"}
     assert {path.name for path in place.iterdir()} == files
     assert len(list((place / "records").iterdir())) == 4
     rows = [(folder / "results.csv").read_text().splitlines() for folder in (place, shown_run)]
@@ -35,7 +36,7 @@ def test_a_run_is_published_with_a_record_for_each_model(shown_run, published, c
     assert main(["publish", "--check", "--to", str(published)]) == 0
     assert "4 records" in capsys.readouterr().out
     assert main(["show", str(place)]) == 0
-    assert "Misclassified % in the worst case" in capsys.readouterr().out
+    assert "Robust accuracy % in the worst case" in capsys.readouterr().out
 
 
 def test_the_markdown_holds_the_tables_with_the_figures_beside(published):
@@ -101,8 +102,16 @@ def test_a_flag_that_is_not_shown_is_refused(run, tmp_path, hidden):
 
 def test_an_unfinished_run_is_refused(run, tmp_path):
     (run / "failures.json").write_text('{"attack/net/seed-0/x/eps-8": "ValueError: no"}')
-    with pytest.raises(UsageError, match="is not finished"):
+    with pytest.raises(UsageError, match="is not finished: attack/net/seed-0/x/eps-8 failed"):
         publish(run, tmp_path / "to")
+    (run / "failures.json").unlink()
+    (run / "status.json").write_text('{"done": 6, "planned": 46, "environments": []}')
+    with pytest.raises(UsageError, match="is not finished: 6 of 46 steps done"):
+        publish(run, tmp_path / "to")
+    (run / "status.json").unlink()
+    with pytest.raises(UsageError, match="does not say how many of its steps are done"):
+        publish(run, tmp_path / "to")
+    assert not (tmp_path / "to").exists()
 
 
 def test_a_changed_record_is_found(shown_run, tmp_path):

@@ -39,6 +39,36 @@ def test_the_robust_accuracy_is_that_of_autoattack(shown_run, capsys):
     assert float(info["autoattack_acc"]) == pytest.approx(100 * (1 - row["value"].iloc[0]), abs=0.01)
 
 
+@pytest.mark.parametrize(("lines", "unreliable"), [(("verdict",), True), ((), False)], ids=["not checked", "as it is"])
+def test_a_model_that_was_not_checked_is_unreliable(shown_run, tmp_path, capsys, lines, unreliable):
+    run = tmp_path / "run"
+    shutil.copytree(shown_run, run)
+    kept = [
+        line.replace(",verdict,1.0,", ",verdict,0.0,").replace(",verdict,2.0,", ",verdict,0.0,")
+        for line in (run / "results.csv").read_text().splitlines()
+        if not (line.startswith("small,net,0,") and any(f",{each}," in line for each in lines))
+    ]
+    (run / "results.csv").write_text("\n".join(kept) + "\n")
+    assert exported(run) == 0
+    info = json.loads(capsys.readouterr().out)
+    assert info["unreliable"] is unreliable
+    assert ("not checked" in info["footnote"]) is unreliable
+
+
+def test_figures_of_an_unfinished_run_or_without_accuracy_say_so(shown_run, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(shown_run, run)
+    (run / "status.json").write_text('{"done": 6, "planned": 46, "environments": []}')
+    assert exported(run) == 0
+    info = json.loads(capsys.readouterr().out)
+    assert info["unreliable"]
+    assert "6 of 46 steps done" in info["footnote"]
+    kept = [line for line in (run / "results.csv").read_text().splitlines() if ",accuracy," not in line]
+    (run / "results.csv").write_text("\n".join(kept) + "\n")
+    assert exported(run) == 2
+    assert "has no accuracy of net, seed 0" in capsys.readouterr().err
+
+
 def test_another_space_is_refused(shown_run, tmp_path, capsys):
     run = tmp_path / "run"
     shutil.copytree(shown_run, run)

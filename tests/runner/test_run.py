@@ -13,6 +13,8 @@ from lrbench.attacks import IterFSGM, NormalizedSpace, l2_dissimilarity
 from lrbench.data import to_unit
 from lrbench.diagnostics import activations, variance_ratio
 from lrbench.errors import LrbenchError, UsageError
+from lrbench.leaderboard import Leaderboard
+from lrbench.leaderboard.published import publish
 from lrbench.models import load_checkpoint
 from lrbench.runner import Session
 from lrbench.runner.context import Context
@@ -51,7 +53,7 @@ def test_a_finished_folder_holds_what_was_promised(finished):
     folder, board = finished
     out = folder / "out"
     there = {path.name for path in out.iterdir()} - {".lock"}
-    tables = {"results.csv", "leaderboard.csv", "leaderboard.md", "leaderboard.json", "masking.json"}
+    tables = {"results.csv", "leaderboard.csv", "leaderboard.md", "leaderboard.json", "masking.json", "status.json"}
     assert there == tables | {"suite.yaml", "environment.json", "steps", "figures", "report.html"}
     assert (out / "results.csv").read_text() == board.results_csv()
     environment = json.loads((out / "environment.json").read_text())
@@ -118,10 +120,17 @@ def test_a_stopped_run_goes_on_where_it_stopped_and_ends_the_same(finished, suit
     with pytest.raises(KeyboardInterrupt):
         lrbench.run(suite_file, out=tmp_path / "out", reporter=first)
     assert (tmp_path / "out" / "results.csv").exists(), "what is done is shown"
+    told = f"11 of {len(Session.open(suite_file, tmp_path / 'out').plan)} steps done"
+    assert told in (tmp_path / "out" / "leaderboard.md").read_text()
+    assert Leaderboard.load(tmp_path / "out").status.progress == told
+    with pytest.raises(UsageError, match=f"is not finished: {told}"):
+        publish(tmp_path / "out", tmp_path / "to")
     again = lrbench.run(suite_file, out=tmp_path / "out", reporter=second)
     assert second.taken[0] == first.taken[-1]
     assert not set(first.taken[:-1]) & set(second.taken)
     assert again.results_csv() == board.results_csv()
+    assert again.status.progress == ""
+    assert "steps done" not in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_a_change_makes_just_the_affected_steps_again(finished, tmp_path):
@@ -180,6 +189,14 @@ def test_lr_layers_that_never_acted_are_mentioned(suite_file, tmp_path):
     recorder = Recorder()
     lrbench.run(suite_file, out=tmp_path / "out", reporter=recorder)
     assert [note for note in recorder.notes if "lr, seed 0" in note and "never acted" in note]
+    with pytest.raises(UsageError, match=r"never acted with seed 0, 1, .* did not reach 1 .* --as-is"):
+        publish(tmp_path / "out", tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+    publish(tmp_path / "out", tmp_path / "to", as_is=True)
+    for name in ("README.md", "index.html", "tiny/README.md", "tiny/leaderboard.csv", "tiny/records/lr.json"):
+        text = (tmp_path / "to" / name).read_text()
+        assert "never acted with seed 0, 1" in text, name
+    assert "never acted" not in (tmp_path / "to/tiny/records/net.json").read_text()
 
 
 def test_a_training_that_diverges_says_which_and_the_rest_goes_on(suite_file, tmp_path):

@@ -1,7 +1,9 @@
 """Shares of a plan, as the jobs of an array take them."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -83,6 +85,18 @@ def test_an_array_of_jobs_and_a_last_one_give_what_one_run_gives(suite, tmp_path
     assert main(["run", suite, "--out", out]) == 0
     lrbench.run(suite, out=tmp_path / "alone")
     assert (tmp_path / "shared/results.csv").read_bytes() == (tmp_path / "alone/results.csv").read_bytes()
+
+
+def test_tables_of_before_do_not_pass_for_whole_once_a_share_has_changed_the_run(suite, tmp_path, capsys):
+    out = str(tmp_path / "shared")
+    assert main(["run", suite, "--out", out]) == 0
+    Path(suite).write_text(Path(suite).read_text().replace("epochs: 2", "epochs: 1"))
+    assert main(["run", suite, "--out", out, "--steps", "train/*"]) == 0
+    capsys.readouterr()
+    assert main(["show", out]) == 0
+    assert re.search(r"MISSING: 0 of \d+ steps done", capsys.readouterr().out)
+    assert main(["publish", out, "--to", str(tmp_path / "to")]) == 2
+    assert "is not finished: 0 of" in capsys.readouterr().err
 
 
 def test_shares_are_taken_at_the_same_time(suite, tmp_path):

@@ -56,9 +56,10 @@ def _figures(board: Leaderboard, artefacts: Artefacts) -> Iterator[tuple[str, Fi
         yield f"misclassification-{label}", misclassification(board, label)
     yield "worst-case", worst_case(board)
     for label, sizes in artefacts.sizes.items():
-        yield f"smallest-perturbation-{label}", smallest(sizes, board.suite)
+        yield f"smallest-perturbation-{label}", smallest(sizes, board)
     yield "embeddings", embeddings(board)
     if diagnostics.get("clusters"):
         layer = diagnostics["clusters"]["layer"]
-        yield f"clusters-{in_path(layer)}", clusters(artefacts.clusters, artefacts.classes, layer)
-    yield "training", training(artefacts.histories, board.suite["models"])
+        found = {board.labels[model]: cluster for model, cluster in artefacts.clusters.items()}
+        yield f"clusters-{in_path(layer)}", clusters(found, artefacts.classes, layer)
+    yield "training", training(artefacts.histories, board.labels)

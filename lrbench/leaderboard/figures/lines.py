@@ -1,6 +1,6 @@
 """Figures of lines: variance ratios, misclassification, embeddings, training."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lrbench.leaderboard.board import Leaderboard
+from lrbench.leaderboard.cells import matching, told_n
 from lrbench.leaderboard.figures.style import Look, legend_below, looks, panels
-from lrbench.leaderboard.layout import matching
 
 History = list[dict[str, Any]]
 
@@ -30,7 +30,7 @@ def variance_ratio(board: Leaderboard, layer: str) -> Figure | None:
             continue
         mean, low, high = by_k.mean(), by_k.min(), by_k.max()
         every = max(1, len(mean) // 10)
-        held.plot(mean.index, mean, label=model, markevery=every, **look.options)
+        held.plot(mean.index, mean, label=board.labels[model], markevery=every, **look.options)
         held.fill_between(mean.index, low, high, color=look.colour, alpha=0.15, linewidth=0)
         leakage = (1 - mean).clip(lower=1e-9)
         left.plot(mean.index, leakage, markevery=every, **look.options)
@@ -63,17 +63,17 @@ def misclassification(board: Leaderboard, attack: str) -> Figure | None:
         points = error.assign(l2=distance).sort_values("l2")
         shown = 100 * pd.concat([start, points[["value", "ci_low", "ci_high"]]], ignore_index=True)
         x = [0.0, *points["l2"]]
-        axes.plot(x, shown["value"], label=model, **look.options)
+        axes.plot(x, shown["value"], label=board.labels[model], **look.options)
         axes.fill_between(x, shown["ci_low"], shown["ci_high"], color=look.colour, alpha=0.12, linewidth=0)
     if not axes.lines:
         return None
     for level in board.suite["threat_model"].get("l2", []):
         axes.axvline(level, color="#888888", linewidth=0.8, linestyle=":")
     axes.set_xlabel(r"mean L2 dissimilarity $\|x_{adv} - x\| / \|x\|$")
-    axes.set_ylabel("misclassified (%)")
+    axes.set_ylabel(f"misclassified (%){told_n(attacked[attacked['metric'] == 'misclassification'])}")
     axes.set_ylim(0, 102)
     axes.set_xlim(left=0)
-    axes.set_title(f"{attack}, {board.suite['threat_model']['space']} space")
+    axes.set_title(f"{attack} as in the paper's figure 5, {board.suite['threat_model']['space']} space")
     legend_below(figure, axes)
     return figure
 
@@ -88,21 +88,22 @@ def embeddings(board: Leaderboard) -> Figure | None:
     series = looks(list(board.suite["models"]))
     for index, (model, look) in enumerate(series.items()):
         offset = 0.06 * (index - (len(series) - 1) / 2)
-        _with_intervals(axes, board.aggregated, model, look, [f"embedding_accuracy_{dim}" for dim in dims], offset)
+        _with_intervals(axes, board, model, look, [f"embedding_accuracy_{dim}" for dim in dims], offset)
     if not axes.lines:
         return None
     axes.set_xticks(range(len(dims)), ["all" if dim == "full" else str(dim) for dim in dims])
     axes.set_xlabel(f"dimensions kept of {spec['layer']}")
-    axes.set_ylabel("test accuracy (%)")
+    shown = board.aggregated["metric"].isin([f"embedding_accuracy_{dim}" for dim in dims])
+    axes.set_ylabel(f"test accuracy (%){told_n(board.aggregated[shown])}")
     axes.set_title("Linear classifier on PCA embeddings")
     legend_below(figure, axes)
     return figure
 
 
-def _with_intervals(axes: Any, table: pd.DataFrame, model: str, look: Look, metrics: list[str], offset: float) -> None:  # noqa: ANN401
+def _with_intervals(axes: Any, board: Leaderboard, model: str, look: Look, metrics: list[str], offset: float) -> None:  # noqa: ANN401
     places, rows = [], []
     for place, metric in enumerate(metrics):
-        found = matching(table, {"model": model, "metric": metric}).to_dict("records")
+        found = matching(board.aggregated, {"model": model, "metric": metric}).to_dict("records")
         if found:
             places.append(place + offset)
             rows.append(found[0])
@@ -113,19 +114,22 @@ def _with_intervals(axes: Any, table: pd.DataFrame, model: str, look: Look, metr
         [100 * (row["value"] - row["ci_low"]) for row in rows],
         [100 * (row["ci_high"] - row["value"]) for row in rows],
     ]
-    axes.errorbar(places, values, yerr=spans, label=model, capsize=2, elinewidth=0.8, **look.options)
+    axes.errorbar(places, values, yerr=spans, label=board.labels[model], capsize=2, elinewidth=0.8, **look.options)
 
 
-def training(histories: Mapping[tuple[str, int], History], models: Iterable[str]) -> Figure | None:
-    """Accuracy, loss and the LR-Layers' residual by epoch; thin lines are seeds, a ring marks LR-Layers going on."""
+def training(histories: Mapping[tuple[str, int], History], labels: Mapping[str, str]) -> Figure | None:
+    """Accuracy, loss and the LR-Layers' residual by epoch; thin lines are seeds, a ring marks LR-Layers going on.
+
+    `labels` are the models' names as they are shown.
+    """
     if not histories:
         return None
     layered = any(log["layers"] for history in histories.values() for log in history)
     figure, axes = panels(3 if layered else 2, width=4.2)
-    for model, look in looks(list(models)).items():
+    for model, look in looks(list(labels)).items():
         runs = [history for (name, _), history in histories.items() if name == model]
         for number, history in enumerate(runs):
-            _training_lines(axes, history, look, model if number == 0 else None)
+            _training_lines(axes, history, look, labels[model] if number == 0 else None)
     for panel, title in zip(axes, ("training accuracy (%)", "training loss", "LR-Layers' residual"), strict=False):
         panel.set_xlabel("epoch")
         panel.set_ylabel(title)

@@ -30,7 +30,9 @@ def class_variance(board: Leaderboard, layer: str) -> Figure | None:
     figure, (axes,) = panels(1, width=max(6.4, 0.42 * min(len(by_model), NAMED_CLASSES)), height=4.2)
     for model, look in looks(models).items():
         if model in by_model:
-            axes.plot(range(len(by_model)), by_model[model], label=model, **look.options | {"linestyle": "none"})
+            axes.plot(
+                range(len(by_model)), by_model[model], label=board.labels[model], **look.options | {"linestyle": "none"}
+            )
     if len(by_model) <= NAMED_CLASSES:
         axes.set_xticks(range(len(by_model)), list(by_model.index), rotation=45, ha="right", rotation_mode="anchor")
     axes.set_xlabel("class")

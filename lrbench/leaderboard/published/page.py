@@ -1,11 +1,16 @@
 """Pages of published leaderboards: Markdown for code hosts, and one HTML index over all suites."""
 
+from collections.abc import Iterable
+
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.published.record import Content
+from lrbench.leaderboard.figure_text import MISSING
+from lrbench.leaderboard.kept import Content, environments_of
+from lrbench.leaderboard.layout import ROBUST
 from lrbench.leaderboard.render import to_markdown
 from lrbench.leaderboard.report.page import asset, table_of_block, template
 from lrbench.leaderboard.text import in_markdown
 from lrbench.names import in_path
+from lrbench.verdicts import NOT_CHECKED
 
 
 def suite_page(board: Leaderboard, records: list[Content], figures: list[str]) -> str:
@@ -18,13 +23,13 @@ def suite_page(board: Leaderboard, records: list[Content], figures: list[str]) -
     parts += ["## Records", "", "| model | verdict | commit | device | torch | record | sha256 |"]
     parts.append("| --- | --- | --- | --- | --- | --- | --- |")
     for record in records:
-        environment = record["environment"]
+        environments = environments_of(record)
         cells = (
-            record["model"],
-            record["verdict"] or "not examined",
-            str(environment.get("commit")),
-            f"{environment.get('device_name')} ({environment.get('device')})",
-            str(environment.get("packages", {}).get("torch")),
+            board.labels.get(str(record["model"]), str(record["model"])),
+            str(record["verdict"] or NOT_CHECKED),
+            _each(str(each.get("commit")) for each in environments),
+            _each(f"{each.get('device_name')} ({each.get('device')})" for each in environments),
+            _each(str(each.get("packages", {}).get("torch")) for each in environments),
         )
         file = f"{in_path(record['model'])}.json".replace("%", "%25")
         linked = f"[{in_markdown(file)}](records/{file})"
@@ -37,17 +42,32 @@ def suite_page(board: Leaderboard, records: list[Content], figures: list[str]) -
     return "\n".join(parts)
 
 
+def _each(told: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(told))
+
+
 def index_page(boards: dict[str, Leaderboard]) -> tuple[str, str]:
     """Write the index over all suites, as HTML and as Markdown."""
-    shown = [(name, table_of_block(board.blocks[0], board.models)) for name, board in boards.items()]
+    shown = [(name, table_of_block(board, board.blocks[0]), _cautions(board)) for name, board in boards.items()]
     html = template("published/index.html").render(
         boards=shown,
         style=asset("style.css"),
         script=asset("page.js"),
     )
-    lines = ["# Leaderboards", "", "| suite | models | best by verdict and worst case |", "| --- | ---: | --- |"]
+    lines = ["# Leaderboards", "", "| suite | models | first by verdict and robust accuracy |", "| --- | ---: | --- |"]
     for name, board in boards.items():
-        lines.append(
-            f"| [{in_markdown(name)}]({name}/README.md) | {len(board.models)} | {in_markdown(board.models[0])} |"
-        )
-    return html, "\n".join([*lines, ""])
+        best = in_markdown(", ".join(_first(board)) or MISSING)
+        lines.append(f"| [{in_markdown(name)}]({name}/README.md) | {len(board.models)} | {best} |")
+    lines += ["", *(f"- {in_markdown(line)}" for board in boards.values() for line in _cautions(board))]
+    return html, "\n".join([*lines, ""]).replace("\n\n\n", "\n\n").rstrip() + "\n"
+
+
+def _first(board: Leaderboard) -> list[str]:
+    """Names of those that stand first: all of them if several do, and nobody whose robust accuracy is missing."""
+    headline = next((each for each in board.blocks[0].columns if each.key.startswith(f"{ROBUST}[")), None)
+    there = {} if headline is None else headline.cells
+    return [board.labels[model] for model in board.models if board.ranks[model] == 1 and model in there]
+
+
+def _cautions(board: Leaderboard) -> list[str]:
+    return list(dict.fromkeys(line for model in board.models for line in board.cautions(model)))

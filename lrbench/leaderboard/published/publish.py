@@ -7,32 +7,33 @@ import yaml
 
 from lrbench.errors import UsageError
 from lrbench.leaderboard.figures import Artefacts, draw
+from lrbench.leaderboard.kept import RECORDS, Content, read_record
 from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.published.page import index_page, suite_page
-from lrbench.leaderboard.published.record import Content, board_of, read_record, record_of
+from lrbench.leaderboard.published.record import board_of, record_of
 from lrbench.names import in_path
 from lrbench.store import write_file
 from lrbench.suite import ThreatModel
 
-RECORDS = "records"
 
-
-def publish(folder: str | Path, to: Path) -> list[str]:
+def publish(folder: str | Path, to: Path, *, as_is: bool = False) -> list[str]:
     """Add the models of a run to `to`/SUITE, in place of earlier records of theirs; give their names.
 
-    Writes `records/MODEL.json`, and from all records there `results.csv`, `leaderboard.csv`, `README.md`, `suite.yaml`
-    and `figures/`; then `README.md` and `index.html` over all suites.
+    Writes `records/MODEL.json`, and from all records there `results.csv`, `leaderboard.csv`, `README.md`, `suite.yaml`,
+    `status.json` and `figures/`; then `README.md` and `index.html` over all suites. A model whose LR-Layers never acted
+    is published `as_is` alone, marked.
 
     Raises
     ------
     UsageError
-        If the run is not finished or not as its steps wrote it, a record there is not as it was written, or they were
-        not measured on the same images in the same threat model.
+        If the run is not finished or not as its steps wrote it, LR-Layers of it never acted, a record there is not as
+        it was written, or they were not measured on the same images in the same threat model.
     """
     run = Run.open(folder)
-    if run.board.failures:
-        step, reason = next(iter(run.board.failures.items()))
-        msg = f"{run.folder} is not finished: {step} failed ({reason}); run its suite again"
+    _require_whole(run)
+    if run.board.idle and not as_is:
+        model = next(iter(run.board.idle))
+        msg = f"{run.board.cautions(model)[-1]} Publish it, so marked, with --as-is"
         raise UsageError(msg)
     new = {model: record_of(run, model) for model in run.models}
     place = to / in_path(run.board.suite["name"])
@@ -43,6 +44,24 @@ def publish(folder: str | Path, to: Path) -> list[str]:
     _write_board(place, records)
     _write_index(to)
     return list(new)
+
+
+def _require_whole(run: Run) -> None:
+    status, failures = run.board.status, run.board.failures
+    if run.published:
+        msg = f"{run.folder} is a published board; name the folder of a run"
+        raise UsageError(msg)
+    if failures:
+        step, reason = next(iter(failures.items()))
+        told = f"{status.progress}, " if status.progress else ""
+        msg = f"{run.folder} is not finished: {told}{step} failed ({reason}); run its suite again"
+        raise UsageError(msg)
+    if not status.known:
+        msg = f"{run.folder} does not say how many of its steps are done; run its suite again"
+        raise UsageError(msg)
+    if status.progress:
+        msg = f"{run.folder} is not finished: {status.progress}; run its suite again"
+        raise UsageError(msg)
 
 
 def check(to: Path) -> int:
@@ -107,6 +126,7 @@ def _write_board(place: Path, records: list[Content]) -> None:
     write_file(place / "leaderboard.csv", board.to_csv().encode())
     if board.masking:
         write_file(place / "masking.json", _json(board.masking))
+    write_file(place / "status.json", board.status.write().encode())
     write_file(place / "suite.yaml", yaml.safe_dump(board.suite, sort_keys=False, allow_unicode=True).encode())
     pictures = [name for name in figures if name.endswith(".svg")]
     write_file(place / "README.md", suite_page(board, records, pictures).encode())

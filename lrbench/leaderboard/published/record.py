@@ -1,25 +1,20 @@
 """The record of one model: everything that was measured of it, what it was made from, and checksums of both."""
 
-import hashlib
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from lrbench.errors import UsageError
 from lrbench.leaderboard.board import Leaderboard
+from lrbench.leaderboard.kept import FORMAT, Content, checksum, environments_of, packed, verdict_told
 from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.results import COLUMNS, COMPARED, is_derived, is_time, tidy
+from lrbench.leaderboard.status import Status, distinct
 from lrbench.names import in_path, model_place
 from lrbench.store import Record
-from lrbench.suite import Suite
-from lrbench.verdicts import VERDICTS, verdict_of
-
-FORMAT = 1
-
-Content = dict[str, Any]
+from lrbench.verdicts import VERDICTS
 
 
 def record_of(run: Run, model: str) -> Content:
@@ -48,43 +43,15 @@ def record_of(run: Run, model: str) -> Content:
             record.config["data"]["test"] for record in steps.values() if record.id.startswith("accuracy/")
         ),
         "configuration": {**suite, "models": {model: suite["models"][model]}, "reference": None},
-        "environment": run.environment,
-        "verdict": _verdict(masking),
+        "environments": run.environments(model),
+        "cautions": run.board.cautions(model),
+        "verdict": verdict_told(masking),
         "masking": masking,
         "results": [_plain(row) for row in rows[list(COLUMNS)].to_dict("records")],
+        "outcomes": {str(seed): packed(run.wrong(model, seed)) for seed in run.seeds(model)},
         "artefacts": {record.id: record.files for record in steps.values()},
     }
     return {**content, "sha256": checksum(content)}
-
-
-def checksum(content: Content) -> str:
-    """SHA-256 of a record without its own."""
-    bare = {key: value for key, value in content.items() if key != "sha256"}
-    return hashlib.sha256(json.dumps(bare, sort_keys=True).encode()).hexdigest()
-
-
-def read_record(path: Path) -> Content:
-    """Read a record, and hold it against its checksum and its own flags.
-
-    Raises
-    ------
-    UsageError
-        If it was changed after it was written, or its verdict is not that of its checks.
-    """
-    try:
-        content: Content = json.loads(path.read_text("utf-8"))
-        whole = content["format"] == FORMAT and content["sha256"] == checksum(content)
-        Suite.model_validate(content["configuration"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        msg = f"{path} is no record: {type(error).__name__}"
-        raise UsageError(msg) from error
-    if not whole:
-        msg = f"{path} does not match its checksum; publish its run again"
-        raise UsageError(msg)
-    if content["verdict"] != _verdict(content["masking"]):
-        msg = f"{path} says {content['verdict']!r}, but its checks come to {_verdict(content['masking'])!r}"
-        raise UsageError(msg)
-    return content
 
 
 def table_of(records: list[Content]) -> pd.DataFrame:
@@ -113,7 +80,8 @@ def board_of(records: list[Content]) -> Leaderboard:
         for kind, spec in record["configuration"]["diagnostics"].items():
             suite["diagnostics"][kind] = suite["diagnostics"].get(kind) or spec
     masking = {record["model"]: record["masking"] for record in records if record["masking"]}
-    return Leaderboard(table_of(records), suite, masking)
+    status = Status(environments=distinct(each for record in records for each in environments_of(record)))
+    return Leaderboard(table_of(records), suite, masking, status=status)
 
 
 def _steps(run: Run, model: str) -> dict[str, Record]:
@@ -136,7 +104,7 @@ def _require_found(run: Run, model: str, rows: pd.DataFrame, steps: dict[str, Re
         return {tuple(row[column] for column in columns) for row in plain}
 
     found = tidy(
-        {"suite": "", "dataset": "", "model": model, "seed": record.config["seed"], **row}
+        {"suite": "", "dataset": "", "model": model, "seed": record.config.get("seed"), **row}
         for record in steps.values()
         for row in record.rows
     )
@@ -162,13 +130,6 @@ def _require_flags_shown(run: Run, model: str, rows: pd.DataFrame, masking: Cont
                 "the suite again"
             )
             raise UsageError(msg)
-
-
-def _verdict(masking: Content) -> str | None:
-    if not masking:
-        return None
-    flagged = [check["severity"] for told in masking.values() for check in told["checks"] if check["flagged"]]
-    return verdict_of(flagged)
 
 
 def _plain(row: dict[Any, Any]) -> Content:

@@ -11,13 +11,14 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from lrbench.leaderboard.board import Leaderboard
+from lrbench.leaderboard.cells import Block, Column
 from lrbench.leaderboard.charts import charts, on_a_page
-from lrbench.leaderboard.figure_text import figure_parts
-from lrbench.leaderboard.layout import Block, Column
+from lrbench.leaderboard.figure_text import cell_parts
 from lrbench.leaderboard.notes import notes
 from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.report.examples import strips
-from lrbench.verdicts import VERDICTS
+from lrbench.verdicts import NOT_CHECKED, RANKED
 
 
 def report(folder: str | Path) -> str:
@@ -36,15 +37,17 @@ def report(folder: str | Path) -> str:
         suite=board.suite,
         dataset=board.results["dataset"].iloc[0] if len(board.results) else "",
         models=board.models,
-        tables=[table_of_block(block, board.models) for block in board.blocks],
+        labels=board.labels,
+        tables=[table_of_block(board, block) for block in board.blocks],
         notes=notes(board),
         charts=[{"chart": chart, "svg": _svg(spec)} for chart, spec in zip(drawn, specs, strict=True)],
         specs=_json([json.loads(spec) for spec in specs]),
         strips=strips(run),
         masking=board.masking,
+        progress=board.status.progress,
         failures=board.failures,
         configuration=yaml.safe_dump(board.suite, sort_keys=False, allow_unicode=True),
-        environment=run.environment,
+        environments=run.environments(),
         style=asset("style.css"),
         script=_bundle(asset("page.js")) if drawn else asset("page.js"),
     )
@@ -84,20 +87,23 @@ def _json(content: Any) -> Markup:  # noqa: ANN401
     return Markup(escaped)  # noqa: S704
 
 
-def table_of_block(block: Block, models: list[str]) -> dict[str, Any]:
+def table_of_block(board: Leaderboard, block: Block) -> dict[str, Any]:
     """Give a table's title, headings and cells, as the templates take them."""
     return {
         "title": block.title,
-        "headings": [column.heading for column in block.columns],
-        "rows": [(model, [_cell(column, model) for column in block.columns]) for model in models],
+        "headings": [(column.heading, column.images) for column in block.columns],
+        "rows": [
+            (model, board.labels[model], [_cell(column, model) for column in block.columns]) for model in board.models
+        ],
     }
 
 
 def _cell(column: Column, model: str) -> dict[str, Any]:
     """Give a cell's text, the interval below it, and what it is sorted by."""
     cell = column.cells.get(model)
-    if cell is None:
-        return {"text": "-", "below": "", "sort": "", "verdict": ""}
-    text, *below = figure_parts(cell, column.form)
-    verdict = VERDICTS[int(cell.value)] if column.form == "verdict" else ""
-    return {"text": text, "below": " ".join(below), "sort": repr(cell.value), "verdict": verdict}
+    text, *below = cell_parts(column, model)
+    verdict = text if column.form == "verdict" else ""
+    sort = "" if cell is None else repr(cell.value)
+    if verdict:
+        sort = "" if verdict == NOT_CHECKED else repr(RANKED.index(verdict))
+    return {"text": text, "below": " ".join(below), "sort": sort, "verdict": verdict}

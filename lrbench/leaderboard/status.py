@@ -1,0 +1,84 @@
+"""How far a run has come, and on what it was made: `status.json` in its folder."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Environment = dict[str, Any]
+"""What `environment.json` says of a machine, its software and its settings."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """How many steps of its plan a run has done, and the environments in which they were taken.
+
+    Attributes
+    ----------
+    done, planned : int, optional
+        None where it is not known, as of a published board.
+    environments : list of dict
+        Each of them once.
+    """
+
+    done: int | None = None
+    planned: int | None = None
+    environments: list[Environment] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, text: str) -> "Status":
+        """Read what `write` wrote.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            If it is nothing of the kind.
+        """
+        content = json.loads(text)
+        done, planned = content["done"], content["planned"]
+        counts = [done, planned]
+        if counts != [None, None] and not all(type(count) is int and count >= 0 for count in counts):
+            msg = f"status.json: {done!r} of {planned!r} steps"
+            raise ValueError(msg)
+        environments = [dict(each) for each in content["environments"]]
+        return cls(done, planned, environments)
+
+    def write(self) -> str:
+        """Write it as JSON."""
+        content = {"done": self.done, "planned": self.planned, "environments": self.environments}
+        return json.dumps(content, indent=1) + "\n"
+
+    @property
+    def known(self) -> bool:
+        """Whether it is known how many steps are done."""
+        return self.planned is not None
+
+    @property
+    def progress(self) -> str:
+        """Say how much is done of what is not whole; empty if nothing is missing."""
+        return "" if self.done == self.planned else f"{self.done} of {self.planned} steps done"
+
+
+def distinct(environments: Iterable[Environment]) -> list[Environment]:
+    """Give each environment once, in order."""
+    found: list[Environment] = []
+    for each in environments:
+        if each and each not in found:
+            found.append(each)
+    return found
+
+
+def in_what_they_differ(environments: Sequence[Environment]) -> dict[str, list[Any]]:
+    """Give what differs between environments: key path -> its values, each once."""
+    flat = [_flat(each) for each in environments]
+    values = {key: [each.get(key) for each in flat] for key in dict.fromkeys(key for each in flat for key in each)}
+    found = {key: [value for place, value in enumerate(of) if value not in of[:place]] for key, of in values.items()}
+    return {key: of for key, of in found.items() if len(of) > 1}
+
+
+def _flat(environment: Environment, above: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in environment.items():
+        path = f"{above}{key}"
+        found |= _flat(value, f"{path}.") if isinstance(value, dict) else {path: value}
+    return found
