@@ -19,7 +19,7 @@ from lrbench.store import Row, Store
 from lrbench.suite import ModelSpec, Normalization, Suite
 
 KEPT = 2
-"""Models kept in memory: one that is attacked, and one that attacks are made on."""
+"""Models kept in memory between steps: one that is attacked, and one that attacks are made on."""
 
 Progress = Callable[[float, str], None]
 
@@ -67,11 +67,15 @@ class Context:
         return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     def trained(self, step: Step, place: int = 0) -> nn.Module:
-        """Load the model that a step measures, or the one at another `place` of what it needs, from its checkpoint."""
+        """Load the model that a step measures, or the one at another `place` of what it needs, from its checkpoint.
+
+        A step holds the models it works on: asked twice, this gives the same object.
+        """
         training = step.needs[place]
+        others = [each for each in self._loaded if each not in step.needs]
+        for other in others[: max(0, len({*self._loaded, training}) - KEPT)]:
+            del self._loaded[other]
         if training not in self._loaded:
-            while len(self._loaded) >= KEPT:
-                del self._loaded[next(iter(self._loaded))]
             # Its first weights, which are thrown away, are not to move the generator that a step found.
             with torch.random.fork_rng():
                 model = self.build(model_in(training), given_weights=False)
