@@ -13,7 +13,7 @@ from safetensors.numpy import load
 from lrbench.errors import UsageError, nearest
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.layout import WORST
-from lrbench.names import attack_id, model_place
+from lrbench.names import attack_id, fooled_by, model_place
 from lrbench.store import Record, Store, place_of
 
 Key = tuple[str, float]
@@ -59,6 +59,21 @@ class Run:
         except (OSError, ValueError):
             return {}
         return content if isinstance(content, dict) else {}
+
+    @cached_property
+    def plan(self) -> dict[str, str]:
+        """Steps that the run's suite takes, and their keys. The folder may hold more, of an earlier form of the suite.
+
+        Raises
+        ------
+        UsageError
+            If the run does not say.
+        """
+        try:
+            return dict(json.loads((self.folder / "plan.json").read_text("utf-8")))
+        except (OSError, ValueError) as error:
+            msg = f"{self.folder} does not say which steps it is made of (plan.json); run its suite again"
+            raise UsageError(msg) from error
 
     @property
     def models(self) -> list[str]:
@@ -111,8 +126,7 @@ class Run:
         for label, eps in mine[["attack", "eps"]].itertuples(index=False):
             key = (str(label), float(eps))
             if label == WORST:
-                at = suite["threat_model"]["eps"].index(float(eps))
-                found[key] = self.load(f"worst/{model_place(model, seed)}")[f"by_{at}"] > -2
+                found[key] = self.load(f"worst/{model_place(model, seed)}")[fooled_by(float(eps))] > -2
             elif label and self.store.record(attack_id(model, seed, str(label), None)) is not None:
                 sizes = self.load(attack_id(model, seed, str(label), None))[suite["threat_model"]["norm"]]
                 found[key] = sizes <= float(eps) * (1 + 1e-6)
@@ -121,9 +135,16 @@ class Run:
         return found
 
     def examples(self, model: str, seed: int, label: str, eps: float | None) -> dict[str, Any]:
-        """Give the images that an attack's step kept, with their labels and the classes they were given."""
+        """Give the images that an attack's step kept, with their labels, the classes they were given before and after.
+
+        Arrays with an entry an image: `clean`, `adversarial`, `label`, `before`, `predicted`.
+        """
         step_id = attack_id(model, seed, label, eps)
-        return self.load(step_id, "examples.safetensors") | self.load(step_id)
+        kept, outcomes = self.load(step_id, "examples.safetensors"), self.load(step_id)
+        rows = np.searchsorted(outcomes["index"], kept["index"])
+        before = self.load(f"accuracy/{model_place(model, seed)}")["predicted"]
+        told = {"label": outcomes["label"], "before": before, "predicted": outcomes["predicted"]}
+        return kept | {name: values[rows] for name, values in told.items()}
 
     def _misclassified(self, step_id: str) -> np.ndarray:
         outcomes = self.load(step_id)

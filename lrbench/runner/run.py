@@ -20,8 +20,10 @@ from lrbench.runner.environment import data_folder, describe_environment, pick_d
 from lrbench.runner.figures import write_views
 from lrbench.runner.follow import Follower
 from lrbench.runner.interrupt import interruptible
+from lrbench.runner.kept import take_over, under_other_names
 from lrbench.runner.place import Place
 from lrbench.runner.plan import Step, make_plan
+from lrbench.runner.reasons import again, difference
 from lrbench.runner.reporter import Costs, Reporter, Silent
 from lrbench.runner.share import Share, takable
 from lrbench.runner.work import Recipe, worker
@@ -30,6 +32,8 @@ from lrbench.suite import Suite, load_suite, name_of_run
 from lrbench.suite.document import Document
 
 DONE = "done"
+
+PLAN = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,16 @@ class Session:
 
     @cached_property
     def states(self) -> dict[str, str]:
-        """Step id -> "done", or why the step has to be taken."""
-        return {step.id: self._state(step) for step in self.plan}
+        """Step id -> "done", or why the step has to be taken.
+
+        Done is also what was finished under another name in the folder; a run takes it over.
+        """
+        found = {step.id: self._state(step) for step in self.plan}
+        return found | dict.fromkeys(self._renamed, DONE)
+
+    @cached_property
+    def _renamed(self) -> dict[str, Record]:
+        return under_other_names(self.store, [step for step in self.plan if self._state(step) != DONE])
 
     @cached_property
     def costs(self) -> Costs:
@@ -126,7 +138,9 @@ class Session:
         if record is None:
             return f"damaged: {RECORD}" if self.store.has_damaged_record(step.id) else "new"
         if record.key != step.key:
-            return "changed: " + difference(record.config, step.config)
+            return "changed: " + difference(record.config, step.config, step.kind)
+        if record.labels != list(step.labels):
+            return "renamed"
         damaged = self.store.damaged(record)
         return DONE if damaged is None else f"damaged: {damaged}"
 
@@ -146,10 +160,7 @@ class Session:
         with self.store.writing() as before:
             if before is not None:
                 reporter.note(f"going on after {before}, which ended without finishing")
-            for line in again(self.states):
-                reporter.note(line)
-            if self.pending:
-                self._write_head()
+            self._begin(self.plan, reporter)
             with interruptible(reporter.note) as interrupt:
                 follower = Follower(self.plan, self.pending, reporter, self.costs, interrupt, self.place.jobs)
                 try:
@@ -179,13 +190,18 @@ class Session:
             if waiting:
                 needed = next(need for need in waiting[0].needs if need not in done)
                 reporter.note(f"{len(waiting)} steps wait for others, such as {waiting[0].id} for {needed}")
-            if ready:
-                self._write_head()
+            self._begin(mine, reporter)
             with interruptible(reporter.note) as interrupt:
                 counted = [step for step in mine if step not in waiting]
                 follower = Follower(counted, ready, reporter, self.costs, interrupt, self.place.jobs)
                 self._engine().run(follower.tasks(), self._opener(), follower)
         return follower.missing
+
+    def _begin(self, steps: list[Step], reporter: Reporter) -> None:
+        """Say what is made again and why, take over what was called otherwise, and write what the run is."""
+        for line in [*again(self.states), *take_over(self.store, steps, self._renamed)]:
+            reporter.note(line)
+        self._write_head()
 
     def _engine(self) -> Engine:
         # What takes steps elsewhere is loaded where it is asked for.
@@ -210,9 +226,13 @@ class Session:
         return recipe
 
     def _write_head(self) -> None:
+        """Write the suite as it is now, which steps it takes (the folder may hold more), and where they are taken."""
         content = self.suite.model_dump(mode="json")
         self.store.write("suite.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
-        self.store.write("environment.json", describe_environment(self.device))
+        keys = {step.id: step.key for step in self.plan}
+        self.store.write(PLAN, json.dumps(keys, indent=1) + "\n")
+        if self.pending:
+            self.store.write("environment.json", describe_environment(self.device))
 
     def _finished(self) -> list[tuple[Step, Record]]:
         records = [(step, self.store.record(step.id)) for step in self.plan]
@@ -293,41 +313,6 @@ def run(
     """
     watcher = reporter or Silent()
     return Session.open(suite, out, device, data_dir, watcher.note, Place(engine, jobs, address)).run(watcher)
-
-
-def again(states: dict[str, str], named: int = 3) -> list[str]:
-    """Say which steps are made again, and why, a line for each reason."""
-    reasons: dict[str, list[str]] = {}
-    for step, state in states.items():
-        if state not in {DONE, "new"}:
-            reasons.setdefault(state, []).append(step)
-    lines = []
-    for reason, steps in reasons.items():
-        more = f" and {len(steps) - named} more" if len(steps) > named else ""
-        lines.append(f"again, {reason}: {', '.join(steps[:named])}{more}")
-    return lines
-
-
-def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> str:
-    """Name the first thing that differs between two configurations, for "made again because"."""
-    for name in [*new, *(name for name in old if name not in new)]:
-        # A record has been through JSON, where tuples become lists.
-        before, after = (json.loads(json.dumps(config.get(name))) for config in (old, new))
-        if before == after:
-            continue
-        path = f"{prefix}{name}"
-        if isinstance(before, dict) and isinstance(after, dict):
-            return difference(before, after, f"{path}.")
-        if path in {"code", "train", "start", "weights"} or path.startswith("data.") or path.endswith("factory"):
-            what = {
-                "code": "the code of this step",
-                "train": "the model it measures",
-                "start": "the network it starts from",
-                "weights": "the weights it starts from",
-            }
-            return what.get(path, "the data set" if path.startswith("data.") else "the code of the factory")
-        return f"{path} {before!r:.40} -> {after!r:.40}"
-    return "the configuration"
 
 
 def _refuse_own_memory(store: Store, place: Place) -> None:

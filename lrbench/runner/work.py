@@ -17,29 +17,11 @@ from lrbench.errors import LrbenchError
 from lrbench.registry import load_target
 from lrbench.runner.check import Checker
 from lrbench.runner.context import Context, Outcome, Progress
+from lrbench.runner.kinds import KINDS
 from lrbench.runner.plan import Step, make_plan
 from lrbench.store import Record, Store, StoreError
 from lrbench.suite import Suite
 from lrbench.suite.document import Document
-
-KINDS = {
-    "train": "lrbench.runner.train:train_step",
-    "load": "lrbench.runner.train:load_step",
-    "accuracy": "lrbench.runner.measure:accuracy_step",
-    "variance": "lrbench.runner.measure:variance_step",
-    "embeddings": "lrbench.runner.represent:embeddings_step",
-    "transfer": "lrbench.runner.represent:transfer_step",
-    "compression": "lrbench.runner.represent:compression_step",
-    "clusters": "lrbench.runner.represent:clusters_step",
-    "corruptions": "lrbench.runner.measure:corruptions_step",
-    "part": "lrbench.runner.attack:part_step",
-    "attack": "lrbench.runner.attack:attack_step",
-    "minimal": "lrbench.runner.attack:minimal_step",
-    "masking": "lrbench.runner.judge:masking_step",
-    "worst": "lrbench.runner.judge:worst_step",
-    "difference": "lrbench.runner.judge:difference_step",
-}
-"""What takes a step of each kind; imported when one is taken, so that a finished run loads no torchvision."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +62,8 @@ class StepWorker:
         except Exception as error:  # noqa: BLE001 - whatever a step does, the other steps can go on
             return self._failed(step, error, time.perf_counter() - started)
         seconds = time.perf_counter() - started
-        context.store.save(Record(step.id, step.key, step.config, seconds, outcome.rows), outcome.files)
+        record = Record(step.id, step.key, step.config, seconds, outcome.rows, labels=list(step.labels))
+        context.store.save(record, outcome.files)
         return Done(step.id, seconds, notes=tuple(warnings(context.suite, step, outcome)))
 
     def _failed(self, step: Step, error: Exception, seconds: float) -> Done:

@@ -23,7 +23,10 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Record:
-    """A finished step: what it was made from (`key`, `config`), what it cost, what came out."""
+    """A finished step: what it was made from (`key`, `config`), what it cost, what came out.
+
+    `labels` are those of the attacks that `rows` tell of; they are names, and no part of what it was made from.
+    """
 
     id: str
     key: str
@@ -31,6 +34,7 @@ class Record:
     seconds: float
     rows: list[Row] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
+    labels: list[str] = field(default_factory=list)
 
 
 class Store:
@@ -57,6 +61,14 @@ class Store:
             return record if sealed["sha256"] == _seal(record) else None
         except (OSError, ValueError, TypeError, KeyError):
             return None
+
+    def records(self) -> Iterator[Record]:
+        """Give the records of all finished steps in the folder, in no order."""
+        steps = self.root / "steps"
+        for path in steps.rglob(RECORD) if steps.exists() else ():
+            record = self.record(path.parent.relative_to(steps).as_posix())
+            if record is not None:
+                yield record
 
     def has_damaged_record(self, step_id: str) -> bool:
         """Whether a step has a record that is not as it was written."""

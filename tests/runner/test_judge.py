@@ -92,7 +92,7 @@ def test_the_worst_case_is_over_all_attacks_in_the_ball_and_all_smaller_radii(ju
 
 def test_differences_are_paired_and_of_the_first_model(judged):
     path, board = judged
-    own, other = (outcome(path, f"worst/{model}/seed-0")["by_1"] > -2 for model in ("hidden", "net"))
+    own, other = (outcome(path, f"worst/{model}/seed-0")["by_32"] > -2 for model in ("hidden", "net"))
     row = board.results[(board.results["metric"] == "difference") & (board.results["eps"] == 32 / 255)].iloc[0]
     assert row["model"] == "hidden"
     assert row["value"] == pytest.approx(own.mean() - other.mean())

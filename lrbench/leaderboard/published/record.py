@@ -117,11 +117,12 @@ def board_of(records: list[Content]) -> Leaderboard:
 
 
 def _steps(run: Run, model: str) -> dict[str, Record]:
-    """Give the records of all steps of a model, each file held against its checksum."""
+    """Give the records of all steps of a model that the run is made of, each file held against its checksum."""
     found = {}
     for path in sorted((run.folder / "steps").glob(f"*/{in_path(model)}/**/step.json")):
         step_id = path.parent.relative_to(run.folder / "steps").as_posix()
-        found[step_id] = run.record(step_id)
+        if step_id in run.plan:
+            found[step_id] = run.record(step_id)
     for seed in run.seeds(model):
         run.record(f"accuracy/{model_place(model, seed)}")
     return found
