@@ -13,8 +13,8 @@ from safetensors.numpy import load
 from lrbench.errors import UsageError, nearest
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.layout import WORST
-from lrbench.names import attack_id, fooled_by, model_place
-from lrbench.store import Record, Store, place_of
+from lrbench.names import attack_id, fooled_by, model_in, model_place
+from lrbench.store import Record, Store, place_of, taken_under
 
 Key = tuple[str, float]
 """Label of an attack and radius; ("", 0.0) is no attack."""
@@ -53,7 +53,7 @@ class Run:
 
     @cached_property
     def environment(self) -> dict[str, Any]:
-        """What the run says of its machine; empty if it says nothing."""
+        """What most of the run's steps were taken under, and `others` if there were; empty if it says nothing."""
         try:
             content = json.loads((self.folder / "environment.json").read_text("utf-8"))
         except (OSError, ValueError):
@@ -74,6 +74,15 @@ class Run:
         except (OSError, ValueError) as error:
             msg = f"{self.folder} does not say which steps it is made of (plan.json); run its suite again"
             raise UsageError(msg) from error
+
+    def environments(self, model: str) -> list[dict[str, Any]]:
+        """Give the machines, versions and flags that a model's steps were taken under, each once, the commonest first.
+
+        What they were compared with or made on, such as the source of a transfer attack, has records of its own.
+        """
+        mine = (step for step in self.plan if model_in(step) == model)
+        records = (self.store.record(step) for step in mine)
+        return taken_under(self.store, (record for record in records if record is not None))
 
     @property
     def models(self) -> list[str]:

@@ -11,14 +11,13 @@ from lrbench.attacks.geometry import length
 from lrbench.attacks.prepared import EXAMPLES, prepared
 from lrbench.catalogue import ATTACKS
 from lrbench.data import Split, to_unit
-from lrbench.runner.context import Context, Outcome, Progress, lr_subspace
+from lrbench.runner.context import Context, Outcome, Progress, lr_subspace, seeded_for
 from lrbench.runner.found import Found, earlier, parts_of
 from lrbench.runner.measure import proportion
 from lrbench.runner.plan import Step
 from lrbench.runner.threat import make_attack, viewed
 from lrbench.store import Row
 from lrbench.suite import AttackSpec
-from lrbench.training import seeded
 
 SHOWN = 6
 """Images of each attack that are kept for people to look at: those taken in first, whatever their number."""
@@ -109,7 +108,7 @@ def _newly(context: Context, step: Step, chosen: Tensor, rank: int, progress: Pr
             batch = split[part]
             x = _encoded(model, batch)
             # Whoever draws from torch's global generator finds it as if no images had been split off.
-            with seeded(step.seed + rank + part.start):
+            with seeded_for(context, step, step.seed + rank + part.start):
                 before = _generators(x.device)
                 x_adv = attack(fast, x, batch.labels)
                 drew = any(not torch.equal(*pair) for pair in zip(before, _generators(x.device), strict=True))

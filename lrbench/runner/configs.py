@@ -56,9 +56,15 @@ def attack_config(suite: Suite, data: ImageData, attack: AttackSpec, name: str, 
         "minimal": eps is None,
         "threat_model": threat.model_dump(mode="json", include={"norm", "space", "compile"}) | {"eps": eps},
         "statistics": data.statistics if threat.space == "normalized" else None,
+        "deterministic": deterministic(suite, name, attack.source),
         "d_adv": d_adv.layers if d_adv and eps is not None else [],
         **dependencies(*kinds, entries=[ATTACKS[attack.name]], without=() if layered else (LOW_RANK,)).config,
     }
+
+
+def deterministic(suite: Suite, *models: str | None) -> bool:
+    """Whether all of these models are to be worked on with deterministic algorithms."""
+    return all(suite.training_of(model).deterministic for model in models if model is not None)
 
 
 def joint_code(kind: str) -> dict[str, Any]:

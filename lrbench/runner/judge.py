@@ -12,14 +12,13 @@ from lrbench.catalogue import ATTACKS
 from lrbench.data import to_unit
 from lrbench.diagnostics.masking import Budget, examine
 from lrbench.names import attack_id, fooled_by, model_place
-from lrbench.runner.context import Context, Outcome, Progress
+from lrbench.runner.context import Context, Outcome, Progress, seeded_for
 from lrbench.runner.measure import proportion
 from lrbench.runner.plan import Step
 from lrbench.runner.threat import bounds_of, kind_of, viewed
 from lrbench.statistics import mcnemar, paired_bootstrap
 from lrbench.store import Row
 from lrbench.suite import AttackSpec
-from lrbench.training import seeded
 from lrbench.verdicts import VERDICTS
 
 WORST = "worst-case"
@@ -117,7 +116,7 @@ def masking_step(context: Context, step: Step, progress: Progress) -> Outcome:
     model: nn.Module = context.trained(step)
     space = viewed(model, threat, context.data)
     x = to_unit(split.pixels)
-    with seeded(step.seed):
+    with seeded_for(context, step, step.seed):
         verdict = examine(
             model if space is None else space,
             x if space is None else space.encode(x),

@@ -11,7 +11,7 @@ from lrbench.catalogue import ATTACKS
 from lrbench.data import ImageData
 from lrbench.errors import UsageError
 from lrbench.names import attack_id, model_place
-from lrbench.runner.configs import attack_config, joint_code, measured_code, passes, train_config
+from lrbench.runner.configs import attack_config, deterministic, joint_code, measured_code, passes, train_config
 from lrbench.runner.threat import kind_of
 from lrbench.suite import AttackSpec, Suite
 
@@ -202,6 +202,7 @@ def _masking_step(
         "samples": min(spec.samples, threat.samples or len(data.test)),
         "threat_model": threat.model_dump(mode="json", include={"norm", "space"}),
         "statistics": data.statistics if threat.space == "normalized" else None,
+        "deterministic": deterministic(suite, training.model),
         "data": {"test": prints["test"]},
     }
     work = config["samples"] * (12 * spec.steps + 0.4 * (spec.queries + spec.draws))

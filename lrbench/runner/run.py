@@ -16,7 +16,7 @@ from lrbench.errors import UsageError
 from lrbench.leaderboard import Leaderboard, tidy
 from lrbench.leaderboard.render import to_markdown
 from lrbench.runner.check import Checker
-from lrbench.runner.environment import data_folder, describe_environment, pick_device
+from lrbench.runner.environment import data_folder, describe_environment, other_threads, pick_device
 from lrbench.runner.figures import write_views
 from lrbench.runner.follow import Follower
 from lrbench.runner.interrupt import interruptible
@@ -27,7 +27,7 @@ from lrbench.runner.reasons import again, difference
 from lrbench.runner.reporter import Costs, Reporter, Silent
 from lrbench.runner.share import Share, takable
 from lrbench.runner.work import Recipe, worker
-from lrbench.store import RECORD, Record, Store, is_remote
+from lrbench.store import RECORD, Record, Store, is_remote, taken_under
 from lrbench.suite import Suite, load_suite, name_of_run
 from lrbench.suite.document import Document
 
@@ -201,6 +201,10 @@ class Session:
         """Say what is made again and why, take over what was called otherwise, and write what the run is."""
         for line in [*again(self.states), *take_over(self.store, steps, self._renamed)]:
             reporter.note(line)
+        if self.pending:
+            done = taken_under(self.store, (record for _, record in self._finished()))
+            for line in other_threads(done, self._environment):
+                reporter.note(line)
         self._write_head()
 
     def _engine(self) -> Engine:
@@ -220,7 +224,8 @@ class Session:
     def _opener(self) -> Callable[[], Worker]:
         """Give what makes a worker: of what is here, or, in other processes, of what they can load."""
         out = self.store.root if is_remote(self.store.root) else self.store.root.resolve()
-        recipe = Recipe(self.suite.model_dump_json(), self.data_dir, out, str(self.device), self.place.threads)
+        suite, threads, jobs = self.suite.model_dump_json(), self.place.threads, self.place.jobs
+        recipe = Recipe(suite, self.data_dir, out, str(self.device), threads, jobs)
         if self.place.engine == "local" and self.place.jobs == 1:
             return lambda: worker(self.suite, self.data, self.device, self.store, recipe)
         return recipe
@@ -232,7 +237,19 @@ class Session:
         keys = {step.id: step.key for step in self.plan}
         self.store.write(PLAN, json.dumps(keys, indent=1) + "\n")
         if self.pending:
-            self.store.write("environment.json", describe_environment(self.device))
+            self._write_environment()
+
+    @cached_property
+    def _environment(self) -> dict[str, Any]:
+        """What this run's steps are taken under, but for what a process on another machine would say."""
+        apart = self.place.engine != "local" or self.place.jobs > 1
+        return describe_environment(self.device, self.place.threads if apart else None, self.place.jobs)
+
+    def _write_environment(self) -> None:
+        """Write what the finished steps were taken under: what most of them were, and what else there was."""
+        taken = taken_under(self.store, (record for _, record in self._finished())) or [self._environment]
+        content = taken[0] | ({"others": taken[1:]} if taken[1:] else {})
+        self.store.write("environment.json", json.dumps(content, indent=2) + "\n")
 
     def _finished(self) -> list[tuple[Step, Record]]:
         records = [(step, self.store.record(step.id)) for step in self.plan]
@@ -256,6 +273,8 @@ class Session:
                 "dataset": self.data.name,
             }
             rows += [{**common, **row} for row in record.rows]
+        if done:
+            self._write_environment()
         masking = self._masking(done)
         board = Leaderboard(tidy(rows), self.suite.model_dump(mode="json"), masking, failed)
         if failed:

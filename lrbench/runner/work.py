@@ -4,6 +4,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lrbench.errors import LrbenchError
 from lrbench.registry import load_target
 from lrbench.runner.check import Checker
 from lrbench.runner.context import Context, Outcome, Progress
+from lrbench.runner.environment import describe_environment
 from lrbench.runner.kinds import KINDS
 from lrbench.runner.plan import Step, make_plan
 from lrbench.store import Record, Store, StoreError
@@ -30,6 +32,11 @@ class StepWorker:
 
     context: Context
     steps: dict[str, Step]
+
+    @cached_property
+    def environment(self) -> str:
+        """Hash of the description of this process, its machine, and what runs beside it."""
+        return self.context.store.save_environment(describe_environment(self.context.device, jobs=self.context.jobs))
 
     def take(self, task: str, tell: Tell, stop: Callable[[], bool]) -> Done:
         """Take a step and save it; a step that fails is put down with its traceback.
@@ -62,7 +69,15 @@ class StepWorker:
         except Exception as error:  # noqa: BLE001 - whatever a step does, the other steps can go on
             return self._failed(step, error, time.perf_counter() - started)
         seconds = time.perf_counter() - started
-        record = Record(step.id, step.key, step.config, seconds, outcome.rows, labels=list(step.labels))
+        record = Record(
+            step.id,
+            step.key,
+            step.config,
+            seconds,
+            outcome.rows,
+            labels=list(step.labels),
+            environment=self.environment,
+        )
         context.store.save(record, outcome.files)
         return Done(step.id, seconds, notes=tuple(warnings(context.suite, step, outcome)))
 
@@ -97,6 +112,8 @@ class Recipe:
     device : str
     threads : int
         Of torch.
+    jobs : int
+        Steps that are taken side by side.
     """
 
     suite: str
@@ -104,6 +121,7 @@ class Recipe:
     out: Path
     device: str
     threads: int
+    jobs: int = 1
 
     def __call__(self) -> StepWorker:
         """Make a worker in this process.
@@ -137,7 +155,8 @@ class Recipe:
 def worker(suite: Suite, data: ImageData, device: torch.device, store: Store, recipe: Recipe) -> StepWorker:
     """Make a worker of what is in this process already; `recipe` makes another one like it."""
     steps = {step.id: step for step in make_plan(suite, data)}
-    return StepWorker(Context(suite, data.to(device), device, store, recipe.context), steps)
+    context = Context(suite, data.to(device), device, store, recipe.context, jobs=recipe.jobs)
+    return StepWorker(context, steps)
 
 
 def one_line(error: BaseException) -> str:
@@ -145,6 +164,9 @@ def one_line(error: BaseException) -> str:
     if out_of_memory(error):
         return "out of memory even for a single batch; lower batch_size, or take a device with more memory"
     text = " ".join(str(error).split()) or "no message"
+    if "does not have a deterministic implementation" in text:
+        operation = text.partition(" does not")[0]
+        return f"{operation} has no deterministic form here; give the model `training: {{deterministic: false}}`"
     shown = text if isinstance(error, LrbenchError) else f"{type(error).__name__}: {text}"
     return shown if len(shown) <= 300 else shown[:297] + "..."
 

@@ -4,9 +4,13 @@ import torch
 from support.suites import TINY
 
 import lrbench
+from lrbench.data import Split
+from lrbench.models import Classifier
+from lrbench.runner import Session, measure
 from lrbench.runner.context import Context
 from lrbench.runner.plan import Step
-from lrbench.runner.run import Session
+from lrbench.runner.reporter import Silent
+from lrbench.runner.work import one_line
 
 SOURCES = """\
 name: sources
@@ -46,3 +50,75 @@ def test_a_step_gets_the_same_model_however_often_it_asks(suite_file, tmp_path):
         assert len(set(map(id, found))) == len(needs)
     context.trained(step("more"))
     assert len(context._loaded) <= 2, "a step leaves no more behind than its own models"
+
+
+SWITCHED = """\
+name: switched
+data: {name: digits, train: 60, test: 30}
+models:
+  plain: {arch: resnet18, width: 4}
+  odd: {extends: plain, training: {deterministic: false}}
+training: {epochs: 1, batch_size: 30}
+threat_model: {space: pixel, eps: [16/255], samples: 10}
+attacks: [{name: pgd, steps: 1}, {name: pgd, steps: 1, source: odd}]
+diagnostics: {masking: {samples: 10, steps: 2, queries: 2, draws: 1, unbounded: 2}}
+"""
+
+
+def test_deterministic_mode_is_left_out_for_a_model_that_switches_it_off(tmp_path, monkeypatch):
+    seen = {"plain": set(), "odd": set()}
+    forward = Classifier.forward
+    taken = []
+
+    class Starts(Silent):
+        def start(self, step):
+            taken.append(step)
+
+    def watched(self, x):
+        step = taken[-1]
+        # A pass without gradients comes before an attack and takes none of its seeds.
+        if step.kind in {"train", "masking"} or (step.kind == "attack" and torch.is_grad_enabled()):
+            seen[step.model].add((step.id.split("/")[3] if step.kind == "attack" else step.kind, mode()))
+        return forward(self, x)
+
+    mode = torch.are_deterministic_algorithms_enabled
+    monkeypatch.setattr(Classifier, "forward", watched)
+    (tmp_path / "switched.yaml").write_text(SWITCHED)
+    lrbench.run(tmp_path / "switched.yaml", tmp_path / "out", reporter=Starts())
+    assert seen["odd"] == {("train", False), ("pgd", False), ("masking", False)}
+    assert seen["plain"] == {("train", True), ("pgd", True), ("pgd-from-odd", False), ("masking", True)}
+
+
+def test_an_operation_without_a_deterministic_form_is_answered_with_the_switch():
+    error = RuntimeError(
+        "reflection_pad2d_backward_cuda does not have a deterministic implementation, but you set "
+        "'torch.use_deterministic_algorithms(True)'."
+    )
+    told = one_line(error)
+    assert told.startswith("reflection_pad2d_backward_cuda has no deterministic form")
+    assert "deterministic: false" in told
+
+
+def test_corrupted_images_stay_off_the_device_and_within_their_bound(monkeypatch):
+    made = []
+
+    class OnDevice(torch.Tensor):
+        """Stands for images on another device: whoever keeps one of these keeps the device's memory."""
+
+        def cpu(self):
+            return self.as_subclass(torch.Tensor)
+
+    def corrupt(images, family, severity):
+        made.append((family, severity))
+        assert not isinstance(images, OnDevice)
+        return images.clone()
+
+    monkeypatch.setattr(measure, "corrupted", corrupt)
+    monkeypatch.setattr(measure, "CORRUPTED_BYTES", 3 * 10 * 3 * 32 * 32)
+    images = torch.zeros(10, 3, 32, 32, dtype=torch.uint8).as_subclass(OnDevice)
+    split = Split(images, torch.zeros(10, dtype=torch.int64))
+    context = Context(None, None, torch.device("cpu"), None)
+    moved = [measure._corrupted(context, split, "fog", severity) for severity in (0, 1, 2, 3, 4, 0, 1, 2, 3, 4)]
+    assert len(context.corrupted) == 3
+    assert not any(isinstance(images, OnDevice) for images in moved)
+    assert made == [("fog", each) for each in (0, 1, 2, 3, 4, 3, 4)]

@@ -38,6 +38,7 @@ def record_of(run: Run, model: str) -> Content:
     masking = run.board.masking.get(model, {})
     _require_flags_shown(run, model, rows, masking)
     suite = run.board.suite
+    environments = run.environments(model)
     content = {
         "format": FORMAT,
         "suite": suite["name"],
@@ -48,7 +49,8 @@ def record_of(run: Run, model: str) -> Content:
             record.config["data"]["test"] for record in steps.values() if record.id.startswith("accuracy/")
         ),
         "configuration": {**suite, "models": {model: suite["models"][model]}, "reference": None},
-        "environment": run.environment,
+        "environment": next(iter(environments), {}),
+        "environments": environments,
         "verdict": _verdict(masking),
         "masking": masking,
         "results": [_plain(row) for row in rows[list(COLUMNS)].to_dict("records")],
