@@ -172,7 +172,7 @@ def _joint_steps(
     """Give the steps over all attacks on a model, and between models."""
     if not suite.attacks:
         return
-    radii = {"radii": suite.threat_model.eps}
+    radii: dict[str, Any] = {"radii": suite.threat_model.eps}
     worst: dict[tuple[str, int], Step] = {}
     for name, seed in product(suite.models, suite.seeds):
         mine = [step for step in steps.values() if (step.model, step.seed) == (name, seed)]
@@ -180,7 +180,9 @@ def _joint_steps(
         yield from _masking_step(suite, data, prints, trainings[name, seed], attacks)
         needs = [steps[f"accuracy/{model_place(name, seed)}"], *attacks]
         labels = tuple(dict.fromkeys(label for step in attacks for label in step.labels))
-        worst[name, seed] = _joint(suite, "worst", name, seed, needs, radii, labels=labels)
+        # Which steps are one attack's, since it is counted as one whom it fooled first.
+        grouped = {"attacks": [sum(step.labels == (label,) for step in attacks) for label in labels]}
+        worst[name, seed] = _joint(suite, "worst", name, seed, needs, radii | grouped, labels=labels)
         yield worst[name, seed]
         baseline = next(iter(suite.models))
         if name != baseline:

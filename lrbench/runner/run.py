@@ -107,12 +107,15 @@ class Session:
 
         Done is also what was finished under another name in the folder; a run takes it over.
         """
-        found = {step.id: self._state(step) for step in self.plan}
-        return found | dict.fromkeys(self._renamed, DONE)
+        return self._own_states | dict.fromkeys(self._renamed, DONE)
+
+    @cached_property
+    def _own_states(self) -> dict[str, str]:
+        return {step.id: self._state(step) for step in self.plan}
 
     @cached_property
     def _renamed(self) -> dict[str, Record]:
-        return under_other_names(self.store, [step for step in self.plan if self._state(step) != DONE])
+        return under_other_names(self.store, [step for step in self.plan if self._own_states[step.id] != DONE])
 
     @cached_property
     def costs(self) -> Costs:
@@ -184,7 +187,11 @@ class Session:
             As `run`.
         """
         mine = share.of(self.plan)
-        done = {step for step, state in self.states.items() if state == DONE}
+        own = {step.id for step in mine}
+        # What is called otherwise now is taken over by the share that it belongs to.
+        done = {
+            step for step, state in self.states.items() if state == DONE and (step not in self._renamed or step in own)
+        }
         ready, waiting = takable([step for step in mine if step.id not in done], done)
         with self.store.writing(share.name):
             if waiting:

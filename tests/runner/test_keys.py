@@ -1,6 +1,7 @@
 """What makes a step again: what its result depends on, all of it and nothing else; and the reason that is given."""
 
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.published import publish
 from lrbench.runner import Session
 from lrbench.runner.reporter import Silent
+from lrbench.runner.share import Share
 
 
 class Recorder(Silent):
@@ -25,8 +27,16 @@ class Recorder(Silent):
         self.notes.append(text)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_views():
+    """Figures and report take most of such a run, and are not looked at here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules[Session.__module__], "write_views", lambda *_, **__: None)
+        yield
+
+
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, no_views):  # noqa: ARG001
     folder = tmp_path_factory.mktemp("keyed")
     path = written(folder)
     return path, lrbench.run(path, folder / "out")
@@ -132,6 +142,29 @@ def test_names_make_nothing_again(finished, copied, changes):
     fooling = board.results[board.results["metric"] == "first_to_fool"]
     assert set(fooling["attack"]) <= {attack["label"] for attack in table.suite["attacks"]}
     assert not any("called otherwise" in note for note in resumed(copied)[1].notes)
+
+
+def test_one_attack_called_two_is_counted_anew_and_not_made_anew(copied):
+    edited(
+        copied,
+        (
+            "{name: pgd, steps: 2}",
+            "{name: pgd, steps: 2, eps: [8/255]}\n  - {name: pgd, label: far, steps: 2, eps: [32/255]}",
+        ),
+    )
+    _, recorder = resumed(copied)
+    assert {step.split("/")[0] for step in recorder.taken} == {"worst", "difference"}
+
+
+def test_a_share_leaves_what_was_renamed_to_the_share_it_belongs_to(copied):
+    edited(copied, ("  first: {", "  renamed: {"), ("source: first", "source: renamed, label: pgd-from-first"))
+    session = Session.open(copied, copied.parent / "out")
+    assert session.run_share(Share(("train/*",)), Recorder()) == {}
+    steps = copied.parent / "out/steps"
+    assert (steps / "train/renamed/seed-0/step.json").exists()
+    assert not (steps / "accuracy/renamed").exists()
+    assert Session.open(copied, copied.parent / "out").run_share(Share(("accuracy/*",)), Recorder()) == {}
+    assert (steps / "accuracy/renamed/seed-0/step.json").exists()
 
 
 def test_what_no_plan_names_any_more_enters_no_table_and_no_record(copied):
