@@ -65,7 +65,8 @@ def test_a_name_with_a_colon_rests_on_the_library_it_calls(monkeypatch):
 def test_a_user_s_file_rests_on_what_it_imports_from_beside_it(tmp_path):
     files = {
         "mine.py": "import json\nimport numpy as np\nfrom torch import nn\nfrom parts.blocks import block\n"
-        "import plain\nfrom lrbench.models import Classifier\n\ndef net(num_classes, in_channels):\n    from late import x\n",
+        "import plain\nfrom lrbench.models import Classifier\n\n"
+        "def net(num_classes, in_channels):\n    from late import x\n",
         "plain.py": "",
         "late.py": "x = 1\n",
         "unused.py": "",
