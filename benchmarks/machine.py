@@ -1,6 +1,5 @@
 """What a measurement ran on."""
 
-import json
 import platform
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from lrbench.runner.environment import describe_environment
 
 def describe(device: str = "cpu") -> str:
     """Give hardware and versions in a line."""
-    found = json.loads(describe_environment(torch.device(device)))
+    found = describe_environment(torch.device(device))
     packages = found["packages"]
     return (
         f"{found['device_name']}, {found['cores']} cores, {torch.get_num_threads()} threads; "

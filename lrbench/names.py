@@ -14,6 +14,11 @@ def eps_digits(eps: float) -> str:
     return f"{255 * eps:.6g}"
 
 
+def fooled_by(eps: float) -> str:
+    """Give the name of the array that says which attack fooled each image first at a radius."""
+    return f"by_{eps_digits(eps)}"
+
+
 def model_place(model: str, seed: int) -> str:
     """Give what the names of all steps on a trained model share."""
     return f"{in_path(model)}/seed-{seed}"

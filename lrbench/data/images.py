@@ -79,6 +79,12 @@ class Split:
             return torch.arange(len(self), device=self.labels.device)
         return balanced_indices(self.labels if self.fine is None else self.fine, count)
 
+    def ranked(self, count: int | None) -> Tensor:
+        """Give indices of the same examples in the order in which `chosen` takes them in: more examples come behind."""
+        if count is None:
+            count = len(self)
+        return ranked_indices(self.labels if self.fine is None else self.fine, count)
+
     def halves(self, count: int) -> tuple["Split", "Split"]:
         """Split off `count` examples as `balanced` chooses them; give them and the rest."""
         chosen = torch.zeros(len(self), dtype=torch.bool, device=self.labels.device)
@@ -220,6 +226,17 @@ def balanced_indices(labels: Tensor, count: int) -> Tensor:
     UsageError
         If there are fewer than `count` examples.
     """
+    return ranked_indices(labels, count).sort().values
+
+
+def ranked_indices(labels: Tensor, count: int) -> Tensor:
+    """Give the same indices with one example of each class in turn; those of a smaller count begin those of a larger.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer than `count` examples.
+    """
     if count > len(labels):
         msg = f"{count} examples asked for, but there are only {len(labels)}"
         raise UsageError(msg)
@@ -232,4 +249,4 @@ def balanced_indices(labels: Tensor, count: int) -> Tensor:
         rank_in_class[members] = torch.arange(len(members))
     # Sorting by rank within the class takes one example of each class in turn.
     order = torch.argsort(rank_in_class[shuffled], stable=True)
-    return shuffled[order][:count].sort().values.to(labels.device)
+    return shuffled[order][:count].to(labels.device)

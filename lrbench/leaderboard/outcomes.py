@@ -15,8 +15,8 @@ from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.kept import RECORDS, Content, Key, environments_of, read_record, unpacked
 from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.status import distinct
-from lrbench.names import attack_id, model_place
-from lrbench.store import Record, Store, place_of
+from lrbench.names import attack_id, fooled_by, model_in, model_place
+from lrbench.store import Record, Store, place_of, taken_under
 
 __all__ = ["CLEAN", "Key", "Run"]
 
@@ -59,15 +59,20 @@ class Run:
         return {record["model"]: record for record in records}
 
     def environments(self, model: str | None = None) -> list[dict[str, Any]]:
-        """Give the machines and versions that a model's figures, or all, were made with, each once."""
+        """Give the machines, versions and flags that a model's steps, or all, were taken under, the commonest first.
+
+        What they were compared with or made on, such as the source of a transfer attack, has records of its own.
+        """
         if self.published:
             chosen = self.published.values() if model is None else [self._record_of(model)]
             return distinct(each for record in chosen for each in environments_of(record))
-        return distinct([self.environment])
+        mine = (step for step in self.plan if model is None or model_in(step) == model)
+        records = (self.store.record(step) for step in mine)
+        return taken_under(self.store, (record for record in records if record is not None))
 
     @cached_property
     def environment(self) -> dict[str, Any]:
-        """What the run says of the machine that it was last on; empty if it says nothing."""
+        """What most of the run's steps were taken under, and `others` if there were; empty if it says nothing."""
         if self.published:
             return self.environments()[0]
         try:
@@ -75,6 +80,21 @@ class Run:
         except (OSError, ValueError):
             return {}
         return content if isinstance(content, dict) else {}
+
+    @cached_property
+    def plan(self) -> dict[str, str]:
+        """Steps that the run's suite takes, and their keys. The folder may hold more, of an earlier form of the suite.
+
+        Raises
+        ------
+        UsageError
+            If the run does not say.
+        """
+        try:
+            return dict(json.loads((self.folder / "plan.json").read_text("utf-8")))
+        except (OSError, ValueError) as error:
+            msg = f"{self.folder} does not say which steps it is made of (plan.json); run its suite again"
+            raise UsageError(msg) from error
 
     def test_images(self, model: str) -> str:
         """Give the fingerprint of the test set that a model was measured on.
@@ -145,8 +165,7 @@ class Run:
         for label, eps in mine[["attack", "eps"]].itertuples(index=False):
             key = (str(label), float(eps))
             if label == WORST:
-                at = suite["threat_model"]["eps"].index(float(eps))
-                found[key] = self.load(f"worst/{model_place(model, seed)}")[f"by_{at}"] > -2
+                found[key] = self.load(f"worst/{model_place(model, seed)}")[fooled_by(float(eps))] > -2
             elif label and self.store.record(attack_id(model, seed, str(label), None)) is not None:
                 sizes = self.load(attack_id(model, seed, str(label), None))[suite["threat_model"]["norm"]]
                 found[key] = sizes <= float(eps)
@@ -171,9 +190,16 @@ class Run:
         return unpacked(kept[str(seed)])
 
     def examples(self, model: str, seed: int, label: str, eps: float | None) -> dict[str, Any]:
-        """Give the images that an attack's step kept, with their labels and the classes they were given."""
+        """Give the images that an attack's step kept, with their labels, the classes they were given before and after.
+
+        Arrays with an entry an image: `clean`, `adversarial`, `label`, `before`, `predicted`.
+        """
         step_id = attack_id(model, seed, label, eps)
-        return self.load(step_id, "examples.safetensors") | self.load(step_id)
+        kept, outcomes = self.load(step_id, "examples.safetensors"), self.load(step_id)
+        rows = np.searchsorted(outcomes["index"], kept["index"])
+        before = self.load(f"accuracy/{model_place(model, seed)}")["predicted"]
+        told = {"label": outcomes["label"], "before": before, "predicted": outcomes["predicted"]}
+        return kept | {name: values[rows] for name, values in told.items()}
 
     def _misclassified(self, step_id: str) -> np.ndarray:
         outcomes = self.load(step_id)

@@ -15,6 +15,7 @@ from rich.text import Text
 from lrbench.leaderboard.conclusion import conclusion, points, required, requirement
 from lrbench.leaderboard.layout import eps_label
 from lrbench.leaderboard.paired import Difference, Paired
+from lrbench.leaderboard.sides import Side
 from lrbench.leaderboard.text import in_latex, in_markdown
 
 HEADINGS = ("attack", "radius", "A %", "B %", "B - A, points", "95 % interval", "p", "adjusted p")
@@ -81,6 +82,7 @@ def remarks(paired: Paired, wanted: Wanted) -> list[str]:
         f"seed{'s' * (found.seeds > 1)}. Positive: B is more robust. p adjusted for the {len(paired.differences)} rows "
         "(Holm)."
     ]
+    lines += [f"{name}: {line}" for name, side in _sides(paired) for line in side.run.board.cautions(side.model)]
     if wanted.images:
         lines += [line for each in paired.differences for line in _flipped(each, paired.norm)]
     if paired.skipped:
@@ -93,6 +95,10 @@ def remarks(paired: Paired, wanted: Wanted) -> list[str]:
     if wanted.difference is not None:
         lines += required(paired, requirement(paired, wanted.difference))
     return lines
+
+
+def _sides(paired: Paired) -> list[tuple[str, Side]]:
+    return [("A", paired.first), ("B", paired.second)]
 
 
 def _flipped(each: Difference, norm: str) -> list[str]:

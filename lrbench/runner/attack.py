@@ -1,9 +1,6 @@
 """The attack steps: one attack at one radius on one trained model, or its search for the smallest perturbation."""
 
-from dataclasses import dataclass
-
 import torch
-from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from lrbench.attacks import Attack, NormalizedSpace, in_batches, l2_dissimilarity
@@ -14,16 +11,16 @@ from lrbench.attacks.geometry import held, least_size
 from lrbench.attacks.prepared import EXAMPLES, prepared
 from lrbench.catalogue import ATTACKS
 from lrbench.data import Split, to_unit
-from lrbench.runner.context import Context, Outcome, Progress, lr_subspace
+from lrbench.runner.context import Context, Outcome, Progress, lr_subspace, seeded_for
+from lrbench.runner.found import Found, earlier, parts_of
 from lrbench.runner.measure import proportion
 from lrbench.runner.plan import Step
 from lrbench.runner.threat import bounds_of, kind_of, make_attack, viewed
 from lrbench.store import Row
 from lrbench.suite import AttackSpec
-from lrbench.training import seeded
 
 SHOWN = 6
-"""Images of each attack that are kept for people to look at."""
+"""Images of each attack that are kept for people to look at: those taken in first, whatever their number."""
 
 NORMS = ("linf", "l2")
 
@@ -31,14 +28,18 @@ NORMS = ("linf", "l2")
 def part_step(context: Context, step: Step, progress: Progress) -> Outcome:
     """Attack a part of the chosen test images; keep what became of each, for the step that joins the parts."""
     begin, end = step.config["part"]
-    return Outcome([], _files(_attacked(context, step, slice(begin, end), progress)))
+    return Outcome([], _attacked(context, step, slice(begin, end), progress).files)
 
 
 def attack_step(context: Context, step: Step, progress: Progress) -> Outcome:
     """Attack the chosen test images at one radius, or join the parts that did; keep what became of each."""
     found = _joined(context, step, progress)
     spec, outcomes = _spec(context, step), found.outcomes
-    columns = {"attack": spec.label, "eps": _radius(context, step), "space": context.suite.threat_model.space}
+    columns = {
+        "attack": spec.label,
+        "eps": step.config["threat_model"]["eps"],
+        "space": context.suite.threat_model.space,
+    }
     wrong = outcomes["predicted"] != outcomes["label"]
     rows: list[Row] = [proportion("misclassification", wrong.double().mean().item(), len(wrong), **columns)]
     # A black image has none.
@@ -50,81 +51,89 @@ def attack_step(context: Context, step: Step, progress: Progress) -> Outcome:
         common = {"layer": layer, "n": mean.n, **columns}
         rows.append({"metric": "d_adv", "value": mean.value, **common})
         rows.append({"metric": "d_adv_relative", "value": mean.relative, **common})
-    return Outcome(rows, _files(found))
+    return Outcome(rows, found.files)
 
 
 def minimal_step(context: Context, step: Step, progress: Progress) -> Outcome:
     """Look for each image's smallest perturbation, or join the parts that did; keep its size in L2 and Linf.
 
-    Misclassification at a radius is the share of images whose perturbation is no larger in the threat model's norm.
+    It knows of no radius; whom it fooled within each is counted with the worst case.
     """
     found = _joined(context, step, progress)
     spec, threat, outcomes = _spec(context, step), context.suite.threat_model, found.outcomes
     columns = {"attack": spec.label, "space": threat.space}
     wrong = outcomes["predicted"] != outcomes["label"]
     n = len(wrong)
-    rows: list[Row] = []
-    for eps in threat.eps:
-        share = (outcomes[threat.norm] <= eps).double().mean().item()
-        rows.append(proportion("misclassification", share, n, eps=eps, **columns))
-    rows += [{"metric": f"median_{norm}", "value": _median(outcomes[norm]), "n": n, **columns} for norm in NORMS]
+    rows: list[Row] = [
+        {"metric": f"median_{norm}", "value": _median(outcomes[norm]), "n": n, **columns} for norm in NORMS
+    ]
     rows.append(proportion("found", wrong.double().mean().item(), n, **columns))
-    return Outcome(rows, _files(found))
+    return Outcome(rows, found.files)
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What became of images, one entry each, and the first of them for people to look at."""
-
-    outcomes: dict[str, Tensor]
-    examples: dict[str, Tensor]
-
-
-def _files(found: _Found) -> dict[str, bytes]:
-    return {"outcomes.safetensors": save(found.outcomes), "examples.safetensors": save(found.examples)}
+def _joined(context: Context, step: Step, progress: Progress) -> Found:
+    """Give what the step's parts found; without parts, attack all images now. In the order of the test images."""
+    parts = parts_of(step)
+    if parts:
+        return Found.joined([Found.load(context.store, part) for part in parts]).in_order()
+    return _attacked(context, step, slice(0, step.config["samples"]), progress).in_order()
 
 
-def _joined(context: Context, step: Step, progress: Progress) -> _Found:
-    """Give what the step's parts found, in order; without parts, attack all images now."""
-    parts: list[str] = step.config["parts"]
-    if not parts:
-        return _attacked(context, step, slice(0, step.config["samples"]), progress)
-    outcomes = [load(context.file(part, "outcomes.safetensors")) for part in parts]
-    examples = load(context.file(parts[0], "examples.safetensors"))
-    return _Found({name: torch.cat([part[name] for part in outcomes]) for name in outcomes[0]}, examples)
+def _attacked(context: Context, step: Step, ranks: slice, progress: Progress) -> Found:
+    """Attack some of the chosen test images, by the order in which they are taken in, but for those attacked before."""
+    everything = context.data.test.ranked(context.suite.threat_model.samples)
+    wanted = everything[ranks]
+    known = earlier(context.store, step, wanted.cpu(), shown=ranks.start == 0)
+    if known is None:
+        return _newly(context, step, wanted, ranks.start, progress)
+    if len(known) == len(wanted):
+        return known
+    rest = _newly(context, step, wanted[len(known) :], ranks.start + len(known), progress)
+    # Who drew random numbers would have met others, had all been attacked at once.
+    return _newly(context, step, wanted, ranks.start, progress) if rest.drew else Found.joined([known, rest])
 
 
-def _attacked(context: Context, step: Step, rows: slice, progress: Progress) -> _Found:
-    """Attack some of the chosen test images."""
+def _newly(context: Context, step: Step, chosen: Tensor, rank: int, progress: Progress) -> Found:
+    """Attack the test images with these indices, the first of which is the `rank`-th to be taken in."""
     spec, threat = _spec(context, step), context.suite.threat_model
     place = 0 if spec.source is None else 1
     model = _viewed(context, step, 0)
     victim = model if place == 0 else _viewed(context, step, place)
-    eps = _radius(context, step)
+    eps = _radius(step)
     attack = _made(context, spec, eps, context.trained(step, place))
     bounded = kind_of(ATTACKS[spec.name].load()) == "bounded"
-    everything = context.data.test[context.data.test.chosen(threat.samples)]
-    split = everything[rows]
+    split = context.data.test[chosen]
     examples: dict[str, Tensor] = {}
-    with prepared(victim, _encoded(model, everything[:EXAMPLES]), compiled=threat.compile) as fast:
+    with prepared(victim, _encoded(model, context.data.test[:EXAMPLES]), compiled=threat.compile) as fast:
 
         def work(part: slice) -> dict[str, Tensor]:
             batch = split[part]
             x = _encoded(model, batch)
             # Whoever draws from torch's global generator finds it as if no images had been split off.
-            with seeded(step.seed + rows.start + part.start):
+            with seeded_for(context, step, step.seed + rank + part.start):
+                before = _generators(x.device)
                 x_adv = attack(fast, x, batch.labels)
+                drew = any(not torch.equal(*pair) for pair in zip(before, _generators(x.device), strict=True))
                 if bounded:
                     x_adv = held(x_adv, x, eps, threat.norm, bounds_of(threat), spec.name)
-                if part.start == 0:
-                    examples.update(_examples(model, batch, x_adv))
-                return _outcomes(context, step, model, batch.labels, x, x_adv)
+                if rank + part.start == 0:
+                    examples.update(_examples(model, batch, x_adv) | {"index": chosen[part][:SHOWN].cpu()})
+                return _outcomes(context, step, model, batch.labels, x, x_adv) | {
+                    "index": chosen[part].cpu(),
+                    "drew": torch.full((len(batch),), drew),
+                }
 
         def tell(done: int) -> None:
             progress(done / len(split), f"{done}/{len(split)} images")
 
         batches = in_batches(work, len(split), threat.batch_size, tell)
-    return _Found({name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}, examples)
+    return Found({name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}, examples)
+
+
+def _generators(device: torch.device) -> list[Tensor]:
+    """States of torch's global generators that a pass on a device may draw from."""
+    cuda = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
+    return [torch.get_rng_state(), *cuda]
 
 
 def _outcomes(
@@ -163,12 +172,12 @@ def _median(sizes: Tensor) -> float:
 
 
 def _spec(context: Context, step: Step) -> AttackSpec:
-    return next(attack for attack in context.suite.attacks if attack.label == step.config["attack"]["label"])
+    return next(attack for attack in context.suite.attacks if attack.label == step.labels[0])
 
 
-def _radius(context: Context, step: Step) -> float:
-    eps: float = max(context.suite.threat_model.eps) if step.config["minimal"] else step.config["threat_model"]["eps"]
-    return eps
+def _radius(step: Step) -> float:
+    """Radius of a bounded attack; one that looks for the smallest perturbation is given none."""
+    return float(step.config["threat_model"]["eps"] or 0.0)
 
 
 def _viewed(context: Context, step: Step, place: int) -> nn.Module:

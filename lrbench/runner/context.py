@@ -1,6 +1,7 @@
 """What the steps of a run share: suite, data on the device, and the trained models."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from lrbench.names import model_in
 from lrbench.runner.plan import Step
 from lrbench.store import Row, Store
 from lrbench.suite import ModelSpec, Normalization, Suite
+from lrbench.training import seeded
 
 KEPT = 2
-"""Models kept in memory: one that is attacked, and one that attacks are made on."""
+"""Models kept in memory between steps: one that is attacked, and one that attacks are made on."""
 
 Progress = Callable[[float, str], None]
 
@@ -36,7 +38,7 @@ class Outcome:
 class Context:
     """Shared by the steps of one run; remembers the models that were loaded last.
 
-    `elsewhere` makes such a one in another process; it can be pickled.
+    `elsewhere` makes such a one in another process; it can be pickled. `jobs` steps are taken side by side.
     """
 
     suite: Suite
@@ -45,6 +47,7 @@ class Context:
     store: Store
     elsewhere: Callable[[torch.device], "Context"] = field(default_factory=lambda: _refuse_elsewhere)
     check_stop: Callable[[], None] = lambda: None
+    jobs: int = 1
     corrupted: dict[tuple[str, int], torch.Tensor] = field(default_factory=dict)
     _loaded: dict[str, nn.Module] = field(default_factory=dict)
 
@@ -67,11 +70,15 @@ class Context:
         return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     def trained(self, step: Step, place: int = 0) -> nn.Module:
-        """Load the model that a step measures, or the one at another `place` of what it needs, from its checkpoint."""
+        """Load the model that a step measures, or the one at another `place` of what it needs, from its checkpoint.
+
+        A step holds the models it works on: asked twice, this gives the same object.
+        """
         training = step.needs[place]
+        others = [each for each in self._loaded if each not in step.needs]
+        for other in others[: max(0, len({*self._loaded, training}) - KEPT)]:
+            del self._loaded[other]
         if training not in self._loaded:
-            while len(self._loaded) >= KEPT:
-                del self._loaded[next(iter(self._loaded))]
             # Its first weights, which are thrown away, are not to move the generator that a step found.
             with torch.random.fork_rng():
                 model = self.build(model_in(training), given_weights=False)
@@ -85,6 +92,13 @@ class Context:
     def forget(self) -> None:
         """Drop the models in memory; a new training replaces what one was loaded from."""
         self._loaded.clear()
+
+
+def seeded_for(context: Context, step: Step, seed: int) -> AbstractContextManager[None]:
+    """Seed a block that works on a step's models, with deterministic algorithms if all of them are to have those."""
+    models = [model_in(needed) for needed in step.needs if needed.startswith(("train/", "load/"))]
+    deterministic = all(context.suite.training_of(model).deterministic for model in models)
+    return seeded(seed, deterministic=deterministic)
 
 
 def _refuse_elsewhere(_device: torch.device) -> Context:

@@ -1,9 +1,10 @@
 """Where a run happens: device, data folder, and what a reader needs to judge its timings."""
 
-import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from platformdirs import user_cache_path
 
 from lrbench.errors import UsageError
+from lrbench.training.determinism import CUBLAS_WORKSPACE
 
 PACKAGES = ("lrbench", "torch", "torchvision", "numpy", "scikit-learn", "pandas", "adversarial-robustness-toolbox")
 VARIABLES = ("CUBLAS_WORKSPACE_CONFIG", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "PYTORCH_ALLOC_CONF", "TORCH_LOGS")
@@ -42,21 +44,32 @@ def data_folder(given: str | Path | None) -> Path:
     return Path(given or os.environ.get("LRBENCH_DATA") or user_cache_path("lrbench"))
 
 
-def describe_environment(device: torch.device) -> str:
-    """Hardware, versions and flags as JSON."""
-    content = {
+def describe_environment(device: torch.device, threads: int | None = None, jobs: int = 1) -> dict[str, Any]:
+    """Hardware, versions and flags that a step is taken under; with `threads` of torch, this process' by default."""
+    return {
         "device": str(device),
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
         "cores": os.cpu_count(),
         "memory_gib": round(memory_bytes() / 2**30, 1),
-        "torch_threads": torch.get_num_threads(),
+        "torch_threads": torch.get_num_threads() if threads is None else threads,
+        "jobs": jobs,
         "flags": _flags(),
         "platform": platform.platform(),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "commit": _commit(),
     }
-    return json.dumps(content, indent=2) + "\n"
+
+
+def other_threads(done: Iterable[dict[str, Any]], now: dict[str, Any]) -> Iterator[str]:
+    """Say if finished steps were taken with another number of threads than those to come will be."""
+    before = sorted({each["torch_threads"] for each in done} - {now["torch_threads"]})
+    if before:
+        told = " and ".join(map(str, before))
+        yield (
+            f"what is done was taken with {told} threads, the rest will be with {now['torch_threads']}: "
+            "a training differs by that as by its seed"
+        )
 
 
 def memory_bytes() -> int:
@@ -72,7 +85,9 @@ def _flags() -> dict[str, Any]:
         "cudnn": torch.backends.cudnn.version() if torch.cuda.is_available() else None,  # type: ignore[no-untyped-call]
         "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+        # Deterministic steps set it where it is not set; what is said must not hang on whether one was taken yet.
+        "environment": {"CUBLAS_WORKSPACE_CONFIG": CUBLAS_WORKSPACE}
+        | {name: os.environ[name] for name in VARIABLES if name in os.environ},
     }
 
 
@@ -91,6 +106,7 @@ def _processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
+@cache
 def _commit() -> str | None:
     """Commit of the source tree that this package runs from; None for an installed one."""
     here = Path(__file__).resolve().parents[2]

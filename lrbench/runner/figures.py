@@ -11,8 +11,8 @@ import numpy as np
 from safetensors.numpy import load
 
 from lrbench.leaderboard import Leaderboard
+from lrbench.runner.code import folder_version
 from lrbench.runner.plan import Step
-from lrbench.runner.version import code_version
 from lrbench.starting import begin_as_child, process_context
 from lrbench.store import Record, Store
 
@@ -51,7 +51,7 @@ def write_views(
             artefacts.clusters[step.model] = (arrays["points"], arrays["label"])
         elif step.kind == "minimal":
             sizes = load((folder / "outcomes.safetensors").read_bytes())[board.suite["threat_model"]["norm"]]
-            of_attack = artefacts.sizes.setdefault(step.config["attack"]["label"], {})
+            of_attack = artefacts.sizes.setdefault(step.labels[0], {})
             of_attack[step.model] = np.concatenate([of_attack.get(step.model, sizes[:0]), sizes])
     files = _made(store, board, artefacts, side_by_side=side_by_side)
     for name, content in files.items():
@@ -87,7 +87,7 @@ def _whole(store: Store, key: str) -> bool:
 
 
 def _key(board: Leaderboard, done: list[tuple[Step, Record]]) -> str:
-    digest = hashlib.sha256(code_version("leaderboard").encode())
+    digest = hashlib.sha256(folder_version("leaderboard").encode())
     digest.update(board.status.write().encode())
     digest.update(json.dumps(board.failures).encode())
     for step, record in done:

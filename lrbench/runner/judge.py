@@ -12,15 +12,14 @@ from torch import Tensor, nn
 from lrbench.catalogue import ATTACKS
 from lrbench.data import to_unit
 from lrbench.diagnostics.masking import Budget, examine
-from lrbench.names import attack_id, model_place
-from lrbench.runner.context import Context, Outcome, Progress
+from lrbench.names import attack_id, fooled_by, model_place
+from lrbench.runner.context import Context, Outcome, Progress, seeded_for
 from lrbench.runner.measure import proportion
 from lrbench.runner.plan import Step
 from lrbench.runner.threat import bounds_of, kind_of, viewed
 from lrbench.statistics import difference_of
 from lrbench.store import Row
 from lrbench.suite import AttackSpec
-from lrbench.training import seeded
 from lrbench.verdicts import VERDICTS
 
 WORST = "worst-case"
@@ -32,37 +31,33 @@ def worst_step(context: Context, step: Step, progress: Progress) -> Outcome:
     """Count the images that some attack in the threat model fooled the network with, at a radius or a smaller one.
 
     A row for each radius, and for each attack its share of the images that it was the first, in the suite's order and
-    from the smallest radius up, to fool.
+    from the smallest radius up, to fool. Of an attack that looks for the smallest perturbation, also the share that it
+    fooled within each radius. The files hold, for each radius by its name, which attack (by its place in the
+    step's labels) fooled each image first.
     """
     threat = context.suite.threat_model
-    by = _first_fooled(context, step)
-    n = next(iter(by.values())).shape[0]
-    rows: list[Row] = []
-    labels = [spec.label for spec in context.suite.attacks]
-    for eps, first in by.items():
-        columns = {"eps": eps, "space": threat.space}
-        rows.append(proportion("misclassification", float((first > -2).mean()), n, attack=WORST, **columns))
-        for place, label in enumerate(labels):
-            share = float((first == place).mean())
-            if share:
-                rows.append({"metric": "first_to_fool", "value": share, "n": n, "attack": label, **columns})
-    progress(1.0, "")
-    outcomes = {f"by_{place}": first for place, first in enumerate(by.values())}
-    return Outcome(rows, {"outcomes.safetensors": save(outcomes), "attacks.json": json.dumps(labels).encode()})
-
-
-def _first_fooled(context: Context, step: Step) -> dict[float, np.ndarray]:
-    """Radius -> index of the attack that fooled each image first; `CLEAN`, or -2 for none."""
-    threat = context.suite.threat_model
     first = np.where(_clean_wrong(context, step), CLEAN, -2)
-    found = {}
+    rows: list[Row] = []
+    outcomes = {}
     for eps in threat.eps:
-        for place, spec in enumerate(context.suite.attacks):
+        columns = {"eps": eps, "space": threat.space}
+        for place, label in enumerate(step.labels):
+            spec = next(attack for attack in context.suite.attacks if attack.label == label)
             fooled = _fooled(context, step, spec, eps)
             if fooled is not None:
                 first = np.where((first == -2) & fooled, place, first)
-        found[eps] = first
-    return found
+            if fooled is not None and _is_minimal(spec):
+                share = float(fooled.mean())
+                rows.append(proportion("misclassification", share, len(fooled), attack=label, **columns))
+        n = len(first)
+        rows.append(proportion("misclassification", float((first > -2).mean()), n, attack=WORST, **columns))
+        for place, label in enumerate(step.labels):
+            share = float((first == place).mean())
+            if share:
+                rows.append({"metric": "first_to_fool", "value": share, "n": n, "attack": label, **columns})
+        outcomes[fooled_by(eps)] = first
+    progress(1.0, "")
+    return Outcome(rows, {"outcomes.safetensors": save(outcomes)})
 
 
 def _clean_wrong(context: Context, step: Step) -> np.ndarray:
@@ -73,17 +68,20 @@ def _clean_wrong(context: Context, step: Step) -> np.ndarray:
 
 def _fooled(context: Context, step: Step, spec: AttackSpec, eps: float) -> np.ndarray | None:
     """Whom an attack fooled at a radius; None if it did not run there or is outside the threat model."""
-    kind = kind_of(ATTACKS[spec.name].load())
-    if kind == "minimal":
+    if _is_minimal(spec):
         sizes = load(context.file(attack_id(step.model, step.seed, spec.label, None), "outcomes.safetensors"))
         within: np.ndarray = sizes[context.suite.threat_model.norm] <= eps
         return within
     needed = attack_id(step.model, step.seed, spec.label, eps)
-    if kind == "noise" or needed not in step.needs:
+    if needed not in step.needs or kind_of(ATTACKS[spec.name].load()) == "noise":
         return None
     outcomes = load(context.file(needed, "outcomes.safetensors"))
     wrong: np.ndarray = outcomes["predicted"] != outcomes["label"]
     return wrong
+
+
+def _is_minimal(spec: AttackSpec) -> bool:
+    return kind_of(ATTACKS[spec.name].load()) == "minimal"
 
 
 def difference_step(context: Context, step: Step, progress: Progress) -> Outcome:
@@ -108,8 +106,7 @@ def difference_step(context: Context, step: Step, progress: Progress) -> Outcome
 
 def _withstood(context: Context, worst: Sequence[str], eps: float) -> np.ndarray:
     """Which images no attack fooled at a radius, (seeds, images) bool, by the steps of kind `worst`."""
-    name = f"by_{context.suite.threat_model.eps.index(eps)}"
-    return np.stack([load(context.file(needed, "outcomes.safetensors"))[name] == -2 for needed in worst])
+    return np.stack([load(context.file(needed, "outcomes.safetensors"))[fooled_by(eps)] == -2 for needed in worst])
 
 
 def masking_step(context: Context, step: Step, progress: Progress) -> Outcome:
@@ -125,7 +122,7 @@ def masking_step(context: Context, step: Step, progress: Progress) -> Outcome:
     model: nn.Module = context.trained(step)
     space = viewed(model, threat, context.data)
     x = to_unit(split.pixels)
-    with seeded(step.seed):
+    with seeded_for(context, step, step.seed):
         verdict = examine(
             model if space is None else space,
             x if space is None else space.encode(x),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from safetensors.torch import save
 from torch import Tensor
 
+from lrbench.data import Split
 from lrbench.data.images import balanced_indices
 from lrbench.diagnostics import (
     class_variance_ratios,
@@ -26,6 +27,9 @@ from lrbench.suite.measures import VarianceRatio
 
 EFFECTIVE_RANK_LIMIT = 2048
 """Effective rank needs the whole spectrum; beyond this smaller side it is that of so many examples."""
+
+CORRUPTED_BYTES = 2**30
+"""Of corrupted images kept from one model to the next, in the machine's memory and not on the device."""
 
 
 def proportion(metric: str, value: float, n: int, **columns: object) -> Row:
@@ -67,15 +71,23 @@ def corruptions_step(context: Context, step: Step, progress: Progress) -> Outcom
     for place, family in enumerate(spec.families):
         progress(place / len(spec.families), family)
         for severity in spec.severities:
-            if (family, severity) not in context.corrupted:
-                # Every model sees the same images.
-                context.corrupted[family, severity] = corrupted(split.pixels, family, severity)
-            noisy = replace(split, images=context.corrupted[family, severity])
+            noisy = replace(split, images=_corrupted(context, split, family, severity).to(context.device))
             right = (evaluate(model, noisy) == split.labels).double().mean().item()
             rows.append(proportion(f"corruption_accuracy[{family},{severity}]", right, len(split)))
     mean = sum(float(row["value"]) for row in rows) / len(rows)
     rows.append({"metric": "corruption_accuracy", "value": mean, "n": len(split)})
     return Outcome(rows)
+
+
+def _corrupted(context: Context, split: Split, family: str, severity: int) -> Tensor:
+    """Give the images that every model sees, off the device; kept for the next model while memory is set aside."""
+    images = context.corrupted.get((family, severity))
+    if images is None:
+        images = corrupted(split.pixels.cpu(), family, severity)
+        kept = sum(each.numel() for each in context.corrupted.values())
+        if kept + images.numel() <= CORRUPTED_BYTES:
+            context.corrupted[family, severity] = images
+    return images
 
 
 def variance_step(context: Context, step: Step, progress: Progress) -> Outcome:

@@ -89,6 +89,5 @@ class Costs:
 
 def _groups(step: Step) -> list[tuple[str, ...]]:
     """Give the groups of steps that cost alike, the closest first."""
-    attack = step.config.get("attack")
-    own = [(step.kind, str(attack["label"]))] if isinstance(attack, dict) else []
+    own = [(step.kind, *step.labels)] if step.labels else []
     return [*own, (step.kind,), ()]

@@ -15,22 +15,26 @@ from lrbench.engines import Engine, Here, Worker, simulate
 from lrbench.errors import UsageError
 from lrbench.leaderboard import Leaderboard, tidy
 from lrbench.leaderboard.render import to_markdown
-from lrbench.leaderboard.status import Status, distinct
+from lrbench.leaderboard.status import Status
 from lrbench.runner.check import Checker
-from lrbench.runner.environment import data_folder, describe_environment, pick_device
+from lrbench.runner.environment import data_folder, describe_environment, other_threads, pick_device
 from lrbench.runner.figures import write_views
 from lrbench.runner.follow import Follower
 from lrbench.runner.interrupt import interruptible
+from lrbench.runner.kept import take_over, under_other_names
 from lrbench.runner.place import Place
 from lrbench.runner.plan import Step, make_plan
+from lrbench.runner.reasons import again, difference
 from lrbench.runner.reporter import Costs, Reporter, Silent
 from lrbench.runner.share import Share, takable
 from lrbench.runner.work import Recipe, worker
-from lrbench.store import RECORD, Record, Store, is_remote
+from lrbench.store import RECORD, Record, Store, is_remote, taken_under
 from lrbench.suite import Suite, load_suite, name_of_run
 from lrbench.suite.document import Document
 
 DONE = "done"
+
+PLAN = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -100,8 +104,19 @@ class Session:
 
     @cached_property
     def states(self) -> dict[str, str]:
-        """Step id -> "done", or why the step has to be taken."""
+        """Step id -> "done", or why the step has to be taken.
+
+        Done is also what was finished under another name in the folder; a run takes it over.
+        """
+        return self._own_states | dict.fromkeys(self._renamed, DONE)
+
+    @cached_property
+    def _own_states(self) -> dict[str, str]:
         return {step.id: self._state(step) for step in self.plan}
+
+    @cached_property
+    def _renamed(self) -> dict[str, Record]:
+        return under_other_names(self.store, [step for step in self.plan if self._own_states[step.id] != DONE])
 
     @cached_property
     def costs(self) -> Costs:
@@ -127,7 +142,9 @@ class Session:
         if record is None:
             return f"damaged: {RECORD}" if self.store.has_damaged_record(step.id) else "new"
         if record.key != step.key:
-            return "changed: " + difference(record.config, step.config)
+            return "changed: " + difference(record.config, step.config, step.kind)
+        if record.labels != list(step.labels):
+            return "renamed"
         damaged = self.store.damaged(record)
         return DONE if damaged is None else f"damaged: {damaged}"
 
@@ -147,10 +164,7 @@ class Session:
         with self.store.writing() as before:
             if before is not None:
                 reporter.note(f"going on after {before}, which ended without finishing")
-            for line in again(self.states):
-                reporter.note(line)
-            if self.pending:
-                self._write_head()
+            self._begin(self.plan, reporter)
             with interruptible(reporter.note) as interrupt:
                 follower = Follower(
                     self.plan, self.pending, reporter, self.costs, interrupt, self.store.check_held, self.place.jobs
@@ -176,14 +190,17 @@ class Session:
             As `run`.
         """
         mine = share.of(self.plan)
-        done = {step for step, state in self.states.items() if state == DONE}
+        own = {step.id for step in mine}
+        # What is called otherwise now is taken over by the share that it belongs to.
+        done = {
+            step for step, state in self.states.items() if state == DONE and (step not in self._renamed or step in own)
+        }
         ready, waiting = takable([step for step in mine if step.id not in done], done)
         with self.store.writing(share.name):
             if waiting:
                 needed = next(need for need in waiting[0].needs if need not in done)
                 reporter.note(f"{len(waiting)} steps wait for others, such as {waiting[0].id} for {needed}")
-            if ready:
-                self._write_head()
+            self._begin(mine, reporter)
             with interruptible(reporter.note) as interrupt:
                 counted = [step for step in mine if step not in waiting]
                 follower = Follower(
@@ -191,6 +208,16 @@ class Session:
                 )
                 self._engine().run(follower.tasks(), self._opener(), follower)
         return follower.missing
+
+    def _begin(self, steps: list[Step], reporter: Reporter) -> None:
+        """Say what is made again and why, take over what was called otherwise, and write what the run is."""
+        for line in [*again(self.states), *take_over(self.store, steps, self._renamed)]:
+            reporter.note(line)
+        if self.pending:
+            done = taken_under(self.store, (record for _, record in self._finished()))
+            for line in other_threads(done, self._environment):
+                reporter.note(line)
+        self._write_head()
 
     def _engine(self) -> Engine:
         # What takes steps elsewhere is loaded where it is asked for.
@@ -209,24 +236,38 @@ class Session:
     def _opener(self) -> Callable[[], Worker]:
         """Give what makes a worker: of what is here, or, in other processes, of what they can load."""
         out = self.store.root if is_remote(self.store.root) else self.store.root.resolve()
-        recipe = Recipe(
-            self.suite.model_dump_json(), self.data_dir, out, str(self.device), self.place.threads, self.store.hold
-        )
+        suite, threads, jobs = self.suite.model_dump_json(), self.place.threads, self.place.jobs
+        recipe = Recipe(suite, self.data_dir, out, str(self.device), threads, jobs, self.store.hold)
         if self.place.engine == "local" and self.place.jobs == 1:
             return lambda: worker(self.suite, self.data, self.device, self.store, recipe)
         return recipe
 
     def _write_head(self) -> None:
+        """Write the suite as it is now, which steps it takes (the folder may hold more), and where they are taken."""
         content = self.suite.model_dump(mode="json")
         self.store.write("suite.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
-        self.store.write("environment.json", describe_environment(self.device))
+        keys = {step.id: step.key for step in self.plan}
+        self.store.write(PLAN, json.dumps(keys, indent=1) + "\n")
+        if self.pending:
+            self._write_environment()
         done = len(self.plan) - len(self.pending)
         self.store.write("status.json", Status(done, len(self.plan), self._environments()).write())
 
     def _environments(self) -> list[dict[str, Any]]:
-        """Give the environments that the run's figures come from, each once."""
-        path = self.store.root / "environment.json"
-        return distinct([json.loads(path.read_text("utf-8"))] if path.exists() else [])
+        """Give what the finished steps were taken under, each once, the commonest first."""
+        return taken_under(self.store, (record for _, record in self._finished()))
+
+    @cached_property
+    def _environment(self) -> dict[str, Any]:
+        """What this run's steps are taken under, but for what a process on another machine would say."""
+        apart = self.place.engine != "local" or self.place.jobs > 1
+        return describe_environment(self.device, self.place.threads if apart else None, self.place.jobs)
+
+    def _write_environment(self) -> None:
+        """Write what the finished steps were taken under: what most of them were, and what else there was."""
+        taken = self._environments() or [self._environment]
+        content = taken[0] | ({"others": taken[1:]} if taken[1:] else {})
+        self.store.write("environment.json", json.dumps(content, indent=2) + "\n")
 
     def _finished(self) -> list[tuple[Step, Record]]:
         records = [(step, self.store.record(step.id)) for step in self.plan]
@@ -250,6 +291,8 @@ class Session:
                 "dataset": self.data.name,
             }
             rows += [{**common, **row} for row in record.rows]
+        if done:
+            self._write_environment()
         masking = self._masking(done)
         status = Status(len(done), len(self.plan), self._environments())
         board = Leaderboard(tidy(rows), self.suite.model_dump(mode="json"), masking, failed, status)
@@ -310,41 +353,6 @@ def run(
     """
     watcher = reporter or Silent()
     return Session.open(suite, out, device, data_dir, watcher.note, Place(engine, jobs, address)).run(watcher)
-
-
-def again(states: dict[str, str], named: int = 3) -> list[str]:
-    """Say which steps are made again, and why, a line for each reason."""
-    reasons: dict[str, list[str]] = {}
-    for step, state in states.items():
-        if state not in {DONE, "new"}:
-            reasons.setdefault(state, []).append(step)
-    lines = []
-    for reason, steps in reasons.items():
-        more = f" and {len(steps) - named} more" if len(steps) > named else ""
-        lines.append(f"again, {reason}: {', '.join(steps[:named])}{more}")
-    return lines
-
-
-def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> str:
-    """Name the first thing that differs between two configurations, for "made again because"."""
-    for name in [*new, *(name for name in old if name not in new)]:
-        # A record has been through JSON, where tuples become lists.
-        before, after = (json.loads(json.dumps(config.get(name))) for config in (old, new))
-        if before == after:
-            continue
-        path = f"{prefix}{name}"
-        if isinstance(before, dict) and isinstance(after, dict):
-            return difference(before, after, f"{path}.")
-        if path in {"code", "train", "start", "weights"} or path.startswith("data.") or path.endswith("factory"):
-            what = {
-                "code": "the code of this step",
-                "train": "the model it measures",
-                "start": "the network it starts from",
-                "weights": "the weights it starts from",
-            }
-            return what.get(path, "the data set" if path.startswith("data.") else "the code of the factory")
-        return f"{path} {before!r:.40} -> {after!r:.40}"
-    return "the configuration"
 
 
 def _refuse_own_memory(store: Store, place: Place) -> None:

@@ -25,7 +25,7 @@ def make_attack(
     eps: float,
     subspace: tuple[Tensor, Tensor] | None = None,
 ) -> Attack:
-    """Build an attack with its options and what of the threat model it takes.
+    """Build an attack with its options and what of the threat model it takes; a minimal one is given no radius.
 
     Raises
     ------
@@ -39,6 +39,8 @@ def make_attack(
         raise ValueError(msg)
     supplied = {"eps": eps, "norm": threat.norm, "bounds": bounds_of(threat), "subspace": subspace}
     given = {name: value for name, value in supplied.items() if name in takes}
+    if kind_of(factory) == "minimal":
+        given.pop("eps", None)
     return factory(**given, **spec.options)
 
 

@@ -134,7 +134,7 @@ def _together(
 def load_step(context: Context, step: Step, progress: Progress) -> Outcome:
     """Load a model of the suite from its weights; keep a copy, so that the run can be gone on with without them."""
     context.forget()
-    with seeded(step.seed):
+    with seeded(step.seed, deterministic=context.suite.training_of(step.model).deterministic):
         model = context.build(step.model)
     progress(1.0, "")
     return Outcome([], save_checkpoint(model, _description(context, step)))

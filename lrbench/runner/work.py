@@ -4,6 +4,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +18,12 @@ from lrbench.errors import LrbenchError
 from lrbench.registry import load_target
 from lrbench.runner.check import Checker
 from lrbench.runner.context import Context, Outcome, Progress
+from lrbench.runner.environment import describe_environment
+from lrbench.runner.kinds import KINDS
 from lrbench.runner.plan import Step, make_plan
 from lrbench.store import Hold, Record, Store, StoreError
 from lrbench.suite import Suite
 from lrbench.suite.document import Document
-
-KINDS = {
-    "train": "lrbench.runner.train:train_step",
-    "load": "lrbench.runner.train:load_step",
-    "accuracy": "lrbench.runner.measure:accuracy_step",
-    "variance": "lrbench.runner.measure:variance_step",
-    "embeddings": "lrbench.runner.represent:embeddings_step",
-    "transfer": "lrbench.runner.represent:transfer_step",
-    "compression": "lrbench.runner.represent:compression_step",
-    "clusters": "lrbench.runner.represent:clusters_step",
-    "corruptions": "lrbench.runner.measure:corruptions_step",
-    "part": "lrbench.runner.attack:part_step",
-    "attack": "lrbench.runner.attack:attack_step",
-    "minimal": "lrbench.runner.attack:minimal_step",
-    "masking": "lrbench.runner.judge:masking_step",
-    "worst": "lrbench.runner.judge:worst_step",
-    "difference": "lrbench.runner.judge:difference_step",
-}
-"""What takes a step of each kind; imported when one is taken, so that a finished run loads no torchvision."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +32,11 @@ class StepWorker:
 
     context: Context
     steps: dict[str, Step]
+
+    @cached_property
+    def environment(self) -> str:
+        """Hash of the description of this process, its machine, and what runs beside it."""
+        return self.context.store.save_environment(describe_environment(self.context.device, jobs=self.context.jobs))
 
     def take(self, task: str, tell: Tell, stop: Callable[[], bool]) -> Done:
         """Take a step and save it; a step that fails is put down with its traceback.
@@ -80,7 +69,16 @@ class StepWorker:
         except Exception as error:  # noqa: BLE001 - whatever a step does, the other steps can go on
             return self._failed(step, error, time.perf_counter() - started)
         seconds = time.perf_counter() - started
-        context.store.save(Record(step.id, step.key, step.config, seconds, outcome.rows), outcome.files)
+        record = Record(
+            step.id,
+            step.key,
+            step.config,
+            seconds,
+            outcome.rows,
+            labels=list(step.labels),
+            environment=self.environment,
+        )
+        context.store.save(record, outcome.files)
         return Done(step.id, seconds, notes=tuple(warnings(context.suite, step, outcome)))
 
     def _failed(self, step: Step, error: Exception, seconds: float) -> Done:
@@ -114,6 +112,8 @@ class Recipe:
     device : str
     threads : int
         Of torch.
+    jobs : int
+        Steps that are taken side by side.
     hold : Hold, optional
         Of an object store, by the process that began the run.
     """
@@ -123,6 +123,7 @@ class Recipe:
     out: Path
     device: str
     threads: int
+    jobs: int = 1
     hold: Hold | None = None
 
     def __call__(self) -> StepWorker:
@@ -157,7 +158,8 @@ class Recipe:
 def worker(suite: Suite, data: ImageData, device: torch.device, store: Store, recipe: Recipe) -> StepWorker:
     """Make a worker of what is in this process already; `recipe` makes another one like it."""
     steps = {step.id: step for step in make_plan(suite, data)}
-    return StepWorker(Context(suite, data.to(device), device, store, recipe.context), steps)
+    context = Context(suite, data.to(device), device, store, recipe.context, jobs=recipe.jobs)
+    return StepWorker(context, steps)
 
 
 def one_line(error: BaseException) -> str:
@@ -165,6 +167,9 @@ def one_line(error: BaseException) -> str:
     if out_of_memory(error):
         return "out of memory even for a single batch; lower batch_size, or take a device with more memory"
     text = " ".join(str(error).split()) or "no message"
+    if "does not have a deterministic implementation" in text:
+        operation = text.partition(" does not")[0]
+        return f"{operation} has no deterministic form here; give the model `training: {{deterministic: false}}`"
     shown = text if isinstance(error, LrbenchError) else f"{type(error).__name__}: {text}"
     return shown if len(shown) <= 300 else shown[:297] + "..."
 

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,12 +20,18 @@ UNFINISHED = "unfinished.bin"
 
 FAILURE = "failure.txt"
 
+ENVIRONMENTS = "environments"
+
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Record:
-    """A finished step: what it was made from (`key`, `config`), what it cost, what came out."""
+    """A finished step: what it was made from (`key`, `config`), what it cost, what came out.
+
+    `environment` is the hash of what it was taken under (`Store.environment`). `labels` are those of the attacks that
+    `rows` tell of; they are names, and no part of what it was made from.
+    """
 
     id: str
     key: str
@@ -32,6 +39,8 @@ class Record:
     seconds: float
     rows: list[Row] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
+    labels: list[str] = field(default_factory=list)
+    environment: str = ""
 
 
 class Store:
@@ -62,6 +71,14 @@ class Store:
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
+    def records(self) -> Iterator[Record]:
+        """Give the records of all finished steps in the folder, in no order."""
+        steps = self.root / "steps"
+        for path in steps.rglob(RECORD) if steps.exists() else ():
+            record = self.record(path.parent.relative_to(steps).as_posix())
+            if record is not None:
+                yield record
+
     def has_damaged_record(self, step_id: str) -> bool:
         """Whether a step has a record that is not as it was written."""
         return (self.folder(step_id) / RECORD).exists() and self.record(step_id) is None
@@ -91,6 +108,25 @@ class Store:
         for left in (UNFINISHED, FAILURE):
             (folder / left).unlink(missing_ok=True)
         return whole
+
+    def save_environment(self, content: Mapping[str, Any]) -> str:
+        """Keep a description of where steps are taken; give its hash, by which their records name it."""
+        text = json.dumps(content, indent=1, sort_keys=True) + "\n"
+        name = _sha256(text.encode())[:16]
+        if not (self.root / ENVIRONMENTS / f"{name}.json").exists():
+            self.write(f"{ENVIRONMENTS}/{name}.json", text)
+        return name
+
+    def environment(self, name: str) -> dict[str, Any]:
+        """Read what `save_environment` kept; empty where it is not as it was written.
+
+        A description that is lost makes no step again: the results are there, and only less is known of them.
+        """
+        try:
+            text = read_file(self.root / ENVIRONMENTS / f"{name}.json")
+        except OSError:
+            return {}
+        return dict(json.loads(text)) if _sha256(text)[:16] == name else {}
 
     def save_failure(self, step_id: str, details: str) -> None:
         """Keep the traceback of a step that failed; gone once the step is saved."""
@@ -171,6 +207,13 @@ class Store:
             for path in self.root.glob(f"{place}/.*{TEMPORARY}"):
                 with suppress(OSError):
                     path.unlink()
+
+
+def taken_under(store: Store, records: Iterable[Record]) -> list[dict[str, Any]]:
+    """Give the environments that steps were taken under, each once, that of most steps first."""
+    counted = Counter(record.environment for record in records)
+    found = (store.environment(name) for name, _ in counted.most_common() if name)
+    return [content for content in found if content]
 
 
 def _seal(record: Record) -> str:

@@ -75,9 +75,9 @@ class Training(Strict):
     """SGD, and when the LR-Layers are switched on (paper, section 4).
 
     `precision: bfloat16` runs the network under autocast; weights and LR-Layers stay in float32. `compile` passes the
-    network through `torch.compile`. `deterministic: false` lets torch choose faster algorithms, and a run that is
-    repeated then differs in its last digits. With `processes` above 1 each batch is shared out among so many processes
-    of one machine, one GPU each where there are some (data-parallel training).
+    network through `torch.compile`. `deterministic: false` lets torch choose faster algorithms, in training and in what
+    attacks the model, and a run that is repeated then differs in its last digits. With `processes` above 1 each batch
+    is shared out among so many processes of one machine, one GPU each where there are some (data-parallel training).
     """
 
     epochs: Count = 30

@@ -6,6 +6,9 @@ from contextlib import contextmanager
 
 import torch
 
+CUBLAS_WORKSPACE = ":4096:8"
+"""Memory that cuBLAS works in; with this, it gives the same result every time."""
+
 
 @contextmanager
 def seeded(seed: int, *, deterministic: bool = True) -> Iterator[None]:
@@ -25,7 +28,7 @@ def seeded(seed: int, *, deterministic: bool = True) -> Iterator[None]:
     before = torch.are_deterministic_algorithms_enabled()
     benchmark = torch.backends.cudnn.benchmark
     # cuBLAS reads this when it is first used; without it deterministic mode refuses matrix products.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", CUBLAS_WORKSPACE)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         torch.use_deterministic_algorithms(mode=deterministic)

@@ -134,7 +134,7 @@ def test_it_is_told_of_what_trainings_and_images_differences_speak():
 def test_a_run_holds_a_model_against_the_first_one_over_all_its_seeds(shown_run):
     def withstood(model):
         steps = [shown_run / f"steps/worst/{model}/seed-{seed}/outcomes.safetensors" for seed in (0, 1)]
-        return np.array([load(step.read_bytes())["by_1"] == -2 for step in steps])
+        return np.array([load(step.read_bytes())["by_8"] == -2 for step in steps])
 
     expected = difference_of(withstood("lr"), withstood("net"))
     results = Leaderboard.load(shown_run).results

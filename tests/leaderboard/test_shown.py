@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 from support.tables import board_of, rows_of
 
+from lrbench.cli import main
 from lrbench.leaderboard import Leaderboard
 from lrbench.leaderboard.charts import charts
 from lrbench.leaderboard.figures import Artefacts, draw
@@ -190,16 +191,17 @@ def test_the_report_says_how_much_is_done(shown_run, tmp_path):
     assert "steps done" not in report(shown_run)
 
 
-def test_the_report_marks_layers_that_never_acted(shown_run, tmp_path):
-    def idle(text):
-        lines = text.splitlines()
-        for place, line in enumerate(lines):
-            if ",lr_layer_epochs," in line:
-                lines[place] = line.replace(",lr_layer_epochs,2.0,", ",lr_layer_epochs,0.0,")
-                assert lines[place] != line
-        return "\n".join(lines) + "\n"
+def never_acted(text):
+    lines = text.splitlines()
+    for place, line in enumerate(lines):
+        if ",lr_layer_epochs," in line:
+            lines[place] = line.replace(",lr_layer_epochs,2.0,", ",lr_layer_epochs,0.0,")
+            assert lines[place] != line
+    return "\n".join(lines) + "\n"
 
-    page = report(changed(shown_run, tmp_path / "run", "results.csv", idle))
+
+def test_the_report_marks_layers_that_never_acted(shown_run, tmp_path):
+    page = report(changed(shown_run, tmp_path / "run", "results.csv", never_acted))
     assert '<th scope="row">lr \u2020</th>' in page
     assert '<th scope="row">lr</th>' not in page
     assert "lr \u2020, seed 0:" in page
@@ -217,4 +219,16 @@ def test_the_report_shows_every_environment(shown_run, monkeypatch):
 
 def test_a_run_without_an_environment_has_a_report(shown_run, tmp_path):
     run = changed(shown_run, tmp_path / "run", "environment.json", lambda _: "{}")
+    shutil.rmtree(run / "environments")
     assert "lrbench run suite.yaml --device auto" in report(run)
+
+
+def test_a_comparison_says_whose_lr_layers_never_acted_and_what_is_not_whole(shown_run, tmp_path, capsys):
+    folder = changed(shown_run, tmp_path / "run", "results.csv", never_acted)
+    status = json.loads((folder / "status.json").read_text("utf-8"))
+    (folder / "status.json").write_text(json.dumps(status | {"done": status["planned"] - 3}))
+    assert main(["compare", f"{folder}:net", f"{folder}:lr"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "B: lr †: its LR-Layers never acted with seed 0, 1" in told
+    assert "A: lr" not in told
+    assert told.count(f"{status['planned'] - 3} of {status['planned']} steps done") == 2

@@ -1,10 +1,129 @@
-"""What the steps of a run share."""
+"""What the steps of a run share: models in memory, corrupted images."""
 
 import torch
+from support.suites import TINY
 from torch import nn
 
+import lrbench
+from lrbench.data import Split
 from lrbench.lowrank import attach_lr_layers
-from lrbench.runner.context import lr_subspace
+from lrbench.models import Classifier
+from lrbench.runner import Session, measure
+from lrbench.runner.context import Context, lr_subspace
+from lrbench.runner.plan import Step
+from lrbench.runner.reporter import Silent
+from lrbench.runner.work import one_line
+
+SOURCES = """\
+name: sources
+data: {name: digits, train: 100, test: 40}
+models:
+  a: {arch: resnet18, width: 4}
+  b: {extends: a, training: {learning_rate: 0.02}}
+  c: {extends: a, training: {learning_rate: 0.03}}
+training: {epochs: 1, batch_size: 50}
+threat_model: {space: pixel, eps: [16/255], samples: 10}
+attacks: [{name: pgd, source: a, steps: 2}, {name: pgd, source: b, steps: 2}]
+diagnostics: {variance_ratio: {layers: [avgpool], k: [1], class_wise: false}, masking: false}
+"""
+
+
+def test_a_model_attacked_from_two_sources_is_measured_on_itself(tmp_path):
+    (tmp_path / "sources.yaml").write_text(SOURCES)
+    board = lrbench.run(tmp_path / "sources.yaml", tmp_path / "out")
+    assert board.failures == {}
+    table = board.results
+    assert len(table[(table["model"] == "c") & (table["metric"] == "d_adv")]) == 2
+
+
+def test_a_step_gets_the_same_model_however_often_it_asks(suite_file, tmp_path):
+    suite_file.write_text(TINY.replace("  lr: {", "  more: {extends: net, width: 8}\n  lr: {"))
+    lrbench.run(suite_file, tmp_path / "out")
+    session = Session.open(suite_file, tmp_path / "out")
+    context = Context(session.suite, session.data, torch.device("cpu"), session.store)
+
+    def step(*models):
+        return Step("attack/x", "attack", models[0], 0, {}, tuple(f"train/{model}/seed-0" for model in models))
+
+    for needs in (("net", "lr"), ("lr", "more"), ("more", "net", "lr"), ("net", "lr")):
+        places = [*range(len(needs)), *reversed(range(len(needs)))]
+        found = [context.trained(step(*needs), place) for place in places]
+        assert all(each is other for each, other in zip(found, reversed(found), strict=True))
+        assert len(set(map(id, found))) == len(needs)
+    context.trained(step("more"))
+    assert len(context._loaded) <= 2, "a step leaves no more behind than its own models"
+
+
+SWITCHED = """\
+name: switched
+data: {name: digits, train: 60, test: 30}
+models:
+  plain: {arch: resnet18, width: 4}
+  odd: {extends: plain, training: {deterministic: false}}
+training: {epochs: 1, batch_size: 30}
+threat_model: {space: pixel, eps: [16/255], samples: 10}
+attacks: [{name: pgd, steps: 1}, {name: pgd, steps: 1, source: odd}]
+diagnostics: {masking: {samples: 10, steps: 2, queries: 2, draws: 1, unbounded: 2}}
+"""
+
+
+def test_deterministic_mode_is_left_out_for_a_model_that_switches_it_off(tmp_path, monkeypatch):
+    seen = {"plain": set(), "odd": set()}
+    forward = Classifier.forward
+    taken = []
+
+    class Starts(Silent):
+        def start(self, step):
+            taken.append(step)
+
+    def watched(self, x):
+        step = taken[-1]
+        # A pass without gradients comes before an attack and takes none of its seeds.
+        if step.kind in {"train", "masking"} or (step.kind == "attack" and torch.is_grad_enabled()):
+            seen[step.model].add((step.id.split("/")[3] if step.kind == "attack" else step.kind, mode()))
+        return forward(self, x)
+
+    mode = torch.are_deterministic_algorithms_enabled
+    monkeypatch.setattr(Classifier, "forward", watched)
+    (tmp_path / "switched.yaml").write_text(SWITCHED)
+    lrbench.run(tmp_path / "switched.yaml", tmp_path / "out", reporter=Starts())
+    assert seen["odd"] == {("train", False), ("pgd", False), ("masking", False)}
+    assert seen["plain"] == {("train", True), ("pgd", True), ("pgd-from-odd", False), ("masking", True)}
+
+
+def test_an_operation_without_a_deterministic_form_is_answered_with_the_switch():
+    error = RuntimeError(
+        "reflection_pad2d_backward_cuda does not have a deterministic implementation, but you set "
+        "'torch.use_deterministic_algorithms(True)'."
+    )
+    told = one_line(error)
+    assert told.startswith("reflection_pad2d_backward_cuda has no deterministic form")
+    assert "deterministic: false" in told
+
+
+def test_corrupted_images_stay_off_the_device_and_within_their_bound(monkeypatch):
+    made = []
+
+    class OnDevice(torch.Tensor):
+        """Stands for images on another device: whoever keeps one of these keeps the device's memory."""
+
+        def cpu(self):
+            return self.as_subclass(torch.Tensor)
+
+    def corrupt(images, family, severity):
+        made.append((family, severity))
+        assert not isinstance(images, OnDevice)
+        return images.clone()
+
+    monkeypatch.setattr(measure, "corrupted", corrupt)
+    monkeypatch.setattr(measure, "CORRUPTED_BYTES", 3 * 10 * 3 * 32 * 32)
+    images = torch.zeros(10, 3, 32, 32, dtype=torch.uint8).as_subclass(OnDevice)
+    split = Split(images, torch.zeros(10, dtype=torch.int64))
+    context = Context(None, None, torch.device("cpu"), None)
+    moved = [measure._corrupted(context, split, "fog", severity) for severity in (0, 1, 2, 3, 4, 0, 1, 2, 3, 4)]
+    assert len(context.corrupted) == 3
+    assert not any(isinstance(images, OnDevice) for images in moved)
+    assert made == [("fog", each) for each in (0, 1, 2, 3, 4, 3, 4)]
 
 
 def test_the_subspace_is_what_w_reaches():

@@ -93,7 +93,7 @@ def test_the_worst_case_is_over_all_attacks_in_the_ball_and_all_smaller_radii(ju
 
 def test_differences_are_of_robust_accuracy_over_all_seeds_and_of_the_first_model(judged):
     path, board = judged
-    own, other = (outcome(path, f"worst/{model}/seed-0")["by_1"] == -2 for model in ("hidden", "net"))
+    own, other = (outcome(path, f"worst/{model}/seed-0")["by_32"] == -2 for model in ("hidden", "net"))
     assert own.mean() != other.mean()
     expected = difference_of(own[None], other[None])
     found = board.results[(board.results["eps"] == 32 / 255) & board.results["seed"].isna()].set_index("metric")

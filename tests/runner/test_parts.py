@@ -1,39 +1,9 @@
 import pytest
 
 from lrbench.options import OptionError, check_options
-from lrbench.registry import Entry
-from lrbench.runner import version
-from lrbench.runner.plan import CODE, Step
+from lrbench.runner.plan import Step
+from lrbench.runner.reasons import difference
 from lrbench.runner.reporter import Costs
-from lrbench.runner.run import difference
-from lrbench.runner.work import KINDS
-
-
-def test_code_versions_see_code_and_nothing_else(tmp_path, monkeypatch):
-    monkeypatch.setattr(version, "PACKAGE", tmp_path)
-
-    def hashed(text):
-        (tmp_path / "module.py").write_text(text)
-        version.code_version.cache_clear()
-        version._meaning.cache_clear()
-        return version.code_version("module.py")
-
-    first = hashed('"""A module."""\n\n\ndef f(x):\n    """Double."""\n    return 2 * x\n')
-    assert hashed("# now with a comment\ndef f(x): return (2 * x)\n") == first
-    assert hashed("def f(x): return 3 * x\n") != first
-    version.code_version.cache_clear()
-
-
-def test_every_kind_of_step_names_places_that_exist():
-    assert set(CODE) == set(KINDS)
-    for places in CODE.values():
-        for place in places:
-            assert (version.PACKAGE / place).exists()
-
-
-def test_a_user_s_factory_counts_and_lrbench_s_own_does_not():
-    assert version.factory_version(Entry("resnet18", "lrbench.models.resnet:resnet18", "")) == ""
-    assert version.factory_version(Entry("mine", test_code_versions_see_code_and_nothing_else, ""))
 
 
 def test_costs_are_learnt_by_kind():
@@ -58,7 +28,12 @@ def test_costs_are_learnt_by_kind():
         ({"data": {"train": "x"}}, {"data": {"train": "y"}}, "the data set"),
         ({"train": "x"}, {"train": "y"}, "the model it measures"),
         ({"start": "x"}, {"start": "y"}, "the network it starts from"),
-        ({"factory": "x"}, {"factory": "y"}, "the code of the factory"),
+        ({"code": {"a.py": "1", "b.py": "1"}}, {"code": {"a.py": "2", "b.py": "1"}}, "the code of a.py"),
+        ({"libraries": {"torch": "1"}}, {"libraries": {"torch": "2"}}, "torch 1 -> 2"),
+        ({"libraries": {"torch": "1"}}, {"libraries": {"torch": "1", "timm": "2"}}, "timm not used -> 2"),
+        ({"own": {"m.py": {"m.py": "1"}}}, {"own": {"m.py": {"m.py": "2"}}}, "m.py"),
+        ({"own": {"m.py": {"h.py": "1"}}}, {"own": {"m.py": {"h.py": "2"}}}, "h.py, which m.py imports"),
+        ({"a": 1, "b": 1, "needs": ["x"]}, {"a": 2, "b": 2, "needs": ["y"]}, "a 1 -> 2, b 1 -> 2, what it is made of"),
         ({"means": [[0.5]], "b": 1}, {"means": ((0.5,),), "b": 2}, "b 1 -> 2"),
     ],
 )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from support.code import forget
 
 import lrbench
 from lrbench.data import to_unit
@@ -204,10 +205,8 @@ def test_a_function_of_a_file_and_a_torchvision_model_join_by_name(tmp_path, mon
     board = lrbench.run("suite.yaml", out="out", reporter=Silent())
     assert set(board.models) == {"mine", "theirs"}
     (tmp_path / "mine.py").write_text((tmp_path / "mine.py").read_text().replace("nn.ReLU()", "nn.Tanh()"))
-    from lrbench.runner import version  # noqa: PLC0415
-
-    version._meaning.cache_clear()
-    assert Session.open("suite.yaml", "out").states["train/mine/seed-0"] == "changed: the code of the factory"
+    forget()
+    assert Session.open("suite.yaml", "out").states["train/mine/seed-0"] == "changed: mine.py"
 
 
 def test_accuracy_under_corruptions_is_that_of_the_corrupted_images(tmp_path):

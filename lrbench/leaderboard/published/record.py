@@ -33,6 +33,7 @@ def record_of(run: Run, model: str) -> Content:
     masking = run.board.masking.get(model, {})
     _require_flags_shown(run, model, rows, masking)
     suite = run.board.suite
+    environments = run.environments(model)
     content = {
         "format": FORMAT,
         "suite": suite["name"],
@@ -43,7 +44,7 @@ def record_of(run: Run, model: str) -> Content:
             record.config["data"]["test"] for record in steps.values() if record.id.startswith("accuracy/")
         ),
         "configuration": {**suite, "models": {model: suite["models"][model]}, "reference": None},
-        "environments": run.environments(model),
+        "environments": environments,
         "cautions": run.board.cautions(model),
         "verdict": verdict_told(masking),
         "masking": masking,
@@ -85,11 +86,12 @@ def board_of(records: list[Content]) -> Leaderboard:
 
 
 def _steps(run: Run, model: str) -> dict[str, Record]:
-    """Give the records of all steps of a model, each file held against its checksum."""
+    """Give the records of all steps of a model that the run is made of, each file held against its checksum."""
     found = {}
     for path in sorted((run.folder / "steps").glob(f"*/{in_path(model)}/**/step.json")):
         step_id = path.parent.relative_to(run.folder / "steps").as_posix()
-        found[step_id] = run.record(step_id)
+        if step_id in run.plan:
+            found[step_id] = run.record(step_id)
     for seed in run.seeds(model):
         run.record(f"accuracy/{model_place(model, seed)}")
     return found

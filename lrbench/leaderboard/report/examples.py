@@ -68,7 +68,6 @@ def strips(run: Run) -> list[Strip]:
 def _examples(run: Run, model: str, seed: int, label: str, eps: float) -> list[Example]:
     try:
         kept = run.examples(model, seed, label, eps)
-        before = run.load(f"accuracy/{model_place(model, seed)}")["predicted"]
     except UsageError:
         return []  # this attack did not run at this radius, or its step failed
     names = _classes(run, model, seed)
@@ -77,7 +76,7 @@ def _examples(run: Run, model: str, seed: int, label: str, eps: float) -> list[E
             _png(clean / 255.0),
             _png(adversarial),
             _png(_difference(adversarial - clean / 255.0)),
-            *(names[int(each[place])] for each in (kept["label"], before, kept["predicted"])),
+            *(names[int(each[place])] for each in (kept["label"], kept["before"], kept["predicted"])),
         )
         for place, (clean, adversarial) in enumerate(
             zip(kept["clean"].astype(np.float32), kept["adversarial"].astype(np.float32), strict=True)

@@ -1,0 +1,67 @@
+"""Hashes of what code does, blind to comments, docstrings and layout."""
+
+import ast
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from lrbench.errors import UsageError
+from lrbench.files import is_file
+
+PACKAGE = Path(__file__).resolve().parents[2]
+
+
+def digest_of(nodes: Iterable[ast.Module | ast.stmt]) -> str:
+    """Hash of syntax trees without docstrings, 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for node in nodes:
+        digest.update(ast.dump(node).encode())
+    return digest.hexdigest()[:16]
+
+
+def source_of(file: Path) -> str:
+    """Text of a file."""
+    return file.read_text("utf-8")
+
+
+@cache
+def parsed(file: Path) -> ast.Module:
+    """Parse a file; docstrings are taken out."""
+    tree = ast.parse(source_of(file))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                node.body = node.body[1:]
+    return tree
+
+
+@cache
+def folder_version(name: str) -> str:
+    """Hash of all modules of a folder of the package."""
+    files = sorted((PACKAGE / name).rglob("*.py"))
+    return digest_of(parsed(file) for file in files)
+
+
+def file_hash(path: str) -> str:
+    """SHA-256 of a user's file, such as weights.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read.
+    """
+    if not is_file(file := Path(path).expanduser()):
+        msg = f"no such file: {str(path)[:200]}"
+        raise UsageError(msg)
+    try:
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        msg = f"cannot read {path}: {error.strerror}"
+        raise UsageError(msg) from error

@@ -1,0 +1,132 @@
+"""A module of the package as its top-level definitions, and what each of them refers to."""
+
+import ast
+from collections.abc import Iterable, Iterator
+from functools import cache, cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from lrbench.runner.code.imports import Import, imports_in
+from lrbench.runner.code.meaning import PACKAGE, parsed
+
+WHOLE = "*"
+
+
+class Place(NamedTuple):
+    """A top-level definition of a module; all of them for `WHOLE`."""
+
+    module: str
+    name: str
+
+
+class Module:
+    """A module's top-level statements by the names that they define.
+
+    Attributes
+    ----------
+    name : str
+        Such as "lrbench.runner.context".
+    file : Path
+    defined : dict
+        Name -> statements that define it.
+    imported : dict
+        Name -> import that binds it.
+    always : list
+        Statements that define nothing: they run with the import.
+    """
+
+    def __init__(self, name: str, file: Path) -> None:
+        self.name, self.file = name, file
+        self.defined: dict[str, list[ast.stmt]] = {}
+        self.imported: dict[str, Import] = {}
+        self.always: list[ast.stmt] = []
+        self._targets: dict[str, frozenset[Import]] = {}
+        for statement in parsed(file).body:
+            if isinstance(statement, ast.Import | ast.ImportFrom):
+                self.imported |= {each.local: self._absolute(each) for each in imports_in(statement)}
+                continue
+            names = list(_names_defined(statement))
+            for each in names:
+                self.defined.setdefault(each, []).append(statement)
+            if not names:
+                self.imported |= {each.local: self._absolute(each) for each in imports_in(statement)}
+                self.always.append(statement)
+
+    def _absolute(self, found: Import) -> Import:
+        if not found.level:
+            return found
+        package = self.name if self.file.name == "__init__.py" else self.name.rpartition(".")[0]
+        for _ in range(found.level - 1):
+            package = package.rpartition(".")[0]
+        return found._replace(module=f"{package}.{found.module}".rstrip("."), level=0)
+
+    def statements(self, name: str) -> list[ast.stmt]:
+        """Give the statements behind a name; all of them for `WHOLE`."""
+        if name == WHOLE:
+            return [each for statements in self.defined.values() for each in statements]
+        return self.defined.get(name, [])
+
+    def targets(self, name: str) -> frozenset[Import]:
+        """Give what the statements behind a name refer to; a whole module's also what it passes on."""
+        if name not in self._targets:
+            found = frozenset(self._referred(self.statements(name)))
+            self._targets[name] = found | (frozenset(self.imported.values()) if name == WHOLE else frozenset())
+        return self._targets[name]
+
+    @cached_property
+    def on_import(self) -> frozenset[Import]:
+        """What importing the module runs.
+
+        Imports that nothing in it refers to are there for what importing them does; those of a package are re-exports.
+        """
+        found = frozenset(self._referred(self.always))
+        if self.file.name == "__init__.py":
+            return found
+        used = {node.id for node in ast.walk(parsed(self.file)) if isinstance(node, ast.Name)}
+        return found | {each for local, each in self.imported.items() if local not in used}
+
+    def _referred(self, statements: Iterable[ast.stmt]) -> Iterator[Import]:
+        for statement in statements:
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Name) and node.id in self.imported:
+                    yield self.imported[node.id]
+                elif isinstance(node, ast.Name) and node.id in self.defined:
+                    yield Import(node.id, self.name, node.id)
+            for found in imports_in(statement):
+                yield self._absolute(found)
+
+
+def _names_defined(statement: ast.stmt) -> Iterator[str]:
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield statement.name
+    elif isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        for target in targets:
+            yield from (node.id for node in ast.walk(target) if isinstance(node, ast.Name))
+
+
+@cache
+def module(name: str) -> Module | None:
+    """Read a module of the package; None if there is none of that name."""
+    *parents, last = name.split(".")[1:] or [""]
+    folder = PACKAGE.joinpath(*parents)
+    for file in (folder / last / "__init__.py", folder / f"{last}.py"):
+        if last and file.is_file():
+            return Module(name, file)
+    return Module(name, PACKAGE / "__init__.py") if name == PACKAGE.name else None
+
+
+def defined_at(target: str, name: str | None) -> Place | None:
+    """Give the place where what a module of the package calls `name` is defined; None if that is in no module of it."""
+    if name is not None and module(f"{target}.{name}") is not None:
+        return Place(f"{target}.{name}", WHOLE)
+    found = module(target)
+    if found is None:
+        return None
+    if name is None or name in found.defined:
+        return Place(target, name or WHOLE)
+    if name in found.imported:
+        through = found.imported[name]
+        inside = through.module.partition(".")[0] == PACKAGE.name
+        return defined_at(through.module, through.name) if inside else None
+    return Place(target, "__getattr__" if "__getattr__" in found.defined else WHOLE)

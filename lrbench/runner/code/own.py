@@ -1,0 +1,102 @@
+"""A user's own code behind a factory: its file, and what that imports from beside it."""
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lrbench.runner.code.imports import Import, imports_in
+from lrbench.runner.code.meaning import PACKAGE, digest_of, parsed
+
+INSTALLED = {"site-packages", "dist-packages"}
+
+
+@dataclass(frozen=True)
+class Own:
+    """Files by their path from the user's folder, the factory's first; and what they import from elsewhere.
+
+    Attributes
+    ----------
+    files : dict
+        Path -> hash of what the file does.
+    libraries : frozenset of str
+        By the name they are imported by.
+    lrbench : frozenset of str
+        What of lrbench they refer to, as "module:name" or "module".
+    """
+
+    files: dict[str, str]
+    libraries: frozenset[str] = frozenset()
+    lrbench: frozenset[str] = frozenset()
+
+
+@functools.cache
+def own_code(factory: Callable[..., Any]) -> Own:
+    """Follow the imports of the file that a factory stands in, as far as they lead to files of its folder.
+
+    Of an installed package, only its own modules are followed; others count as libraries, by version.
+    """
+    file = _file_of(factory)
+    if file is None or getattr(factory, "__module__", "").partition(".")[0] == PACKAGE.name:
+        return Own({})
+    root = file.parent
+    while (root / "__init__.py").is_file():
+        root = root.parent
+    top = file.relative_to(root).parts[0].removesuffix(".py") if root.name in INSTALLED else None
+    files: dict[Path, str] = {}
+    outside: list[Import] = []
+    waiting = [file]
+    while waiting:
+        each = waiting.pop()
+        if each in files:
+            continue
+        files[each] = digest_of([parsed(each)])
+        for found in imports_in(parsed(each)):
+            beside = list(_beside(found, each, root))
+            inside = beside and (top is None or beside[0].relative_to(root).parts[0].removesuffix(".py") == top)
+            waiting += beside if inside else []
+            outside += [] if inside or found.level else [found]
+    tops = {found.module.partition(".")[0] for found in outside} - sys.stdlib_module_names
+    names = [found for found in outside if found.module.partition(".")[0] == PACKAGE.name]
+    return Own(
+        {path.relative_to(root).as_posix(): digest for path, digest in files.items()},
+        frozenset(tops - {PACKAGE.name}),
+        frozenset(found.module + (f":{found.name}" if found.name else "") for found in names if found.module),
+    )
+
+
+def _file_of(factory: Callable[..., Any]) -> Path | None:
+    while isinstance(factory, functools.partial):
+        factory = factory.func
+    try:
+        found = inspect.getsourcefile(inspect.unwrap(factory))
+    except TypeError:  # an object that can be called
+        return _file_of(type(factory)) if type(factory) is not type else None
+    file = Path(found or "")
+    return file.resolve() if file.is_file() else None
+
+
+def _beside(found: Import, file: Path, root: Path) -> Iterator[Path]:
+    """Files of the user's folder that an import runs: packages on the way, the module, and a module taken from it."""
+    folder = root
+    if found.level:
+        folder = file.parent
+        for _ in range(found.level - 1):
+            folder = folder.parent
+    parts = found.module.split(".") if found.module else []
+    for depth in range(1, len(parts) + 1):
+        yield from _module_at(folder.joinpath(*parts[:depth]))
+    if found.name is not None:
+        yield from _module_at(folder.joinpath(*parts, found.name))
+    if found.level and not parts:
+        yield from _module_at(folder)
+
+
+def _module_at(path: Path) -> Iterator[Path]:
+    for file in (path / "__init__.py", path.with_name(f"{path.name}.py")):
+        if file.is_file():
+            yield file
+            return

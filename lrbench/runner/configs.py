@@ -1,0 +1,89 @@
+"""What determines the results of the steps that make and attack models, as it stands in their keys.
+
+Content alone: no name of a model, no label, nothing that says where a step stands among others. What other steps found
+counts by their keys.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from lrbench.attacks import paper_steps
+from lrbench.catalogue import ATTACKS, MODELS
+from lrbench.data import ImageData
+from lrbench.runner.code import dependencies, file_hash
+from lrbench.suite import AttackSpec, Suite
+
+LOW_RANK = "lrbench.lowrank"
+
+OF_MODELS = (LOW_RANK, "lrbench.models")
+
+
+def train_config(suite: Suite, data: ImageData, name: str, seed: int) -> dict[str, Any]:
+    """Give what determines a trained or loaded model, but for the network that its training begins with."""
+    spec, training = suite.models[name], suite.training_of(name)
+    unused = list(_without_layers(suite, name))
+    if not training.adversarial:
+        unused.append("lrbench.training.adversarial")
+    if training.processes == 1:
+        unused.append("lrbench.training.parallel")
+    return {
+        "arch": spec.arch,
+        "options": spec.options,
+        "weights": None if spec.weights is None else file_hash(spec.weights),
+        "normalize": spec.model_dump(mode="json")["normalize"],
+        "lr_layers": {layer: lr.options for layer, lr in spec.lr_layers.items()},
+        "low_rank": suite.low_rank.model_dump(mode="json") if spec.lr_layers else None,
+        "training": training.model_dump(mode="json") if spec.train else None,
+        "classes": list(data.classes),
+        "seed": seed,
+        "data": {"train": data.train_fingerprint},
+        **dependencies("train" if spec.train else "load", entries=[MODELS[spec.arch]], without=unused).config,
+    }
+
+
+def measured_code(suite: Suite, kind: str, name: str) -> dict[str, Any]:
+    """Give the code behind what a step of this kind measures of a model."""
+    return dependencies(kind, without=_without_layers(suite, name)).config
+
+
+def attack_config(suite: Suite, data: ImageData, attack: AttackSpec, name: str, eps: float | None) -> dict[str, Any]:
+    """Give what determines what an attack does to an image; a search for the smallest perturbation has no radius."""
+    threat, d_adv = suite.threat_model, suite.diagnostics.d_adv
+    layered = [each for each in (name, attack.source) if each is not None and suite.models[each].lr_layers]
+    kinds = ("part", "minimal" if eps is None else "attack")
+    return {
+        "attack": {"name": attack.name, "options": attack.options},
+        "minimal": eps is None,
+        "threat_model": threat.model_dump(mode="json", include={"norm", "space", "compile"}) | {"eps": eps},
+        "statistics": data.statistics if threat.space == "normalized" else None,
+        "deterministic": deterministic(suite, name, attack.source),
+        "d_adv": d_adv.layers if d_adv and eps is not None else [],
+        **dependencies(*kinds, entries=[ATTACKS[attack.name]], without=() if layered else (LOW_RANK,)).config,
+    }
+
+
+def deterministic(suite: Suite, *models: str | None) -> bool:
+    """Whether all of these models are to be worked on with deterministic algorithms."""
+    return all(suite.training_of(model).deterministic for model in models if model is not None)
+
+
+def joint_code(kind: str) -> dict[str, Any]:
+    """Give the code of a step that looks at what other steps found, and at no model."""
+    return dependencies(kind, without=OF_MODELS).config
+
+
+def passes(attack: AttackSpec, eps: float | None) -> float:
+    """Rough forward-and-backward passes an image."""
+    options, name = attack.options, attack.name
+    factors = {"autoattack": 4, "fab-t": 9, "apgd-t": 4, "carlini-wagner": 9, "deepfool": 3}
+    queries = options.get("queries", 5000 if name in {"square", "autoattack"} else 0)
+    default = {"fgsm": 1, "pgd": 20, "apgd-ce": 100, "apgd-t": 100, "fab-t": 100, "autoattack": 100}.get(name, 0)
+    steps = options.get("steps") or default
+    known = float(steps * factors.get(name, 1) * options.get("restarts", 1) + 0.4 * queries)
+    # The number of the paper's attacks follows from eps.
+    return known or (1.0 if eps is None else float(paper_steps(eps)))
+
+
+def _without_layers(suite: Suite, name: str) -> Iterator[str]:
+    if not suite.models[name].lr_layers:
+        yield LOW_RANK

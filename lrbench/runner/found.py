@@ -1,0 +1,115 @@
+"""What attacks found: kept image by image, so that more images are attacked without attacking the others again."""
+
+import inspect
+import json
+from dataclasses import dataclass, replace
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from lrbench.attacks import Attack
+from lrbench.catalogue import ATTACKS
+from lrbench.runner.plan import Step
+from lrbench.store import Store
+
+OUTCOMES = "outcomes.safetensors"
+EXAMPLES = "examples.safetensors"
+
+COUNTS = ("samples", "part")
+"""In a step's configuration: which images, and nothing of what becomes of one."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What became of images, one entry each, and some of them for people to look at.
+
+    `index` among the outcomes and the examples says which test images they are; `drew` whether the attack on them, or
+    the model, drew from torch's global generator.
+    """
+
+    outcomes: dict[str, Tensor]
+    examples: dict[str, Tensor]
+
+    def __len__(self) -> int:
+        return len(self.outcomes["index"])
+
+    @property
+    def drew(self) -> bool:
+        """Whether something depends on random numbers that a batch shares."""
+        return bool(self.outcomes["drew"].any())
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """As a step keeps it."""
+        return {OUTCOMES: save(self.outcomes), EXAMPLES: save(self.examples)}
+
+    def in_order(self) -> "Found":
+        """Give it in the order of the test images."""
+        return self._picked(self.outcomes["index"].argsort())
+
+    def of(self, index: Tensor) -> "Found":
+        """Give those of these test images that are in it, in this order."""
+        place = {image: row for row, image in enumerate(self.outcomes["index"].tolist())}
+        rows = torch.tensor([place[image] for image in index.tolist() if image in place], dtype=torch.int64)
+        shown = torch.isin(self.examples["index"], index) if self.examples else None
+        examples = {name: values[shown] for name, values in self.examples.items()}
+        return replace(self._picked(rows), examples=examples)
+
+    def _picked(self, rows: Tensor) -> "Found":
+        return Found({name: values[rows] for name, values in self.outcomes.items()}, self.examples)
+
+    @classmethod
+    def joined(cls, parts: list["Found"]) -> "Found":
+        """Put parts one behind the other."""
+        names = parts[0].outcomes
+        outcomes = {name: torch.cat([part.outcomes[name] for part in parts]) for name in names}
+        shown = [part.examples for part in parts if part.examples]
+        examples = {name: torch.cat([each[name] for each in shown]) for name in shown[0]} if shown else {}
+        return cls(outcomes, examples)
+
+    @classmethod
+    def load(cls, store: Store, step_id: str) -> "Found":
+        """Read what a step kept."""
+        folder = store.folder(step_id)
+        return cls(load((folder / OUTCOMES).read_bytes()), load((folder / EXAMPLES).read_bytes()))
+
+
+def parts_of(step: Step) -> list[str]:
+    """Give the steps that attacked a step's images in parts, in order; none if it attacks them itself."""
+    return [needed for needed in step.needs if needed.startswith(f"{step.id}/part-")]
+
+
+def earlier(store: Store, step: Step, wanted: Tensor, *, shown: bool) -> Found | None:
+    """Give what this attack found before for the first of the images that it is to attack now; None for none.
+
+    It is kept at this step's place, or, where images are attacked in parts now, at that of the step that joins them.
+    Only if an image's fate cannot depend on which others are in its batch: of lrbench's own attacks, where neither they
+    nor the model drew from the generator that a batch shares. With its examples only if they are to be `shown`.
+    """
+    if not by_image(step):
+        return None
+    for place in dict.fromkeys((step.id, step.id.partition("/part-")[0])):
+        record = store.record(place)
+        if record is None or store.damaged(record) is not None or not same_attack(record.config, step):
+            continue
+        found = Found.load(store, place)
+        known = found.of(wanted)
+        if len(known) and not found.drew and torch.equal(known.outcomes["index"], wanted[: len(known)]):
+            return known if shown else Found(known.outcomes, {})
+    return None
+
+
+def by_image(step: Step) -> bool:
+    """Whether an attack is one of lrbench's own, each of which treats every image for itself."""
+    factory = ATTACKS[step.config["attack"]["name"]].load()
+    return (
+        inspect.isclass(factory) and issubclass(factory, Attack) and factory.__module__.startswith("lrbench.attacks.")
+    )
+
+
+def same_attack(config: dict[str, object], step: Step) -> bool:
+    """Whether a record's attack differs from a step's in nothing but the images."""
+    before, now = ({k: v for k, v in each.items() if k not in COUNTS} for each in (config, step.config))
+    same: bool = before == json.loads(json.dumps(now))
+    return same

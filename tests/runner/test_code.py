@@ -1,0 +1,94 @@
+"""What of the package, of a user's folder and of libraries a step depends on."""
+
+import functools
+import sys
+
+import pytest
+from support.code import forget, install
+
+from lrbench.catalogue import ATTACKS, MODELS
+from lrbench.models.external import factory_of
+from lrbench.runner.code import dependencies
+from lrbench.runner.code.closure import INERT
+from lrbench.runner.code.modules import module
+from lrbench.runner.code.own import own_code
+from lrbench.runner.kinds import KINDS
+
+
+@pytest.fixture(autouse=True)
+def read_anew():
+    forget()
+    yield
+    forget()
+
+
+def test_every_kind_of_step_rests_on_what_takes_it_and_what_makes_its_model():
+    for kind, taker in KINDS.items():
+        found = dependencies(kind)
+        path = taker.partition(":")[0].replace(".", "/") + ".py"
+        assert {path, "lrbench/runner/work.py", "lrbench/runner/context.py"} <= set(found.code), kind
+        assert "torch" in found.libraries
+
+
+def test_what_cannot_change_a_result_is_there_and_is_followed_nowhere():
+    reached = {name for kind in KINDS for name in dependencies(kind).code}
+    for name in INERT:
+        assert module(name) is not None
+        assert not {path for path in reached if path.removesuffix(".py").replace("/", ".").startswith(f"{name}.")}
+
+
+@pytest.mark.parametrize(
+    ("attack", "there", "absent"),
+    [
+        ("pgd", {"pgd"}, {"fab", "square", "apgd", "foreign"}),
+        ("fab-t", {"fab", "hyperplane"}, {"pgd", "square"}),
+        ("autoattack", {"autoattack", "apgd", "fab", "square", "patches"}, {"pgd", "foreign"}),
+        ("hopskipjump", {"foreign"}, {"fab", "pgd"}),
+    ],
+)
+def test_an_attack_rests_on_its_own_modules(attack, there, absent):
+    code = dependencies("attack", entries=[ATTACKS[attack]]).code
+    found = {path.removesuffix(".py").rpartition("/")[2] for path in code}
+    assert there <= found
+    assert not absent & found
+
+
+def test_a_name_with_a_colon_rests_on_the_library_it_calls(monkeypatch):
+    entry = MODELS["torchvision:resnet18"]
+    install(monkeypatch, "torchvision", "1.2.3+cpu")
+    assert dependencies("train", entries=[entry]).libraries["torchvision"] == "1.2.3"
+    assert "torchvision" in dependencies("train", entries=[MODELS["resnet18"]]).libraries, "whose layers it is made of"
+    assert "torchvision" not in dependencies("accuracy").libraries
+    assert "adversarial-robustness-toolbox" in dependencies("attack", entries=[ATTACKS["hopskipjump"]]).libraries
+
+
+def test_a_user_s_file_rests_on_what_it_imports_from_beside_it(tmp_path):
+    files = {
+        "mine.py": "import json\nimport numpy as np\nfrom torch import nn\nfrom parts.blocks import block\n"
+        "import plain\nfrom lrbench.models import Classifier\n\n"
+        "def net(num_classes, in_channels):\n    from late import x\n",
+        "plain.py": "",
+        "late.py": "x = 1\n",
+        "unused.py": "",
+        "parts/__init__.py": "",
+        "parts/blocks.py": "from . import shapes\nfrom .deep.er import y\n\ndef block():\n    pass\n",
+        "parts/shapes.py": "",
+        "parts/deep/__init__.py": "",
+        "parts/deep/er.py": "y = 2\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text(text)
+    factory = factory_of(f"{tmp_path / 'mine.py'}:net")
+    for each in (factory, functools.partial(factory, in_channels=1)):
+        found = own_code(each)
+        assert set(found.files) == set(files) - {"unused.py"}
+        assert next(iter(found.files)) == "mine.py"
+        assert found.libraries == {"numpy", "torch"}
+        assert found.lrbench == {"lrbench.models:Classifier"}
+    for name in ("plain", "parts", "parts.blocks", "parts.shapes", "parts.deep", "parts.deep.er"):
+        sys.modules.pop(name, None)
+
+
+def test_lrbench_s_own_factories_are_no_user_s_code():
+    assert own_code(MODELS["resnet18"].load()).files == {}

@@ -1,0 +1,40 @@
+"""Code and libraries that look changed to a plan, while what runs stays the same."""
+
+from lrbench.runner.code import closure, libraries, meaning, modules, own, steps
+
+CACHES = (
+    meaning.parsed,
+    meaning.folder_version,
+    modules.module,
+    closure.closure,
+    closure._hash,
+    steps._shared,
+    own.own_code,
+)
+
+
+def forget():
+    """Let the next plan read everything anew."""
+    for cached in CACHES:
+        cached.cache_clear()
+
+
+def touch(monkeypatch, ending, old, new):
+    """Let the file whose path ends so seem to hold `new` in place of `old`."""
+
+    def source(file):
+        text = file.read_text("utf-8")
+        if file.as_posix().endswith(ending):
+            assert old in text
+            return text.replace(old, new)
+        return text
+
+    monkeypatch.setattr(meaning, "source_of", source)
+    forget()
+
+
+def install(monkeypatch, distribution, version):
+    """Let a distribution seem to be installed in a version."""
+    real = libraries.version_of
+    monkeypatch.setattr(libraries, "version_of", lambda name: version if name == distribution else real(name))
+    forget()
