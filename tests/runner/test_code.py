@@ -64,17 +64,17 @@ def test_a_name_with_a_colon_rests_on_the_library_it_calls(monkeypatch):
 
 def test_a_user_s_file_rests_on_what_it_imports_from_beside_it(tmp_path):
     files = {
-        "mine.py": "import json\nimport numpy as np\nfrom torch import nn\nfrom parts.blocks import block\n"
+        "mine.py": "import json\nimport numpy as np\nfrom torch import nn\nfrom pieces.blocks import block\n"
         "import plain\nfrom lrbench.models import Classifier\n\n"
         "def net(num_classes, in_channels):\n    from late import x\n",
         "plain.py": "",
         "late.py": "x = 1\n",
         "unused.py": "",
-        "parts/__init__.py": "",
-        "parts/blocks.py": "from . import shapes\nfrom .deep.er import y\n\ndef block():\n    pass\n",
-        "parts/shapes.py": "",
-        "parts/deep/__init__.py": "",
-        "parts/deep/er.py": "y = 2\n",
+        "pieces/__init__.py": "",
+        "pieces/blocks.py": "from . import shapes\nfrom .deep.er import y\n\ndef block():\n    pass\n",
+        "pieces/shapes.py": "",
+        "pieces/deep/__init__.py": "",
+        "pieces/deep/er.py": "y = 2\n",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
@@ -86,7 +86,7 @@ def test_a_user_s_file_rests_on_what_it_imports_from_beside_it(tmp_path):
         assert next(iter(found.files)) == "mine.py"
         assert found.libraries == {"numpy", "torch"}
         assert found.lrbench == {"lrbench.models:Classifier"}
-    for name in ("plain", "parts", "parts.blocks", "parts.shapes", "parts.deep", "parts.deep.er"):
+    for name in ("plain", "pieces", "pieces.blocks", "pieces.shapes", "pieces.deep", "pieces.deep.er"):
         sys.modules.pop(name, None)
 
 

@@ -191,7 +191,7 @@ def test_a_user_s_helper_makes_the_model_again_and_what_is_measured_of_it(finish
     assert found["attack/first/seed-0/pgd/eps-8"] == "changed: the model it measures"
     assert found["attack/second/seed-0/pgd-from-first/eps-32"] == "changed: the model it is made on"
     of_second = {step for step in found if "/second/" in step}
-    joint = {f"{kind}/second/seed-0" for kind in ("masking", "worst", "difference")}
+    joint = {"masking/second/seed-0", "worst/second/seed-0", "difference/second/all-seeds"}
     assert of_second == joint | {"attack/second/seed-0/pgd-from-first/eps-32"}
     assert len([step for step in found if "/first/" in step]) == 7
 
@@ -223,7 +223,7 @@ def test_a_version_of_torch_makes_everything_again(finished, monkeypatch):
             "attacks/noise.py",
             "digest_size=8",
             "digest_size=9",
-            {"pgd", "pgd-from-first", "masking", "worst", "difference"},
+            {"pgd", "pgd-from-first", "fab-t", "masking", "worst", "difference"},
         ),
         ("diagnostics/masking/strength.py", "return", "return None or", {"masking"}),
         ("lrbench/suite/strict.py", "return", "return None or", set()),

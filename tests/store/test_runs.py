@@ -88,7 +88,7 @@ def test_a_run_that_lost_its_lease_stops_at_its_next_write_with_a_line(suite, pl
         return save(self, record, files)
 
     # The last word of a lease is old where somebody could take it over.
-    monkeypatch.setattr(lease, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(lease, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(Store, "save", taken_over_meanwhile)
     assert main(["run", suite, "--out", place]) == 1
     complaints = [line for line in capsys.readouterr().err.splitlines() if "was taken over by process" in line]
