@@ -122,7 +122,7 @@ class AutoAttack(Attack):
         for name, member in self.members.items():
             if not len(rows):
                 return
-            tried = member.run(model, x[rows], y[rows])
+            tried = member.run(member.sees(model), x[rows], y[rows])
             # FAB looks for the closest point, which may lie outside the ball.
             tried = BALLS[self.norm].project(tried, x[rows], self.eps, self.bounds)
             with torch.no_grad():

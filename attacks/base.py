@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .batches import in_batches
-from .prepared import prepared
+from .prepared import Prepared, prepared
 
 Bounds = tuple[float, float]
 
@@ -62,10 +62,19 @@ class Attack(ABC):
             If the model's output does not depend differentiably on x.
         """
         check_batch(x, y, self.bounds)
-        with prepared(model, x) as fast:
+        with prepared(model, x) as lent:
+            fast = self.sees(lent)
             start = x.detach().contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x.detach()
             found = torch.cat(in_batches(lambda rows: self.run(fast, start[rows], y[rows]), len(x), max(1, len(x))))
         return found.contiguous() if x.is_contiguous() else found
+
+    def sees(self, model: nn.Module) -> nn.Module:
+        """Give what this attack works on of a model that was made ready.
+
+        A minimal attack ends just behind the boundary, where a copy that rounds otherwise lies on the other side of it
+        than the model: it works on the model itself.
+        """
+        return model.original if self.kind == "minimal" and isinstance(model, Prepared) else model
 
     @abstractmethod
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:

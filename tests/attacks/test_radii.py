@@ -10,6 +10,7 @@ from lrbench.attacks import (
     PGD,
     AdaptiveLR,
     AutoAttack,
+    CarliniWagner,
     DeepFool,
     IterFSGM,
     IterLLFSGM,
@@ -145,6 +146,29 @@ def test_what_autoattack_found_counts_on_the_model_itself(trained, held_out):
     found = AutoAttack(1 / 255, **SHORT).run(Prepared(Off(), trained), x, y)
     with torch.no_grad():
         moved = (found != x).flatten(1).any(dim=1)
+        assert misclassified(trained(found), y)[moved].all()
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [FAB(steps=5, targets=2), FAB("l2", steps=5), DeepFool(steps=10), CarliniWagner(steps=30, searches=4, learning_rate=0.05)],
+    ids=["fab", "fab-l2", "deepfool", "carlini-wagner"],
+)
+def test_a_minimal_attack_ends_behind_the_boundary_of_the_model_itself(trained, held_out, attack):
+    """The boundary of a copy that rounds otherwise is another one, and all that they find lies just behind it."""
+    x, y = held_out[0][:N], held_out[1][:N]
+
+    class Rounded(torch.nn.Module):
+        def forward(self, images):
+            logits = trained(images)
+            return logits - 1e-2 * torch.nn.functional.one_hot(y[: len(images)], 10)
+
+    expected = attack(trained, x, y)
+    found = attack(Prepared(Rounded(), trained), x, y)
+    assert torch.equal(found, expected)
+    with torch.no_grad():
+        moved = (found != x).flatten(1).any(dim=1)
+        assert moved.sum() > N / 2
         assert misclassified(trained(found), y)[moved].all()
 
 
