@@ -118,7 +118,11 @@ class AutoAttack(Attack):
         """
         real = model.original if isinstance(model, Prepared) else model
         with torch.no_grad():
-            rows = (~misclassified(real(x), y)).nonzero().squeeze(1)
+            logits = real(x)
+        if "apgd-t" in self.members and logits.shape[1] < 4:
+            msg = f"the targeted DLR loss needs at least 4 classes; this model has {logits.shape[1]}"
+            raise ValueError(msg)
+        rows = (~misclassified(logits, y)).nonzero().squeeze(1)
         for name, member in self.members.items():
             if not len(rows):
                 return

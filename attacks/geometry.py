@@ -93,6 +93,11 @@ def length(moved: Tensor, norm: str) -> Tensor:
     return sizes.to(moved.dtype)
 
 
+def tiny(x: Tensor) -> float:
+    """Give what a divisor may be kept above: 1e-12, or where that is 0 in the dtype of x, its smallest number."""
+    return max(1e-12, torch.finfo(x.dtype).tiny)
+
+
 def rounding(x_adv: Tensor, x: Tensor, norm: str) -> Tensor:
     """Error that rounding leaves in a perturbation's size, (N,), in the dtype of x.
 

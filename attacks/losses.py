@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .geometry import tiny
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -38,8 +40,11 @@ def dlr(logits: Tensor, y: Tensor) -> Tensor:
     Source: Croce and Hein, *Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free
     attacks*, 2020, equation 6. Needs at least three classes.
     """
+    if logits.shape[1] < 3:
+        msg = f"the DLR loss needs at least 3 classes; this model has {logits.shape[1]}"
+        raise ValueError(msg)
     ordered = logits.sort(dim=1, descending=True).values
-    return margin(logits, y) / (ordered[:, 0] - ordered[:, 2] + 1e-12)
+    return margin(logits, y) / (ordered[:, 0] - ordered[:, 2] + tiny(logits))
 
 
 def targeted_dlr(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
@@ -47,7 +52,7 @@ def targeted_dlr(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
     ordered = logits.sort(dim=1, descending=True).values
     spread = ordered[:, 0] - (ordered[:, 2] + ordered[:, 3]) / 2
     difference = logits.gather(1, target[:, None]) - logits.gather(1, y[:, None])
-    return difference.squeeze(1) / (spread + 1e-12)
+    return difference.squeeze(1) / (spread + tiny(logits))
 
 
 LOSSES: dict[str, Loss] = {"cross-entropy": cross_entropy, "margin": margin, "dlr": dlr}

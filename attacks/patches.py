@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .geometry import norms
+from .geometry import norms, tiny
 
 
 class Moves(Protocol):
@@ -63,10 +63,10 @@ class Hills:
         budget = (spare / x.shape[1] + (moved * both).square().sum(dim=(2, 3), keepdim=True)).sqrt()
         shape = (_hill(side, generator) * _signs(generator, (x.shape[1], 1, 1))).to(x)
         kept = moved[target]
-        shape = shape + kept / (_window_norm(kept) + 1e-12)
+        shape = shape + kept / (_window_norm(kept) + tiny(x))
         moved = moved.clone()
         moved[source] = 0
-        moved[target] = shape / (_window_norm(shape) + 1e-12) * budget
+        moved[target] = shape / (_window_norm(shape) + tiny(x)) * budget
         return x + _on_sphere(moved, eps)
 
 
@@ -90,7 +90,7 @@ def _window_norm(values: Tensor) -> Tensor:
 
 def _on_sphere(moved: Tensor, eps: float) -> Tensor:
     """Scale to length eps."""
-    return moved / norms(moved).clamp_min(1e-12) * eps
+    return moved / norms(moved).clamp_min(tiny(moved)) * eps
 
 
 def _hill(side: int, generator: torch.Generator) -> Tensor:

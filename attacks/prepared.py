@@ -87,7 +87,10 @@ def _folded(model: nn.Module, x: Tensor) -> nn.Module:
             assert isinstance(norm, nn.BatchNorm2d)  # noqa: S101
             twin.set_submodule(conv_name, fuse_conv_bn_eval(conv, norm))
             twin.set_submodule(norm_name, nn.Identity())
-        difference = (twin(x) - expected).abs().max()
+        try:
+            difference = (twin(x) - expected).abs().max()
+        except (AttributeError, TypeError):
+            return model  # its forward looks at what was folded away
     same = bool(difference <= TOLERANCE * expected.abs().max())
     return twin.to(memory_format=torch.channels_last) if same else model
 

@@ -33,7 +33,7 @@ class Requirement:
 def conclusion(paired: Paired) -> str:
     """Say in a few words what a comparison comes to."""
     if paired.identical:
-        return "Tie: A and B get the same images wrong everywhere."
+        return f"Tie: A and B get the same images wrong {'in what was compared' if paired.skipped else 'everywhere'}."
     row = paired.headline
     said = [_judged(row, len(paired.differences), paired.norm)]
     if row.p_adjusted >= LEVEL:

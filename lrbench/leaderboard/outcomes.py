@@ -135,12 +135,14 @@ class Run:
         Raises
         ------
         UsageError
-            If it is not there or damaged.
+            If it is not there, damaged, or of an earlier form of the suite.
         """
         if self.published:
             msg = f"{self.folder} is a published board, which keeps no steps"
             raise UsageError(msg)
         record = self.store.record(step_id)
+        if record is not None and self.plan.get(step_id) != record.key:
+            record = None
         damaged = None if record is None else self.store.damaged(record)
         if record is None or damaged is not None:
             what = "is not there" if record is None else f"is damaged ({damaged})"
@@ -166,7 +168,7 @@ class Run:
             key = (str(label), float(eps))
             if label == WORST:
                 found[key] = self.load(f"worst/{model_place(model, seed)}")[fooled_by(float(eps))] > -2
-            elif label and self.store.record(attack_id(model, seed, str(label), None)) is not None:
+            elif label and attack_id(model, seed, str(label), None) in self.plan:
                 sizes = self.load(attack_id(model, seed, str(label), None))[suite["threat_model"]["norm"]]
                 found[key] = sizes <= float(eps)
             elif label:

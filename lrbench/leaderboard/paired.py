@@ -109,11 +109,15 @@ def _compared(first: Side, second: Side) -> Paired:
     wrong_b = [second.run.wrong(second.model, seed) for seed in second.seeds]
     threat = first.run.board.suite["threat_model"]
     other = _other_attacks(first, second)
+    if not _attacked_alike(first, second, wrong_a, wrong_b):
+        other.add(WORST)
     shared = [key for key in wrong_a[0] if key[0] not in other and all(key in each for each in (*wrong_a, *wrong_b))]
     differences = _differences(shared, wrong_a, wrong_b)
     every = dict.fromkeys(key for each in (*wrong_a, *wrong_b) for key in each)
     skipped = [
-        _named(key, threat["norm"]) + " (other options)" * (key[0] in other) for key in every if key not in shared
+        f"{_named(key, threat['norm'])} ({_why_not(key, other, wrong_a, wrong_b)})"
+        for key in every
+        if key not in shared
     ]
     return Paired(
         first,
@@ -126,6 +130,29 @@ def _compared(first: Side, second: Side) -> Paired:
         _differing(_making(first), _making(second)),
         _differing(first.run.environment, second.run.environment),
     )
+
+
+def _attacked_alike(first: Side, second: Side, wrong_a: list[Wrong], wrong_b: list[Wrong]) -> bool:
+    """Whether the worst cases are over the same attacks at the same radii."""
+    suites = [side.run.board.suite for side in (first, second)]
+    # On its own source an attack may stand under the name that it has without one.
+    own = {
+        attack["label"]
+        for suite in suites
+        for attack in suite["attacks"]
+        if attack["source"] in {first.model, second.model}
+    }
+    ran = {frozenset(key for key in each if key[0] not in {*own, WORST}) for each in (*wrong_a, *wrong_b)}
+    same_radii = suites[0]["threat_model"]["eps"] == suites[1]["threat_model"]["eps"]
+    return len(ran) == 1 and same_radii and not _other_attacks(first, second)
+
+
+def _why_not(key: Key, other: set[str], wrong_a: list[Wrong], wrong_b: list[Wrong]) -> str:
+    """Say why a figure is not compared."""
+    if key[0] in other:
+        return "over other attacks" if key[0] == WORST else "other options"
+    lacking = [name for name, wrong in (("A", wrong_a), ("B", wrong_b)) if not all(key in each for each in wrong)]
+    return f"{' and '.join(lacking)} lack{'s' * (len(lacking) == 1)} it, or a seed of it"
 
 
 def _require_comparable(first: Side, second: Side) -> None:

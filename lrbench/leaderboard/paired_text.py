@@ -86,7 +86,7 @@ def remarks(paired: Paired, wanted: Wanted) -> list[str]:
     if wanted.images:
         lines += [line for each in paired.differences for line in _flipped(each, paired.norm)]
     if paired.skipped:
-        lines.append(f"Not compared, since only one of them has it: {'; '.join(paired.skipped)}.")
+        lines.append(f"Not compared: {'; '.join(paired.skipped)}.")
     for what, differing in (("Configuration", paired.configuration), ("Environment", paired.environment)):
         if differing:
             lines.append(f"{what}: {'; '.join(f'{k}: {_short(a)} | {_short(b)}' for k, (a, b) in differing.items())}.")

@@ -23,7 +23,7 @@ def rank_column(columns: Sequence[Column], models: Sequence[str]) -> Column:
 def _place(column: Column, model: str) -> tuple[int, float]:
     cell = column.cells.get(model)
     if column.form == "verdict":
-        return RANKED.index(verdict_shown(cell)), 0.0
+        return RANKED.index(verdict_shown(cell)), 0.0 if cell is None or cell.whole else 1.0
     if cell is None:
         return 2, 0.0
     return (0 if cell.whole else 1), -float(write_value(cell.value, column.form))

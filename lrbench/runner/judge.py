@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lrbench.catalogue import ATTACKS
 from lrbench.data import to_unit
 from lrbench.diagnostics.masking import Budget, examine
+from lrbench.leaderboard.difference_rows import difference_rows
 from lrbench.names import attack_id, fooled_by, model_place
 from lrbench.runner.context import Context, Outcome, Progress, seeded_for
 from lrbench.runner.measure import proportion
@@ -95,11 +96,7 @@ def difference_step(context: Context, step: Step, progress: Progress) -> Outcome
     rows: list[Row] = []
     for eps in threat.eps:
         found = difference_of(_withstood(context, own, eps), _withstood(context, other, eps))
-        columns = {"seed": None, "attack": WORST, "eps": eps, "space": threat.space, "n": found.images}
-        low, high = found.interval
-        difference = {"value": found.difference, "ci_low": low, "ci_high": high}
-        rows.append({"metric": "robust_accuracy_difference", **difference, **columns})
-        rows.append({"metric": "p_value", "value": found.p, **columns})
+        rows += difference_rows(found, eps, threat.space)
     progress(1.0, "")
     return Outcome(rows)
 

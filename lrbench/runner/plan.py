@@ -123,8 +123,21 @@ def _model_steps(
             content = {**spec.model_dump(mode="json"), "data": prints}
             yield _measured(suite, kind, training, content, passed)
     for attack in suite.attacks:
-        if attack.source != name:  # on itself it would be the attack without a source
+        if not _repeats(suite, attack, name):
             yield from _attack_steps(suite, data, trainings, attack, training)
+
+
+def _repeats(suite: Suite, attack: AttackSpec, name: str) -> bool:
+    """Whether an attack made on this very model is one that the suite has without a source, too.
+
+    Where it is not it runs: its worst case is held against those of the others, which it did run on.
+    """
+    alike = [
+        other
+        for other in suite.attacks
+        if (other.name, other.options, other.eps, other.source) == (attack.name, attack.options, attack.eps, None)
+    ]
+    return attack.source == name and bool(alike)
 
 
 def _measured(suite: Suite, kind: str, training: Step, content: dict[str, Any], work: float) -> Step:
@@ -142,7 +155,7 @@ def _attack_steps(
     minimal = kind_of(ATTACKS[attack.name].load()) == "minimal"
     needs: tuple[str, ...] = (training.id,)
     common = {"seed": seed, "data": {"test": data.test_fingerprint}, "train": training.key}
-    if attack.source is not None:
+    if attack.source not in {None, name}:
         source = trainings[attack.source, seed]
         needs, common["source"] = (*needs, source.id), source.key
     for eps in [None] if minimal else attack.radii(threat.eps):

@@ -20,7 +20,8 @@ class Components:
     seeds : float or None
         Of the difference between trainings, on endlessly many images. None where a single one says nothing of it.
     images : float
-        Of the difference between images, in the mean over endlessly many trainings; of one training, all of it.
+        Of the difference between images, in the mean over endlessly many trainings; of one training the share of
+        discordant images.
     rest : float
         What neither explains: the same image falls otherwise under another training. 0 for one training.
     """
@@ -85,7 +86,7 @@ def difference_of(first: np.ndarray, second: np.ndarray) -> Estimate:
     seeds, images = difference.shape
     if seeds == 1:
         more, less = int((difference > 0).sum()), int((difference < 0).sum())
-        alone = Components(None, float(difference.var()), 0.0)
+        alone = Components(None, float((difference**2).mean()), 0.0)
         interval = tango.interval(more, less, images)
         return Estimate(float(difference.mean()), interval, tango.score_p(more, less), 1, images, alone)
     of_seeds, of_images, of_rest = mean_squares(difference)

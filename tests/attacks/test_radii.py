@@ -151,7 +151,12 @@ def test_what_autoattack_found_counts_on_the_model_itself(trained, held_out):
 
 @pytest.mark.parametrize(
     "attack",
-    [FAB(steps=5, targets=2), FAB("l2", steps=5), DeepFool(steps=10), CarliniWagner(steps=30, searches=4, learning_rate=0.05)],
+    [
+        FAB(steps=5, targets=2),
+        FAB("l2", steps=5),
+        DeepFool(steps=10),
+        CarliniWagner(steps=30, searches=4, learning_rate=0.05),
+    ],
     ids=["fab", "fab-l2", "deepfool", "carlini-wagner"],
 )
 def test_a_minimal_attack_ends_behind_the_boundary_of_the_model_itself(trained, held_out, attack):

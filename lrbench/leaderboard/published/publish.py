@@ -95,6 +95,7 @@ def _require_one_measure(records: list[Content], place: Path) -> None:
         for what, a, b in (
             ("test images", first["test_images"], record["test_images"]),
             ("threat model", _threat(first), _threat(record)),
+            ("set of attacks", first["configuration"]["attacks"], record["configuration"]["attacks"]),
         ):
             if a != b:
                 msg = (

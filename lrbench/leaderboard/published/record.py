@@ -2,17 +2,22 @@
 
 import json
 import math
+from collections import Counter
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lrbench.errors import UsageError
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.kept import FORMAT, Content, checksum, environments_of, packed, verdict_told
+from lrbench.leaderboard.difference_rows import difference_rows
+from lrbench.leaderboard.kept import FORMAT, Content, checksum, environments_of, packed, unpacked, verdict_told
+from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.results import COLUMNS, COMPARED, is_derived, is_time, tidy
 from lrbench.leaderboard.status import Status, distinct
 from lrbench.names import in_path, model_place
+from lrbench.statistics import difference_of
 from lrbench.store import Record
 from lrbench.verdicts import VERDICTS
 
@@ -56,14 +61,27 @@ def record_of(run: Run, model: str) -> Content:
 
 
 def table_of(records: list[Content]) -> pd.DataFrame:
-    """Tidy results of several records; differences only from the first one's baseline."""
-    baseline = records[0]["baseline"]
-    return tidy(
-        row
-        for record in records
-        for row in record["results"]
-        if record["baseline"] == baseline or row["metric"] not in COMPARED
-    )
+    """Tidy results of several records; differences are made of what became of their images, whoever was first then."""
+    measured = [row for record in records for row in record["results"] if row["metric"] not in COMPARED]
+    baseline = next((record for record in records if record["model"] == records[0]["baseline"]), None)
+    others = [record for record in records if record is not baseline]
+    return tidy([*measured, *(row for record in others if baseline for row in _differences(record, baseline))])
+
+
+def _differences(record: Content, baseline: Content) -> list[dict[str, Any]]:
+    """Hold a record's worst case against another's; nothing where a record keeps no outcomes, or other seeds."""
+    own, other = (each.get("outcomes") or {} for each in (record, baseline))
+    if not own or own.keys() != other.keys():
+        return []
+    seeds = sorted(own, key=int)
+    wrong, reference = ([unpacked(outcomes[seed]) for seed in seeds] for outcomes in (own, other))
+    common = {name: record[name] for name in ("suite", "model", "dataset")}
+    space, rows = record["configuration"]["threat_model"]["space"], []
+    for key in wrong[0]:
+        if key[0] == WORST and all(key in each for each in (*wrong, *reference)):
+            found = difference_of(*(~np.stack([each[key] for each in outcomes]) for outcomes in (wrong, reference)))
+            rows += [{**common, **row} for row in difference_rows(found, key[1], space)]
+    return rows
 
 
 def board_of(records: list[Content]) -> Leaderboard:
@@ -101,21 +119,26 @@ def _require_found(run: Run, model: str, rows: pd.DataFrame, steps: dict[str, Re
     """Hold the run's table against what its steps say: whoever edits a table has not edited those."""
     columns = [column for column in COLUMNS if column not in {"suite", "dataset"}]
 
-    def told(table: pd.DataFrame) -> set[tuple[Any, ...]]:
+    def told(table: pd.DataFrame) -> Counter[tuple[Any, ...]]:
         plain = [_plain(row) for row in table[columns].to_dict("records")]
-        return {tuple(row[column] for column in columns) for row in plain}
+        return Counter(tuple(row[column] for column in columns) for row in plain)
 
     found = tidy(
         {"suite": "", "dataset": "", "model": model, "seed": record.config.get("seed"), **row}
         for record in steps.values()
         for row in record.rows
+        if not is_time(row["metric"])
     )
-    strange = told(rows) - told(found)
-    if strange:
-        row = dict(zip(columns, sorted(strange, key=str)[0], strict=True))
-        what = f"{row['metric']} {row['attack']} = {row['value']}".replace("  ", " ")
-        msg = f"results.csv of {run.folder} says what no step of {model} found ({what}); run the suite again"
-        raise UsageError(msg)
+    # A row that is left out or told twice changes a mean as one that is made up does.
+    for strange, says in (
+        (told(rows) - told(found), "says what no step"),
+        (told(found) - told(rows), "lacks what a step"),
+    ):
+        if strange:
+            row = dict(zip(columns, sorted(strange, key=str)[0], strict=True))
+            what = f"{row['metric']} {row['attack']} = {row['value']}".replace("  ", " ")
+            msg = f"results.csv of {run.folder} {says} of {model} found ({what}); run the suite again"
+            raise UsageError(msg)
 
 
 def _require_flags_shown(run: Run, model: str, rows: pd.DataFrame, masking: Content) -> None:
