@@ -1,5 +1,6 @@
 """Options that a suite passes to a factory, checked against the factory's own signature."""
 
+import functools
 import inspect
 import typing
 from collections.abc import Callable, Collection
@@ -48,7 +49,10 @@ def check_options(
     }
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     named = {name: p for name, p in parameters.items() if p.kind is not p.VAR_KEYWORD}
-    hints = typing.get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
+    written = factory
+    while isinstance(written, functools.partial):
+        written = written.func
+    hints = typing.get_type_hints(written.__init__ if inspect.isclass(written) else written)
     for option, value in given.items():
         if option in named:
             _check_type(option, value, hints.get(option))

@@ -47,15 +47,30 @@ def read_record(path: Path) -> Content:
     """
     try:
         content: Content = json.loads(path.read_text("utf-8"))
-        fault = _fault(content)
-    # A stranger's record can lack or hold anything, nested as deep as they like.
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         msg = f"{path} is no record: {type(error).__name__}"
         raise UsageError(msg) from error
-    if fault is not None:
-        msg = f"{path} {fault}"
-        raise UsageError(msg)
+    require_sound(content, str(path))
     return content
+
+
+def require_sound(content: Content, what: str) -> None:
+    """Hold a record against its checksum, its own flags, and what became of its images.
+
+    Raises
+    ------
+    UsageError
+        As `read_record`.
+    """
+    try:
+        fault = _fault(content)
+    # A stranger's record can lack or hold anything, nested as deep as they like.
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        msg = f"{what} is no record: {type(error).__name__}"
+        raise UsageError(msg) from error
+    if fault is not None:
+        msg = f"{what} {fault}"
+        raise UsageError(msg)
 
 
 def _fault(content: Content) -> str | None:
@@ -85,7 +100,7 @@ def verdict_told(masking: Content) -> VerdictName | None:
 
 def environments_of(record: Content) -> list[dict[str, Any]]:
     """Give the environments that a record's figures were made in; older ones name one."""
-    found: list[dict[str, Any]] = record.get("environments") or [record["environment"]]
+    found: list[dict[str, Any]] = record["environments"] if "environments" in record else [record["environment"]]
     return found
 
 

@@ -92,7 +92,7 @@ class Run:
         """
         try:
             return dict(json.loads((self.folder / "plan.json").read_text("utf-8")))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError) as error:
             msg = f"{self.folder} does not say which steps it is made of (plan.json); run its suite again"
             raise UsageError(msg) from error
 
@@ -141,12 +141,13 @@ class Run:
             msg = f"{self.folder} is a published board, which keeps no steps"
             raise UsageError(msg)
         record = self.store.record(step_id)
-        if record is not None and self.plan.get(step_id) != record.key:
-            record = None
         damaged = None if record is None else self.store.damaged(record)
         if record is None or damaged is not None:
             what = "is not there" if record is None else f"is damaged ({damaged})"
             msg = f"the step {step_id} of {self.folder} {what}; run its suite again"
+            raise UsageError(msg)
+        if record.key != self.plan.get(step_id):
+            msg = f"the step {step_id} of {self.folder} is of an earlier form of its suite; run its suite again"
             raise UsageError(msg)
         return record
 

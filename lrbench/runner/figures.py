@@ -56,6 +56,10 @@ def write_views(
     files = _made(store, board, artefacts, side_by_side=side_by_side)
     for name, content in files.items():
         store.write_bytes(name, content)
+    if (store.root / "figures").is_dir():
+        for old in (store.root / "figures").iterdir():
+            if f"figures/{old.name}" not in files and f"figures/{old.name}" != INDEX:
+                store.remove(f"figures/{old.name}")
     checksums = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
     store.write(INDEX, json.dumps({"key": key, "files": checksums}, indent=1) + "\n")
 
@@ -90,6 +94,8 @@ def _key(board: Leaderboard, done: list[tuple[Step, Record]]) -> str:
     digest = hashlib.sha256(folder_version("leaderboard").encode())
     digest.update(board.status.write().encode())
     digest.update(json.dumps(board.failures).encode())
+    # Thresholds, published figures and descriptions are in no step's key, but on these pages.
+    digest.update(json.dumps(board.suite, sort_keys=True).encode())
     for step, record in done:
         digest.update(f"{step.id} {record.key} {sorted(record.files.items())}".encode())
     return digest.hexdigest()

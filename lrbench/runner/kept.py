@@ -1,5 +1,6 @@
 """What was finished under another name: taken over, not made again."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -32,6 +33,8 @@ def take_over(store: Store, steps: Iterable[Step], records: dict[str, Record]) -
     for step in mine:
         record = records[step.id]
         files = read[record.id] if record.id in read else _files(store, record)
+        if files is None:
+            continue
         store.save(replace(record, id=step.id, labels=list(step.labels), rows=_relabelled(record, step)), files)
     moved = [(records[step.id].id, step.id) for step in mine if records[step.id].id != step.id]
     if not moved:
@@ -40,8 +43,14 @@ def take_over(store: Store, steps: Iterable[Step], records: dict[str, Record]) -
     return [f"called otherwise now, not made again: {moved[0][0]} as {moved[0][1]}{more}"]
 
 
-def _files(store: Store, record: Record) -> dict[str, bytes]:
-    return {name: read_file(store.folder(record.id) / name) for name in record.files}
+def _files(store: Store, record: Record) -> dict[str, bytes] | None:
+    """Read a record's files; None if another share has put something else in their place since they were found."""
+    try:
+        files = {name: read_file(store.folder(record.id) / name) for name in record.files}
+    except OSError:
+        return None
+    whole = all(hashlib.sha256(content).hexdigest() == record.files[name] for name, content in files.items())
+    return files if whole else None
 
 
 def _relabelled(record: Record, step: Step) -> list[dict[str, object]]:

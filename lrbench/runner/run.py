@@ -162,6 +162,7 @@ class Session:
             If the run was asked to stop (Ctrl-C, SIGTERM).
         """
         with self.store.writing() as before:
+            self._look_again()
             if before is not None:
                 reporter.note(f"going on after {before}, which ended without finishing")
             self._begin(self.plan, reporter)
@@ -191,12 +192,15 @@ class Session:
         """
         mine = share.of(self.plan)
         own = {step.id for step in mine}
-        # What is called otherwise now is taken over by the share that it belongs to.
-        done = {
-            step for step, state in self.states.items() if state == DONE and (step not in self._renamed or step in own)
-        }
-        ready, waiting = takable([step for step in mine if step.id not in done], done)
         with self.store.writing(share.name):
+            self._look_again()
+            # What is called otherwise now is taken over by the share that it belongs to.
+            done = {
+                step
+                for step, state in self.states.items()
+                if state == DONE and (step not in self._renamed or step in own)
+            }
+            ready, waiting = takable([step for step in mine if step.id not in done], done)
             if waiting:
                 needed = next(need for need in waiting[0].needs if need not in done)
                 reporter.note(f"{len(waiting)} steps wait for others, such as {waiting[0].id} for {needed}")
@@ -208,6 +212,11 @@ class Session:
                 )
                 self._engine().run(follower.tasks(), self._opener(), follower)
         return follower.missing
+
+    def _look_again(self) -> None:
+        """Forget what was in the folder before it was held: others may have written there."""
+        for known in ("states", "_own_states", "_renamed", "costs"):
+            self.__dict__.pop(known, None)
 
     def _begin(self, steps: list[Step], reporter: Reporter) -> None:
         """Say what is made again and why, take over what was called otherwise, and write what the run is."""
@@ -247,11 +256,21 @@ class Session:
         content = self.suite.model_dump(mode="json")
         self.store.write("suite.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
         keys = {step.id: step.key for step in self.plan}
+        tables, same = (self.store.root / "results.csv").exists(), self._planned() == keys
         self.store.write(PLAN, json.dumps(keys, indent=1) + "\n")
         if self.pending:
             self._write_environment()
-        done = len(self.plan) - len(self.pending)
-        self.store.write("status.json", Status(done, len(self.plan), self._environments()).write())
+        # Beside tables it says how many steps they are made of: those of another plan of none of this one's.
+        if not (tables and same):
+            status = Status(0 if tables else len(self._finished()), len(self.plan), self._environments())
+            self.store.write("status.json", status.write())
+
+    def _planned(self) -> object:
+        """Give the plan that the folder's tables were made by; None if it says none."""
+        try:
+            return json.loads((self.store.root / PLAN).read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
 
     def _environments(self) -> list[dict[str, Any]]:
         """Give what the finished steps were taken under, each once, the commonest first."""
@@ -271,7 +290,11 @@ class Session:
 
     def _finished(self) -> list[tuple[Step, Record]]:
         records = [(step, self.store.record(step.id)) for step in self.plan]
-        return [(step, record) for step, record in records if record is not None and record.key == step.key]
+        return [
+            (step, record)
+            for step, record in records
+            if record is not None and record.key == step.key and self.store.damaged(record) is None
+        ]
 
     def _masking(self, done: list[tuple[Step, Record]]) -> dict[str, dict[str, Any]]:
         told: dict[str, dict[str, Any]] = {}
@@ -302,10 +325,12 @@ class Session:
             self.store.remove("failures.json")
         if rows:
             self.store.write("results.csv", board.results_csv())
-            if masking:
-                self.store.write("masking.json", json.dumps(masking, indent=1) + "\n")
-            if times := board.timings_csv():
-                self.store.write("timings.csv", times)
+            checked = json.dumps(masking, indent=1) + "\n" if masking else ""
+            for name, content in (("masking.json", checked), ("timings.csv", board.timings_csv())):
+                if content:
+                    self.store.write(name, content)
+                else:
+                    self.store.remove(name)
             self.store.write("leaderboard.csv", board.to_csv())
             self.store.write("leaderboard.json", board.to_json())
             self.store.write("leaderboard.md", to_markdown(board))

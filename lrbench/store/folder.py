@@ -113,7 +113,7 @@ class Store:
         """Keep a description of where steps are taken; give its hash, by which their records name it."""
         text = json.dumps(content, indent=1, sort_keys=True) + "\n"
         name = _sha256(text.encode())[:16]
-        if not (self.root / ENVIRONMENTS / f"{name}.json").exists():
+        if not self.environment(name):
             self.write(f"{ENVIRONMENTS}/{name}.json", text)
         return name
 

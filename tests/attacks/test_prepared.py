@@ -130,3 +130,18 @@ def test_a_compiled_model_gives_the_same_logits(small_net, batch):
     x, _ = batch
     with torch.no_grad(), prepared(small_net, x, compiled=True) as fast:
         assert torch.allclose(fast(x), small_net(x), atol=1e-5)
+
+
+def test_a_model_that_reads_its_batch_norm_is_used_as_it_is():
+    class Peek(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norm, self.fc = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 5)
+
+        def forward(self, x):
+            return self.fc((self.norm(self.conv(x)) * self.norm.weight.mean()).mean(dim=(2, 3)))
+
+    model, x = settled(Peek()).eval(), torch.rand(3, 3, 8, 8)
+    with prepared(model, x) as fast:
+        assert fast.net is model
+        assert torch.equal(fast(x), model(x))

@@ -21,7 +21,7 @@ from lrbench.attacks import (
 )
 from lrbench.attacks.foreign import factory_of
 from lrbench.attacks.geometry import BALLS, held, least_size, length
-from lrbench.attacks.losses import margin, misclassified
+from lrbench.attacks.losses import dlr, margin, misclassified
 from lrbench.attacks.prepared import Prepared
 
 RADII = [1, 2, 4, 8, 16]
@@ -217,3 +217,29 @@ def test_an_attack_that_leaves_the_ball_is_named():
 def test_a_tie_is_what_the_model_says():
     logits = torch.tensor([[1.0, 1.0], [1.0, 1.0], [0.0, 1.0]])
     assert misclassified(logits, torch.tensor([0, 1, 1])).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("eps", [0.03, 0.3])
+def test_square_and_dlr_give_numbers_in_half_precision(dtype, norm, eps):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 10)).to(dtype).eval()
+    x = torch.rand(16, 3, 8, 8).to(dtype)
+    with torch.no_grad():
+        y = model(x).argmax(dim=1)
+    x_adv = Square(eps, 30, norm=norm)(model, x, y)
+    assert x_adv.isfinite().all()
+    # bfloat16 has three digits: the errors of 192 entries add up to more than a unit of their length.
+    assert (least_size(x_adv, x, norm) <= (1.1 * eps if dtype == torch.bfloat16 else eps)).all()
+    assert dlr(torch.zeros(2, 5, dtype=dtype), torch.tensor([0, 1])).isfinite().all()
+
+
+@pytest.mark.parametrize(("version", "classes", "needed"), [("standard", 3, 4), ("plus", 2, 4), ("rand", 2, 3)])
+def test_too_few_classes_are_said_before_any_work(version, classes, needed):
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, classes)).eval()
+    x = torch.rand(4, 3, 8, 8)
+    with torch.no_grad():
+        y = model(x).argmax(dim=1)
+    with pytest.raises(ValueError, match=f"needs at least {needed} classes; this model has {classes}"):
+        AutoAttack(1e-6, version=version, **SHORT)(model, x, y)

@@ -6,8 +6,10 @@ from support.boards import NASTY
 
 from lrbench.cli import main
 from lrbench.errors import UsageError
+from lrbench.leaderboard.kept import read_record
 from lrbench.leaderboard.published import check, publish
-from lrbench.leaderboard.published.record import checksum
+from lrbench.leaderboard.published.publish import _require_one_measure
+from lrbench.leaderboard.published.record import checksum, table_of
 
 
 @pytest.fixture
@@ -169,3 +171,45 @@ def test_a_run_whose_checks_for_masked_gradients_are_gone_is_refused(run, tmp_pa
     (run / "results.csv").write_text("\n".join(kept) + "\n")
     with pytest.raises(UsageError, match="does not show what the checks for masked gradients found of net, seed 0"):
         publish(run, tmp_path / "to")
+
+
+@pytest.mark.parametrize("change", ["left out", "told twice"])
+@pytest.mark.parametrize("metric", ["accuracy", "misclassification", "lr_layer_epochs", "p_value"])
+def test_a_table_that_says_less_or_more_than_the_steps_is_refused(run, tmp_path, metric, change):
+    lines = (run / "results.csv").read_text().splitlines(keepends=True)
+    place = next(place for place, line in enumerate(lines) if f",{metric}," in line and ",lr," in line)
+    lines[place : place + 1] = [] if change == "left out" else [lines[place]] * 2
+    (run / "results.csv").write_text("".join(lines))
+    with pytest.raises(
+        UsageError, match="lacks what a step of lr found" if change == "left out" else "says what no step"
+    ):
+        publish(run, tmp_path / "boards")
+    assert not (tmp_path / "boards/small/records").exists()
+
+
+def test_models_under_other_attacks_are_not_put_on_one_board(published, tmp_path):
+    to = tmp_path / "boards"
+    shutil.copytree(published, to)
+    path = to / "small/records/lr.json"
+    record = json.loads(path.read_text())
+    record["configuration"]["attacks"][0]["steps"] = 99
+    path.write_text(json.dumps({**record, "sha256": checksum(record)}))
+    records = [read_record(each) for each in sorted((to / "small/records").glob("*.json"))]
+    with pytest.raises(UsageError, match="another set of attacks"):
+        _require_one_measure(records, to / "small")
+
+
+def test_differences_follow_the_baseline_that_is_published(published):
+    records = [read_record(path) for path in sorted((published / "small/records").glob("*.json"))]
+    records.sort(key=lambda record: record["model"] != record["baseline"])
+    before = table_of(records)
+    found = before[(before["metric"] == "robust_accuracy_difference") & (before["model"] == "lr")]
+    assert len(found)
+    changed = [dict(record) for record in records]
+    other = next(record for record in records if record["model"] == "lr")
+    changed[0]["outcomes"] = other["outcomes"]
+    after = table_of(changed)
+    again = after[(after["metric"] == "robust_accuracy_difference") & (after["model"] == "lr")]
+    assert (again["value"] == 0).all()
+    stored = [row for row in other["results"] if row["metric"] == "robust_accuracy_difference"]
+    assert found["value"].tolist() == [row["value"] for row in stored]

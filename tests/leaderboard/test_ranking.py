@@ -112,3 +112,10 @@ def test_nobody_is_crowned_whose_robust_accuracy_is_missing():
     _, markdown = index_page({"mine": board_of(rows_of("lost", wrong=None))})
     assert "lost |" not in markdown
     assert markdown.splitlines()[4].endswith("| 1 | - |")
+
+
+def test_a_verdict_that_lacks_a_seed_stands_behind_a_whole_one():
+    rows = [*rows_of("whole", 0, verdict="suspicious"), *rows_of("whole", 1, verdict="suspicious")]
+    rows += [*rows_of("half", 0, wrong=(0.1, 0.1), verdict="suspicious")]
+    rows += [*rows_of("half", 1, wrong=(0.1, 0.1), verdict=None)]
+    assert board_of(rows, seeds=[0, 1]).models == ["whole", "half"]

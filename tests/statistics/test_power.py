@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 from statsmodels.stats.power import TTestPower
 
 from benchmarks.calibration import World, kept_power
-from lrbench.statistics import Components, detectable, images_needed, power
+from lrbench.statistics import Components, detectable, difference_of, images_needed, power
 
 MIXED = Components(0.0008, 0.05, 0.1)
 
@@ -49,3 +50,9 @@ def test_power_is_kept_where_it_is_claimed(world, wrong):
     # 400 boards: two standard deviations are 4 points, so that 8 are what chance leaves of 5 and of that.
     _, found = kept_power(world, wrong, 400, seed=1)
     assert found == pytest.approx(0.8, abs=0.09)
+
+
+def test_one_seed_s_components_count_all_discordant_images():
+    """Where one model alone withstands 40 of 100 images, 40 % are discordant, not 24 %."""
+    first = np.arange(100)[None] < 40
+    assert difference_of(first, np.zeros_like(first)).components.images == pytest.approx(0.4)

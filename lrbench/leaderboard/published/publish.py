@@ -7,7 +7,7 @@ import yaml
 
 from lrbench.errors import UsageError
 from lrbench.leaderboard.figures import Artefacts, draw
-from lrbench.leaderboard.kept import RECORDS, Content, read_record
+from lrbench.leaderboard.kept import RECORDS, Content, read_record, require_sound
 from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.published.page import index_page, suite_page
 from lrbench.leaderboard.published.record import board_of, record_of
@@ -36,6 +36,8 @@ def publish(folder: str | Path, to: Path, *, as_is: bool = False) -> list[str]:
         msg = f"{run.board.cautions(model)[-1]} Publish it, so marked, with --as-is"
         raise UsageError(msg)
     new = {model: record_of(run, model) for model in run.models}
+    for model, record in new.items():
+        require_sound(record, f"the record of {model} in {run.folder}")
     place = to / in_path(run.board.suite["name"])
     records = _ordered({record["model"]: record for record in _records(place)} | new)
     _require_one_measure(records, place)

@@ -34,11 +34,14 @@ def record_of(run: Run, model: str) -> Content:
     rows = table[(table["model"] == model) & ~table["metric"].map(is_derived).astype(bool)]
     rows = rows[~rows["metric"].map(is_time).astype(bool)]
     steps = _steps(run, model)
-    _require_found(run, model, rows, steps)
     masking = run.board.masking.get(model, {})
     _require_flags_shown(run, model, rows, masking)
+    _require_found(run, model, rows, steps)
     suite = run.board.suite
     environments = run.environments(model)
+    if not environments:
+        msg = f"{run.folder} does not say where the steps of {model} were taken (environments/); make them again"
+        raise UsageError(msg)
     content = {
         "format": FORMAT,
         "suite": suite["name"],
@@ -145,8 +148,9 @@ def _require_flags_shown(run: Run, model: str, rows: pd.DataFrame, masking: Cont
     shown = rows[rows["metric"] == "verdict"]
     verdicts = {str(seed): VERDICTS[int(value)] for seed, value in shown[["seed", "value"]].itertuples(index=False)}
     for seed in map(str, run.seeds(model)):
-        path = run.folder / "steps" / f"masking/{model_place(model, int(seed))}" / "masking.json"
-        found = json.loads(path.read_text("utf-8")) if path.exists() else None
+        step_id = f"masking/{model_place(model, int(seed))}"
+        path = run.store.folder(step_id) / "masking.json"
+        found = json.loads(path.read_text("utf-8")) if step_id in run.plan and path.exists() else None
         asked = bool(run.board.suite["diagnostics"].get("masking"))
         shown_as_found = found == masking.get(seed) and (found is None or verdicts.get(seed) == found["verdict"])
         if not shown_as_found or (asked and found is None):

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lrbench.registry import Entry
 from lrbench.runner.code.imports import Import, imports_in
+from lrbench.runner.code.libraries import versions
 from lrbench.runner.code.meaning import PACKAGE, digest_of, parsed
 
 INSTALLED = {"site-packages", "dist-packages"}
@@ -34,13 +36,15 @@ class Own:
 
 
 @functools.cache
-def own_code(factory: Callable[..., Any]) -> Own:
+def own_code(factory: Callable[..., Any], named: Path | None = None) -> Own:
     """Follow the imports of the file that a factory stands in, as far as they lead to files of its folder.
 
     Of an installed package, only its own modules are followed; others count as libraries, by version.
     """
-    file = _file_of(factory)
-    if file is None or getattr(factory, "__module__", "").partition(".")[0] == PACKAGE.name:
+    # Where it is named, it may be made of what stands elsewhere: `net = partial(build, width=8)`.
+    made = _file_of(factory)
+    file = named or made
+    if file is None or (named is None and getattr(factory, "__module__", "").partition(".")[0] == PACKAGE.name):
         return Own({})
     root = file.parent
     while (root / "__init__.py").is_file():
@@ -55,17 +59,34 @@ def own_code(factory: Callable[..., Any]) -> Own:
             continue
         files[each] = digest_of([parsed(each)])
         for found in imports_in(parsed(each)):
-            beside = list(_beside(found, each, root))
-            inside = beside and (top is None or beside[0].relative_to(root).parts[0].removesuffix(".py") == top)
+            beside = list(_beside(found, each, root)) or list(_loose(found))
+            inside = beside and (
+                top is None
+                or not beside[0].is_relative_to(root)
+                or beside[0].relative_to(root).parts[0].removesuffix(".py") == top
+            )
             waiting += beside if inside else []
             outside += [] if inside or found.level else [found]
     tops = {found.module.partition(".")[0] for found in outside} - sys.stdlib_module_names
     names = [found for found in outside if found.module.partition(".")[0] == PACKAGE.name]
     return Own(
-        {path.relative_to(root).as_posix(): digest for path, digest in files.items()},
+        {_told(path, root): digest for path, digest in files.items()},
         frozenset(tops - {PACKAGE.name}),
         frozenset(found.module + (f":{found.name}" if found.name else "") for found in names if found.module),
     )
+
+
+def named_file(entry: Entry) -> Path | None:
+    """Give the file in which a name with a colon, or an entry point, is looked up."""
+    target = entry.target if isinstance(entry.target, str) else entry.name
+    source, colon, _ = target.rpartition(":")
+    if not colon:
+        return None
+    if source.endswith(".py"):
+        file = Path(source).expanduser()
+    else:
+        file = Path(getattr(sys.modules.get(source), "__file__", None) or "")
+    return file.resolve() if file.is_file() else None
 
 
 def _file_of(factory: Callable[..., Any]) -> Path | None:
@@ -77,6 +98,21 @@ def _file_of(factory: Callable[..., Any]) -> Path | None:
         return _file_of(type(factory)) if type(factory) is not type else None
     file = Path(found or "")
     return file.resolve() if file.is_file() else None
+
+
+def _told(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
+def _loose(found: Import) -> Iterator[Path]:
+    """Files behind an import that no installed distribution has: without a version, their content counts."""
+    top = found.module.partition(".")[0]
+    if found.level or not top or top in sys.stdlib_module_names or top == PACKAGE.name or versions({top}):
+        return
+    for name in (found.module, f"{found.module}.{found.name}"):
+        file = Path(getattr(sys.modules.get(name), "__file__", None) or "")
+        if file.is_file() and file.suffix == ".py":
+            yield file.resolve()
 
 
 def _beside(found: Import, file: Path, root: Path) -> Iterator[Path]:

@@ -8,7 +8,7 @@ from typing import Any
 from lrbench.registry import Entry
 from lrbench.runner.code.closure import closure
 from lrbench.runner.code.libraries import versions
-from lrbench.runner.code.own import own_code
+from lrbench.runner.code.own import named_file, own_code
 from lrbench.runner.kinds import KINDS
 
 TAKEN = "lrbench.runner.work:_taken"
@@ -67,7 +67,7 @@ def dependencies(*kinds: str, entries: Iterable[Entry] = (), without: Iterable[s
         elif isinstance(entry.target, str) and entry.target.startswith("lrbench."):
             starts.append(entry.target)
         else:
-            found = own_code(entry.load())
+            found = own_code(entry.load(), named_file(entry))
             starts += sorted(found.lrbench)
             libraries |= found.libraries
             own |= {next(iter(found.files)): found.files} if found.files else {}
