@@ -132,12 +132,11 @@ def _repeats(suite: Suite, attack: AttackSpec, name: str) -> bool:
 
     Where it is not it runs: its worst case is held against those of the others, which it did run on.
     """
-    alike = [
-        other
-        for other in suite.attacks
-        if (other.name, other.options, other.eps, other.source) == (attack.name, attack.options, attack.eps, None)
-    ]
-    return attack.source == name and bool(alike)
+    made = (attack.name, attack.options, None)
+    alike = [each for each in suite.attacks if (each.name, each.options, each.source) == made]
+    radii = suite.threat_model.eps
+    again = any(set(attack.radii(radii)) <= set(each.radii(radii)) for each in alike)
+    return attack.source == name and again
 
 
 def _measured(suite: Suite, kind: str, training: Step, content: dict[str, Any], work: float) -> Step:

@@ -119,7 +119,7 @@ def test_a_failure_is_the_jobs(tmp_path, capsys):
 def test_what_waits_is_said(suite, tmp_path, capsys):
     out = str(tmp_path / "shared")
     assert main(["run", suite, "--out", out, "--steps", "attack/*"]) == 0
-    assert "18 steps wait for others, such as attack/net/seed-0/fgsm/eps-8/part-0 for train/net/seed-0" in (
+    assert "24 steps wait for others, such as attack/net/seed-0/fgsm/eps-8/part-0 for train/net/seed-0" in (
         capsys.readouterr().out
     )
     assert not (tmp_path / "shared/steps").exists()
