@@ -4,6 +4,10 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
+
+from lrbench.engines import Engine, Here
+
 
 @dataclass(frozen=True)
 class Place:
@@ -31,3 +35,17 @@ class Place:
         share = max(1, (os.cpu_count() or 1) // self.jobs) if self.address is None else 1
         allowed = os.environ.get("OMP_NUM_THREADS", "")
         return min(share, int(allowed)) if allowed.isdigit() and int(allowed) else share
+
+    def open(self, device: torch.device) -> Engine:
+        """Give the engine that takes a run's steps on a device."""
+        # What takes steps elsewhere is loaded where it is asked for.
+        if self.engine == "ray":
+            from lrbench.engines.cluster import Cluster, Resources  # noqa: PLC0415
+
+            gpus = self.gpus if device.type == "cuda" else 0.0
+            return Cluster(self.address, Resources(self.threads, gpus), self.jobs if self.jobs > 1 else None)
+        if self.jobs > 1:
+            from lrbench.engines.processes import Processes  # noqa: PLC0415
+
+            return Processes(self.jobs)
+        return Here()

@@ -58,7 +58,7 @@ def _differences(old: dict[str, Any], new: dict[str, Any], kind: str, prefix: st
 
 def _modules(old: dict[str, str], new: dict[str, str]) -> Iterator[str]:
     changed = [name for name in new if name in old and old[name] != new[name]]
-    for name in changed or [*(set(new) - set(old)), *(set(old) - set(new))]:
+    for name in changed or [*sorted(set(new) - set(old)), *sorted(set(old) - set(new))]:
         yield f"the code of {name}"
 
 

@@ -1,6 +1,5 @@
 """A suite from its text to its leaderboard; goes on where an earlier run of the same folder stopped."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,33 +7,28 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import yaml
 
 from lrbench.data import ImageData
-from lrbench.engines import Engine, Here, Worker, simulate
+from lrbench.engines import Worker, simulate
 from lrbench.errors import UsageError
-from lrbench.leaderboard import Leaderboard, tidy
-from lrbench.leaderboard.render import to_markdown
-from lrbench.leaderboard.status import Status
+from lrbench.leaderboard import Leaderboard
 from lrbench.runner.check import Checker
 from lrbench.runner.environment import data_folder, describe_environment, other_threads, pick_device
 from lrbench.runner.figures import write_views
 from lrbench.runner.follow import Follower
 from lrbench.runner.interrupt import interruptible
-from lrbench.runner.kept import take_over, under_other_names
+from lrbench.runner.kept import take_over
 from lrbench.runner.place import Place
 from lrbench.runner.plan import Step, make_plan
-from lrbench.runner.reasons import again, difference
+from lrbench.runner.reasons import again
 from lrbench.runner.reporter import Costs, Reporter, Silent
 from lrbench.runner.share import Share, takable
+from lrbench.runner.states import DONE, States
+from lrbench.runner.tables import Tables
 from lrbench.runner.work import Recipe, worker
-from lrbench.store import RECORD, Record, Store, is_remote, taken_under
+from lrbench.store import Store, is_remote
 from lrbench.suite import Suite, load_suite, name_of_run
 from lrbench.suite.document import Document
-
-DONE = "done"
-
-PLAN = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -103,20 +97,17 @@ class Session:
         return session
 
     @cached_property
+    def _tables(self) -> Tables:
+        return Tables(self.suite, self.data.name, self.plan, self.store)
+
+    @cached_property
+    def _known(self) -> States:
+        return States(self.plan, self.store)
+
+    @property
     def states(self) -> dict[str, str]:
-        """Step id -> "done", or why the step has to be taken.
-
-        Done is also what was finished under another name in the folder; a run takes it over.
-        """
-        return self._own_states | dict.fromkeys(self._renamed, DONE)
-
-    @cached_property
-    def _own_states(self) -> dict[str, str]:
-        return {step.id: self._state(step) for step in self.plan}
-
-    @cached_property
-    def _renamed(self) -> dict[str, Record]:
-        return under_other_names(self.store, [step for step in self.plan if self._own_states[step.id] != DONE])
+        """Step id -> "done", or why the step has to be taken."""
+        return self._known.all
 
     @cached_property
     def costs(self) -> Costs:
@@ -135,18 +126,7 @@ class Session:
     @property
     def pending(self) -> list[Step]:
         """Steps that are not done, in order."""
-        return [step for step in self.plan if self.states[step.id] != DONE]
-
-    def _state(self, step: Step) -> str:
-        record = self.store.record(step.id)
-        if record is None:
-            return f"damaged: {RECORD}" if self.store.has_damaged_record(step.id) else "new"
-        if record.key != step.key:
-            return "changed: " + difference(record.config, step.config, step.kind)
-        if record.labels != list(step.labels):
-            return "renamed"
-        damaged = self.store.damaged(record)
-        return DONE if damaged is None else f"damaged: {damaged}"
+        return self._known.pending
 
     def run(self, reporter: Reporter) -> Leaderboard:
         """Take the pending steps, write the tables, and give the leaderboard.
@@ -171,11 +151,10 @@ class Session:
                     self.plan, self.pending, reporter, self.costs, interrupt, self.store.check_held, self.place.jobs
                 )
                 try:
-                    self._engine().run(follower.tasks(), self._opener(), follower)
+                    self.place.open(self.device).run(follower.tasks(), self._opener(), follower)
                 finally:
-                    done = self._finished()
-                    board = self._write_tables(done, follower.missing)
-            write_views(self.store, board, done, self.data.classes, side_by_side=self.place.jobs > 1)
+                    board = self._tables.write(follower.missing)
+            write_views(self.store, board, self._tables.finished(), self.data.classes, side_by_side=self.place.jobs > 1)
         return board
 
     def run_share(self, share: Share, reporter: Reporter) -> dict[str, str]:
@@ -198,7 +177,7 @@ class Session:
             done = {
                 step
                 for step, state in self.states.items()
-                if state == DONE and (step not in self._renamed or step in own)
+                if state == DONE and (step not in self._known.renamed or step in own)
             }
             ready, waiting = takable([step for step in mine if step.id not in done], done)
             if waiting:
@@ -210,37 +189,22 @@ class Session:
                 follower = Follower(
                     counted, ready, reporter, self.costs, interrupt, self.store.check_held, self.place.jobs
                 )
-                self._engine().run(follower.tasks(), self._opener(), follower)
+                self.place.open(self.device).run(follower.tasks(), self._opener(), follower)
         return follower.missing
 
     def _look_again(self) -> None:
         """Forget what was in the folder before it was held: others may have written there."""
-        for known in ("states", "_own_states", "_renamed", "costs"):
+        for known in ("_known", "costs"):
             self.__dict__.pop(known, None)
 
     def _begin(self, steps: list[Step], reporter: Reporter) -> None:
         """Say what is made again and why, take over what was called otherwise, and write what the run is."""
-        for line in [*again(self.states), *take_over(self.store, steps, self._renamed)]:
+        for line in [*again(self.states), *take_over(self.store, steps, self._known.renamed)]:
             reporter.note(line)
         if self.pending:
-            done = taken_under(self.store, (record for _, record in self._finished()))
-            for line in other_threads(done, self._environment):
+            for line in other_threads(self._tables.environments(self._tables.finished()), self._environment):
                 reporter.note(line)
-        self._write_head()
-
-    def _engine(self) -> Engine:
-        # What takes steps elsewhere is loaded where it is asked for.
-        if self.place.engine == "ray":
-            from lrbench.engines.cluster import Cluster, Resources  # noqa: PLC0415
-
-            gpus = self.place.gpus if self.device.type == "cuda" else 0.0
-            jobs = self.place.jobs if self.place.jobs > 1 else None
-            return Cluster(self.place.address, Resources(self.place.threads, gpus), jobs)
-        if self.place.jobs > 1:
-            from lrbench.engines.processes import Processes  # noqa: PLC0415
-
-            return Processes(self.place.jobs)
-        return Here()
+        self._tables.begin(self._environment if self.pending else None)
 
     def _opener(self) -> Callable[[], Worker]:
         """Give what makes a worker: of what is here, or, in other processes, of what they can load."""
@@ -251,92 +215,11 @@ class Session:
             return lambda: worker(self.suite, self.data, self.device, self.store, recipe)
         return recipe
 
-    def _write_head(self) -> None:
-        """Write the suite as it is now, which steps it takes (the folder may hold more), and where they are taken."""
-        content = self.suite.model_dump(mode="json")
-        self.store.write("suite.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
-        keys = {step.id: step.key for step in self.plan}
-        tables, same = (self.store.root / "results.csv").exists(), self._planned() == keys
-        self.store.write(PLAN, json.dumps(keys, indent=1) + "\n")
-        if self.pending:
-            self._write_environment()
-        # Beside tables it says how many steps they are made of: those of another plan of none of this one's.
-        if not (tables and same):
-            status = Status(0 if tables else len(self._finished()), len(self.plan), self._environments())
-            self.store.write("status.json", status.write())
-
-    def _planned(self) -> object:
-        """Give the plan that the folder's tables were made by; None if it says none."""
-        try:
-            return json.loads((self.store.root / PLAN).read_text("utf-8"))
-        except (OSError, ValueError):
-            return None
-
-    def _environments(self) -> list[dict[str, Any]]:
-        """Give what the finished steps were taken under, each once, the commonest first."""
-        return taken_under(self.store, (record for _, record in self._finished()))
-
     @cached_property
     def _environment(self) -> dict[str, Any]:
         """What this run's steps are taken under, but for what a process on another machine would say."""
         apart = self.place.engine != "local" or self.place.jobs > 1
         return describe_environment(self.device, self.place.threads if apart else None, self.place.jobs)
-
-    def _write_environment(self) -> None:
-        """Write what the finished steps were taken under: what most of them were, and what else there was."""
-        taken = self._environments() or [self._environment]
-        content = taken[0] | ({"others": taken[1:]} if taken[1:] else {})
-        self.store.write("environment.json", json.dumps(content, indent=2) + "\n")
-
-    def _finished(self) -> list[tuple[Step, Record]]:
-        records = [(step, self.store.record(step.id)) for step in self.plan]
-        return [
-            (step, record)
-            for step, record in records
-            if record is not None and record.key == step.key and self.store.damaged(record) is None
-        ]
-
-    def _masking(self, done: list[tuple[Step, Record]]) -> dict[str, dict[str, Any]]:
-        told: dict[str, dict[str, Any]] = {}
-        for step, _ in done:
-            if step.kind == "masking":
-                content = (self.store.folder(step.id) / "masking.json").read_text("utf-8")
-                told.setdefault(step.model, {})[str(step.seed)] = json.loads(content)
-        return told
-
-    def _write_tables(self, done: list[tuple[Step, Record]], failed: dict[str, str]) -> Leaderboard:
-        rows = []
-        for step, record in done:
-            common = {
-                "suite": self.suite.name,
-                "model": step.model,
-                "seed": step.seed,
-                "dataset": self.data.name,
-            }
-            rows += [{**common, **row} for row in record.rows]
-        if done:
-            self._write_environment()
-        masking = self._masking(done)
-        status = Status(len(done), len(self.plan), self._environments())
-        board = Leaderboard(tidy(rows), self.suite.model_dump(mode="json"), masking, failed, status)
-        if failed:
-            self.store.write("failures.json", json.dumps(failed, indent=1) + "\n")
-        else:
-            self.store.remove("failures.json")
-        if rows:
-            self.store.write("results.csv", board.results_csv())
-            checked = json.dumps(masking, indent=1) + "\n" if masking else ""
-            for name, content in (("masking.json", checked), ("timings.csv", board.timings_csv())):
-                if content:
-                    self.store.write(name, content)
-                else:
-                    self.store.remove(name)
-            self.store.write("leaderboard.csv", board.to_csv())
-            self.store.write("leaderboard.json", board.to_json())
-            self.store.write("leaderboard.md", to_markdown(board))
-            # Last, so that no table that is older says that it is whole.
-            self.store.write("status.json", status.write())
-        return board
 
 
 def run(

@@ -9,7 +9,7 @@ from support.plain import FACTORY
 import lrbench
 from lrbench.cli import main
 from lrbench.leaderboard import Leaderboard
-from lrbench.runner.run import Session
+from lrbench.runner.tables import Tables
 from lrbench.store import Store, lease, place_of
 
 SUITE = """\
@@ -102,10 +102,10 @@ def test_a_run_that_lost_its_lease_stops_at_its_next_write_with_a_line(suite, pl
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_run_that_learns_of_it_in_the_middle_of_a_step_stops_there(suite, s3_server, monkeypatch, capsys, jobs):  # noqa: ARG001
     place = f"s3://runs/{uuid.uuid4().hex}"
-    begin, taken = Session._write_head, []
+    begin, taken = Tables.begin, []
 
-    def taken_over_meanwhile(self):
-        begin(self)
+    def taken_over_meanwhile(self, here):
+        begin(self, here)
         with monkeypatch.context() as later:
             later.setattr(lease, "STALE_SECONDS", -1.0)
             taken.append(Store(place).writing())
@@ -114,7 +114,7 @@ def test_a_run_that_learns_of_it_in_the_middle_of_a_step_stops_there(suite, s3_s
 
     monkeypatch.setattr(lease, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
-    monkeypatch.setattr(Session, "_write_head", taken_over_meanwhile)
+    monkeypatch.setattr(Tables, "begin", taken_over_meanwhile)
     monkeypatch.setattr(Store, "_confirm", lambda _: None)
     assert main(["run", suite, "--out", place, "--jobs", jobs]) == 1
     assert "was taken over by process" in capsys.readouterr().err

@@ -1,0 +1,58 @@
+"""What is done of a plan, what has to be made, and why."""
+
+from functools import cached_property
+
+from lrbench.runner.kept import under_other_names
+from lrbench.runner.plan import Step
+from lrbench.runner.reasons import difference
+from lrbench.store import RECORD, Record, Store
+
+DONE = "done"
+
+
+class States:
+    """The states of a plan's steps in a folder, as they were when first asked for.
+
+    Parameters
+    ----------
+    plan : list of Step
+        All steps.
+    store : Store
+        The run's folder.
+    """
+
+    def __init__(self, plan: list[Step], store: Store) -> None:
+        self._plan, self._store = plan, store
+
+    @cached_property
+    def all(self) -> dict[str, str]:
+        """Step id -> "done", or why the step has to be taken.
+
+        Done is also what was finished under another name in the folder; a run takes it over.
+        """
+        return self._own | dict.fromkeys(self.renamed, DONE)
+
+    @cached_property
+    def renamed(self) -> dict[str, Record]:
+        """Step id -> the record of a step that was finished under another name."""
+        return under_other_names(self._store, [step for step in self._plan if self._own[step.id] != DONE])
+
+    @property
+    def pending(self) -> list[Step]:
+        """Steps that are not done, in order."""
+        return [step for step in self._plan if self.all[step.id] != DONE]
+
+    @cached_property
+    def _own(self) -> dict[str, str]:
+        return {step.id: self._state(step) for step in self._plan}
+
+    def _state(self, step: Step) -> str:
+        record = self._store.record(step.id)
+        if record is None:
+            return f"damaged: {RECORD}" if self._store.has_damaged_record(step.id) else "new"
+        if record.key != step.key:
+            return "changed: " + difference(record.config, step.config, step.kind)
+        if record.labels != list(step.labels):
+            return "renamed"
+        damaged = self._store.damaged(record)
+        return DONE if damaged is None else f"damaged: {damaged}"
