@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 
 from lrbench.errors import UsageError
+from lrbench.leaderboard.kept import Key, Wrong
 from lrbench.leaderboard.layout import WORST, eps_label, labels, middle
-from lrbench.leaderboard.outcomes import CLEAN, Key, Run
+from lrbench.leaderboard.outcomes import CLEAN, Run
 from lrbench.leaderboard.sides import Side, paired_seeds, pairs_of, parse_side
 from lrbench.statistics import Estimate, difference_of, holm
 
-Wrong = dict[Key, np.ndarray]
+Pairs = list[tuple[Wrong, Wrong]]
+"""What A and B got wrong under each attack and radius, seed by seed."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Difference:
     eps : float
     first, second : float
         Robust accuracy of A and of B, mean over seeds.
+    seeds : tuple of int
+        Places, among the seeds of both sides, of those for which both have it.
     estimate : Estimate
         Of the difference; positive where B is more robust.
     p_adjusted : float
@@ -37,6 +41,7 @@ class Difference:
     eps: float
     first: float
     second: float
+    seeds: tuple[int, ...]
     estimate: Estimate
     p_adjusted: float
     only_first: list[list[int]]
@@ -63,6 +68,8 @@ class Paired:
         The one to judge by: in the worst case over attacks at the radius at which the suite is summed up.
     skipped : list of str
         What only one of them was measured under.
+    fewer : list of str
+        What some of the seeds lack, so that it is compared over the others.
     configuration, environment : dict
         What differs: key path -> (of A, of B).
     """
@@ -74,6 +81,7 @@ class Paired:
     differences: list[Difference]
     headline: Difference
     skipped: list[str] = field(default_factory=list)
+    fewer: list[str] = field(default_factory=list)
     configuration: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     environment: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
@@ -105,20 +113,21 @@ def compare(first: str, second: str) -> list[Paired]:
 
 def _compared(first: Side, second: Side) -> Paired:
     _require_comparable(first, second)
-    wrong_a = [first.run.wrong(first.model, seed) for seed in first.seeds]
-    wrong_b = [second.run.wrong(second.model, seed) for seed in second.seeds]
+    pairs = [
+        (first.run.wrong(first.model, a), second.run.wrong(second.model, b))
+        for a, b in zip(first.seeds, second.seeds, strict=True)
+    ]
     threat = first.run.board.suite["threat_model"]
     other = _other_attacks(first, second)
-    if not _attacked_alike(first, second, wrong_a, wrong_b):
+    if not _attacked_alike(first, second, pairs):
         other.add(WORST)
-    shared = [key for key in wrong_a[0] if key[0] not in other and all(key in each for each in (*wrong_a, *wrong_b))]
-    differences = _differences(shared, wrong_a, wrong_b)
-    every = dict.fromkeys(key for each in (*wrong_a, *wrong_b) for key in each)
-    skipped = [
-        f"{_named(key, threat['norm'])} ({_why_not(key, other, wrong_a, wrong_b)})"
-        for key in every
-        if key not in shared
-    ]
+    every = dict.fromkeys(key for pair in pairs for wrong in pair for key in wrong)
+    seeds = {key: tuple(place for place, (a, b) in enumerate(pairs) if key in a and key in b) for key in every}
+    shared = {key: of for key, of in seeds.items() if of and key[0] not in other}
+    if not shared:
+        msg = f"{first} and {second} were measured under nothing that both have; compare others, or run both again"
+        raise UsageError(msg)
+    differences = _differences(shared, pairs)
     return Paired(
         first,
         second,
@@ -126,14 +135,19 @@ def _compared(first: Side, second: Side) -> Paired:
         threat["space"],
         differences,
         _headline(differences, first.run.board.suite),
-        skipped,
+        [f"{_named(key, threat['norm'])} ({_why_not(key, other, pairs)})" for key in every if key not in shared],
+        [
+            f"{_named(key, threat['norm'])} ({len(of)} of {len(pairs)} seeds)"
+            for key, of in shared.items()
+            if len(of) < len(pairs)
+        ],
         _differing(_making(first), _making(second)),
         _differing(first.run.environment, second.run.environment),
     )
 
 
-def _attacked_alike(first: Side, second: Side, wrong_a: list[Wrong], wrong_b: list[Wrong]) -> bool:
-    """Whether the worst cases are over the same attacks at the same radii."""
+def _attacked_alike(first: Side, second: Side, pairs: Pairs) -> bool:
+    """Whether the worst cases are over the same attacks at the same radii; a seed without one does not matter."""
     suites = [side.run.board.suite for side in (first, second)]
     # On its own source an attack may stand under the name that it has without one.
     own = {
@@ -142,17 +156,20 @@ def _attacked_alike(first: Side, second: Side, wrong_a: list[Wrong], wrong_b: li
         for attack in suite["attacks"]
         if attack["source"] in {first.model, second.model}
     }
-    ran = {frozenset(key for key in each if key[0] not in {*own, WORST}) for each in (*wrong_a, *wrong_b)}
+    told = [wrong for pair in pairs for wrong in pair if all(any(key[0] == WORST for key in each) for each in pair)]
+    ran = {frozenset(key for key in wrong if key[0] not in {*own, WORST}) for wrong in told}
     same_radii = suites[0]["threat_model"]["eps"] == suites[1]["threat_model"]["eps"]
     return len(ran) == 1 and same_radii and not _other_attacks(first, second)
 
 
-def _why_not(key: Key, other: set[str], wrong_a: list[Wrong], wrong_b: list[Wrong]) -> str:
+def _why_not(key: Key, other: set[str], pairs: Pairs) -> str:
     """Say why a figure is not compared."""
     if key[0] in other:
         return "over other attacks" if key[0] == WORST else "other options"
-    lacking = [name for name, wrong in (("A", wrong_a), ("B", wrong_b)) if not all(key in each for each in wrong)]
-    return f"{' and '.join(lacking)} lack{'s' * (len(lacking) == 1)} it, or a seed of it"
+    lacking = [name for place, name in enumerate("AB") if not any(key in pair[place] for pair in pairs)]
+    if not lacking:
+        return "no seed for which both have it"
+    return f"{' and '.join(lacking)} lack{'s' * (len(lacking) == 1)} it"
 
 
 def _require_comparable(first: Side, second: Side) -> None:
@@ -180,13 +197,16 @@ def _test_images(side: Side) -> str:
     return side.run.test_images(side.model)
 
 
-def _differences(keys: list[Key], wrong_a: list[Wrong], wrong_b: list[Wrong]) -> list[Difference]:
-    pairs = [(np.stack([w[key] for w in wrong_a]), np.stack([w[key] for w in wrong_b])) for key in keys]
-    estimates = [difference_of(~b, ~a) for a, b in pairs]
+def _differences(seeds: dict[Key, tuple[int, ...]], pairs: Pairs) -> list[Difference]:
+    """Hold B against A under each key, over the seeds whose places are given."""
+    both = {key: [np.stack([pairs[place][side][key] for place in of]) for side in (0, 1)] for key, of in seeds.items()}
+    estimates = [difference_of(~b, ~a) for a, b in both.values()]
     adjusted = holm([each.p for each in estimates])
     return [
-        Difference(*key, float((~a).mean()), float((~b).mean()), estimate, p, _images(a & ~b), _images(b & ~a))
-        for key, (a, b), estimate, p in zip(keys, pairs, estimates, adjusted, strict=True)
+        Difference(
+            *key, float((~a).mean()), float((~b).mean()), seeds[key], estimate, p, _images(a & ~b), _images(b & ~a)
+        )
+        for (key, (a, b)), estimate, p in zip(both.items(), estimates, adjusted, strict=True)
     ]
 
 

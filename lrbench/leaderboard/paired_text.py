@@ -85,6 +85,8 @@ def remarks(paired: Paired, wanted: Wanted) -> list[str]:
     lines += [f"{name}: {line}" for name, side in _sides(paired) for line in side.run.board.cautions(side.model)]
     if wanted.images:
         lines += [line for each in paired.differences for line in _flipped(each, paired.norm)]
+    if paired.fewer:
+        lines.append(f"Over the seeds for which both have it: {'; '.join(paired.fewer)}.")
     if paired.skipped:
         lines.append(f"Not compared: {'; '.join(paired.skipped)}.")
     for what, differing in (("Configuration", paired.configuration), ("Environment", paired.environment)):
@@ -153,9 +155,10 @@ def to_json(found: Sequence[Paired], wanted: Wanted) -> str:
             "space": each.space,
             "norm": each.norm,
             "seeds": {"a": each.first.seeds, "b": each.second.seeds},
-            "differences": [_row(row) for row in each.differences],
+            "differences": [_row(row, each) for row in each.differences],
             "conclusion": conclusion(each),
             "not_compared": each.skipped,
+            "fewer_seeds": each.fewer,
             "configuration": each.configuration,
             "environment": each.environment,
         }
@@ -165,10 +168,12 @@ def to_json(found: Sequence[Paired], wanted: Wanted) -> str:
     return json.dumps(content, indent=1) + "\n"
 
 
-def _row(row: Difference) -> dict[str, Any]:
+def _row(row: Difference, paired: Paired) -> dict[str, Any]:
+    sides = (("a", paired.first), ("b", paired.second))
     return {
         "attack": row.attack,
         "eps": row.eps,
+        "seeds": {name: [side.seeds[place] for place in row.seeds] for name, side in sides},
         "n": row.n,
         "robust_accuracy": {"a": row.first, "b": row.second},
         "difference": row.estimate.difference,

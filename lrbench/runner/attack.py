@@ -83,7 +83,7 @@ def _attacked(context: Context, step: Step, ranks: slice, progress: Progress) ->
     """Attack some of the chosen test images, by the order in which they are taken in, but for those attacked before."""
     everything = context.data.test.ranked(context.suite.threat_model.samples)
     wanted = everything[ranks]
-    known = earlier(context.store, step, wanted.cpu(), shown=ranks.start == 0)
+    known = earlier(context.store, step, wanted.cpu())
     if known is None:
         return _newly(context, step, wanted, ranks.start, progress)
     if len(known) == len(wanted):
@@ -103,10 +103,9 @@ def _newly(context: Context, step: Step, chosen: Tensor, rank: int, progress: Pr
     attack = _made(context, spec, eps, context.trained(step, place))
     bounded = kind_of(ATTACKS[spec.name].load()) == "bounded"
     split = context.data.test[chosen]
-    examples: dict[str, Tensor] = {}
     with prepared(victim, _encoded(model, context.data.test[:EXAMPLES]), compiled=threat.compile) as fast:
 
-        def work(part: slice) -> dict[str, Tensor]:
+        def work(part: slice) -> Found:
             batch = split[part]
             x = _encoded(model, batch)
             # Whoever draws from torch's global generator finds it as if no images had been split off.
@@ -116,18 +115,17 @@ def _newly(context: Context, step: Step, chosen: Tensor, rank: int, progress: Pr
                 drew = any(not torch.equal(*pair) for pair in zip(before, _generators(x.device), strict=True))
                 if bounded:
                     x_adv = held(x_adv, x, eps, threat.norm, bounds_of(threat), spec.name)
-                if rank + part.start == 0:
-                    examples.update(_examples(model, batch, x_adv) | {"index": chosen[part][:SHOWN].cpu()})
-                return _outcomes(context, step, model, batch.labels, x, x_adv) | {
-                    "index": chosen[part].cpu(),
-                    "drew": torch.full((len(batch),), drew),
-                }
+                index, wanted = chosen[part].cpu(), max(0, SHOWN - rank - part.start)
+                outcomes = _outcomes(context, step, model, batch.labels, x, x_adv)
+                return Found(
+                    outcomes | {"index": index, "drew": torch.full((len(batch),), drew)},
+                    _examples(model, batch[:wanted], x_adv[:wanted]) | {"index": index[:wanted]} if wanted else {},
+                )
 
         def tell(done: int) -> None:
             progress(done / len(split), f"{done}/{len(split)} images")
 
-        batches = in_batches(work, len(split), threat.batch_size, tell)
-    return Found({name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}, examples)
+        return Found.joined(in_batches(work, len(split), threat.batch_size, tell))
 
 
 def _generators(device: torch.device) -> list[Tensor]:
@@ -157,11 +155,11 @@ def _outcomes(
 
 
 def _examples(model: nn.Module, split: Split, x_adv: Tensor) -> dict[str, Tensor]:
-    """Give the first images before and after, on the pixels' scale, for people to look at."""
+    """Give images before and after, on the pixels' scale, for people to look at."""
     decode = model.decode if isinstance(model, NormalizedSpace) else torch.nn.Identity()
     return {
-        "clean": split[:SHOWN].pixels.cpu().contiguous(),
-        "adversarial": decode(x_adv[:SHOWN]).half().cpu().contiguous(),
+        "clean": split.pixels.cpu().contiguous(),
+        "adversarial": decode(x_adv).half().cpu().contiguous(),
     }
 
 

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from lrbench.attacks import Attack
 from lrbench.catalogue import ATTACKS
-from lrbench.runner.plan import Step
+from lrbench.runner.plan import Step, whole_of
 from lrbench.store import Store
 
 OUTCOMES = "outcomes.safetensors"
 EXAMPLES = "examples.safetensors"
 
-COUNTS = ("samples", "part")
-"""In a step's configuration: which images, and nothing of what becomes of one."""
+COUNTS = ("samples", "part", "batch_size")
+"""In a step's configuration: which images, and how many at once; nothing of what becomes of one taken by itself."""
 
 
 @dataclass(frozen=True)
@@ -80,23 +80,23 @@ def parts_of(step: Step) -> list[str]:
     return [needed for needed in step.needs if needed.startswith(f"{step.id}/part-")]
 
 
-def earlier(store: Store, step: Step, wanted: Tensor, *, shown: bool) -> Found | None:
+def earlier(store: Store, step: Step, wanted: Tensor) -> Found | None:
     """Give what this attack found before for the first of the images that it is to attack now; None for none.
 
     It is kept at this step's place, or, where images are attacked in parts now, at that of the step that joins them.
     Only if an image's fate cannot depend on which others are in its batch: of lrbench's own attacks, where neither they
-    nor the model drew from the generator that a batch shares. With its examples only if they are to be `shown`.
+    nor the model drew from the generator that a batch shares.
     """
     if not by_image(step):
         return None
-    for place in dict.fromkeys((step.id, step.id.partition("/part-")[0])):
+    for place in dict.fromkeys((step.id, whole_of(step))):
         record = store.record(place)
         if record is None or store.damaged(record) is not None or not same_attack(record.config, step):
             continue
         found = Found.load(store, place)
         known = found.of(wanted)
         if len(known) and not found.drew and torch.equal(known.outcomes["index"], wanted[: len(known)]):
-            return known if shown else Found(known.outcomes, {})
+            return known
     return None
 
 

@@ -57,6 +57,11 @@ class Step:
         object.__setattr__(self, "key", hashlib.sha256(canonical.encode()).hexdigest())
 
 
+def whole_of(part: Step) -> str:
+    """Give the id of the step that joins a part with the others."""
+    return part.id.partition("/part-")[0]
+
+
 Trainings = dict[tuple[str, int], Step]
 
 
@@ -223,7 +228,7 @@ def _masking_step(
         **spec.model_dump(mode="json"),
         "eps": eps,
         "samples": min(spec.samples, threat.samples or len(data.test)),
-        "threat_model": threat.model_dump(mode="json", include={"norm", "space"}),
+        "threat_model": threat.model_dump(mode="json", include={"norm", "space", "batch_size"}),
         "statistics": data.statistics if threat.space == "normalized" else None,
         "deterministic": deterministic(suite, training.model),
         "data": {"test": prints["test"]},

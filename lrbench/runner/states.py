@@ -3,7 +3,7 @@
 from functools import cached_property
 
 from lrbench.runner.kept import under_other_names
-from lrbench.runner.plan import Step
+from lrbench.runner.plan import Step, whole_of
 from lrbench.runner.reasons import difference
 from lrbench.store import RECORD, Record, Store
 
@@ -28,9 +28,11 @@ class States:
     def all(self) -> dict[str, str]:
         """Step id -> "done", or why the step has to be taken.
 
-        Done is also what was finished under another name in the folder; a run takes it over.
+        Done is also what was finished under another name in the folder, which a run takes over, and a part of what is
+        done as a whole.
         """
-        return self._own | dict.fromkeys(self.renamed, DONE)
+        found = self._own | dict.fromkeys(self.renamed, DONE)
+        return found | {step.id: DONE for step in self._plan if step.kind == "part" and found[whole_of(step)] == DONE}
 
     @cached_property
     def renamed(self) -> dict[str, Record]:

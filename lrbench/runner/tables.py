@@ -9,7 +9,7 @@ import yaml
 from lrbench.leaderboard import Leaderboard, tidy
 from lrbench.leaderboard.render import to_markdown
 from lrbench.leaderboard.status import Environment, Status
-from lrbench.runner.plan import Step
+from lrbench.runner.plan import Step, whole_of
 from lrbench.store import Record, Store, taken_under
 from lrbench.suite import Suite
 
@@ -70,7 +70,7 @@ class Tables:
             self._write_environments(self.environments(done) or [here])
         # Beside tables it says how many steps they are made of: those of another plan of none of this one's.
         if not (tables and same):
-            status = Status(0 if tables else len(done), len(self.plan), self.environments(done))
+            status = Status(0 if tables else self._count(done), len(self.plan), self.environments(done))
             self.store.write("status.json", status.write())
 
     def write(self, failed: dict[str, str]) -> Leaderboard:
@@ -86,7 +86,7 @@ class Tables:
         if done:
             self._write_environments(environments)
         rows, masking = self._rows(done), self._masking(done)
-        status = Status(len(done), len(self.plan), environments)
+        status = Status(self._count(done), len(self.plan), environments)
         board = Leaderboard(tidy(rows), self.suite.model_dump(mode="json"), masking, failed, status)
         self._write_or_remove("failures.json", json.dumps(failed, indent=1) + "\n" if failed else "")
         if rows:
@@ -99,6 +99,11 @@ class Tables:
             # Last, so that no table that is older says that it is whole.
             self.store.write("status.json", status.write())
         return board
+
+    def _count(self, done: Finished) -> int:
+        """Count the steps that need not be taken any more: a part of a finished whole is one of them."""
+        finished = {step.id for step, _ in done}
+        return sum(step.id in finished or (step.kind == "part" and whole_of(step) in finished) for step in self.plan)
 
     def _planned(self) -> object:
         """Give the plan that the folder's tables were made by; None if it says none."""

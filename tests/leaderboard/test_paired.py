@@ -15,7 +15,7 @@ from lrbench.leaderboard.conclusion import conclusion, requirement
 from lrbench.leaderboard.layout import middle
 from lrbench.leaderboard.outcomes import CLEAN
 from lrbench.leaderboard.paired import Paired, _differences, compare
-from lrbench.leaderboard.paired_text import FORMATS, HEADINGS, Wanted, rows
+from lrbench.leaderboard.paired_text import FORMATS, HEADINGS, Wanted, remarks, rows
 from lrbench.leaderboard.text import in_latex, in_markdown
 from lrbench.statistics import detectable, difference_of, holm, images_needed
 
@@ -140,6 +140,33 @@ def test_an_attack_with_other_options_is_not_compared(shown_run, tmp_path):
     assert "autoattack at 4/255 (other options)" in paired.skipped
 
 
+@pytest.mark.parametrize("attack", ["iter-fsgm", "autoattack"])
+def test_what_one_seed_lacks_is_compared_over_the_others(shown_run, tmp_path, attack):
+    other = tmp_path / "other"
+    shutil.copytree(shown_run, other)
+    table = pd.read_csv(other / "results.csv", keep_default_na=False)
+    gone = (table["model"] == "lr") & (table["seed"].astype(str) == "1") & table["attack"].isin([attack, "worst-case"])
+    table[~gone].to_csv(other / "results.csv", index=False)
+    (paired,) = compare(f"{other}:net", f"{other}:lr")
+    (one_seed,) = compare(f"{shown_run}:net@0", f"{shown_run}:lr@0")
+    (whole,) = compare(f"{shown_run}:net", f"{shown_run}:lr")
+    assert {(each.attack, each.eps) for each in paired.differences} == {
+        (each.attack, each.eps) for each in whole.differences
+    }
+    for each in paired.differences:
+        lacking = each.attack in {attack, "worst-case"}
+        like = next(
+            row
+            for row in (one_seed if lacking else whole).differences
+            if (row.attack, row.eps) == (each.attack, each.eps)
+        )
+        assert each.seeds == ((0,) if lacking else (0, 1))
+        assert (each.first, each.second, each.estimate) == (like.first, like.second, like.estimate)
+    assert {f"{attack} at 8/255 (1 of 2 seeds)", "worst-case at 8/255 (1 of 2 seeds)"} <= set(paired.fewer)
+    assert not paired.skipped
+    assert any("1 of 2 seeds" in line for line in remarks(paired, Wanted()))
+
+
 @pytest.mark.parametrize(
     ("sides", "message"),
     [
@@ -207,7 +234,8 @@ def made(seeds=3, images=400, shares=(0.5, 0.5), **rows):
         for side, share in zip(wrong, both, strict=True):
             for seed in side:
                 seed[attack, eps] = (0.8 * hard + 0.2 * rng.random(images)) < share
-    differences = _differences(list(wrong[0][0]), *wrong)
+    places = tuple(range(seeds))
+    differences = _differences(dict.fromkeys(wrong[0][0], places), list(zip(*wrong, strict=True)))
     return Paired(None, None, "linf", "pixel", differences, differences[1])
 
 
@@ -238,8 +266,7 @@ def test_the_sentence_says_what_could_have_been_seen():
 def test_equal_figures_are_a_tie_also_where_the_images_differ():
     swapped = np.zeros((1, 40), bool), np.zeros((1, 40), bool)
     swapped[0][0, :5] = swapped[1][0, 5:10] = True
-    keys = [CLEAN]
-    differences = _differences(keys, [{CLEAN: swapped[0][0]}], [{CLEAN: swapped[1][0]}])
+    differences = _differences({CLEAN: (0,)}, [({CLEAN: swapped[0][0]}, {CLEAN: swapped[1][0]})])
     said = conclusion(Paired(None, None, "linf", "pixel", differences, differences[0]))
     assert said.startswith("Tie without an attack: equal accuracy")
 

@@ -1,5 +1,6 @@
 """More images, or fewer: only those are attacked that were not, and the figures are as if all had been at once."""
 
+import json
 import sys
 
 import pytest
@@ -51,9 +52,10 @@ def run_in(tmp_path, monkeypatch):
 
         monkeypatch.setattr(attack, "run", counted)
 
-    def run_it(samples, out, part=1000, noise=0.0):
+    def run_it(samples, out, part=1000, noise=0.0, batch_size=16):
         path = tmp_path / "more.yaml"
         text = SUITE.replace("MINE", str(tmp_path / "mine.py")).replace("PART", str(part))
+        text = text.replace("batch_size: 16", f"batch_size: {batch_size}")
         path.write_text(text.replace("SAMPLES", str(samples)).replace("NOISE", str(noise)))
         attacked.clear()
         assert not lrbench.run(path, tmp_path / out).failures
@@ -85,6 +87,8 @@ def same(tmp_path, first, second):
         ((40, 32), (75, 32)),
         ((30, 1000), (2, 1000)),
         ((70, 16), (41, 1000)),
+        ((3, 1000), (40, 1000)),
+        ((40, 1000), (3, 16)),
     ],
 )
 def test_only_images_that_are_not_there_are_attacked(run_in, tmp_path, first, then):
@@ -92,6 +96,36 @@ def test_only_images_that_are_not_there_are_attacked(run_in, tmp_path, first, th
     assert run_in(then[0], "out", then[1]) == each(max(0, then[0] - first[0]))
     assert run_in(then[0], "fresh", then[1]) == each(then[0])
     same(tmp_path, "out", "fresh")
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 7])
+def test_as_many_images_are_shown_however_they_are_cut_up(run_in, tmp_path, batch_size):
+    run_in(40, "out", batch_size=batch_size)
+    run_in(40, "whole", batch_size=40)
+    same(tmp_path, "out", "whole")
+    kept = list((tmp_path / "out/steps").rglob("examples.safetensors"))
+    assert kept
+    assert all(len(load_file(path)["clean"]) == 6 for path in kept)
+
+
+def test_another_batch_size_attacks_again_where_batches_share_random_numbers_and_only_there(run_in, tmp_path):
+    run_in(40, "out")
+    assert run_in(40, "out", batch_size=20) == each(0)
+    run_in(40, "noisy", noise=0.1)
+    assert run_in(40, "noisy", noise=0.1, batch_size=20) == each(40)
+    run_in(40, "fresh", noise=0.1, batch_size=20)
+    assert (tmp_path / "noisy/results.csv").read_bytes() == (tmp_path / "fresh/results.csv").read_bytes()
+
+
+def test_finished_steps_are_not_cut_up_afterwards(run_in, tmp_path):
+    run_in(40, "out")
+    assert run_in(40, "out", part=16) == each(0)
+    session = Session.open(tmp_path / "more.yaml", tmp_path / "out")
+    assert not session.pending
+    assert any(step.kind == "part" for step in session.plan)
+    status = json.loads((tmp_path / "out/status.json").read_text())
+    assert status["done"] == status["planned"] == len(session.plan)
+    assert not list((tmp_path / "out/steps").rglob("part-*"))
 
 
 def test_images_whose_fate_hangs_on_shared_random_numbers_are_attacked_again(run_in, tmp_path):
