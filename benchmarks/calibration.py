@@ -35,6 +35,8 @@ STRUCTURES = {
 WRONG = (0.5, 0.3, 0.05, 0.02, 0.005)
 SCATTERS = (0.0, 0.05, 0.15)
 SEEDS = (1, 2, 3, 5)
+FAMILIES = (8, 20)
+"""Differences of a table: the least p of so many is held against 0.05 divided by their number."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,13 @@ def significant(world: World, wrong: float, other: float, boards: int, seed: int
     return float(sure), float(holds)
 
 
+def chance_of(levels: tuple[float, ...], world: World, wrong: float, boards: int, seed: int) -> list[float]:
+    """Share of boards without a difference whose p is below each level, such as those that Holm's method asks for."""
+    rng = np.random.default_rng([seed, *np.frombuffer(repr((world, wrong, levels)).encode(), np.uint8)])
+    found = np.array([difference_of(*world.outcomes(wrong, wrong, rng)).p for _ in range(boards)])
+    return [float(np.mean(found < level)) for level in levels]
+
+
 def kept_power(world: World, wrong: float, boards: int, seed: int) -> tuple[float, float] | None:
     """Difference that is said to be found in 80 % of cases, and the share of boards that find it; None if none is."""
     components = world.components(wrong, np.random.default_rng(seed))
@@ -126,12 +135,32 @@ def main() -> None:
             )
         sys.stdout.write(f"| {seeds} | {100 * wrong:g} | " + " | ".join(cells) + " |\n")
         sys.stdout.flush()
+    _small_levels(given.boards, given.images, given.seed)
     _small_differences(given.boards, given.images, given.seed)
     _power(given.boards, given.images, given.seed)
 
 
 def _scatters() -> str:
     return " / ".join(f"{100 * scatter:g}" for scatter in SCATTERS) + " points, where such a scatter can be"
+
+
+def _small_levels(boards: int, images: int, seed: int) -> None:
+    levels = (*(0.05 / family for family in FAMILIES), 1e-4)
+    listed = ", ".join(f"{100 * level:.3g}" for level in levels)
+    sys.stdout.write(f"\nNo true difference, {3 * boards} boards: % with p below {listed} %\n\n")
+    sys.stdout.write(
+        "| seeds | wrong % | scatter | " + " | ".join(STRUCTURES) + " |\n| ---: | ---: | ---: |" + " --- |" * 4
+    )
+    sys.stdout.write("\n")
+    for seeds, wrong, scatter in product(SEEDS, (0.5, 0.05), SCATTERS):
+        if seeds == 1 and scatter:
+            continue
+        cells = []
+        for structure in STRUCTURES:
+            shares = chance_of(levels, World(seeds, images, scatter, structure), wrong, 3 * boards, seed)
+            cells.append(" / ".join(f"{100 * share:.2f}" for share in shares))
+        sys.stdout.write(f"| {seeds} | {100 * wrong:g} | {100 * scatter:g} | " + " | ".join(cells) + " |\n")
+        sys.stdout.flush()
 
 
 def _small_differences(boards: int, images: int, seed: int) -> None:

@@ -13,6 +13,9 @@ from lrbench.statistics.difference import LEVEL
 WEAK = frozenset({"iter-fsgm", "iter-ll-fsgm", "fgsm", "uniform-noise", "gaussian-noise"})
 """Attacks that a model may withstand without being robust."""
 
+STANDARD = {"version": "standard", "steps": 100, "targets": 9, "queries": 5000, "eot": 1, "seed": 0}
+"""Options of the standard version of AutoAttack."""
+
 POINT = 0.01
 
 
@@ -67,8 +70,8 @@ def _reading(board: Leaderboard) -> Iterator[str]:
         if attack in board.limits:
             limit = f"{board.limits[attack]:.3g}"
             yield (
-                f"AUC {attack}, as in the paper: mean misclassified % over L2 dissimilarity 0 to {limit}; lower is "
-                "more robust."
+                f"AUC {attack}{', as in the paper' if attack in PAPER else ''}: mean misclassified % over L2 "
+                f"dissimilarity 0 to {limit}; lower is more robust."
             )
     if board.suite["threat_model"].get("l2"):
         yield "Robust accuracy at an L2 dissimilarity is read off the attack's curve between its radii."
@@ -77,15 +80,33 @@ def _reading(board: Leaderboard) -> Iterator[str]:
 def _strength(board: Leaderboard) -> Iterator[str]:
     attacks = {attack["name"] for attack in board.suite["attacks"]}
     if attacks and attacks <= WEAK:
-        named = ", ".join(sorted(attacks))
-        yield f"Only {named} ran, which are weak: a model that withstands them is not shown to be robust."
+        named = " and ".join(sorted(attacks))
+        weak = "a weak attack" if len(attacks) == 1 else "weak attacks"
+        yield f"No attack ran but {named}, {weak}: a model that withstands {weak} is not shown to be robust."
     elif attacks:
         yield (
             "Robust accuracy: share of images that are right after the attack; higher is better. In the worst case, "
             "those that no attack within the radius fooled, at this radius or a smaller one. At a radius where fewer "
             "attacks ran it is a weaker bound."
         )
+    for attack in board.suite["attacks"]:
+        if attack["name"] == "autoattack" and (changed := other_than_standard(attack)):
+            label = attack.get("label") or attack["name"]
+            told = ", ".join(f"{key} {value}" for key, value in changed.items())
+            yield (
+                f"{label} is not the standard version of AutoAttack here: {told}. Its figures are not to be held "
+                "against those of the standard version."
+            )
     yield from _differences(board)
+
+
+def other_than_standard(attack: dict[str, Any]) -> dict[str, Any]:
+    """Give the options of AutoAttack that make it another attack than its standard version."""
+    return {
+        key: value
+        for key, value in attack.items()
+        if key not in {"name", "label", "eps", "source"} and value is not None and STANDARD.get(key) != value
+    }
 
 
 def _differences(board: Leaderboard) -> Iterator[str]:
@@ -111,8 +132,9 @@ def _masking(board: Leaderboard) -> Iterator[str]:
         return
     yield (
         "Verdict, on the evaluation and not on the model, the worst over seeds. Held up: all checks for masked "
-        "gradients passed, so that the attacks' figures can be believed. Suspicious: attacks are known to fail on such "
-        "a model. Broken: the figures contradict each other, so an attack did fail. Not checked: nothing is known."
+        "gradients passed, so that a strong attack can be believed; it makes no weak one strong. Suspicious: attacks "
+        "are known to fail on such a model. Broken: the figures contradict each other, so an attack did fail. Not "
+        "checked: nothing is known."
     )
     for model, seeds in board.masking.items():
         flagged: dict[str, tuple[dict[str, Any], list[str]]] = {}
@@ -188,8 +210,8 @@ def _representation(board: Leaderboard) -> Iterator[str]:
             eps_label(board.suite["threat_model"]["eps"][0], board.suite["threat_model"]["norm"]),
         )
         yield (
-            f"D_Adv is under {attack} at {eps}. It grows with the activations' scale; "
-            "only the relative one compares models."
+            f"D_Adv is under {attack} at {eps}, over images that are right before it. It grows with the activations' "
+            "scale; only the relative one compares models."
         )
     if board.suite["diagnostics"]["variance_ratio"]:
         yield (

@@ -119,11 +119,12 @@ def _compared(first: Side, second: Side) -> Paired:
     ]
     threat = first.run.board.suite["threat_model"]
     other = _other_attacks(first, second)
+    own = _made_on(first, second)
     if not _attacked_alike(first, second, pairs):
         other.add(WORST)
     every = dict.fromkeys(key for pair in pairs for wrong in pair for key in wrong)
     seeds = {key: tuple(place for place, (a, b) in enumerate(pairs) if key in a and key in b) for key in every}
-    shared = {key: of for key, of in seeds.items() if of and key[0] not in other}
+    shared = {key: of for key, of in seeds.items() if of and key[0] not in {*other, *own}}
     if not shared:
         msg = f"{first} and {second} were measured under nothing that both have; compare others, or run both again"
         raise UsageError(msg)
@@ -135,7 +136,7 @@ def _compared(first: Side, second: Side) -> Paired:
         threat["space"],
         differences,
         _headline(differences, first.run.board.suite),
-        [f"{_named(key, threat['norm'])} ({_why_not(key, other, pairs)})" for key in every if key not in shared],
+        [f"{_named(key, threat['norm'])} ({_why_not(key, other, own, pairs)})" for key in every if key not in shared],
         [
             f"{_named(key, threat['norm'])} ({len(of)} of {len(pairs)} seeds)"
             for key, of in shared.items()
@@ -150,20 +151,27 @@ def _attacked_alike(first: Side, second: Side, pairs: Pairs) -> bool:
     """Whether the worst cases are over the same attacks at the same radii; a seed without one does not matter."""
     suites = [side.run.board.suite for side in (first, second)]
     # On its own source an attack may stand under the name that it has without one.
-    own = {
-        attack["label"]
-        for suite in suites
-        for attack in suite["attacks"]
-        if attack["source"] in {first.model, second.model}
-    }
+    own = _made_on(first, second)
     told = [wrong for pair in pairs for wrong in pair if all(any(key[0] == WORST for key in each) for each in pair)]
     ran = {frozenset(key for key in wrong if key[0] not in {*own, WORST}) for wrong in told}
     same_radii = suites[0]["threat_model"]["eps"] == suites[1]["threat_model"]["eps"]
     return len(ran) == 1 and same_radii and not _other_attacks(first, second)
 
 
-def _why_not(key: Key, other: set[str], pairs: Pairs) -> str:
+def _made_on(first: Side, second: Side) -> set[str]:
+    """Find attacks that are made on one of the two and tried on the other: they say nothing of which is more robust."""
+    return {
+        attack["label"]
+        for side in (first, second)
+        for attack in side.run.board.suite["attacks"]
+        if attack["source"] in {first.model, second.model}
+    }
+
+
+def _why_not(key: Key, other: set[str], own: set[str], pairs: Pairs) -> str:
     """Say why a figure is not compared."""
+    if key[0] in own:
+        return "made on one of the two"
     if key[0] in other:
         return "over other attacks" if key[0] == WORST else "other options"
     lacking = [name for place, name in enumerate("AB") if not any(key in pair[place] for pair in pairs)]

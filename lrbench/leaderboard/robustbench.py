@@ -5,6 +5,7 @@ from typing import Any
 
 from lrbench.errors import UsageError
 from lrbench.leaderboard.layout import eps_label
+from lrbench.leaderboard.notes import other_than_standard
 from lrbench.leaderboard.outcomes import CLEAN, Run
 from lrbench.verdicts import NOT_CHECKED, VERDICTS
 
@@ -96,9 +97,10 @@ def _footnote(run: Run, model: str, n: int, verdict: str) -> str:
     if n != FULL_TEST:
         parts.append(f"AutoAttack on {n} test images")
     options = next(attack for attack in suite["attacks"] if (attack.get("label") or attack["name"]) == "autoattack")
-    changed = {k: v for k, v in options.items() if k not in {"name", "label", "eps", "source"} and v is not None}
-    if changed:
-        parts.append("AutoAttack with " + ", ".join(f"{key} = {value}" for key, value in changed.items()))
+    if changed := other_than_standard(options):
+        parts.append(
+            "not the standard version of AutoAttack: " + ", ".join(f"{key} = {value}" for key, value in changed.items())
+        )
     if len(seeds) > 1:
         parts.append(f"the first of {len(seeds)} training seeds")
     parts.append(f"checks for masked gradients: {verdict}")

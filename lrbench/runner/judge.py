@@ -33,23 +33,27 @@ def worst_step(context: Context, step: Step, progress: Progress) -> Outcome:
 
     A row for each radius, and for each attack its share of the images that it was the first, in the suite's order and
     from the smallest radius up, to fool. Of an attack that looks for the smallest perturbation, also the share that it
-    fooled within each radius. The files hold, for each radius by its name, which attack (by its place in the
-    step's labels) fooled each image first.
+    fooled within each radius. Where nothing but noise ran there is no worst case. The files hold, for each radius that
+    has one, by its name, which attack (by its place in the step's labels) fooled each image first.
     """
     threat = context.suite.threat_model
     first = np.where(_clean_wrong(context, step), CLEAN, -2)
     rows: list[Row] = []
-    outcomes = {}
+    outcomes: dict[str, np.ndarray] = {}
+    ran = False
     for eps in threat.eps:
         columns = {"eps": eps, "space": threat.space}
         for place, label in enumerate(step.labels):
             spec = next(attack for attack in context.suite.attacks if attack.label == label)
             fooled = _fooled(context, step, spec, eps)
             if fooled is not None:
+                ran = True
                 first = np.where((first == -2) & fooled, place, first)
             if fooled is not None and _is_minimal(spec):
                 share = float(fooled.mean())
                 rows.append(proportion("misclassification", share, len(fooled), attack=label, **columns))
+        if not ran:
+            continue
         n = len(first)
         rows.append(proportion("misclassification", float((first > -2).mean()), n, attack=WORST, **columns))
         for place, label in enumerate(step.labels):
@@ -95,15 +99,17 @@ def difference_step(context: Context, step: Step, progress: Progress) -> Outcome
     own, other = step.needs[:seeds], step.needs[seeds:]
     rows: list[Row] = []
     for eps in threat.eps:
-        found = difference_of(_withstood(context, own, eps), _withstood(context, other, eps))
-        rows += difference_rows(found, eps, threat.space)
+        sides = [_withstood(context, each, eps) for each in (own, other)]
+        if all(side is not None for side in sides):
+            rows += difference_rows(difference_of(*sides), eps, threat.space)  # type: ignore[arg-type]
     progress(1.0, "")
     return Outcome(rows)
 
 
-def _withstood(context: Context, worst: Sequence[str], eps: float) -> np.ndarray:
-    """Which images no attack fooled at a radius, (seeds, images) bool, by the steps of kind `worst`."""
-    return np.stack([load(context.file(needed, "outcomes.safetensors"))[fooled_by(eps)] == -2 for needed in worst])
+def _withstood(context: Context, worst: Sequence[str], eps: float) -> np.ndarray | None:
+    """Which images no attack fooled at a radius, (seeds, images) bool, by steps of kind `worst`; None if none ran."""
+    found = [load(context.file(needed, "outcomes.safetensors")).get(fooled_by(eps)) for needed in worst]
+    return None if any(each is None for each in found) else np.stack([each == -2 for each in found])
 
 
 def masking_step(context: Context, step: Step, progress: Progress) -> Outcome:

@@ -49,11 +49,26 @@ def _differences(old: dict[str, Any], new: dict[str, Any], kind: str, prefix: st
             yield WHAT[name]
         elif isinstance(before, dict) and isinstance(after, dict):
             yield from _differences(before, after, kind, f"{prefix}{name}.")
+        elif name == "radii" and before and after:
+            yield from _radii(before, after)
+        elif not prefix and name == "attacks":
+            yield "other attacks, or at other radii"
         elif kind == "masking" and name == "eps" and before and after:
             radii = " -> ".join(f"{eps_digits(eps)}/255" for eps in (before, after))
             yield f"the radius of the checks, by default the middle one, {radii}"
         else:
             yield f"{prefix}{name} {before!r:.40} -> {after!r:.40}"
+
+
+def _radii(old: list[float], new: list[float]) -> Iterator[str]:
+    for what, radii in (
+        ("more", [eps for eps in new if eps not in old]),
+        ("less", [eps for eps in old if eps not in new]),
+    ):
+        if radii:
+            yield f"{', '.join(f'{eps_digits(eps)}/255' for eps in radii)} {what}"
+    if sorted(old) == sorted(new):
+        yield "the order of the radii"
 
 
 def _modules(old: dict[str, str], new: dict[str, str]) -> Iterator[str]:

@@ -10,6 +10,9 @@ from lrbench.statistics import tango
 
 LEVEL = 0.05
 
+LEAST_OF_SEEDS = 0.01
+"""Of what else makes the difference vary, the part that is always put down to seeds, whose agreement may be chance."""
+
 
 @dataclass(frozen=True)
 class Components:
@@ -66,8 +69,9 @@ def difference_of(first: np.ndarray, second: np.ndarray) -> Estimate:
     where MS are the mean squares of the two-way layout of the differences (Searle, Casella and McCulloch, *Variance
     components*, 1992, chapter 4). The critical value is the mean of the two t quantiles, weighted by these parts
     (Cochran and Cox, *Experimental designs*, 1957), and p is the level at which it equals the statistic.
-    The variance is at least 2 / (S N^2), that of one more image in each direction (Bonett and Price, 2012), so that
-    no discordant image is not perfect knowledge.
+    Few seeds may agree by chance, above all where a mean can only be one of few numbers. So MS_seeds counts as at
+    least 1 % of the larger of the other two, and such that the variance is at least 2 / (S N^2), that of one more image
+    in each direction (Bonett and Price, 2012): no discordant image, and no scatter, is not perfect knowledge.
 
     Parameters
     ----------
@@ -90,15 +94,28 @@ def difference_of(first: np.ndarray, second: np.ndarray) -> Estimate:
         interval = tango.interval(more, less, images)
         return Estimate(float(difference.mean()), interval, tango.score_p(more, less), 1, images, alone)
     of_seeds, of_images, of_rest = mean_squares(difference)
-    count = seeds * images
-    error = Error(
-        of_seeds / count, max(of_images - of_rest, 0.0) / count, seeds - 1, max(images - 1, 1), 2 / (seeds * images**2)
-    )
+    shared = max(of_images - of_rest, 0.0)
+    counted = max(of_seeds, least_of_seeds(of_rest, shared, images))
+    error = Error(counted / (seeds * images), shared / (seeds * images), seeds - 1, max(images - 1, 1))
     mean = float(difference.mean())
     reach = error.half_width(LEVEL)
-    components = Components(max(of_seeds - of_rest, 0.0) / images, max(of_images - of_rest, 0.0) / seeds, of_rest)
+    components = Components(max(of_seeds - of_rest, 0.0) / images, shared / seeds, of_rest)
     interval = (max(mean - reach, -1.0), min(mean + reach, 1.0))
     return Estimate(mean, interval, error.p(mean), seeds, images, components)
+
+
+def least_of_seeds(rest: float, shared: float, images: int) -> float:
+    """Give what the mean square of seeds counts as at least: of `difference_of`, by the other two.
+
+    Parameters
+    ----------
+    rest : float
+        Mean square of what neither seeds nor images explain.
+    shared : float
+        That of the images less `rest`, or 0.
+    images : int
+    """
+    return max(LEAST_OF_SEEDS * (rest + shared), 2 / images - shared)
 
 
 def mean_squares(difference: np.ndarray) -> tuple[float, float, float]:
@@ -117,27 +134,22 @@ def mean_squares(difference: np.ndarray) -> tuple[float, float, float]:
 
 @dataclass(frozen=True)
 class Error:
-    """Squared standard error of a mean in its two parts, each with its degrees of freedom, and its least value."""
+    """Squared standard error of a mean in its two parts, each with its degrees of freedom."""
 
     of_seeds: float
     of_images: float
     seeds_df: int
     images_df: int
-    least: float
-
-    @property
-    def _images(self) -> float:
-        return max(self.of_images, self.least - self.of_seeds)
 
     @property
     def total(self) -> float:
         """Squared standard error."""
-        return self.of_seeds + self._images
+        return self.of_seeds + self.of_images
 
     def critical(self, level: float) -> float:
         """Value that the statistic mean / standard error must exceed to be significant at a level (two-sided)."""
         by_seeds, by_images = (-special.stdtrit(df, level / 2) for df in (self.seeds_df, self.images_df))
-        return float((self.of_seeds * by_seeds + self._images * by_images) / self.total)
+        return float((self.of_seeds * by_seeds + self.of_images * by_images) / self.total)
 
     def half_width(self, level: float) -> float:
         """Half of the interval's width."""

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy import special
 
-from lrbench.statistics.difference import LEVEL, Components
+from lrbench.statistics.difference import LEVEL, Components, least_of_seeds
 from lrbench.statistics.proportion import Z_95
 
 POWER = 0.8
@@ -34,14 +34,15 @@ def power(difference: float, seeds: int, images: int, components: Components) ->
         return _beyond(difference, np.array([reach]), spread)
     count = seeds * images
     of_seeds = components.rest / count + (components.seeds or 0.0) / seeds
-    of_images = max(components.images / images, 2 / (seeds * images**2) - of_seeds, 0.0)
+    of_images = components.images / images
     # Quantiles of MS_seeds over its expectation.
     places = (np.arange(POINTS) + 0.5) / POINTS
     drawn = of_seeds * 2 * special.gammaincinv((seeds - 1) / 2, places) / (seeds - 1)
+    drawn = np.maximum(drawn, least_of_seeds(components.rest, seeds * components.images, images) / count)
     by_seeds, by_images = (-special.stdtrit(df, LEVEL / 2) for df in (seeds - 1, max(images - 1, 1)))
     total = drawn + of_images
     reach = (drawn * by_seeds + of_images * by_images) / np.sqrt(np.maximum(total, 1e-300))
-    return _beyond(difference, reach, math.sqrt(of_seeds + of_images))
+    return _beyond(difference, reach, math.sqrt(max(of_seeds + of_images, 2 / (seeds * images**2))))
 
 
 def _beyond(difference: float, reach: np.ndarray, spread: float) -> float:
@@ -49,7 +50,10 @@ def _beyond(difference: float, reach: np.ndarray, spread: float) -> float:
 
 
 def detectable(seeds: int, images: int, components: Components, wanted: float = POWER) -> float | None:
-    """Smallest difference, in (0, 1], that is found with a power; None if even 1 is not.
+    """Smallest difference, in (0, 1], that is found with a power; None if not even the largest that there can be is.
+
+    No difference is larger than the share of outcomes that differ. With several seeds the components say what that is;
+    with one it grows with the difference.
 
     Parameters
     ----------
@@ -58,6 +62,8 @@ def detectable(seeds: int, images: int, components: Components, wanted: float = 
     wanted : float in (0, 1)
     """
     low, high = 0.0, 1.0
+    if seeds > 1:
+        high = min(high, (components.seeds or 0.0) + components.images + components.rest)
     if power(high, seeds, images, components) < wanted:
         return None
     for _ in range(40):

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from lrbench.errors import UsageError
 from lrbench.leaderboard import COLUMNS, Leaderboard, tidy, wilson
+from lrbench.leaderboard.notes import notes
 from lrbench.leaderboard.render import print_board, to_markdown
 from lrbench.suite import Suite
 
@@ -148,7 +149,25 @@ def test_the_terminal_shows_every_figure_with_its_interval(board):
     assert "49.0 ±1.4" in text
     low, high = wilson(0.49, 100)
     assert f"[{100 * low:.1f}, {100 * high:.1f}]" in text
-    assert "weak: a model that withstands them" in text
+    assert "a model that withstands a weak attack is not shown to be robust" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"steps": 8, "queries": 50}, "is not the standard version of AutoAttack here: steps 8, queries 50."),
+        ({"version": "rand"}, "is not the standard version of AutoAttack here: version rand."),
+        ({"steps": 100, "targets": 9, "version": "standard"}, None),
+        ({"eps": [8 / 255]}, None),
+    ],
+)
+def test_a_weaker_autoattack_is_not_taken_for_the_standard_version(options, told):
+    content = suite()
+    content["attacks"] = [{"name": "autoattack", "label": "aa", "source": None, "eps": None} | options]
+    lines = notes(Leaderboard(tidy(rows("net", (0.5, 0.9), (0.1, 0.2))), content))
+    found = [line for line in lines if "standard version" in line]
+    assert bool(found) == (told is not None)
+    assert all(line.startswith(f"aa {told}") for line in found)
 
 
 def test_markup_in_a_model_s_name_stays_text():

@@ -25,7 +25,10 @@ def test_a_record_has_the_keys_and_types_of_theirs(shown_run, capsys):
     assert info["eps"] == "8/255"
     assert info["name"] == "A net"
     assert float(info["autoattack_acc"]) <= float(info["clean_acc"])
-    assert "AutoAttack on 20 test images; AutoAttack with steps = 3, targets = 2, queries = 5" in info["footnote"]
+    assert (
+        "AutoAttack on 20 test images; not the standard version of AutoAttack: steps = 3, targets = 2, queries = 5"
+        in info["footnote"]
+    )
 
 
 def test_the_robust_accuracy_is_that_of_autoattack(shown_run, capsys):

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 from safetensors.numpy import load
 
+from lrbench.leaderboard.paired import compare
 from lrbench.leaderboard.render import print_board, to_markdown
 from lrbench.runner.run import Session, run
 from lrbench.statistics import difference_of, holm
@@ -171,3 +172,23 @@ def test_l2_radii_are_lengths(judged, tmp_path):
     errors = board.results[board.results["metric"] == "misclassification"]
     assert {0.0, 0.5, 2.0} == set(errors["eps"])
     assert "2" in [column.heading for block in board.blocks for column in block.columns]
+
+
+def test_noise_alone_is_no_worst_case(judged, tmp_path):
+    path, _ = judged
+    text = path.read_text().partition("attacks:")[0].replace("name: judged", "name: noise")
+    (tmp_path / "noise.yaml").write_text(text + "attacks: [gaussian-noise]\ndiagnostics: {masking: false}\n")
+    board = run(tmp_path / "noise.yaml", tmp_path / "out")
+    assert not board.failures
+    assert "worst-case" not in set(board.results["attack"])
+    assert not {"robust_accuracy_difference", "p_adjusted"} & set(board.results["metric"])
+    assert set(board.results.loc[board.results["metric"] == "robust_accuracy", "attack"]) == {"", "gaussian-noise"}
+    assert not any(column.key.startswith("robust_accuracy[worst-case") for column in board.blocks[0].columns)
+
+
+def test_attacks_made_on_one_of_the_two_do_not_compare_them(judged):
+    path, _ = judged
+    (paired,) = compare(f"{path.parent}/out:net", f"{path.parent}/out:hidden")
+    assert "pgd-from-net" not in {each.attack for each in paired.differences}
+    assert "pgd-from-net at 8/255 (made on one of the two)" in paired.skipped
+    assert {"iter-fsgm", "deepfool", "worst-case"} <= {each.attack for each in paired.differences}

@@ -34,6 +34,13 @@ def test_costs_are_learnt_by_kind():
         ({"own": {"m.py": {"m.py": "1"}}}, {"own": {"m.py": {"m.py": "2"}}}, "m.py"),
         ({"own": {"m.py": {"h.py": "1"}}}, {"own": {"m.py": {"h.py": "2"}}}, "h.py, which m.py imports"),
         ({"a": 1, "b": 1, "needs": ["x"]}, {"a": 2, "b": 2, "needs": ["y"]}, "a 1 -> 2, b 1 -> 2, what it is made of"),
+        ({"radii": [8 / 255]}, {"radii": [4 / 255, 8 / 255]}, "4/255 more"),
+        ({"radii": [2 / 255, 8 / 255]}, {"radii": [8 / 255, 16 / 255]}, "16/255 more, 2/255 less"),
+        (
+            {"radii": [8 / 255], "attacks": [1, 1]},
+            {"radii": [8 / 255], "attacks": [1]},
+            "other attacks, or at other radii",
+        ),
         ({"means": [[0.5]], "b": 1}, {"means": ((0.5,),), "b": 2}, "b 1 -> 2"),
     ],
 )

@@ -57,12 +57,14 @@ def test_where_images_tell_nothing_it_is_the_t_test_over_seeds(seeds):
     assert found > 5
 
 
-def test_where_seeds_say_the_same_it_is_the_t_test_over_images():
+def test_where_seeds_say_the_same_it_is_nearly_the_t_test_over_images():
+    # Not quite: a part of a hundredth is always put down to seeds.
     first, second = (np.repeat(side, 3, axis=0) for side in outcomes((0.6, 0.5), 1))
     expected = ttest_1samp((first.astype(float) - second)[0], 0)
     estimate = difference_of(first, second)
-    assert estimate.p == pytest.approx(expected.pvalue, rel=1e-6)
-    assert estimate.interval == pytest.approx(tuple(expected.confidence_interval()))
+    assert expected.pvalue < estimate.p < expected.pvalue + 0.01
+    width, expected_width = (high - low for low, high in (estimate.interval, expected.confidence_interval()))
+    assert expected_width < width < 1.03 * expected_width
 
 
 @given(SHAPES.flatmap(lambda shape: st.tuples(arrays(bool, shape), arrays(bool, shape))))
@@ -98,15 +100,25 @@ def test_more_seeds_that_agree_lower_p():
     assert ps[-1] < 0.01
 
 
-@pytest.mark.parametrize("seeds", [1, 2, 3, 5])
-def test_no_discordant_image_is_not_perfect_knowledge(seeds):
+@pytest.mark.parametrize(("seeds", "most"), [(1, 4), (2, 13), (3, 4), (5, 2)])
+def test_no_discordant_image_is_not_perfect_knowledge(seeds, most):
     same = outcomes([0.5], seeds)[0]
     estimate = difference_of(same, same)
     assert estimate.difference == 0
     assert estimate.p == 1
     low, high = estimate.interval
     assert low == pytest.approx(-high)
-    assert 1 / 200 < high < 4 / 200
+    assert 1 / 200 < high < most / 200
+
+
+def test_seeds_that_agree_by_chance_are_not_sure():
+    """Sixteen images against seven, the same number with either seed."""
+    first, second = discordant((8, 3), (8, 3), images=100)
+    second[1] = np.roll(second[1], 30)
+    first[1] = np.roll(first[1], 30)
+    estimate = difference_of(first, second)
+    assert estimate.difference == 0.05
+    assert estimate.p > 0.05
 
 
 def test_one_seed_knows_nothing_of_others():

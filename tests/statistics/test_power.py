@@ -33,6 +33,12 @@ def test_more_images_and_more_seeds_show_smaller_differences():
     assert detectable(10, 500, MIXED) < detectable(5, 500, MIXED) < detectable(3, 500, MIXED)
 
 
+def test_no_difference_is_found_that_is_larger_than_what_differs():
+    assert detectable(2, 50, Components(0.0018, 0.1, 0.1)) is None
+    least = detectable(3, 200, MIXED)
+    assert least <= MIXED.seeds + MIXED.images + MIXED.rest
+
+
 def test_what_no_number_of_images_shows():
     assert detectable(2, 1000, Components(0.04, 0.1, 0.1)) is None
     assert images_needed(0.05, 3, Components(0.01, 0.1, 0.1)) is None
