@@ -27,7 +27,8 @@ def places(request, tmp_path):
     if request.param == "s3":
         request.getfixturevalue("s3_server")
     roots = {"local": tmp_path, "memory": "memory://runs", "s3": "s3://runs"}
-    return [f"{roots[request.param]}/{uuid.uuid4().hex}" for _ in range(ROUNDS[request.param])]
+    rounds = request.config.getoption("--rounds") or ROUNDS[request.param]
+    return [f"{roots[request.param]}/{uuid.uuid4().hex}" for _ in range(rounds)]
 
 
 @pytest.fixture
@@ -61,12 +62,13 @@ def asleep(place, monkeypatch, *, for_good=True):
 
 
 @pytest.mark.parametrize("places", ["local"], indirect=True)
-def test_jobs_of_an_array_that_begin_at_once_all_go_on(places):
-    place = places[0]
+@pytest.mark.parametrize("jobs", [3, 16])
+def test_jobs_of_an_array_that_begin_at_once_all_go_on(places, jobs):
+    place, rounds = places[0], max(300 // jobs, len(places))
     with Store(place).writing():
         pass
     # One place again and again, as fast as it goes: how long they look at each other's locks is no time at all.
-    assert processes([place] * 400, ["1-of-3", "2-of-3", "3-of-3"]) == [3] * 400
+    assert processes([place] * rounds, [f"{job}-of-{jobs}" for job in range(jobs)]) == [jobs] * rounds
 
 
 @pytest.mark.usefixtures("_slow")
