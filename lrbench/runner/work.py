@@ -115,7 +115,7 @@ class Recipe:
     jobs : int
         Steps that are taken side by side.
     hold : Hold, optional
-        Of an object store, by the process that began the run.
+        Of the folder, by the process that began the run.
     """
 
     suite: str

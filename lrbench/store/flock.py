@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from lrbench.store.lock import HeldError, is_gone, this_process
+from lrbench.store.lock import HeldError, Hold, is_gone, removed, this_process
 from lrbench.store.write import write_file
 
 try:
@@ -32,32 +32,53 @@ class FileLocks:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._held = ExitStack()
+        self._whole: int | None = None
 
     def take(self, part: str | None) -> str | None:
         """Take the whole or a part."""
         self.root.mkdir(parents=True, exist_ok=True)
         with ExitStack() as taken:
             if part is None:
-                self._lock(taken, "", owners=f"{OWNER}*", shared=False)
+                whole = self._lock(taken, "", owners=f"{OWNER}*", shared=False)
             else:
-                self._lock(taken, "", owners=OWNER, shared=True)
+                whole = self._lock(taken, "", owners=OWNER, shared=True)
                 self._lock(taken, f"-{part}", owners=f"{OWNER}-{part}", shared=False)
             owner = self.root / (OWNER if part is None else f"{OWNER}-{part}")
             before = _read(owner)
             # Called before the lock is given back: whoever takes it next has a file of his own there.
             taken.callback(_forget, owner)
             write_file(owner, this_process().encode())
-            self._held = taken.pop_all()
+            self._held, self._whole = taken.pop_all(), whole
         return before
 
-    def check(self, *, ask: bool) -> None:
-        """Do nothing: the system takes no lock away."""
+    @property
+    def hold(self) -> Hold | None:
+        """What shows other processes that they write for the holder; None where nothing is held."""
+        return None if self._whole is None else Hold()
+
+    def check(self, *, ask: bool) -> None:  # noqa: ARG002 - both cost nothing
+        """See that the folder is still there: the system takes no lock away, but people take folders away.
+
+        Raises
+        ------
+        StoreError
+            If it is not.
+        """
+        if self._whole is None:
+            return
+        try:
+            same = os.path.samestat(os.fstat(self._whole), (self.root / LOCK).stat())
+        except OSError:
+            same = False
+        if not same:
+            raise removed(self.root)
 
     def free(self) -> None:
         """Give back what was taken."""
+        self._whole = None
         self._held.close()
 
-    def _lock(self, taken: ExitStack, suffix: str, owners: str, *, shared: bool) -> None:
+    def _lock(self, taken: ExitStack, suffix: str, owners: str, *, shared: bool) -> int:
         if fcntl is None:
             raise OSError(errno.ENOTSUP, "this system has no flock(2), by which lrbench locks a folder")
         # NFS shares a lock on what is open for reading, and gives one alone on what is open for writing.
@@ -71,6 +92,30 @@ class FileLocks:
             raise OSError(error.errno, f"its file system cannot lock files ({error.strerror})") from error
         # Closing would leave it with a forked process that has the file open still.
         taken.callback(fcntl.flock, file, fcntl.LOCK_UN)
+        return file
+
+
+class FileLent:
+    """The lock of another process, for which this one writes; it lies in the folder as long as that is there.
+
+    Parameters
+    ----------
+    root : Path
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def check(self, *, ask: bool) -> None:  # noqa: ARG002 - both cost nothing
+        """See that the folder is still there.
+
+        Raises
+        ------
+        StoreError
+            If it is not.
+        """
+        if not (self._root / LOCK).exists():
+            raise removed(self._root)
 
 
 def _likeliest(owners: Iterable[Path]) -> str:
