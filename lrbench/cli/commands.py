@@ -173,7 +173,7 @@ def plan_command(given: argparse.Namespace) -> int:
     for jobs in given.jobs if pending and session.costs.estimate(pending) is not None else ():
         console.print(f"on {jobs} workers about {duration(session.seconds_on(jobs))}", highlight=False)
     samples = session.suite.threat_model.samples or len(session.data.test)
-    for line in resolution(session.suite.model_dump(mode="json"), samples, session.store.root):
+    for line in resolution(session.suite.model_dump(mode="json"), samples, session.store.root, session.view):
         console.print(line, highlight=False, markup=False)
     return 0
 

@@ -1,22 +1,23 @@
 """What was finished under another name: taken over, not made again."""
 
-import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from lrbench.runner.plan import Step
-from lrbench.store import Record, Store
-from lrbench.store.write import read_file
+from lrbench.store import Record, Store, View
 
 
-def under_other_names(store: Store, steps: Iterable[Step]) -> dict[str, Record]:
-    """Find, for steps by id, a finished record in the folder with the same key and whole files."""
+def under_other_names(view: View, steps: Iterable[Step], used: Collection[str] = ()) -> dict[str, Record]:
+    """Find, for steps by id, a finished record in the folder with the same key and whole files.
+
+    `used` are those that are held against their checksums wherever the folder is.
+    """
     wanted = {step.key: step for step in steps}
     found: dict[str, Record] = {}
     if wanted:
-        for record in store.records():
+        for record in view.records():
             step = wanted.get(record.key)
-            if step is not None and store.damaged(record) is None:
+            if step is not None and view.damaged(record, closely=step.id in used) is None:
                 found[record.key] = record
     return {step.id: found[step.key] for step in steps if step.key in found}
 
@@ -45,12 +46,8 @@ def take_over(store: Store, steps: Iterable[Step], records: dict[str, Record]) -
 
 def _files(store: Store, record: Record) -> dict[str, bytes] | None:
     """Read a record's files; None if another share has put something else in their place since they were found."""
-    try:
-        files = {name: read_file(store.folder(record.id) / name) for name in record.files}
-    except OSError:
-        return None
-    whole = all(hashlib.sha256(content).hexdigest() == record.files[name] for name, content in files.items())
-    return files if whole else None
+    files = {name: content for name in record.files if (content := store.file(record, name)) is not None}
+    return files if files.keys() == record.files.keys() else None
 
 
 def _relabelled(record: Record, step: Step) -> list[dict[str, object]]:

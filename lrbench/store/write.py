@@ -28,9 +28,11 @@ def read_file(path: Path) -> bytes:
     """
     if not is_remote(path):
         return path.read_bytes()
-    # Opening an object first asks for its size, and reads in ranges what another process may replace in between.
+    # In one request: opening an object asks for its size first, and s3fs otherwise reads in ranges what another process
+    # may replace in between.
     remote: Any = path
-    content: bytes = remote.fs.cat_file(remote.path)
+    at_once = {"max_concurrency": 1} if "s3" in remote.fs.protocol else {}
+    content: bytes = remote.fs.cat_file(remote.path, **at_once)
     return content
 
 
