@@ -200,11 +200,10 @@ def report_command(given: argparse.Namespace) -> int:
 
 def publish_command(given: argparse.Namespace) -> int:
     """Add a run to the published leaderboards."""
-    from pathlib import Path  # noqa: PLC0415
-
     from lrbench.leaderboard.published import check, publish  # noqa: PLC0415
+    from lrbench.store import folder_of  # noqa: PLC0415
 
-    to = Path(given.to)
+    to = folder_of(given.to)
     if given.folder:
         names = publish(given.folder, to, as_is=given.as_is)
         sys.stdout.write(f"Published {', '.join(names)} in {to}\n")

@@ -26,7 +26,7 @@ from lrbench.runner.share import Share, takable
 from lrbench.runner.states import DONE, States
 from lrbench.runner.tables import Tables
 from lrbench.runner.work import Recipe, worker
-from lrbench.store import Store, View, is_remote
+from lrbench.store import Store, View, is_remote, require_folder
 from lrbench.suite import Suite, load_suite, name_of_run
 from lrbench.suite.document import Document
 
@@ -91,7 +91,9 @@ class Session:
         store = Store(out if out is not None else Path("runs") / suite.name)
         _refuse_other_suite(store, suite)
         _refuse_own_memory(store, place or Place())
-        session = cls(suite, data, make_plan(suite, data), store, chosen, root.resolve(), place or Place())
+        plan = make_plan(suite, data)
+        store.require_room(step.id for step in plan)
+        session = cls(suite, data, plan, store, chosen, root.resolve(), place or Place())
         if session.pending:
             checker.check_models(data)
         return session
@@ -275,9 +277,7 @@ def _refuse_own_memory(store: Store, place: Place) -> None:
 
 
 def _refuse_other_suite(store: Store, suite: Suite) -> None:
-    if store.root.exists() and not store.root.is_dir():
-        msg = f"{store.root} is a file; name a folder with --out"
-        raise UsageError(msg)
+    require_folder(store.root)
     other = name_of_run(store.root)
     if other not in {None, suite.name}:
         msg = f"{store.root} holds a run of the suite {other!r}, not {suite.name!r}; choose another folder with --out"

@@ -23,6 +23,9 @@ FAILURE = "failure.txt"
 
 ENVIRONMENTS = "environments"
 
+LONGEST = "x" * 60
+"""As long as the name of any file of a step, while it is being written."""
+
 
 class Store:
     """A run's folder: `steps/<id>/step.json` and its files for each finished step, and the final tables.
@@ -45,6 +48,17 @@ class Store:
     def folder(self, step_id: str) -> Path:
         """Folder of a step's files."""
         return self.root / "steps" / step_id
+
+    def require_room(self, steps: Iterable[str]) -> None:
+        """Refuse a folder so deep that the files of these steps could not be named.
+
+        Raises
+        ------
+        UsageError
+            If they could not.
+        """
+        if not is_remote(self.root):
+            place_of(self.folder(max(steps, key=len, default="")) / LONGEST)
 
     def record(self, step_id: str) -> Record | None:
         """Record of a finished step; None if there is none, or none that is as it was written."""

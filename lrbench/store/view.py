@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from lrbench.errors import UsageError
 from lrbench.store.places import is_remote
 from lrbench.store.record import RECORD, Record
 from lrbench.store.write import os_errors
@@ -39,11 +40,22 @@ class View:
                 yield record
 
     def has_damaged_record(self, step_id: str) -> bool:
-        """Whether a step has a record that is not as it was written."""
+        """Whether a step has a record that is not as it was written.
+
+        Raises
+        ------
+        UsageError
+            If a folder is in its place.
+        """
         if self.record(step_id) is not None:
             return False
+        if self._sizes is not None:
+            return f"{step_id}/{RECORD}" in self._sizes
         place = self.store.folder(step_id) / RECORD
-        return place.exists() if self._sizes is None else f"{step_id}/{RECORD}" in self._sizes
+        if place.is_dir():
+            msg = f"{place} is a folder where a file should be; remove it"
+            raise UsageError(msg)
+        return place.exists()
 
     def damaged(self, record: Record, *, closely: bool = False) -> str | None:
         """Name a file of the record that is missing or not as it was written; None if all are whole.
