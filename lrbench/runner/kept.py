@@ -6,6 +6,9 @@ from dataclasses import replace
 from lrbench.runner.plan import Step
 from lrbench.store import Record, Store, View
 
+ASIDE = "aside"
+"""Where records wait whose place another step has taken."""
+
 
 def under_other_names(view: View, steps: Iterable[Step], used: Collection[str] = ()) -> dict[str, Record]:
     """Find, for steps by id, a finished record in the folder with the same key and whole files.
@@ -26,11 +29,16 @@ def take_over(store: Store, steps: Iterable[Step], records: dict[str, Record]) -
     """Save records under the names of these steps; say what was called otherwise, in a line where anything was.
 
     What they lie under now stays: a step that no plan names any more enters no table, and is there if its name returns.
+    What lies in the way and is wanted by steps that are not among these, as where shares of a run whose models' names
+    were swapped come one after the other, is set aside for them.
     """
     mine = [step for step in steps if step.id in records]
     targets = {step.id for step in mine}
     # Names may have been swapped, and each is then to be read before the other is written.
     read = {record.id: _files(store, record) for record in records.values() if record.id in targets}
+    for record in (record for step, record in records.items() if step not in targets and record.id in targets):
+        if (files := read[record.id]) is not None:
+            store.save(replace(record, id=f"{ASIDE}/{record.key[:16]}"), files)
     for step in mine:
         record = records[step.id]
         files = read[record.id] if record.id in read else _files(store, record)

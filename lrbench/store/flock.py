@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 from lrbench.store.lock import HeldError, Hold, is_gone, removed, this_process
 from lrbench.store.write import write_file
@@ -33,6 +34,7 @@ class FileLocks:
         self.root = root
         self._held = ExitStack()
         self._whole: int | None = None
+        self._part: str | None = None
 
     def take(self, part: str | None) -> str | None:
         """Take the whole or a part."""
@@ -48,13 +50,13 @@ class FileLocks:
             # Called before the lock is given back: whoever takes it next has a file of his own there.
             taken.callback(_forget, owner)
             write_file(owner, this_process().encode())
-            self._held, self._whole = taken.pop_all(), whole
+            self._held, self._whole, self._part = taken.pop_all(), whole, part
         return before
 
     @property
     def hold(self) -> Hold | None:
         """What shows other processes that they write for the holder; None where nothing is held."""
-        return None if self._whole is None else Hold()
+        return None if self._whole is None else Hold(self._part)
 
     def check(self, *, ask: bool) -> None:  # noqa: ARG002 - both cost nothing
         """See that the folder is still there: the system takes no lock away, but people take folders away.
@@ -79,20 +81,32 @@ class FileLocks:
         self._held.close()
 
     def _lock(self, taken: ExitStack, suffix: str, owners: str, *, shared: bool) -> int:
-        if fcntl is None:
-            raise OSError(errno.ENOTSUP, "this system has no flock(2), by which lrbench locks a folder")
+        system = require_flock()
         # NFS shares a lock on what is open for reading, and gives one alone on what is open for writing.
         file = os.open(self.root / f"{LOCK}{suffix}", os.O_RDWR | os.O_CREAT, 0o644)
         taken.callback(os.close, file)
         try:
-            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            system.flock(file, (system.LOCK_SH if shared else system.LOCK_EX) | system.LOCK_NB)
         except OSError as error:
             if error.errno in HELD:
                 raise HeldError(_likeliest(self.root.glob(owners))) from None
             raise OSError(error.errno, f"its file system cannot lock files ({error.strerror})") from error
         # Closing would leave it with a forked process that has the file open still.
-        taken.callback(fcntl.flock, file, fcntl.LOCK_UN)
+        taken.callback(system.flock, file, system.LOCK_UN)
         return file
+
+
+def require_flock() -> Any:  # noqa: ANN401
+    """Give the module of the system's locks.
+
+    Raises
+    ------
+    OSError
+        If the system has none.
+    """
+    if fcntl is None:
+        raise OSError(errno.ENOTSUP, "this system has no flock(2), by which lrbench locks a folder")
+    return fcntl
 
 
 class FileLent:

@@ -2,8 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from lrbench.store.lease import Leases, Lent
 from lrbench.store.lock import Held, Hold, Locks, writing
 from lrbench.store.places import is_remote, place_of
 from lrbench.store.record import RECORD, Record, checksum
+from lrbench.store.turns import forget_turns, turn
 from lrbench.store.view import View
 from lrbench.store.write import TEMPORARY, read_file
 
@@ -42,6 +43,7 @@ class Store:
         self.root = place_of(root)
         self._locks: Locks | None = None
         self._held: Held | None = None
+        self._lent = hold
         if hold is not None:
             self._held = Lent(self.root, hold) if is_remote(self.root) else FileLent(self.root)
 
@@ -163,8 +165,9 @@ class Store:
         """
         locks: Locks = Leases(self.root) if is_remote(self.root) else FileLocks(self.root)
         with writing(locks, part) as before:
-            if part is None and not is_remote(self.root):
+            if part is None:
                 self._remove_temporaries()
+                forget_turns(self.root)
             self._held = self._locks = locks
             try:
                 yield before
@@ -178,7 +181,19 @@ class Store:
     @property
     def hold(self) -> Hold | None:
         """What other processes need to write for this one, which holds the folder; None if it does not."""
-        return None if self._locks is None else self._locks.hold
+        return self._lent if self._locks is None else self._locks.hold
+
+    @property
+    def shared(self) -> bool:
+        """Whether a part of the run is held here, and others may hold other parts."""
+        return self.hold is not None and self.hold.part is not None
+
+    def turn(self, step_id: str, wait: Callable[[], None]) -> AbstractContextManager[None]:
+        """Wait until no other process that writes here is at a step, and keep others from it.
+
+        `wait` is called again and again, and ends the waiting with what it raises.
+        """
+        return turn(self.root, step_id, wait)
 
     def check_held(self) -> None:
         """See that what `writing` holds was not lost, as far as is known without asking an object store.
@@ -199,7 +214,9 @@ class Store:
             self._held.check(ask=True)
 
     def _remove_temporaries(self) -> None:
-        """Remove what a process that was killed while it wrote has left."""
+        """Remove what a process that was killed while it wrote has left on disks."""
+        if is_remote(self.root):
+            return
         for place in (".", "figures", "steps/**"):
             for path in self.root.glob(f"{place}/.*{TEMPORARY}"):
                 with suppress(OSError):

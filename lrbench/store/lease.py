@@ -98,10 +98,20 @@ class Leases:
 
 
 class Lease:
-    """One lease, and the thread that renews it."""
+    """One lease, and the thread that renews it.
 
-    def __init__(self, root: Path, part: str | None) -> None:
-        self.root, self._chain = root, _chain(root, part)
+    Parameters
+    ----------
+    root : Path
+        Of the run.
+    part : str or None
+        What it is on; None for the whole.
+    kind : str
+        Leases of other kinds know nothing of each other.
+    """
+
+    def __init__(self, root: Path, part: str | None, kind: str = LEASE) -> None:
+        self.root, self._chain = root, _chain(root, part, kind)
         self._owner, self._token = this_process(), uuid.uuid4().hex
         self.hold = Hold(part, self._token)
         self._state: State = "held"
@@ -224,8 +234,8 @@ class Lent:
             raise _lost(self._root, entry)
 
 
-def _chain(root: Path, part: str | None) -> Chain:
-    return Chain(root / (LEASE if part is None else f"{LEASE}-{part}"))
+def _chain(root: Path, part: str | None, kind: str = LEASE) -> Chain:
+    return Chain(root / (kind if part is None else f"{kind}-{part}"))
 
 
 def _unanswered(root: Path, error: OSError) -> StoreError:

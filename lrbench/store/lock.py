@@ -20,7 +20,7 @@ class HeldError(Exception):
 
 @dataclass(frozen=True)
 class Hold:
-    """Of which part, or the whole, and by which token, a lease is held; of a lock on disks nothing. Can be pickled."""
+    """Which part, or the whole, is held, and a lease by which token. Can be pickled."""
 
     part: str | None = None
     token: str = ""

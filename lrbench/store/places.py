@@ -27,7 +27,7 @@ def place_of(text: str | Path) -> Path:
     """
     protocol, separator, rest = str(text).partition("://")
     if not isinstance(text, str) or not separator:
-        return text if is_remote(text) else _usable(text)
+        return _usable(text) if isinstance(text, str | Path) else text
     if protocol not in OBJECT_STORES or not rest.strip("/"):
         msg = f"{text:.200}: expected a path, or PROTOCOL://PLACE with one of {', '.join(OBJECT_STORES)}"
         raise UsageError(msg)
@@ -77,9 +77,9 @@ def require_folder(path: Path) -> None:
         raise UsageError(msg)
 
 
-def is_remote(folder: str | Path) -> bool:
+def is_remote(folder: Path) -> bool:
     """Whether a folder is in an object store."""
-    return not isinstance(folder, str | Path)
+    return not isinstance(folder, Path)
 
 
 def _usable(text: str | Path) -> Path:

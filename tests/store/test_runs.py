@@ -83,7 +83,9 @@ def test_who_only_looks_reads_a_record_once_and_no_artefact_that_it_does_not_use
     read = [key for method, key in asked if method == "get_object" and "/steps/" in key]
     records = [key for key in read if key.endswith(RECORD)]
     assert len(records) == len(set(records))
-    used = {"report": ("outcomes.safetensors", "examples.safetensors", "model.json")}.get(what, ("outcomes.safetensors",))
+    used = {"report": ("outcomes.safetensors", "examples.safetensors", "model.json")}.get(
+        what, ("outcomes.safetensors",)
+    )
     assert all(key.endswith((RECORD, *used)) for key in read)
     # Beside those a few for the tables, whatever the number of steps.
     assert len(asked) <= len(read) + 60
