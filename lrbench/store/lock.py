@@ -96,8 +96,8 @@ def writing(locks: Locks, part: str | None) -> Iterator[str | None]:
 def removed(root: Path) -> StoreError:
     """Make the error for a folder that somebody took away from under a run."""
     return StoreError(
-        f"{root} was removed or moved while this run was writing to it; it writes no more: bring the folder back, or run "
-        "the command again to begin anew"
+        f"{root} was removed or moved while this run was writing to it; it writes no more: bring the folder back, or "
+        "run the command again to begin anew"
     )
 
 
