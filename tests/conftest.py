@@ -24,6 +24,7 @@ os.environ.setdefault("COLUMNS", "140")
 
 def pytest_addoption(parser):
     parser.addoption("--cold", action="store_true", help="give hostile inputs to processes of their own")
+    parser.addoption("--rounds", type=int, help="rounds of each race for a lock (default: a few)")
 
 
 def pytest_configure(config):

@@ -173,7 +173,7 @@ def plan_command(given: argparse.Namespace) -> int:
     for jobs in given.jobs if pending and session.costs.estimate(pending) is not None else ():
         console.print(f"on {jobs} workers about {duration(session.seconds_on(jobs))}", highlight=False)
     samples = session.suite.threat_model.samples or len(session.data.test)
-    for line in resolution(session.suite.model_dump(mode="json"), samples, session.store.root):
+    for line in resolution(session.suite.model_dump(mode="json"), samples, session.store.root, session.view):
         console.print(line, highlight=False, markup=False)
     return 0
 
@@ -200,11 +200,10 @@ def report_command(given: argparse.Namespace) -> int:
 
 def publish_command(given: argparse.Namespace) -> int:
     """Add a run to the published leaderboards."""
-    from pathlib import Path  # noqa: PLC0415
-
     from lrbench.leaderboard.published import check, publish  # noqa: PLC0415
+    from lrbench.store import folder_of  # noqa: PLC0415
 
-    to = Path(given.to)
+    to = folder_of(given.to)
     if given.folder:
         names = publish(given.folder, to, as_is=given.as_is)
         sys.stdout.write(f"Published {', '.join(names)} in {to}\n")

@@ -16,7 +16,7 @@ from lrbench.leaderboard.kept import RECORDS, Content, Key, environments_of, rea
 from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.status import distinct
 from lrbench.names import attack_id, fooled_by, model_in, model_place
-from lrbench.store import Record, Store, place_of, taken_under
+from lrbench.store import Record, Store, View, place_of, taken_under
 
 __all__ = ["CLEAN", "Key", "Run"]
 
@@ -31,26 +31,29 @@ class Run:
     ----------
     folder : Path
     board : Leaderboard
+    view : View
+        Of the folder's steps.
     """
 
     folder: Path
     board: Leaderboard
+    view: View
 
     @classmethod
-    def open(cls, folder: str | Path) -> "Run":
-        """Read a run's folder.
+    def open(cls, folder: str | Path, view: View | None = None) -> "Run":
+        """Read a run's folder; `view` is what was read of its steps already.
 
         Raises
         ------
         UsageError
             If it holds no results.
         """
-        return cls(place_of(folder), Leaderboard.load(folder))
+        return cls(place_of(folder), Leaderboard.load(folder), view or Store(folder).view())
 
-    @cached_property
+    @property
     def store(self) -> Store:
         """The folder's steps."""
-        return Store(self.folder)
+        return self.view.store
 
     @cached_property
     def published(self) -> dict[str, Content]:
@@ -67,7 +70,7 @@ class Run:
             chosen = self.published.values() if model is None else [self._record_of(model)]
             return distinct(each for record in chosen for each in environments_of(record))
         mine = (step for step in self.plan if model is None or model_in(step) == model)
-        records = (self.store.record(step) for step in mine)
+        records = (self.view.record(step) for step in mine)
         return taken_under(self.store, (record for record in records if record is not None))
 
     @cached_property
@@ -130,7 +133,7 @@ class Run:
         return sorted({int(seed) for seed in table.loc[table["model"] == model, "seed"].dropna()})
 
     def record(self, step_id: str) -> Record:
-        """Give the record of a step, all of whose files are as they were written.
+        """Give the record of a step, all of whose files are there (`lrbench.store.view`).
 
         Raises
         ------
@@ -140,8 +143,8 @@ class Run:
         if self.published:
             msg = f"{self.folder} is a published board, which keeps no steps"
             raise UsageError(msg)
-        record = self.store.record(step_id)
-        damaged = None if record is None else self.store.damaged(record)
+        record = self.view.record(step_id)
+        damaged = None if record is None else self.view.damaged(record)
         if record is None or damaged is not None:
             what = "is not there" if record is None else f"is damaged ({damaged})"
             msg = f"the step {step_id} of {self.folder} {what}; run its suite again"
@@ -210,16 +213,16 @@ class Run:
         return wrong
 
     def load(self, step_id: str, name: str = "outcomes.safetensors") -> dict[str, Any]:
-        """Read the arrays that a step kept.
+        """Read the arrays that a step kept, held against their checksum.
 
         Raises
         ------
         UsageError
             If they are missing or damaged.
         """
-        self.record(step_id)
+        content = self.store.file(self.record(step_id), name)
         try:
-            return dict(load((self.store.folder(step_id) / name).read_bytes()))
-        except (OSError, SafetensorError) as error:
-            msg = f"the step {step_id} of {self.folder} has no {name}; run its suite again"
+            return dict(load(content or b""))
+        except SafetensorError as error:
+            msg = f"the step {step_id} of {self.folder} has no {name} that is as it was written; run its suite again"
             raise UsageError(msg) from error

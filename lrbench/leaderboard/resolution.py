@@ -9,13 +9,14 @@ from lrbench.errors import UsageError
 from lrbench.leaderboard.layout import WORST, eps_label, middle
 from lrbench.leaderboard.outcomes import Run
 from lrbench.statistics import Components, detectable, difference_of
+from lrbench.store import View
 
 DISCORDANT, SCATTER = 0.2, 0.03
 ASSUMED = Components(2 * SCATTER**2, DISCORDANT / 2, DISCORDANT / 2)
 """Of the difference of two models whose trainings scatter independently; half of the discordance is the images'."""
 
 
-def resolution(suite: dict[str, Any], images: int, folder: Path) -> list[str]:
+def resolution(suite: dict[str, Any], images: int, folder: Path, view: View | None = None) -> list[str]:
     """Say what difference of robust accuracy from the first model is found in 80 % of cases; nothing if none is sought.
 
     Parameters
@@ -26,11 +27,13 @@ def resolution(suite: dict[str, Any], images: int, folder: Path) -> list[str]:
         How many are attacked.
     folder : Path
         Of its run, which need not be there. Where a comparison is whole, its components are taken, mean over models.
+    view : View, optional
+        What was read of its steps already.
     """
     seeds = len(suite["seeds"])
     if not suite["attacks"] or len(suite["models"]) < 2:
         return []
-    measured = _measured(folder)
+    measured = _measured(folder, view)
     components, source = (ASSUMED, _assumption(seeds)) if not measured else _pooled(measured, seeds, suite)
     least = detectable(seeds, images, components)
     design = f"{images} images and {seeds} seed{'s' * (seeds > 1)}"
@@ -48,10 +51,10 @@ def _assumption(seeds: int) -> str:
     return f"{discordant}, half of them with every seed, and each model scatters by {scatter}"
 
 
-def _measured(folder: Path) -> list[Components]:
+def _measured(folder: Path, view: View | None) -> list[Components]:
     """Components of each model's difference from the first one at the middle radius, of what is done of a run."""
     try:
-        run = Run.open(folder)
+        run = Run.open(folder, view)
     except UsageError:
         return []
     baseline, *others = run.board.suite["models"]

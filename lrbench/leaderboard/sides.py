@@ -29,10 +29,10 @@ def parse_side(text: str) -> tuple[Path, str | None, tuple[int, ...]]:
     """Split DIR[:MODEL[@SEED,...]] into its parts; an @ that no numbers follow belongs to the name."""
     protocol, separator, rest = text.rpartition("://")
     prefix = protocol + separator
-    if ":" not in rest or place_of(text).exists():
+    if ":" not in rest or _is_there(text):
         return place_of(text), None, ()
     folder, _, model = rest.partition(":")
-    while not place_of(prefix + folder).exists() and ":" in model:
+    while not _is_there(prefix + folder) and ":" in model:
         more, _, model = model.partition(":")
         folder = f"{folder}:{more}"
     place = place_of(prefix + folder)
@@ -40,6 +40,14 @@ def parse_side(text: str) -> tuple[Path, str | None, tuple[int, ...]]:
     if not at or not all(seed.strip().isdigit() for seed in seeds.split(",")):
         return place, model, ()
     return place, name, tuple(int(seed) for seed in seeds.split(","))
+
+
+def _is_there(text: str) -> bool:
+    try:
+        return place_of(text).exists()
+    except UsageError:
+        # With a model's name behind it, it may be too long for a path.
+        return False
 
 
 def pairs_of(run_a: Run, model_a: str | None, run_b: Run, model_b: str | None) -> list[tuple[str, str]]:

@@ -3,13 +3,15 @@
 import hashlib
 import json
 import os
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors.numpy import load
 
+from lrbench.errors import LrbenchError
 from lrbench.leaderboard import Leaderboard
 from lrbench.runner.code import folder_version
 from lrbench.runner.plan import Step
@@ -71,8 +73,16 @@ def _made(store: Store, board: Leaderboard, artefacts: "Artefacts", *, side_by_s
     with _another_process() if side_by_side else nullcontext() as pool:
         page = None if pool is None else pool.submit(report, store.root)
         files = {f"figures/{name}": content for name, content in draw(board, artefacts).items()}
-        files[REPORT] = (report(store.root) if page is None else page.result()).encode()
+        files[REPORT] = (report(store.root) if page is None else _awaited(page)).encode()
     return files
+
+
+def _awaited(page: "Future[str]") -> str:
+    try:
+        return page.result()
+    except BrokenProcessPool:
+        msg = "the process that made the report died (out of memory?); what was finished is kept, run the command again"
+        raise LrbenchError(msg) from None
 
 
 def _another_process() -> ProcessPoolExecutor:

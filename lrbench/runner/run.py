@@ -1,6 +1,6 @@
 """A suite from its text to its leaderboard; goes on where an earlier run of the same folder stopped."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ from lrbench.runner.share import Share, takable
 from lrbench.runner.states import DONE, States
 from lrbench.runner.tables import Tables
 from lrbench.runner.work import Recipe, worker
-from lrbench.store import Store, is_remote
+from lrbench.store import Store, View, is_remote, require_folder
 from lrbench.suite import Suite, load_suite, name_of_run
 from lrbench.suite.document import Document
 
@@ -91,7 +91,9 @@ class Session:
         store = Store(out if out is not None else Path("runs") / suite.name)
         _refuse_other_suite(store, suite)
         _refuse_own_memory(store, place or Place())
-        session = cls(suite, data, make_plan(suite, data), store, chosen, root.resolve(), place or Place())
+        plan = make_plan(suite, data)
+        store.require_room(step.id for step in plan)
+        session = cls(suite, data, plan, store, chosen, root.resolve(), place or Place())
         if session.pending:
             checker.check_models(data)
         return session
@@ -105,6 +107,11 @@ class Session:
         return States(self.plan, self.store)
 
     @property
+    def view(self) -> View:
+        """The steps in the folder, as they were when first looked at."""
+        return self._known.view
+
+    @property
     def states(self) -> dict[str, str]:
         """Step id -> "done", or why the step has to be taken."""
         return self._known.all
@@ -114,7 +121,7 @@ class Session:
         """What a unit of work took in the steps that are done."""
         costs = Costs()
         for step in self.plan:
-            record = self.store.record(step.id)
+            record = self.view.record(step.id)
             if record is not None and self.states[step.id] == DONE:
                 costs.learn(step, record.seconds)
         return costs
@@ -142,7 +149,7 @@ class Session:
             If the run was asked to stop (Ctrl-C, SIGTERM).
         """
         with self.store.writing() as before:
-            self._look_again()
+            self._look_again({step.id for step in self.plan})
             if before is not None:
                 reporter.note(f"going on after {before}, which ended without finishing")
             self._begin(self.plan, reporter)
@@ -172,7 +179,7 @@ class Session:
         mine = share.of(self.plan)
         own = {step.id for step in mine}
         with self.store.writing(share.name):
-            self._look_again()
+            self._look_again(own.union(*(step.needs for step in mine)))
             # What is called otherwise now is taken over by the share that it belongs to.
             done = {
                 step
@@ -192,10 +199,10 @@ class Session:
                 self.place.open(self.device).run(follower.tasks(), self._opener(), follower)
         return follower.missing
 
-    def _look_again(self) -> None:
+    def _look_again(self, used: Collection[str]) -> None:
         """Forget what was in the folder before it was held: others may have written there."""
-        for known in ("_known", "costs"):
-            self.__dict__.pop(known, None)
+        self.__dict__.pop("costs", None)
+        self.__dict__["_known"] = States(self.plan, self.store, used)
 
     def _begin(self, steps: list[Step], reporter: Reporter) -> None:
         """Say what is made again and why, take over what was called otherwise, and write what the run is."""
@@ -270,9 +277,7 @@ def _refuse_own_memory(store: Store, place: Place) -> None:
 
 
 def _refuse_other_suite(store: Store, suite: Suite) -> None:
-    if store.root.exists() and not store.root.is_dir():
-        msg = f"{store.root} is a file; name a folder with --out"
-        raise UsageError(msg)
+    require_folder(store.root)
     other = name_of_run(store.root)
     if other not in {None, suite.name}:
         msg = f"{store.root} holds a run of the suite {other!r}, not {suite.name!r}; choose another folder with --out"

@@ -1,5 +1,6 @@
 """What is done of a plan, what has to be made, and why."""
 
+from collections.abc import Collection
 from functools import cached_property
 
 from lrbench.runner.kept import under_other_names
@@ -19,10 +20,19 @@ class States:
         All steps.
     store : Store
         The run's folder.
+    used : collection of str
+        Ids of the steps whose files are about to be used: in an object store, too, these are held against their
+        checksums, and no others.
+
+    Attributes
+    ----------
+    view : View
+        Of the folder's steps.
     """
 
-    def __init__(self, plan: list[Step], store: Store) -> None:
-        self._plan, self._store = plan, store
+    def __init__(self, plan: list[Step], store: Store, used: Collection[str] = ()) -> None:
+        self._plan, self._used = plan, used
+        self.view = store.view()
 
     @cached_property
     def all(self) -> dict[str, str]:
@@ -37,7 +47,7 @@ class States:
     @cached_property
     def renamed(self) -> dict[str, Record]:
         """Step id -> the record of a step that was finished under another name."""
-        return under_other_names(self._store, [step for step in self._plan if self._own[step.id] != DONE])
+        return under_other_names(self.view, [step for step in self._plan if self._own[step.id] != DONE], self._used)
 
     @property
     def pending(self) -> list[Step]:
@@ -49,12 +59,12 @@ class States:
         return {step.id: self._state(step) for step in self._plan}
 
     def _state(self, step: Step) -> str:
-        record = self._store.record(step.id)
+        record = self.view.record(step.id)
         if record is None:
-            return f"damaged: {RECORD}" if self._store.has_damaged_record(step.id) else "new"
+            return f"damaged: {RECORD}" if self.view.has_damaged_record(step.id) else "new"
         if record.key != step.key:
             return "changed: " + difference(record.config, step.config, step.kind)
         if record.labels != list(step.labels):
             return "renamed"
-        damaged = self._store.damaged(record)
+        damaged = self.view.damaged(record, closely=step.id in self._used)
         return DONE if damaged is None else f"damaged: {damaged}"

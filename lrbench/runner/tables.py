@@ -41,11 +41,12 @@ class Tables:
 
     def finished(self) -> Finished:
         """Give the steps whose records are there, of this plan, and whole."""
-        records = [(step, self.store.record(step.id)) for step in self.plan]
+        view = self.store.view()
+        records = [(step, view.record(step.id)) for step in self.plan]
         return [
             (step, record)
             for step, record in records
-            if record is not None and record.key == step.key and self.store.damaged(record) is None
+            if record is not None and record.key == step.key and view.damaged(record) is None
         ]
 
     def environments(self, done: Finished) -> list[Environment]:
@@ -83,7 +84,7 @@ class Tables:
         """
         done = self.finished()
         environments = self.environments(done)
-        if done:
+        if environments:
             self._write_environments(environments)
         rows, masking = self._rows(done), self._masking(done)
         status = Status(self._count(done), len(self.plan), environments)

@@ -12,7 +12,7 @@ import torch
 
 from lrbench.attacks.batches import out_of_memory
 from lrbench.data import ImageData
-from lrbench.engines import Done
+from lrbench.engines import Done, Worker
 from lrbench.engines.base import Tell
 from lrbench.errors import LrbenchError
 from lrbench.registry import load_target
@@ -21,6 +21,7 @@ from lrbench.runner.context import Context, Outcome, Progress
 from lrbench.runner.environment import describe_environment
 from lrbench.runner.kinds import KINDS
 from lrbench.runner.plan import Step, make_plan
+from lrbench.runner.turns import InTurn
 from lrbench.store import Hold, Record, Store, StoreError
 from lrbench.suite import Suite
 from lrbench.suite.document import Document
@@ -115,7 +116,7 @@ class Recipe:
     jobs : int
         Steps that are taken side by side.
     hold : Hold, optional
-        Of an object store, by the process that began the run.
+        Of the folder, by the process that began the run.
     """
 
     suite: str
@@ -126,7 +127,7 @@ class Recipe:
     jobs: int = 1
     hold: Hold | None = None
 
-    def __call__(self) -> StepWorker:
+    def __call__(self) -> Worker:
         """Make a worker in this process.
 
         Raises
@@ -155,11 +156,11 @@ class Recipe:
         return suite, Checker(suite, document).load_data(self.data_dir)
 
 
-def worker(suite: Suite, data: ImageData, device: torch.device, store: Store, recipe: Recipe) -> StepWorker:
+def worker(suite: Suite, data: ImageData, device: torch.device, store: Store, recipe: Recipe) -> Worker:
     """Make a worker of what is in this process already; `recipe` makes another one like it."""
     steps = {step.id: step for step in make_plan(suite, data)}
     context = Context(suite, data.to(device), device, store, recipe.context, jobs=recipe.jobs)
-    return StepWorker(context, steps)
+    return InTurn(StepWorker(context, steps), steps, store)
 
 
 def one_line(error: BaseException) -> str:

@@ -1,8 +1,10 @@
 """Where artefacts and results lie. The only room that writes them; files appear whole or not at all."""
 
-from lrbench.store.folder import RECORD, Record, Row, Store, taken_under
-from lrbench.store.lease import Hold
-from lrbench.store.places import is_remote, place_of
+from lrbench.store.folder import Store, taken_under
+from lrbench.store.lock import Hold
+from lrbench.store.places import folder_of, is_remote, place_of, require_folder
+from lrbench.store.record import RECORD, Record, Row
+from lrbench.store.view import View
 from lrbench.store.write import StoreError, write_file
 
 __all__ = [
@@ -12,8 +14,11 @@ __all__ = [
     "Row",
     "Store",
     "StoreError",
+    "View",
+    "folder_of",
     "is_remote",
     "place_of",
+    "require_folder",
     "taken_under",
     "write_file",
 ]

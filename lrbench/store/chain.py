@@ -1,21 +1,18 @@
 """Numbered objects, each made once and by one process alone: compare-and-swap on any store that can create."""
 
 import json
-import threading
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lrbench.store.exchange import create
 from lrbench.store.write import os_errors, read_file
 
 State = Literal["asking", "held", "ended", "broken"]
 
 DIGITS = 12
 TRIES = 5
-
-# fsspec's memory looks and writes in two steps; the others' servers do it in one.
-_creating = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -108,8 +105,8 @@ class Chain:
         content = json.dumps(asdict(entry)).encode()
         for last_try in (False, False, True):
             try:
-                with os_errors(), _creating:
-                    self.folder.fs.pipe_file(self._path(number), content, mode="create")
+                with os_errors():
+                    create(self.folder / _name(number), content)
             except OSError:
                 # Stores say in different words that it is there; and it may be ours, if only the answer was lost.
                 there = self._read(number)

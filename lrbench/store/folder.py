@@ -1,46 +1,31 @@
 """A run's folder: what its steps left, and the tables made of it."""
 
-import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lrbench.store.flock import FileLocks
-from lrbench.store.lease import Hold, Leases, Lent
-from lrbench.store.lock import Held, Locks, writing
+from lrbench.store.changes import Changes
+from lrbench.store.flock import FileLent, FileLocks
+from lrbench.store.lease import Leases, Lent
+from lrbench.store.lock import Held, Hold, Locks, writing
 from lrbench.store.places import is_remote, place_of
-from lrbench.store.write import TEMPORARY, read_file, write_file
+from lrbench.store.record import RECORD, Record, checksum
+from lrbench.store.turns import forget_turns, turn
+from lrbench.store.view import View
+from lrbench.store.write import TEMPORARY, read_file
 
-RECORD = "step.json"
 UNFINISHED = "unfinished.bin"
 
 FAILURE = "failure.txt"
 
 ENVIRONMENTS = "environments"
 
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Record:
-    """A finished step: what it was made from (`key`, `config`), what it cost, what came out.
-
-    `environment` is the hash of what it was taken under (`Store.environment`). `labels` are those of the attacks that
-    `rows` tell of; they are names, and no part of what it was made from.
-    """
-
-    id: str
-    key: str
-    config: dict[str, Any]
-    seconds: float
-    rows: list[Row] = field(default_factory=list)
-    files: dict[str, str] = field(default_factory=dict)
-    labels: list[str] = field(default_factory=list)
-    environment: str = ""
+LONGEST = "x" * 60
+"""As long as the name of any file of a step, while it is being written."""
 
 
 class Store:
@@ -56,63 +41,71 @@ class Store:
 
     def __init__(self, root: str | Path, hold: Hold | None = None) -> None:
         self.root = place_of(root)
-        self._held: Held | None = None if hold is None else Lent(self.root, hold)
+        self._locks: Locks | None = None
+        self._held: Held | None = None
+        self._lent = hold
+        if hold is not None:
+            self._held = Lent(self.root, hold) if is_remote(self.root) else FileLent(self.root)
 
     def folder(self, step_id: str) -> Path:
         """Folder of a step's files."""
         return self.root / "steps" / step_id
 
+    def require_room(self, steps: Iterable[str]) -> None:
+        """Refuse a folder so deep that the files of these steps could not be named.
+
+        Raises
+        ------
+        UsageError
+            If they could not.
+        """
+        if not is_remote(self.root):
+            place_of(self.folder(max(steps, key=len, default="")) / LONGEST)
+
     def record(self, step_id: str) -> Record | None:
         """Record of a finished step; None if there is none, or none that is as it was written."""
         try:
-            sealed = json.loads(read_file(self.folder(step_id) / RECORD))
-            record = Record(**sealed["record"])
-            return record if sealed["sha256"] == _seal(record) else None
+            return Record.unsealed(read_file(self.folder(step_id) / RECORD))
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
-    def records(self) -> Iterator[Record]:
-        """Give the records of all finished steps in the folder, in no order."""
-        steps = self.root / "steps"
-        for path in steps.rglob(RECORD) if steps.exists() else ():
-            record = self.record(path.parent.relative_to(steps).as_posix())
-            if record is not None:
-                yield record
-
-    def has_damaged_record(self, step_id: str) -> bool:
-        """Whether a step has a record that is not as it was written."""
-        return (self.folder(step_id) / RECORD).exists() and self.record(step_id) is None
+    def view(self) -> View:
+        """Give the steps as they are now, for who reads many of them and writes none."""
+        return View(self)
 
     def damaged(self, record: Record) -> str | None:
         """Name a file of the record that is missing or differs from its checksum; None if all are whole."""
-        for name, checksum in record.files.items():
-            try:
-                content = read_file(self.folder(record.id) / name)
-            except OSError:
-                return name
-            if _sha256(content) != checksum:
-                return name
-        return None
+        return next((name for name in record.files if self.file(record, name) is None), None)
+
+    def file(self, record: Record, name: str) -> bytes | None:
+        """Read a file of a record; None if it is missing or differs from its checksum."""
+        try:
+            content = read_file(self.folder(record.id) / name)
+        except OSError:
+            return None
+        return content if checksum(content) == record.files.get(name) else None
 
     def save(self, record: Record, files: Mapping[str, bytes]) -> Record:
         """Write a step's files, then its record: only with the record does the step count as finished."""
-        folder = self.folder(record.id)
-        self._confirm()
-        (folder / RECORD).unlink(missing_ok=True)
+        folder = self._changing(self.folder(record.id))
+        folder.remove(RECORD)
         for name, content in files.items():
-            write_file(folder / name, content)
-        whole = Record(**{**asdict(record), "files": {name: _sha256(content) for name, content in files.items()}})
-        sealed = {"record": asdict(whole), "sha256": _seal(whole)}
+            folder.write(name, content)
+        whole = replace(
+            record,
+            files={name: checksum(content) for name, content in files.items()},
+            sizes={name: len(content) for name, content in files.items()},
+        )
         self._confirm()
-        write_file(folder / RECORD, (json.dumps(sealed, indent=1) + "\n").encode())
+        folder.write(RECORD, whole.sealed())
         for left in (UNFINISHED, FAILURE):
-            (folder / left).unlink(missing_ok=True)
+            folder.remove(left)
         return whole
 
     def save_environment(self, content: Mapping[str, Any]) -> str:
         """Keep a description of where steps are taken; give its hash, by which their records name it."""
         text = json.dumps(content, indent=1, sort_keys=True) + "\n"
-        name = _sha256(text.encode())[:16]
+        name = checksum(text.encode())[:16]
         if not self.environment(name):
             self.write(f"{ENVIRONMENTS}/{name}.json", text)
         return name
@@ -126,22 +119,21 @@ class Store:
             text = read_file(self.root / ENVIRONMENTS / f"{name}.json")
         except OSError:
             return {}
-        return dict(json.loads(text)) if _sha256(text)[:16] == name else {}
+        return dict(json.loads(text)) if checksum(text)[:16] == name else {}
 
     def save_failure(self, step_id: str, details: str) -> None:
         """Keep the traceback of a step that failed; gone once the step is saved."""
-        self._confirm()
-        write_file(self.folder(step_id) / FAILURE, details.encode())
+        self._changing(self.folder(step_id)).write(FAILURE, details.encode())
 
     def remove(self, name: str) -> None:
         """Remove one of the run's own files, if it is there."""
-        self._confirm()
-        (self.root / name).unlink(missing_ok=True)
+        path = self.root / name
+        self._changing(path.parent).remove(path.name)
 
     def save_unfinished(self, step_id: str, key: str, content: bytes) -> None:
         """Keep how far a long step has come; gone once the step is saved."""
-        self._confirm()
-        write_file(self.folder(step_id) / UNFINISHED, f"{key} {_sha256(content)}\n".encode() + content)
+        whole = f"{key} {checksum(content)}\n".encode() + content
+        self._changing(self.folder(step_id)).write(UNFINISHED, whole)
 
     def unfinished(self, step_id: str, key: str) -> bytes | None:
         """Give what `save_unfinished` kept for a step with this key; None if nothing whole is there."""
@@ -149,7 +141,7 @@ class Store:
             head, _, content = read_file(self.folder(step_id) / UNFINISHED).partition(b"\n")
         except OSError:
             return None
-        return content if head == f"{key} {_sha256(content)}".encode() else None
+        return content if head == f"{key} {checksum(content)}".encode() else None
 
     def write(self, name: str, content: str) -> None:
         """Write one of the run's own files."""
@@ -157,8 +149,8 @@ class Store:
 
     def write_bytes(self, name: str, content: bytes) -> None:
         """Write one of the run's own files."""
-        self._confirm()
-        write_file(self.root / name, content)
+        path = self.root / name
+        self._changing(path.parent).write(path.name, content)
 
     @contextmanager
     def writing(self, part: str | None = None) -> Iterator[str | None]:
@@ -173,36 +165,58 @@ class Store:
         """
         locks: Locks = Leases(self.root) if is_remote(self.root) else FileLocks(self.root)
         with writing(locks, part) as before:
-            if part is None and not is_remote(self.root):
+            if part is None:
                 self._remove_temporaries()
-            self._held = locks
+                forget_turns(self.root)
+            self._held = self._locks = locks
             try:
                 yield before
+            except Exception:
+                # Where the folder is gone, whatever else went wrong went wrong for that.
+                self.check_held()
+                raise
             finally:
-                self._held = None
+                self._held = self._locks = None
 
     @property
     def hold(self) -> Hold | None:
-        """What other processes need to write for this one, which holds the folder; None for a folder of the disk."""
-        return self._held.hold if isinstance(self._held, Leases) else None
+        """What other processes need to write for this one, which holds the folder; None if it does not."""
+        return self._lent if self._locks is None else self._locks.hold
+
+    @property
+    def shared(self) -> bool:
+        """Whether a part of the run is held here, and others may hold other parts."""
+        return self.hold is not None and self.hold.part is not None
+
+    def turn(self, step_id: str, wait: Callable[[], None]) -> AbstractContextManager[None]:
+        """Wait until no other process that writes here is at a step, and keep others from it.
+
+        `wait` is called again and again, and ends the waiting with what it raises.
+        """
+        return turn(self.root, step_id, wait)
 
     def check_held(self) -> None:
-        """See that what `writing` holds was not lost, as far as is known without asking the store.
+        """See that what `writing` holds was not lost, as far as is known without asking an object store.
 
         Raises
         ------
         StoreError
-            If another took it over, since this process was not heard of for too long.
+            If another took it over, since this process was not heard of for too long, or the folder is gone.
         """
         if self._held is not None:
             self._held.check(ask=False)
+
+    def _changing(self, folder: Path) -> Changes:
+        return Changes(folder, self._confirm)
 
     def _confirm(self) -> None:
         if self._held is not None:
             self._held.check(ask=True)
 
     def _remove_temporaries(self) -> None:
-        """Remove what a process that was killed while it wrote has left."""
+        """Remove what a process that was killed while it wrote has left on disks."""
+        if is_remote(self.root):
+            return
         for place in (".", "figures", "steps/**"):
             for path in self.root.glob(f"{place}/.*{TEMPORARY}"):
                 with suppress(OSError):
@@ -214,11 +228,3 @@ def taken_under(store: Store, records: Iterable[Record]) -> list[dict[str, Any]]
     counted = Counter(record.environment for record in records)
     found = (store.environment(name) for name, _ in counted.most_common() if name)
     return [content for content in found if content]
-
-
-def _seal(record: Record) -> str:
-    return _sha256(json.dumps(asdict(record), sort_keys=True).encode())
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -5,11 +5,10 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from lrbench.store.chain import Chain, Entry, State
-from lrbench.store.lock import HeldError, is_gone, this_process
+from lrbench.store.chain import NOBODY, Chain, Entry, State
+from lrbench.store.lock import HeldError, Hold, is_gone, removed, this_process
 from lrbench.store.write import StoreError
 
 LEASE = ".lease"
@@ -19,7 +18,7 @@ STALE_SECONDS = 120.0
 """Older than this by the reader's clock, a lease holds nobody up; clocks may differ by less."""
 
 LOOK_SECONDS = 1.0
-"""So often a holder looks at its clock; what it learnt of its lease so long ago is believed without asking again."""
+"""So often a holder looks at its clock."""
 
 ASKING_SECONDS = 10.0
 """So long a part waits for one who asks for the whole to get it or to go."""
@@ -34,8 +33,9 @@ class Leases:
     - Two take one stale lease: one adds the link, the other finds it held.
     - A holder sleeps past its lease: while nobody took it, it goes on. Else its next renewal adds nothing, and
       its next write, which asks the store first, is refused: nothing of the other's is overwritten or removed.
-    - A holder sleeps between asking and writing: that one write still lands. Only a store that compares numbers at each
-      write could tell.
+    - A holder sleeps between asking and writing: it had looked at what it writes over before it asked, and writes only
+      over that (`lrbench.store.changes`). What the other wrote since stays; where the other had written nothing yet,
+      the one write lands, and the other writes over it.
     - Clocks differ by more than `STALE_SECONDS`: a lease that is kept may be broken; its holder learns it as above.
     - A crash between two operations leaves links that do not count, or a lease that nobody renews, which gets old.
     - The answer to an addition is lost: the link is known again by its writer's token.
@@ -64,7 +64,7 @@ class Leases:
         return before
 
     @property
-    def hold(self) -> "Hold | None":
+    def hold(self) -> Hold | None:
         """What shows other processes that they write for the holder; None where nothing is held."""
         return None if self._lease is None else self._lease.hold
 
@@ -98,15 +98,25 @@ class Leases:
 
 
 class Lease:
-    """One lease, and the thread that renews it."""
+    """One lease, and the thread that renews it.
 
-    def __init__(self, root: Path, part: str | None) -> None:
-        self.root, self._chain = root, _chain(root, part)
+    Parameters
+    ----------
+    root : Path
+        Of the run.
+    part : str or None
+        What it is on; None for the whole.
+    kind : str
+        Leases of other kinds know nothing of each other.
+    """
+
+    def __init__(self, root: Path, part: str | None, kind: str = LEASE) -> None:
+        self.root, self._chain = root, _chain(root, part, kind)
         self._owner, self._token = this_process(), uuid.uuid4().hex
         self.hold = Hold(part, self._token)
         self._state: State = "held"
-        self._number, self._renewed, self._asked = 0, 0.0, 0.0
-        self._taken_by: str | None = None
+        self._number, self._renewed = 0, 0.0
+        self._taken: Entry | None = None
         self._guard, self._end = threading.Lock(), threading.Event()
 
     def take(self, state: State) -> str | None:
@@ -138,7 +148,7 @@ class Lease:
         """
         with self._guard:
             if self._state == "asking" and not self._renew("held"):
-                raise HeldError(self._taken_by)
+                raise HeldError(self._taken.owner if self._taken else "")
 
     def check(self, *, ask: bool) -> None:
         """See that it was not lost.
@@ -150,12 +160,12 @@ class Lease:
         """
         with self._guard:
             try:
-                if ask and self._taken_by is None and abs(time.time() - self._asked) > LOOK_SECONDS:
+                if ask and self._taken is None:
                     self._ask()
             except OSError as error:
                 raise _unanswered(self.root, error) from error
-            if self._taken_by is not None:
-                raise _lost(self.root, self._taken_by)
+            if self._taken is not None:
+                raise _lost(self.root, self._taken)
 
     def free(self) -> None:
         """Give it back, unless it was lost; where the store does not answer, it gets old by itself."""
@@ -165,7 +175,7 @@ class Lease:
 
     def _keep(self) -> None:
         # Short waits by the wall clock: other clocks stand still while a machine sleeps.
-        while not self._end.wait(min(LOOK_SECONDS, RENEW_SECONDS)) and self._taken_by is None:
+        while not self._end.wait(min(LOOK_SECONDS, RENEW_SECONDS)) and self._taken is None:
             # Where the store does not answer, the next write says so.
             with self._guard, suppress(OSError):
                 if not self._end.is_set() and abs(time.time() - self._renewed) >= RENEW_SECONDS:
@@ -173,35 +183,25 @@ class Lease:
 
     def _renew(self, state: State) -> bool:
         """Add a link of ours to ours; False if another's has come between."""
-        while self._taken_by is None and not self._add(state):
+        while self._taken is None and not self._add(state):
             self._ask()
-        return self._taken_by is None
+        return self._taken is None
 
     def _add(self, state: State) -> bool:
         now = time.time()
         if not self._chain.add(self._number, Entry(state, self._owner, now, self._token)):
             return False
-        self._state, self._number, self._renewed, self._asked = state, self._number + 1, now, now
+        self._state, self._number, self._renewed = state, self._number + 1, now
         return True
 
     def _ask(self) -> None:
-        now = time.time()
         if self._chain.number() != self._number:
             number, entry = self._chain.last()
-            if entry.token != self._token:
-                self._taken_by = entry.owner
-                return
-            # Of an addition whose answer was lost.
-            self._number = number
-        self._asked = now
-
-
-@dataclass(frozen=True)
-class Hold:
-    """Of which part, or the whole, and by which token, a lease is held. Can be pickled."""
-
-    part: str | None
-    token: str
+            if entry.token == self._token:
+                # Of an addition whose answer was lost.
+                self._number = number
+            else:
+                self._taken = entry
 
 
 class Lent:
@@ -215,7 +215,6 @@ class Lent:
 
     def __init__(self, root: Path, hold: Hold) -> None:
         self._root, self._hold = root, hold
-        self._asked = 0.0
 
     def check(self, *, ask: bool) -> None:
         """See that it is still held.
@@ -225,29 +224,29 @@ class Lent:
         StoreError
             If it is not, or the store gives no answer.
         """
-        if not ask or abs(time.time() - self._asked) <= LOOK_SECONDS:
+        if not ask:
             return
-        now = time.time()
         try:
             _, entry = _chain(self._root, self._hold.part).last()
         except OSError as error:
             raise _unanswered(self._root, error) from error
         if entry.token != self._hold.token or entry.state != "held":
-            raise _lost(self._root, entry.owner)
-        self._asked = now
+            raise _lost(self._root, entry)
 
 
-def _chain(root: Path, part: str | None) -> Chain:
-    return Chain(root / (LEASE if part is None else f"{LEASE}-{part}"))
+def _chain(root: Path, part: str | None, kind: str = LEASE) -> Chain:
+    return Chain(root / (kind if part is None else f"{kind}-{part}"))
 
 
 def _unanswered(root: Path, error: OSError) -> StoreError:
     return StoreError(f"cannot write to {root}: {error}; what was finished is kept, run the command again")
 
 
-def _lost(root: Path, owner: str) -> StoreError:
+def _lost(root: Path, entry: Entry) -> StoreError:
+    if entry == NOBODY:
+        return removed(root)
     return StoreError(
-        f"{root} was taken over by {owner or 'another run'}, since this one was not heard of for {STALE_SECONDS:g} s; "
+        f"{root} was taken over by {entry.owner}, since this one was not heard of for {STALE_SECONDS:g} s; "
         "it writes no more, and what it had finished is kept"
     )
 

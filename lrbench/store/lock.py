@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +16,14 @@ from lrbench.store.write import StoreError
 
 class HeldError(Exception):
     """A lock is held; says by whom."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Which part, or the whole, is held, and a lease by which token. Can be pickled."""
+
+    part: str | None = None
+    token: str = ""
 
 
 class Held(Protocol):
@@ -34,6 +43,10 @@ class Locks(Held, Protocol):
     """What keeps other writers out of a folder. One of these takes one lock at a time."""
 
     root: Path
+
+    @property
+    def hold(self) -> Hold | None:
+        """What shows other processes that they write for the holder; None where nothing is held."""
 
     def take(self, part: str | None) -> str | None:
         """Take the whole (None) or a part; give who held it before and went without a word, None for nobody.
@@ -78,6 +91,14 @@ def writing(locks: Locks, part: str | None) -> Iterator[str | None]:
         yield before
     finally:
         locks.free()
+
+
+def removed(root: Path) -> StoreError:
+    """Make the error for a folder that somebody took away from under a run."""
+    return StoreError(
+        f"{root} was removed or moved while this run was writing to it; it writes no more: bring the folder back, or "
+        "run the command again to begin anew"
+    )
 
 
 def this_process() -> str:

@@ -1,5 +1,6 @@
 """Reading a file, and writing it whole or not at all."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -27,9 +28,11 @@ def read_file(path: Path) -> bytes:
     """
     if not is_remote(path):
         return path.read_bytes()
-    # Opening an object first asks for its size, and reads in ranges what another process may replace in between.
+    # In one request: opening an object asks for its size first, and s3fs otherwise reads in ranges what another process
+    # may replace in between.
     remote: Any = path
-    content: bytes = remote.fs.cat_file(remote.path)
+    at_once = {"max_concurrency": 1} if "s3" in remote.fs.protocol else {}
+    content: bytes = remote.fs.cat_file(remote.path, **at_once)
     return content
 
 
@@ -39,17 +42,44 @@ def write_file(path: Path, content: bytes) -> None:
     Raises
     ------
     StoreError
-        If it cannot be written.
+        If it cannot be written, or something else than a file is there, which would be lost.
     """
     try:
         if is_remote(path):
             with os_errors():
                 path.write_bytes(content)
         else:
+            _refuse_special(path)
             _write(path, content)
     except OSError as error:
-        msg = f"cannot write {path}: {error.strerror or error}; what was finished is kept, run the command again"
-        raise StoreError(msg) from error
+        raise unwritten(path, error) from error
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file if it is there.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritten(path, error, "remove") from error
+
+
+def unwritten(path: Path, error: OSError, what: str = "write") -> StoreError:
+    """Make the error for what could not be written."""
+    return StoreError(
+        f"cannot {what} {path}: {error.strerror or error}; what was finished is kept, run the command again"
+    )
+
+
+def _refuse_special(path: Path) -> None:
+    """Refuse to put a file in the place of a device, a socket, a pipe, or a link to nowhere."""
+    if (path.exists() or path.is_symlink()) and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EEXIST, "it is no regular file")
 
 
 def _write(path: Path, content: bytes) -> None:

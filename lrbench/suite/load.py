@@ -50,7 +50,7 @@ def name_of_run(folder: Path) -> str | None:
     """Give the name of the suite that a folder holds a run of; None if it holds none, or a damaged one."""
     path = folder / "suite.yaml"
     try:
-        content = read_document(path, str(path)).content if path.exists() else None
+        content = read_document(path, str(path)).content if is_file(path) else None
     except UsageError:
         return None
     return str(content.get("name")) if isinstance(content, dict) else None

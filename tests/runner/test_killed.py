@@ -7,14 +7,27 @@ import sys
 import time
 
 from safetensors.torch import load_file
+from support.plain import FACTORY
+from support.workers import dies
 
 import lrbench
+from lrbench.cli import main
 
 SUITE = """\
 name: long
 data: {name: digits, train: 500, test: 50}
 models: {lr: {arch: resnet18, width: 4, lr_layers: {avgpool: 5}}}
 training: {epochs: 6, batch_size: 50, learning_rate: 0.05, warmup_accuracy: 0.3, augment: {crop: 1}}
+"""
+SMALL = """\
+name: small
+data: {name: digits, train: 60, test: 20}
+models:
+  net: {arch: "FACTORY:build"}
+training: {epochs: 1, batch_size: 50}
+threat_model: {eps: [8/255], samples: 5}
+attacks: [fgsm]
+diagnostics: {masking: false}
 """
 CODE = """\
 import sys, lrbench.runner.train as train
@@ -61,3 +74,16 @@ def test_a_damaged_snapshot_counts_for_nothing(tmp_path):
     file.write_bytes(b"")
     assert store.unfinished("train/lr", "key") is None
     assert store.unfinished("train/nothing", "key") is None
+
+
+def test_the_process_that_makes_the_report_is_killed_and_the_next_run_makes_it(tmp_path, monkeypatch, capsys):
+    (tmp_path / "mine.py").write_text(FACTORY)
+    suite, out = tmp_path / "small.yaml", tmp_path / "run"
+    suite.write_text(SMALL.replace("FACTORY", str(tmp_path / "mine.py")))
+    with monkeypatch.context() as patch:
+        patch.setattr("lrbench.leaderboard.report.report", dies)
+        assert main(["run", str(suite), "--out", str(out), "--jobs", "2"]) == 1
+    assert "the process that made the report died" in capsys.readouterr().err.splitlines()[-1]
+    assert not (out / "report.html").exists()
+    assert main(["run", str(suite), "--out", str(out)]) == 0
+    assert (out / "report.html").exists()

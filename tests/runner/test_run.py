@@ -258,5 +258,5 @@ def test_devices_that_are_not_there_are_named(suite_file, tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_named(suite_file, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(LrbenchError, match="cannot write"):
+    with pytest.raises(LrbenchError, match="file is no folder"):
         lrbench.run(suite_file, out=tmp_path / "file" / "out")

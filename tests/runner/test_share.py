@@ -15,6 +15,7 @@ from lrbench.cli import main
 from lrbench.errors import UsageError
 from lrbench.runner.plan import Step
 from lrbench.runner.share import Share, takable
+from lrbench.store import Store
 
 SUITE = """\
 name: shared
@@ -105,6 +106,23 @@ def test_shares_are_taken_at_the_same_time(suite, tmp_path):
     jobs = [subprocess.Popen([*command, f"{index}/2"], stdout=subprocess.DEVNULL) for index in (1, 2)]
     assert [job.wait(300) for job in jobs] == [0, 0]
     assert len(list((out / "steps/train").rglob("step.json"))) == 4
+
+
+def test_shares_one_after_the_other_take_over_models_whose_names_were_swapped(suite, tmp_path, capsys):
+    out = tmp_path / "shared"
+    lrbench.run(suite, out=out)
+    took = {model: _took(out, model) for model in ("net", "lr")}
+    text = Path(suite).read_text()
+    swapped = text.replace("  net: {arch", "  new: {arch").replace("  lr: {extends: net", "  net: {extends: new")
+    Path(suite).write_text(swapped.replace("  new: {arch", "  lr: {arch").replace("extends: new", "extends: lr"))
+    for model in ("net", "lr"):
+        assert main(["run", suite, "--out", str(out), "--steps", f"train/{model}/*"]) == 0
+    assert {"net": _took(out, "lr"), "lr": _took(out, "net")} == took
+    assert "made again" in capsys.readouterr().out
+
+
+def _took(out, model):
+    return [Store(out).record(f"train/{model}/seed-{seed}").seconds for seed in (0, 1)]
 
 
 def test_a_failure_is_the_jobs(tmp_path, capsys):

@@ -5,6 +5,7 @@ import random
 import threading
 import time
 import uuid
+from contextlib import suppress
 from types import SimpleNamespace
 from unittest.mock import Mock
 
@@ -13,7 +14,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from support.contending import processes, threads
 
 from lrbench.errors import UsageError
-from lrbench.store import Store, StoreError, lease
+from lrbench.store import Record, Store, StoreError, lease
 from lrbench.store.write import read_file
 
 ROUNDS = {"local": 40, "memory": 40, "s3": 8}
@@ -27,7 +28,8 @@ def places(request, tmp_path):
     if request.param == "s3":
         request.getfixturevalue("s3_server")
     roots = {"local": tmp_path, "memory": "memory://runs", "s3": "s3://runs"}
-    return [f"{roots[request.param]}/{uuid.uuid4().hex}" for _ in range(ROUNDS[request.param])]
+    rounds = request.config.getoption("--rounds") or ROUNDS[request.param]
+    return [f"{roots[request.param]}/{uuid.uuid4().hex}" for _ in range(rounds)]
 
 
 @pytest.fixture
@@ -61,12 +63,13 @@ def asleep(place, monkeypatch, *, for_good=True):
 
 
 @pytest.mark.parametrize("places", ["local"], indirect=True)
-def test_jobs_of_an_array_that_begin_at_once_all_go_on(places):
-    place = places[0]
+@pytest.mark.parametrize("jobs", [3, 16])
+def test_jobs_of_an_array_that_begin_at_once_all_go_on(places, jobs):
+    place, rounds = places[0], max(300 // jobs, len(places))
     with Store(place).writing():
         pass
     # One place again and again, as fast as it goes: how long they look at each other's locks is no time at all.
-    assert processes([place] * 400, ["1-of-3", "2-of-3", "3-of-3"]) == [3] * 400
+    assert processes([place] * rounds, [f"{job}-of-{jobs}" for job in range(jobs)]) == [jobs] * rounds
 
 
 @pytest.mark.usefixtures("_slow")
@@ -126,6 +129,86 @@ class TestSleeper:
             sleeping.__exit__(None, None, None)
 
 
+STEP = "train/net/seed-0"
+WRITES = {
+    "table": lambda store, whose: store.write("results.csv", whose),
+    "figure": lambda store, whose: store.write_bytes("figures/a.png", whose.encode()),
+    "step": lambda store, whose: store.save(Record(STEP, whose, {}, 1.0), {"weights.bin": whose.encode()}),
+    "failure": lambda store, whose: store.save_failure("train/lr/seed-0", whose),
+    "unfinished": lambda store, whose: store.save_unfinished("train/lr/seed-0", "key", whose.encode()),
+}
+
+
+def contents(store):
+    fs = store.root.fs
+    return {path: fs.cat_file(path) for path in fs.find(store.root.path) if lease.LEASE not in path}
+
+
+@pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
+class TestSleepBetweenAskingAndWriting:
+    """What the lease alone cannot see: it was held when asked for, and taken over before the write was on its way."""
+
+    @pytest.fixture
+    def sleeper(self, place, monkeypatch):
+        """A holder whom somebody takes over from just after it has asked for its lease, and writes everything."""
+        store = Store(place)
+        with store.writing():
+            ask, others = store._held.check, []
+
+            def ask_and_sleep(*, ask_store=ask, **how):
+                ask_store(**how)
+                if store.asleep and not others:
+                    with monkeypatch.context() as patch:
+                        patch.setattr(lease, "STALE_SECONDS", -1.0)
+                        others.append(Store(place).writing())
+                        others[0].__enter__()
+                    for write in WRITES.values():
+                        write(Store(place), "theirs")
+                    store.theirs = contents(store)
+
+            store.asleep = False
+            monkeypatch.setattr(store._held, "check", ask_and_sleep)
+            yield store
+            for other in others:
+                other.__exit__(None, None, None)
+
+    @pytest.mark.parametrize("before", [True, False])
+    @pytest.mark.parametrize("what", WRITES)
+    def test_it_overwrites_nothing(self, sleeper, what, before):
+        if before:
+            WRITES[what](sleeper, "before")
+        sleeper.asleep = True
+        with pytest.raises(StoreError, match="was taken over"):
+            WRITES[what](sleeper, "old")
+        assert contents(sleeper) == sleeper.theirs
+
+    def test_it_removes_nothing(self, sleeper):
+        sleeper.write("results.csv", "before")
+        sleeper.asleep = True
+        with pytest.raises(StoreError, match="was taken over"):
+            sleeper.remove("results.csv")
+        assert contents(sleeper) == sleeper.theirs
+
+
+@pytest.mark.usefixtures("_slow")
+@pytest.mark.parametrize("places", ["memory", "s3"], indirect=True)
+def test_whatever_a_sleeper_writes_when_it_wakes_the_new_owner_has_the_last_word(places, monkeypatch):
+    for place in places:
+        sleeper, _ = asleep(place, monkeypatch)
+        sleeper.root.fs.pipe_file((sleeper.root / "results.csv").path, b"before")
+
+        def wake(sleeper=sleeper):
+            with suppress(StoreError):
+                sleeper.write("results.csv", "old")
+
+        waking = threading.Thread(target=wake)
+        waking.start()
+        with Store(place).writing():
+            Store(place).write("results.csv", "theirs")
+            waking.join()
+        assert read_file(sleeper.root / "results.csv") == b"theirs"
+
+
 @pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
 def test_one_who_wakes_and_finds_its_lease_goes_on(place, monkeypatch):
     sleeper, sleeping = asleep(place, monkeypatch)
@@ -160,6 +243,6 @@ def test_a_holder_whose_store_does_not_answer_stops_at_its_next_write(monkeypatc
     with store.writing():
         monkeypatch.setattr(lease, "LOOK_SECONDS", 0.0)
         monkeypatch.setattr(store.root.fs, "ls", lambda *_a, **_o: (_ for _ in ()).throw(TimeoutError("away")))
-        with pytest.raises(StoreError, match=r"cannot write to .*: away"):
+        with pytest.raises(StoreError, match=r"cannot write .*: away"):
             store.write("results.csv", "")
         monkeypatch.undo()

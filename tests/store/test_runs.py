@@ -10,7 +10,7 @@ import lrbench
 from lrbench.cli import main
 from lrbench.leaderboard import Leaderboard
 from lrbench.runner.tables import Tables
-from lrbench.store import Store, lease, place_of
+from lrbench.store import RECORD, Store, lease, place_of
 
 SUITE = """\
 name: stored
@@ -55,6 +55,64 @@ def test_commands_that_read_a_run_take_its_url(suite, place, tmp_path, capsys):
         assert main(command) == 0, capsys.readouterr().err
     assert main(["publish", place, "--to", str(tmp_path / "boards")]) == 0
     assert Leaderboard.load(place).results.equals(Leaderboard.load(place_of(place)).results)
+
+
+@pytest.fixture
+def asked(s3_server, monkeypatch):  # noqa: ARG001
+    """Requests to the store: method and key."""
+    import s3fs  # noqa: PLC0415
+
+    call, seen = s3fs.S3FileSystem._call_s3, []
+
+    async def counted(self, method, *given, **options):
+        names = {**{key: value for each in given if isinstance(each, dict) for key, value in each.items()}, **options}
+        seen.append((method, str(names.get("Key", ""))))
+        return await call(self, method, *given, **options)
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "_call_s3", counted)
+    return seen
+
+
+@pytest.mark.parametrize("what", ["plan", "show", "compare", "report"])
+def test_who_only_looks_reads_a_record_once_and_no_artefact_that_it_does_not_use(suite, asked, what, capsys):
+    place = f"s3://runs/{uuid.uuid4().hex}"
+    lrbench.run(suite, out=place)
+    asked.clear()
+    given = {"plan": [suite, "--out", place], "compare": [f"{place}:net", f"{place}:lr"]}.get(what, [place])
+    assert main([what, *given]) == 0, capsys.readouterr().err
+    read = [key for method, key in asked if method == "get_object" and "/steps/" in key]
+    records = [key for key in read if key.endswith(RECORD)]
+    assert len(records) == len(set(records))
+    used = {"report": ("outcomes.safetensors", "examples.safetensors", "model.json")}.get(
+        what, ("outcomes.safetensors",)
+    )
+    assert all(key.endswith((RECORD, *used)) for key in read)
+    # Beside those a few for the tables, whatever the number of steps.
+    assert len(asked) <= len(read) + 60
+
+
+@pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
+def test_a_run_holds_against_its_checksum_what_plan_knows_by_its_size(suite, place, capsys):
+    lrbench.run(suite, out=place)
+    weights = place_of(place) / "steps/train/net/seed-0/weights.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert main(["plan", suite, "--out", place]) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert main(["run", suite, "--out", place]) == 0
+    assert "again, damaged: weights.safetensors: train/net/seed-0" in capsys.readouterr().out
+    assert weights.read_bytes() == whole
+
+
+@pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
+def test_a_share_holds_against_their_checksums_the_steps_that_its_own_need(suite, place, capsys):
+    assert main(["run", suite, "--out", place, "--steps", "train/*"]) == 0
+    weights = place_of(place) / "steps/train/net/seed-0/weights.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(bytes(len(whole)))
+    capsys.readouterr()
+    assert main(["run", suite, "--out", place, "--steps", "accuracy/*"]) == 0
+    assert "1 steps wait for others, such as accuracy/net/seed-0 for train/net/seed-0" in capsys.readouterr().out
 
 
 def test_nothing_there_is_said_in_a_line(place, capsys):

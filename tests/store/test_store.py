@@ -1,9 +1,11 @@
 """What a store promises, of a folder, of memory and of an S3-compatible server alike."""
 
+import hashlib
 import json
 import os
 import platform
 import time
+from dataclasses import asdict
 
 import pytest
 
@@ -34,7 +36,7 @@ def test_a_saved_step_comes_back_whole(store):
 
 def test_nothing_is_there_before_it_is_written(store):
     assert store.record("train/net/seed-0") is None
-    assert not store.has_damaged_record("train/net/seed-0")
+    assert not store.view().has_damaged_record("train/net/seed-0")
     assert store.unfinished("train/net/seed-0", "abc") is None
     store.remove("results.csv")
 
@@ -57,7 +59,7 @@ def test_damage_is_found(store, name, harm):
     path.write_bytes(harm(path.read_bytes()))
     if name == RECORD:
         assert store.record(saved.id) is None
-        assert store.has_damaged_record(saved.id)
+        assert store.view().has_damaged_record(saved.id)
     else:
         assert store.damaged(store.record(saved.id)) == name
 
@@ -185,3 +187,26 @@ def test_a_record_is_sealed(store):
     content["record"]["rows"][0]["value"] = 0.9
     path.write_bytes(json.dumps(content).encode())
     assert store.record("train/net/seed-0") is None
+
+
+def test_a_record_of_an_earlier_version_counts_and_its_files_are_held_against_their_checksums(store):
+    saved = store.save(record(), FILES)
+    content = {key: value for key, value in asdict(saved).items() if key != "sizes"}
+    sealed = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    (store.folder(saved.id) / RECORD).write_bytes(json.dumps({"record": content, "sha256": sealed}).encode())
+    view = store.view()
+    assert view.damaged(view.record(saved.id)) is None
+    (store.folder(saved.id) / "history.json").write_bytes(b"{}")
+    assert store.view().damaged(view.record(saved.id)) == "history.json"
+
+
+def test_a_view_finds_what_is_lost_or_cut_off_and_says_which_steps_there_are(store):
+    saved = store.save(record(), FILES)
+    store.save(record("train/lr/seed-0", "def"), {})
+    assert {each.id for each in store.view().records()} == {"train/net/seed-0", "train/lr/seed-0"}
+    assert store.view().damaged(saved) is None
+    weights = store.folder(saved.id) / "weights.bin"
+    weights.write_bytes(FILES["weights.bin"][:-1])
+    assert store.view().damaged(saved) == "weights.bin"
+    weights.unlink()
+    assert store.view().damaged(saved) == "weights.bin"
