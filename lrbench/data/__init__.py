@@ -2,5 +2,6 @@
 
 from lrbench.data.augment import Augmentation
 from lrbench.data.images import ImageData, Split, to_unit, with_superclasses
+from lrbench.data.outputs import with_outputs
 
-__all__ = ["Augmentation", "ImageData", "Split", "to_unit", "with_superclasses"]
+__all__ = ["Augmentation", "ImageData", "Split", "to_unit", "with_outputs", "with_superclasses"]

@@ -156,7 +156,7 @@ def _first(value: Any) -> Any:  # noqa: ANN401
 
 
 def _raw_mode(image: Image.Image) -> Any:  # noqa: ANN401
-    """What the file's pixels are before Pillow makes 8 bits of them."""
+    """Name what the pixels of the file are before Pillow makes 8 bits of them."""
     tile: Any = getattr(image, "tile", None)
     return _first(tile[0][3]) if tile else None
 

@@ -93,6 +93,14 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Outputs:
+    """Which of a network's outputs are a data set's classes: `chosen` of them, in the classes' order, among `count`."""
+
+    chosen: tuple[int, ...]
+    count: int
+
+
+@dataclass(frozen=True)
 class ImageData:
     """A data set for image classification.
 
@@ -103,6 +111,8 @@ class ImageData:
     classes : tuple of str
     fine_classes : tuple of str
         Of the splits' `fine` labels; empty if there are none.
+    outputs : Outputs, optional
+        Where networks know more classes than these. Default: an output for each class.
     """
 
     name: str
@@ -110,6 +120,12 @@ class ImageData:
     test: Split
     classes: tuple[str, ...]
     fine_classes: tuple[str, ...] = ()
+    outputs: Outputs | None = None
+
+    @property
+    def network_outputs(self) -> int:
+        """Outputs that a network for this data set has."""
+        return len(self.classes) if self.outputs is None else self.outputs.count
 
     @property
     def channels(self) -> int:

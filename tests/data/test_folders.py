@@ -123,7 +123,8 @@ KEPT = {
 }  # fmt: skip
 REFUSED = {
     "a class folder without images": [
-        (empty_class, "train/cow "), (only_text, "train/cow "), (lambda root: (root / "test/cow").mkdir(), "test/cow ")],
+        (empty_class, "train/cow "), (only_text, "train/cow "),
+        (lambda root: (root / "test/cow").mkdir(), "test/cow ")],
     "a class in one split only": [(lambda root: image(root / "train/cow/0.png"), "only one of them has cow")],
     "a single class": [(single, "only one class, cat")],
     "no class folders": [(lambda root: gone(root, "train"), "mine/train .*no class folders")],
