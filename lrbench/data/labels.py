@@ -46,14 +46,14 @@ def _advice(array: Array) -> str:
     return f", from {int(array.min())}" if array.size and array.dtype.kind in "bui" else ""
 
 
-def class_names(labels: Mapping[str, Tensor], classes: int | Sequence[str] | None) -> tuple[str, ...]:
+def class_names(labels: Mapping[str, Tensor], classes: int | Sequence[str | int] | None) -> tuple[str, ...]:
     """Name the classes: as the user does, else by their numbers from 0 to the largest label.
 
     Parameters
     ----------
     labels : mapping
         Array's name -> its labels; none is empty.
-    classes : int or sequence of str, optional
+    classes : int or sequence of str or int, optional
         How many there are, or what they are called.
 
     Raises
@@ -81,14 +81,15 @@ def class_names(labels: Mapping[str, Tensor], classes: int | Sequence[str] | Non
     return named
 
 
-def _named(classes: int | Sequence[str]) -> tuple[str, ...]:
+def _named(classes: int | Sequence[str | int]) -> tuple[str, ...]:
     if isinstance(classes, int):
         if not 1 <= classes <= MAX_CLASSES:
             msg = f"classes must be from 1 to {MAX_CLASSES:,}, or a list of names, got {classes}"
             raise UsageError(msg)
         return tuple(str(label) for label in range(classes))
-    if len(set(classes)) != len(classes) or not all(name.isprintable() and name for name in classes):
-        shown = printable(", ".join(classes))[:100]
+    names = tuple(str(name) for name in classes)
+    if len(set(names)) != len(names) or not all(name.isprintable() and name for name in names):
+        shown = printable(", ".join(names))[:100]
         msg = f"classes must be different names that can be printed, got {shown}"
         raise UsageError(msg)
-    return tuple(classes)
+    return names

@@ -83,7 +83,7 @@ def npz(
     path: str,
     layout: str | None = None,
     data_range: list[float] | None = None,
-    classes: int | list[str] | None = None,
+    classes: int | list[str | int] | None = None,
 ) -> ImageData:
     """Arrays x_train, y_train, x_test, y_test (or train_images, train_labels, ...): images and integer labels.
 

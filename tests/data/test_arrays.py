@@ -219,6 +219,15 @@ def test_what_is_left_open_is_asked_in_a_line(tmp_path, case):
 def test_classes_can_be_named_and_can_be_more_than_there_are_labels(tmp_path):
     names = ["cat", "dog", "cow", "猫", "none"]
     assert load(tmp_path, labelled(lambda y: y, classes=names)).classes == tuple(names)
+    assert load(tmp_path, labelled(lambda y: y, classes=["a", 1, 2, 3])).classes == ("a", "1", "2", "3")
     data = load(tmp_path, labelled(lambda y: y + 1, classes=5))
     assert data.classes == ("0", "1", "2", "3", "4")
     assert data.train.labels[0] == 1
+
+
+def test_a_name_that_would_break_the_line_is_escaped(tmp_path):
+    (tmp_path / "bad\nname.npz").write_bytes(b"no archive")
+    for path in ("bad\nname.npz", "not\nthere.npz"):
+        with pytest.raises(UsageError, match=r"\\n.*\.npz") as error:
+            npz(tmp_path, train=None, test=None, path=path)
+        assert "\n" not in str(error.value)

@@ -95,6 +95,8 @@ def test_another_mapping_is_another_network(folder):
         ("light: 3, ", "", "data.outputs: class 'light' has no output"),
         ('{of: 20, classes: {"dark & deep": 17, light: 3, "mid|dle $": 0}}', "imagenet", "'dark & deep' is none"),
         ("of: 20", "of: 21", "does not fit the model"),
+        ("of: 20", "of: imagnet", "data.outputs.of: should be the number of outputs, or imagenet, got 'imagnet'"),
+        ("of: 20", "of: true", "data.outputs.of: should be the number of outputs, or imagenet, got True"),
         ("light: 3", "light: x", "data.outputs.classes.light: "),
         ("of: 20", "off_: 20", "did you mean 'of'"),
     ],
