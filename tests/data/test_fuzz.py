@@ -3,6 +3,7 @@
 LRBENCH_DRAWS=2000 draws more of them than the 200 of every run.
 """
 
+import io
 import os
 import warnings
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from lrbench.data.decode import Shape, decode
 from lrbench.data.folder import image_folder
 from lrbench.data.sources import npz
 from lrbench.errors import UsageError
@@ -220,3 +222,39 @@ def expected(listed, classes):
         for number, name in enumerate(classes)
         for file, shade in listed[name].items()
     )
+
+
+def encoded():
+    """Files of every format, to be damaged."""
+    pixels = np.random.default_rng(0).integers(256, size=(9, 11, 4), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    for kind, options in {
+        "PNG": {"exif": exif},
+        "JPEG": {"exif": exif},
+        "TIFF": {"compression": "tiff_lzw"},
+        "WEBP": {"exif": exif},
+        "BMP": {},
+        "PPM": {},
+    }.items():
+        buffer = io.BytesIO()
+        Image.fromarray(pixels if kind in {"PNG", "TIFF"} else pixels[..., :3]).save(buffer, kind, **options)
+        yield kind, buffer.getvalue()
+
+
+ENCODED = dict(encoded())
+
+
+@DRAWS
+@given(st.data())
+def test_damaged_images_are_decoded_or_refused(data):
+    kind = data.draw(st.sampled_from(sorted(ENCODED)))
+    content = bytearray(ENCODED[kind])
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    content = content[: data.draw(st.sampled_from([len(content), len(content) // 2]))]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "mine.png"
+        path.write_bytes(content)
+        found = outcome(lambda: decode(str(path), Shape("RGB")), "mine.png")
+    assert isinstance(found, str) or (found.dtype == np.uint8 and found.shape[2] == 3)
