@@ -20,6 +20,9 @@ FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 MAX_PIXELS = 4096 * 4096
 
+MAX_RESIZED = 4 * MAX_PIXELS
+"""Pixels of an image whose shorter side has been brought to its length, before its middle is kept."""
+
 CONVERTED = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"}
 """Modes of 8 bits and less that Pillow converts to RGB and RGBA as viewers do."""
 
@@ -67,7 +70,7 @@ def decode(path: str, shape: Shape, sides: tuple[int, ...] | None = None) -> NDA
     ------
     UsageError
         With the file's name: if it is no file or no readable image, is larger than `MAX_PIXELS`, has a mode of which
-        nobody can say how it is to be shown, or comes to another size.
+        nobody can say how it is to be shown, comes to another size, or is too narrow to be brought to one.
     """
     if not is_file(Path(path)):
         msg = f"{printable(path)}: not a file"
@@ -164,6 +167,11 @@ def _raw_mode(image: Image.Image) -> Any:  # noqa: ANN401
 def _sized(path: str, image: Image.Image, shape: Shape, sides: tuple[int, ...] | None) -> Image.Image:
     """Bring the shorter side to `resize` and keep the middle, as torchvision's Resize and CenterCrop do."""
     if shape.size is not None and shape.resize is not None:
+        if shape.resize**2 * max(image.size) > MAX_RESIZED * min(image.size):
+            msg = (
+                f"{printable(path)}: {image.width}x{image.height} is too narrow to be brought to {shape.resize} pixels"
+            )
+            raise UsageError(msg)
         squared: Image.Image = center_crop(resized(image, [shape.resize]), [shape.size])
         return squared
     if sides is not None and (image.height, image.width) != sides:

@@ -195,7 +195,7 @@ REFUSED = {
     "another format (GIF, PDF) under an image's name": [array(GREY, kind="GIF"), array(GREY, kind="PDF")],
     "no image": [b"<svg/>", b"hello", bytes(100)],
 }  # fmt: skip
-SIZES = "of another size than the first"
+SIZES = {"of another size than the first", "too narrow for its `size` (1 x 4000 pixels)"}
 FLAT = [
     pytest.param(name, number, id=f"{name}-{number}") for name, cases in SHOWN.items() for number in range(len(cases))
 ]
@@ -207,7 +207,7 @@ REFUSED_FLAT = [
 def test_the_table_is_what_is_tested_here():
     table = dict(rows("Images"))
     assert {name for name, outcome in table.items() if outcome != "refused"} == set(SHOWN)
-    assert {name for name, outcome in table.items() if outcome == "refused"} == {*REFUSED, SIZES}
+    assert {name for name, outcome in table.items() if outcome == "refused"} == {*REFUSED, *SIZES}
 
 
 @pytest.mark.parametrize(("name", "number"), FLAT)
@@ -267,3 +267,19 @@ def test_a_16_bit_image_in_a_folder_is_as_bright_as_it_looks(tmp_path, channels)
             Image.fromarray(np.full((16, 16), level, np.uint16)).save(tmp_path / "mine" / part / name / "0.png")
     data = image_folder(tmp_path, train=None, test=None, path="mine", channels=channels)
     assert data.train.images.amin((1, 2, 3)).tolist() == data.train.images.amax((1, 2, 3)).tolist() == [39, 195]
+
+
+def test_sizes_that_do_not_fit_are_refused_by_name(tmp_path):
+    path = tmp_path / "narrow.png"
+    path.write_bytes(saved(Image.new("L", (1, 4000))))
+    with pytest.raises(UsageError, match=r"narrow.png: 1x4000 is too narrow to be brought to 512 pixels"):
+        decode(str(path), Shape("RGB", 512, 512))
+    with pytest.raises(UsageError, match=r"narrow.png: images must all have one size, 4x3, but this one has 1x4000"):
+        decode(str(path), Shape("RGB"), (3, 4))
+    assert decode(str(path), Shape("RGB", 8, 8)).shape == (8, 8, 3)
+
+
+def test_an_image_that_is_turned_has_the_size_that_it_shows(tmp_path):
+    path = tmp_path / "turned.png"
+    path.write_bytes(turned(6))
+    assert decode(str(path), Shape("RGB"), (WIDTH, HEIGHT)).shape == (WIDTH, HEIGHT, 3)
