@@ -131,11 +131,11 @@ DATASETS = Registry(
         ),
         "image-folder": (
             "lrbench.data.folder:image_folder",
-            "your own images: PATH/{train,test}/CLASS/*; options: path, channels (3)",
+            "your own images: PATH/{train,test}/CLASS/*; options: path, channels (3), size, resize, keep",
         ),
         "npz": (
             "lrbench.data.sources:npz",
-            "your own arrays x_train, y_train, x_test, y_test in one .npz; options: path",
+            "your own arrays x_train, y_train, x_test, y_test in one .npz; options: path, layout, data_range, classes",
         ),
     },
     group="lrbench.datasets",

@@ -3,7 +3,7 @@
 import zipfile
 from pathlib import Path
 
-from lrbench.errors import UsageError, short
+from lrbench.errors import UsageError, printable, short
 
 MAX_RATIO = 200
 HARMLESS_BYTES = 64 << 20
@@ -28,7 +28,7 @@ def check_archive(path: Path) -> None:
         If the file is not there or is no regular one, or its entries are more than `MAX_RATIO` times as large as it.
     """
     if not is_file(path):
-        msg = f"no such file: {str(path)[:200]}"
+        msg = f"no such file: {printable(str(path))[:200]}"
         raise UsageError(msg)
     try:
         if not zipfile.is_zipfile(path):
@@ -38,8 +38,9 @@ def check_archive(path: Path) -> None:
         size = path.stat().st_size
     # zipfile alone raises BadZipFile, NotImplementedError, struct.error and ValueError for damaged archives.
     except Exception as error:
-        msg = f"cannot read {path}: {short(error)}"
+        msg = f"cannot read {printable(str(path))}: {short(error)}"
         raise UsageError(msg) from error
     if unpacked > max(HARMLESS_BYTES, MAX_RATIO * size):
-        msg = f"{path} holds {unpacked / 2**30:,.1f} GiB in {size:,} bytes; that is a bomb and was not unpacked"
+        grown = f"{unpacked / 2**30:,.1f} GiB in {size:,} bytes"
+        msg = f"{printable(str(path))} holds {grown}; that is a bomb and was not unpacked"
         raise UsageError(msg)

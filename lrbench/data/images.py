@@ -1,7 +1,7 @@
 """What a data set is: two splits of uint8 images, class names, statistics and a fingerprint."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lrbench.data.streamed import Streamed, ahead
-from lrbench.errors import UsageError, nearest
+from lrbench.errors import UsageError
 
 STATISTICS_SAMPLE = 10_000
 """Streamed images that stand for all of them in the channels' statistics."""
@@ -93,6 +93,14 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Outputs:
+    """Which of a network's outputs are a data set's classes: `chosen` of them, in the classes' order, among `count`."""
+
+    chosen: tuple[int, ...]
+    count: int
+
+
+@dataclass(frozen=True)
 class ImageData:
     """A data set for image classification.
 
@@ -103,6 +111,8 @@ class ImageData:
     classes : tuple of str
     fine_classes : tuple of str
         Of the splits' `fine` labels; empty if there are none.
+    outputs : Outputs, optional
+        Where networks know more classes than these. Default: an output for each class.
     """
 
     name: str
@@ -110,6 +120,12 @@ class ImageData:
     test: Split
     classes: tuple[str, ...]
     fine_classes: tuple[str, ...] = ()
+    outputs: Outputs | None = None
+
+    @property
+    def network_outputs(self) -> int:
+        """Outputs that a network for this data set has."""
+        return len(self.classes) if self.outputs is None else self.outputs.count
 
     @property
     def channels(self) -> int:
@@ -171,46 +187,6 @@ class ImageData:
     def to(self, device: torch.device) -> "ImageData":
         """Move both splits to a device."""
         return replace(self, train=self.train.to(device), test=self.test.to(device))
-
-
-def with_superclasses(data: ImageData, groups: Mapping[str, Sequence[str]]) -> ImageData:
-    """Label a data set by groups of its classes; its own classes become the fine ones.
-
-    Parameters
-    ----------
-    data : ImageData
-        Without fine classes.
-    groups : mapping
-        Name of a superclass -> its classes; each class in exactly one.
-
-    Raises
-    ------
-    UsageError
-        If a class is unknown, missing or in two groups, or the data set has fine classes already.
-    """
-    if data.fine_classes:
-        msg = f"{data.name} has superclasses already"
-        raise UsageError(msg)
-    group_of: dict[str, int] = {}
-    for index, (group, members) in enumerate(groups.items()):
-        for member in members:
-            if member not in data.classes:
-                msg = f"{group}: unknown class {member!r}; {nearest(member, data.classes)}"
-                raise UsageError(msg)
-            if member in group_of:
-                msg = f"{group}: class {member!r} is in two superclasses"
-                raise UsageError(msg)
-            group_of[member] = index
-    missing = [name for name in data.classes if name not in group_of]
-    if missing:
-        msg = f"class {missing[0]!r} is in no superclass"
-        raise UsageError(msg)
-    coarse = torch.tensor([group_of[name] for name in data.classes])
-    train, test = (
-        Split(split.images, coarse.to(split.labels.device)[split.labels], split.labels)
-        for split in (data.train, data.test)
-    )
-    return ImageData(data.name, train, test, tuple(groups), data.classes)
 
 
 def to_unit(images: Tensor) -> Tensor:

@@ -5,22 +5,20 @@ A source is a function `(root, name, train, test, **options) -> ImageData`; `roo
 """
 
 import importlib.util
-import math
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from lrbench.data.archive import PARTS, read_npz
+from lrbench.data.arrays import images_of
 from lrbench.data.download import fetch
 from lrbench.data.images import ImageData, Split
-from lrbench.errors import UsageError, short
-from lrbench.files import check_archive, is_file
-
-MAX_CLASSES = 100_000
+from lrbench.data.labels import class_names, labels_of
+from lrbench.errors import UsageError, printable, short
+from lrbench.files import is_file
 
 
 def digits(root: Path, *, train: int | None, test: int | None) -> ImageData:  # noqa: ARG001
@@ -77,79 +75,40 @@ def fashion_mnist(root: Path, *, train: int | None, test: int | None, download: 
     return ImageData("fashion-mnist", splits[0].balanced(train), splits[1].balanced(test), tuple(parts[0].classes))
 
 
-def npz(root: Path, *, train: int | None, test: int | None, path: str) -> ImageData:
-    """Arrays x_train, y_train, x_test, y_test: uint8 (N, H, W), (N, H, W, C) or (N, C, H, W); integer labels.
+def npz(
+    root: Path,
+    *,
+    train: int | None,
+    test: int | None,
+    path: str,
+    layout: str | None = None,
+    data_range: list[float] | None = None,
+    classes: int | list[str | int] | None = None,
+) -> ImageData:
+    """Arrays x_train, y_train, x_test, y_test (or train_images, train_labels, ...): images and integer labels.
+
+    Images are (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 of 0..255, bool, or other numbers whose range is plain;
+    `layout` ("NHWC" or "NCHW") and `data_range` ([black, white]) say what shape and values do not. `classes` is their
+    number, or their names; default: as many as the largest label says.
 
     Raises
     ------
     UsageError
-        If the file is missing or damaged, holds Python objects or a bomb, or its arrays do not fit together.
+        If the file is missing or damaged, holds Python objects or a bomb, its arrays do not fit together, or what they
+        mean is left open.
     """
     file = root / path
-    arrays = _read_npz(file)
-    splits = [
-        Split(_images(file, f"x_{part}", arrays[f"x_{part}"]), _labels(file, f"y_{part}", arrays[f"y_{part}"]))
-        for part in ("train", "test")
-    ]
-    for part, split in zip(("train", "test"), splits, strict=True):
-        if len(split.images) != len(split.labels) or not len(split):
-            msg = f"{file}: x_{part} holds {len(split.images)} images and y_{part} {len(split.labels)} labels"
-            raise UsageError(msg)
-    if splits[0].images.shape[1:] != splits[1].images.shape[1:]:
-        msg = f"{file}: training and test images differ in shape"
-        raise UsageError(msg)
-    count = int(torch.cat([split.labels for split in splits]).max()) + 1
-    if count > MAX_CLASSES:
-        msg = f"{file}: labels go up to {count - 1}; at most {MAX_CLASSES:,} classes, numbered from 0, are allowed"
-        raise UsageError(msg)
-    classes = tuple(str(label) for label in range(count))
-    return ImageData(file.stem, splits[0].balanced(train), splits[1].balanced(test), classes)
-
-
-def _read_npz(file: Path) -> dict[str, NDArray[np.generic]]:
-    wanted = ("x_train", "y_train", "x_test", "y_test")
-    check_archive(file)
+    arrays = read_npz(file)
     try:
-        with zipfile.ZipFile(file) as archive:
-            return {name: _array(archive, f"{name}.npy") for name in wanted}
-    except KeyError:
-        msg = f"{file} must hold the arrays {', '.join(wanted)}"
-        raise UsageError(msg) from None
-    # Whatever a damaged archive raises: zip, zlib and numpy each have errors of their own.
-    except Exception as error:
-        msg = f"cannot read {file} as an .npz of plain arrays: {short(error)}"
+        pixels = images_of(dict(arrays["x", part] for part in PARTS), layout, data_range)
+        labels = {name: labels_of(name, array) for name, array in (arrays["y", part] for part in PARTS)}
+        for part, images, (name, each) in zip(PARTS, pixels, labels.items(), strict=True):
+            if len(images) != len(each):
+                msg = f"{arrays['x', part][0]} holds {len(images)} images and {name} {len(each)} labels"
+                raise UsageError(msg)
+        names = class_names(labels, classes)
+    except UsageError as error:
+        msg = f"{printable(str(file))}: {error}"
         raise UsageError(msg) from error
-
-
-def _array(archive: zipfile.ZipFile, name: str) -> NDArray[np.generic]:
-    """Read an array after its header has been held against its size: numpy would first allocate what it claims."""
-    info = archive.getinfo(name)
-    with archive.open(info) as member:
-        version = np.lib.format.read_magic(member)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(member)
-        if math.prod(shape) * dtype.itemsize != info.file_size - member.tell() or dtype.hasobject:
-            msg = f"{name} is not the array that it says it is"
-            raise ValueError(msg)
-    with archive.open(info) as member:
-        array: NDArray[np.generic] = np.lib.format.read_array(member, allow_pickle=False)
-        return array
-
-
-def _images(file: Path, name: str, array: NDArray[np.generic]) -> Tensor:
-    if array.dtype != np.uint8 or array.ndim not in {3, 4} or 0 in array.shape:
-        shapes = "(N, H, W), (N, H, W, C) or (N, C, H, W)"
-        msg = f"{file}: {name} must be uint8 of shape {shapes}, got {array.dtype} {array.shape}"
-        raise UsageError(msg)
-    images = torch.from_numpy(array)
-    if images.ndim == 3:
-        return images[:, None]
-    channels_last = images.shape[3] in {1, 3} and images.shape[1] not in {1, 3}
-    return images.permute(0, 3, 1, 2).contiguous() if channels_last else images
-
-
-def _labels(file: Path, name: str, array: NDArray[np.generic]) -> Tensor:
-    if not np.issubdtype(array.dtype, np.integer) or array.ndim != 1 or (array.size and int(array.min()) < 0):
-        msg = f"{file}: {name} must hold integers >= 0 of shape (N,), got {array.dtype} {array.shape}"
-        raise UsageError(msg)
-    return torch.from_numpy(array.astype(np.int64))
+    splits = [Split(*each) for each in zip(pixels, labels.values(), strict=True)]
+    return ImageData(file.stem, splits[0].balanced(train), splits[1].balanced(test), names)

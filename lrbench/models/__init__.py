@@ -6,9 +6,11 @@ that has nothing left to do can spare.
 
 from lrbench.models.checkpoint import load_checkpoint, load_network, save_checkpoint
 from lrbench.models.classifier import Classifier, layer_names
+from lrbench.models.outputs import ChosenOutputs
 from lrbench.models.weights import load_weights
 
 __all__ = [
+    "ChosenOutputs",
     "Classifier",
     "layer_names",
     "load_checkpoint",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.catalogue import ATTACKS, DATASETS, MODELS
-from lrbench.data import ImageData, with_superclasses
+from lrbench.data import ImageData, with_outputs, with_superclasses
 from lrbench.errors import UsageError, nearest, printable
 from lrbench.models.external import code_of
 from lrbench.options import OptionError, check_options
@@ -91,7 +91,7 @@ class Checker:
             If it is unknown, its options do not fit, or its files are missing or unreadable.
         """
         spec = self.suite.data
-        beside = ("train", "test", "superclasses")
+        beside = ("train", "test", "superclasses", "outputs")
         source = self._factory(DATASETS, spec.name, ("data",), spec.options, SUPPLIED_TO_DATA, beside)
         where: KeyPath = ("data",)
         try:
@@ -99,6 +99,9 @@ class Checker:
             if spec.superclasses is not None:
                 where = ("data", "superclasses")
                 data = with_superclasses(data, spec.superclasses)
+            if spec.outputs is not None:
+                where = ("data", "outputs")
+                data = with_outputs(data, spec.outputs.of, spec.outputs.classes)
         except UsageError as error:
             raise self.document.error(where, str(error)) from error
         if self.suite.diagnostics.transfer and not data.fine_classes:
@@ -195,15 +198,15 @@ class Checker:
         where = ("models", name)
         factory = self._factory(MODELS, spec.arch, where, spec.options, SUPPLIED_TO_MODELS, BESIDE_MODEL_OPTIONS)
         try:
-            sizes, shape = probe(factory, spec, len(data.classes), tuple(data.train.images.shape[1:]))
+            sizes, shape = probe(factory, spec, data.network_outputs, tuple(data.train.images.shape[1:]))
         except UsageError as error:
             raise self.document.error(where, str(error)) from error
         try:
-            check_weights(factory, spec, len(data.classes), data.channels)
+            check_weights(factory, spec, data.network_outputs, data.channels)
         except UsageError as error:
             raise self.document.error((*where, "weights"), str(error)) from error
-        if shape != (2, len(data.classes)):
-            expected = f"(N, {len(data.classes)})"
+        if shape != (2, data.network_outputs):
+            expected = f"(N, {data.network_outputs})"
             raise self.document.error(where, f"gives logits of shape {shape}, expected {expected}")
         if isinstance(spec.normalize, Normalization):
             for part in ("mean", "std"):

@@ -35,6 +35,7 @@ def train_config(suite: Suite, data: ImageData, name: str, seed: int) -> dict[st
         "low_rank": suite.low_rank.model_dump(mode="json") if spec.lr_layers else None,
         "training": training.model_dump(mode="json") if spec.train else None,
         "classes": list(data.classes),
+        **({} if data.outputs is None else {"outputs": [data.outputs.count, *data.outputs.chosen]}),
         "seed": seed,
         "data": {"train": data.train_fingerprint},
         **dependencies("train" if spec.train else "load", entries=[MODELS[spec.arch]], without=unused).config,

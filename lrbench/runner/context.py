@@ -13,7 +13,7 @@ from lrbench.catalogue import MODELS
 from lrbench.data import ImageData
 from lrbench.errors import LrbenchError
 from lrbench.lowrank import LRLayers, attach_lr_layers
-from lrbench.models import Classifier, load_checkpoint, load_network, load_weights
+from lrbench.models import ChosenOutputs, Classifier, load_checkpoint, load_network, load_weights
 from lrbench.names import model_in
 from lrbench.runner.plan import Step
 from lrbench.store import Row, Store
@@ -58,9 +58,11 @@ class Context:
         """
         spec = self.suite.models[name]
         factory = MODELS[spec.arch].load()
-        net = factory(num_classes=len(self.data.classes), in_channels=self.data.channels, **spec.options)
+        net = factory(num_classes=self.data.network_outputs, in_channels=self.data.channels, **spec.options)
         if spec.weights is not None and given_weights:
             load_weights(net, Path(spec.weights))
+        if self.data.outputs is not None:
+            net = ChosenOutputs(net, self.data.outputs.chosen)
         model = Classifier(net, *normalization(spec, self.data))
         if start is not None:
             load_network(model, self.store.folder(start))

@@ -118,7 +118,7 @@ def _common_sizes(suite: Suite, data: ImageData) -> dict[str, int]:
     found: list[dict[str, int]] = []
     for name, spec in suite.models.items():
         try:
-            sizes, _ = probe(MODELS[spec.arch].load(), spec, len(data.classes), tuple(data.train.images.shape[1:]))
+            sizes, _ = probe(MODELS[spec.arch].load(), spec, data.network_outputs, tuple(data.train.images.shape[1:]))
         except UsageError as error:
             msg = f"{name} {error}"
             raise UsageError(msg) from error

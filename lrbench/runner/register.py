@@ -71,7 +71,15 @@ Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
 def _images(data: str, shape: str | None, classes: int, root: Path) -> tuple[Tensor, Tensor | None, int, Statistics]:
     if shape is None:
-        found = DATASETS[data].load()(root, train=None, test=None)
+        source = DATASETS[data].load()
+        try:
+            check_options(source, {}, ("root", "train", "test"))
+        except OptionError as error:
+            msg = (
+                f"--data {data} would need its {error.option}, which only a suite can give; --shape says what is enough"
+            )
+            raise UsageError(msg) from None
+        found = source(root, train=None, test=None)
         split = found.test.balanced(min(LOOKED_AT, len(found.test)))
         return to_unit(split.pixels), split.labels, len(found.classes), found.statistics
     sides = shape.lower().split("x")

@@ -1,6 +1,6 @@
 """What a suite can say. Each field's default is spelled out in the `suite.yaml` of a run's folder."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -24,11 +24,36 @@ def _text(value: Any) -> Any:  # noqa: ANN401
 ClassName = Annotated[str, BeforeValidator(_text)]
 
 
+def _known_count(value: Any) -> Any:  # noqa: ANN401
+    """Refuse in one line what would be two faults of a union."""
+    if value == "imagenet" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    msg = "should be the number of outputs, or imagenet"
+    raise PydanticCustomError("outputs", msg)
+
+
+class OutputsSpec(Strict):
+    """Which of a network's outputs are the data set's classes, where networks know more.
+
+    `of` is the number of outputs, or `imagenet`: classes are then found by their names or WordNet ids. `classes` gives
+    the numbers of outputs, from 0, by class.
+    """
+
+    of: Annotated[int | Literal["imagenet"], BeforeValidator(_known_count)]
+    classes: dict[ClassName, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+
+
+def _of(value: Any) -> Any:  # noqa: ANN401
+    """Let `imagenet` stand for a record with no classes of its own."""
+    return value if isinstance(value, dict | OutputsSpec) else {"of": value}
+
+
 class DataSpec(Strict):
     """A data set by name, with the options of its source.
 
     `train` and `test` keep that many examples, classes as even as they can be; all of them if left out. `superclasses`
     groups the classes: networks learn the groups, and the classes become the fine labels of the transfer diagnostic.
+    `outputs` says which outputs of networks that know more classes are these.
     """
 
     __pydantic_extra__: dict[str, JsonValue]
@@ -39,6 +64,7 @@ class DataSpec(Strict):
     train: Count | None = None
     test: Count | None = None
     superclasses: dict[ClassName, list[ClassName]] | None = None
+    outputs: Annotated[OutputsSpec, BeforeValidator(_of)] | None = None
 
     @property
     def options(self) -> dict[str, Any]:

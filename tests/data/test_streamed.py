@@ -76,8 +76,8 @@ def test_nothing_is_read_before_it_is_asked_for_and_a_decoded_file_serves_again(
     load(tmp_path, keep="disk")
     streamed = load(tmp_path, keep="stream")
     calls = []
-    decode = folder_module._decode
-    monkeypatch.setattr(folder_module, "_decode", lambda *given: calls.append(given) or decode(*given))
+    decode = folder_module.decode
+    monkeypatch.setattr(folder_module, "decode", lambda *given: calls.append(given) or decode(*given))
     part = streamed.train[2:6].balanced(2)
     assert not calls
     assert len(part.pixels) == 2 == len(calls)

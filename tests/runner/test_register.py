@@ -87,6 +87,8 @@ def test_trained_weights_are_tried_on_the_data(folder, capsys):
         (["--factory", "mine.py:build", "--shape", "3x32"], "expected CHANNELSxHEIGHTxWIDTH"),
         (["--factory", "mine.py:build", "--weights", "none.pt"], "no such file: none.pt"),
         (["--factory", "mine.py:build", "--data", "digit"], "did you mean 'digits'"),
+        (["--factory", "mine.py:build", "--data", "npz"], "--data npz would need its path"),
+        (["--factory", "mine.py:build", "--data", "image-folder"], "--data image-folder would need its path"),
     ],
 )
 def test_what_cannot_be_registered_is_a_line_and_writes_nothing(folder, capsys, arguments, message):

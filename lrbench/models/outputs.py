@@ -1,0 +1,45 @@
+"""Some outputs of a network that knows more classes than a data set has."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class ChosenOutputs(nn.Module):
+    """A network of which only some outputs count, as those of ImageNet's networks on ten of its classes.
+
+    Modules of the network are found under their own names.
+
+    Parameters
+    ----------
+    net : nn.Module
+        Gives logits, (N, outputs).
+    chosen : sequence of int
+        Numbers of the outputs that count, in the order of the classes.
+    """
+
+    chosen: Tensor
+
+    def __init__(self, net: nn.Module, chosen: Sequence[int]) -> None:
+        super().__init__()
+        self.net = net
+        self.register_buffer("chosen", torch.tensor(chosen), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of the chosen outputs, (N, len(chosen))."""
+        logits: Tensor = self.net(x)
+        return logits.index_select(1, self.chosen)
+
+    def get_submodule(self, target: str) -> nn.Module:
+        """Find a module by name, here or in the network.
+
+        Raises
+        ------
+        AttributeError
+            If neither has it.
+        """
+        try:
+            return super().get_submodule(target)
+        except AttributeError:
+            return self.net.get_submodule(target)
