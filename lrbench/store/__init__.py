@@ -2,7 +2,7 @@
 
 from lrbench.store.folder import RECORD, Record, Row, Store, taken_under
 from lrbench.store.lease import Hold
-from lrbench.store.places import is_remote, place_of
+from lrbench.store.places import is_remote, place_of, shown
 from lrbench.store.write import StoreError, write_file
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "StoreError",
     "is_remote",
     "place_of",
+    "shown",
     "taken_under",
     "write_file",
 ]

@@ -12,7 +12,7 @@ from typing import Any
 from lrbench.store.flock import FileLocks
 from lrbench.store.lease import Hold, Leases, Lent
 from lrbench.store.lock import Held, Locks, writing
-from lrbench.store.places import is_remote, place_of
+from lrbench.store.places import absolute, is_remote, place_of
 from lrbench.store.write import TEMPORARY, read_file, write_file
 
 RECORD = "step.json"
@@ -55,7 +55,7 @@ class Store:
     """
 
     def __init__(self, root: str | Path, hold: Hold | None = None) -> None:
-        self.root = place_of(root)
+        self.root = absolute(place_of(root))
         self._held: Held | None = None if hold is None else Lent(self.root, hold)
 
     def folder(self, step_id: str) -> Path:
