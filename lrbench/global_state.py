@@ -10,7 +10,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -141,6 +141,43 @@ def _put_autocast(before: list[tuple[str, bool, torch.dtype]]) -> None:
         torch.set_autocast_dtype(kind, dtype)
 
 
+_BACKENDS: list[Any] = [
+    torch.backends,
+    torch.backends.cuda.matmul,
+    *(getattr(torch.backends.cudnn, part) for part in ("conv", "rnn")),
+    *(getattr(torch.backends.mkldnn, part) for part in ("matmul", "conv", "rnn")),
+]
+"""What has a precision of its own, the general before the particular."""
+
+
+class _Precision(NamedTuple):
+    """torch's older settings, None where it finds them at odds with the newer ones; and the newer ones."""
+
+    matmul: str | None
+    tf32: bool | None
+    backends: tuple[str, ...]
+
+
+def _precision() -> _Precision:
+    backends = tuple(each.fp32_precision for each in _BACKENDS)
+    matmul = tf32 = None
+    with suppress(RuntimeError):
+        matmul = torch.get_float32_matmul_precision()
+    with suppress(RuntimeError):
+        tf32 = torch.backends.cudnn.allow_tf32
+    return _Precision(matmul, tf32, backends)
+
+
+def _put_precision(before: _Precision) -> None:
+    if before.matmul is not None:
+        torch.set_float32_matmul_precision(before.matmul)
+    if before.tf32 is not None:
+        torch.backends.cudnn.allow_tf32 = before.tf32
+    # The older ones set some of these as well.
+    for each, value in zip(_BACKENDS, before.backends, strict=True):
+        each.fp32_precision = value
+
+
 def _put_alarm(rang: bool) -> None:
     if not rang:
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -189,12 +226,12 @@ STATES = [
     _attribute(torch.utils.deterministic, "fill_uninitialized_memory"),
     # torch tells of denormals only by what it makes of one.
     State("denormals", lambda: sys.float_info.min / 2 == 0.0, torch.set_flush_denormal),
-    State("matmul precision", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    State("float32 precision", _precision, _put_precision),
     *(
         _attribute(torch.backends.cuda.matmul, name)
-        for name in ("allow_tf32", "allow_fp16_reduced_precision_reduction", "allow_bf16_reduced_precision_reduction")
+        for name in ("allow_fp16_reduced_precision_reduction", "allow_bf16_reduced_precision_reduction")
     ),
-    *(_attribute(torch.backends.cudnn, name) for name in ("enabled", "benchmark", "deterministic", "allow_tf32")),
+    *(_attribute(torch.backends.cudnn, name) for name in ("enabled", "benchmark", "deterministic")),
     *(_attribute(torch.backends.mkldnn, name) for name in ("enabled", "deterministic")),
 ]
 """One row for each piece of state; `preserved` is all that reads it."""

@@ -1,9 +1,10 @@
 """Taking a step, in whichever process: it is done and kept, or put down as failed with its traceback."""
 
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,8 @@ class Recipe:
         Steps that are taken side by side.
     hold : Hold, optional
         Of an object store, by the process that began the run.
+    directory : Path
+        Where the run was begun: what models open by relative paths is looked up there, on machines that have it.
     """
 
     suite: str
@@ -139,6 +142,7 @@ class Recipe:
     threads: int
     jobs: int = 1
     hold: Hold | None = None
+    directory: Path = field(default_factory=Path.cwd)
 
     def __call__(self) -> StepWorker:
         """Make a worker in this process.
@@ -148,6 +152,8 @@ class Recipe:
         UsageError
             If the data is not here as it was where the run began.
         """
+        if self.directory.is_dir():
+            os.chdir(self.directory)
         # Not where it is so already: asked for a number, MKL takes it for an order.
         if torch.get_num_threads() != self.threads:
             torch.set_num_threads(self.threads)
