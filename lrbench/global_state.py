@@ -71,11 +71,12 @@ def _put_environment(before: dict[str, str]) -> None:
     os.environ.update(before)
 
 
-def _put_list(where: list[Any]) -> Callable[[tuple[Any, ...]], None]:
-    def put(before: tuple[Any, ...]) -> None:
-        where[:] = before
+def _put_path(before: tuple[str, ...]) -> None:
+    sys.path[:] = before
 
-    return put
+
+def _put_log_handlers(before: tuple[logging.Handler, ...]) -> None:
+    logging.root.handlers[:] = before
 
 
 def _put_filters(before: tuple[Any, ...]) -> None:
@@ -189,7 +190,7 @@ STATES = [
     # The process
     State("working directory", _folder, _enter),
     State("environment variables", lambda: dict(os.environ), _put_environment),
-    State("sys.path", lambda: tuple(sys.path), _put_list(sys.path)),
+    State("sys.path", lambda: tuple(sys.path), _put_path),
     *(_attribute(sys, name) for name in ("stdin", "stdout", "stderr", "excepthook")),
     State("recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
     State("trace function", sys.gettrace, sys.settrace),
@@ -202,7 +203,7 @@ STATES = [
     _attribute(warnings, "showwarning"),
     State("logging level", lambda: logging.root.level, logging.root.setLevel),
     State("disabled logging", lambda: logging.root.manager.disable, logging.disable),
-    State("logging handlers", lambda: tuple(logging.root.handlers), _put_list(logging.root.handlers)),
+    State("logging handlers", lambda: tuple(logging.root.handlers), _put_log_handlers),
     # Generators
     State("random", random.getstate, random.setstate),
     State("numpy.random", _numpy_generator, _put_numpy_generator),

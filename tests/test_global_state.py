@@ -19,7 +19,7 @@ from lrbench.global_state import STATES, preserved, seed_everything
 CHANGES = {
     "working directory": lambda: os.chdir("/"),
     "environment variables": lambda: (os.environ.update(ODD="1"), os.environ.pop("PATH")),
-    "sys.path": sys.path.clear,
+    "sys.path": lambda: sys.path.clear(),  # noqa: PLW0108 - of the list that is there then
     "sys.stdin": lambda: setattr(sys, "stdin", None),
     "sys.stdout": lambda: setattr(sys, "stdout", sys.__stderr__),
     "sys.stderr": lambda: setattr(sys, "stderr", sys.__stdout__),
@@ -71,8 +71,8 @@ CHANGES = {
 @pytest.fixture(autouse=True)
 def _somewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    # What a row fails to put back is to fail its own test alone.
-    monkeypatch.setattr(sys, "path", sys.path)
+    # As in a new process of multiprocessing: another list than the one that was there when modules were imported.
+    monkeypatch.setattr(sys, "path", list(sys.path))
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)

@@ -1,5 +1,6 @@
 """Code of others: models that a suite names by a file, a module or a package's entry point."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -17,8 +18,24 @@ from lrbench.suite import ModelSpec, Suite
 @contextmanager
 def guarded() -> Iterator[None]:
     """Call code of others while a suite is looked at: it changes nothing here, and prints beside our own output."""
-    with preserved(), redirect_stdout(sys.stderr):
+    with preserved(), redirect_stdout(sys.stderr), _descriptor_redirected():
         yield
+
+
+@contextmanager
+def _descriptor_redirected() -> Iterator[None]:
+    """Send what libraries print from below Python to standard error, too."""
+    try:
+        before = os.dup(1)
+    except OSError:  # nobody listens
+        yield
+        return
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        os.dup2(before, 1)
+        os.close(before)
 
 
 def is_foreign(arch: str) -> bool:
