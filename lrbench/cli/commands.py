@@ -48,10 +48,10 @@ def _load_ahead(given: argparse.Namespace) -> None:
 def _place(given: argparse.Namespace) -> "Place":
     from lrbench.runner.place import Place  # noqa: PLC0415
 
-    if not hasattr(given, "engine"):
-        return Place()
     # What is named on the command line can be loaded by name, so that no step has to be taken in this process.
     own_process = not _in_memory(given)
+    if not hasattr(given, "engine"):
+        return Place(own_process=own_process)
     return Place(given.engine, given.jobs, given.address, given.gpus, given.step_timeout, own_process)
 
 
@@ -160,12 +160,21 @@ def evaluate_command(given: argparse.Namespace) -> int:
             msg = f"--layer {pair}: expected OLD=NEW"
             raise UsageError(msg)
         layers[old] = new
-    root = data_folder(given.data_dir)
-    suite, document, data, left_out = suite_for(given.name, given.suite, root, given.beside, layers, say)
+    root, place = data_folder(given.data_dir), _place(given)
+    suite, document, data, left_out = suite_for(
+        given.name,
+        given.suite,
+        root,
+        given.beside,
+        layers,
+        say,
+        rehearse=place.apart,
+        step_timeout=place.step_timeout,
+    )
     for line in left_out:
         say(f"left out {line}")
     out = given.out or f"runs/{in_path(suite.name)}-{in_path(given.name)}"
-    session = Session.of(suite, document, out=out, device=given.device, data_dir=root, data=data, place=_place(given))
+    session = Session.of(suite, document, out=out, device=given.device, data_dir=root, data=data, place=place)
     return _finish(session)
 
 

@@ -42,7 +42,8 @@ def how_it_ended(code: int | None) -> tuple[str, bool]:
     if code is None:
         return "was lost", True
     if code >= 0:
-        return f"ended with status {code}", False
+        # 255 is also what Python says when the server that begins processes is gone.
+        return f"ended with status {code}", code == 255
     try:
         number = signal.Signals(-code)
     except ValueError:

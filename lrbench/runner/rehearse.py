@@ -77,21 +77,18 @@ def imported(suite: Suite, timeout: float | None = None) -> dict[str, str]:
     timeout : float, optional
         Seconds that each may take.
     """
-    return _looked(suite, Looker(_foreign(suite)), timeout)
+    return called(Looker(with_absolute_paths(suite).models), timeout)
 
 
 def built(suite: Suite, data: ImageData, timeout: float | None = None) -> dict[str, str]:
     """Build the models whose code is of others, and run them on two blank images, as `imported`."""
-    looker = Looker(_foreign(suite), len(data.classes), tuple(data.train.images.shape[1:]))
-    return _looked(suite, looker, timeout)
+    image = tuple(data.train.images.shape[1:])
+    return called(Looker(with_absolute_paths(suite).models, len(data.classes), image), timeout)
 
 
-def _foreign(suite: Suite) -> dict[str, ModelSpec]:
-    return {name: spec for name, spec in with_absolute_paths(suite).models.items() if is_foreign(spec.arch)}
-
-
-def _looked(suite: Suite, looker: Looker, timeout: float | None) -> dict[str, str]:
-    alike = _alike(looker.models)
+def called(looker: Looker, timeout: float | None = None) -> dict[str, str]:
+    """Let a process look at those of some models whose code is of others, as `imported`."""
+    alike = _alike({name: spec for name, spec in looker.models.items() if is_foreign(spec.arch)})
     if not alike:
         return {}
     # Loaded only where it is called for.
@@ -100,7 +97,7 @@ def _looked(suite: Suite, looker: Looker, timeout: float | None) -> dict[str, st
     heard = Heard()
     Processes(1, timeout).run([Task(names[0]) for names in alike], looker, heard)
     told = {name: heard.reasons[names[0]] for names in alike if names[0] in heard.reasons for name in names}
-    return {name: told[name] for name in suite.models if name in told}
+    return {name: told[name] for name in looker.models if name in told}
 
 
 def _alike(models: dict[str, ModelSpec]) -> list[Sequence[str]]:

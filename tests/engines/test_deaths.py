@@ -115,6 +115,7 @@ def test_what_a_task_prints_comes_as_notes(engine, tmp_path, capfd):
     ("code", "how"),
     [
         (0, ("ended with status 0", False)),
+        (255, ("ended with status 255", True)),
         (-signal.SIGSEGV, ("was killed by signal 11 (SIGSEGV)", False)),
         (-signal.SIGKILL, ("was killed by signal 9 (SIGKILL)", True)),
         (-99, ("was killed by signal 99", False)),

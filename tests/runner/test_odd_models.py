@@ -164,3 +164,20 @@ def test_code_that_changed_since_the_run_began_is_not_taken_for_what_it_was(fold
     )
     assert main(["run", "changing.yaml", "--out", "changing"]) == 1
     assert "has changed since this run began" in failed(folder / "changing")["net"]
+
+
+@pytest.mark.parametrize("how", ["build-exit", "build-os-exit"])
+def test_a_single_model_that_ends_its_process_is_refused_in_a_line(folder, capsys, how):
+    factory = ["--factory", "odd.py:odd", "--option", f"how={how}"]
+    assert main(["register", how, *factory]) == 2
+    (folder / "lrbench.yaml").write_text(f'models: {{{how}: {{arch: "odd.py:odd", how: {how}}}}}\n')
+    (folder / "one.yaml").write_text(HEAD)
+    try:
+        assert main(["evaluate", how, "--suite", "one.yaml"]) == 2
+    finally:
+        (folder / "lrbench.yaml").unlink()
+    said = [line for line in capsys.readouterr().err.splitlines() if "running" not in line]
+    assert said == [
+        f"lrbench: {how} cannot be built or run: {DEADLY[how]}",
+        f"lrbench: {how} cannot be built: {DEADLY[how]}",
+    ]
