@@ -14,23 +14,17 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from timeit import timeit
 
+from benchmarks.idle import Idle
 from benchmarks.machine import describe
-from lrbench.engines import Done, Here, Task, lower_bound, simulate
+from lrbench.engines import Here, Task, lower_bound, simulate
 from lrbench.engines.cluster import Cluster
 from lrbench.engines.processes import Processes
+from lrbench.global_state import preserved
 
 SCALE = 0.002
 """Seconds a unit of a synthetic step's cost."""
-
-
-class Idle:
-    """Sleeps as long as a task's name says."""
-
-    def take(self, task, tell, stop):  # noqa: ARG002
-        seconds = float(task.rpartition("~")[2])
-        time.sleep(seconds)
-        return Done(task, seconds)
 
 
 class Quiet:
@@ -77,21 +71,34 @@ def timed(engine, tasks):
     return time.perf_counter() - started
 
 
-ENGINES = {"two processes": lambda: Processes(2), "Ray, two workers": lambda: Cluster(jobs=2)}
+ENGINES = {
+    "one process beside this": lambda: Processes(1),
+    "two processes": lambda: Processes(2),
+    "Ray, two workers": lambda: Cluster(jobs=2),
+}
+
+
+def _put_back():
+    with preserved():
+        pass
 
 
 def overhead(count=5000):
     tasks = [Task(f"{i}~0") for i in range(count)]
     print(f"overhead a step, in this process: {1000 * timed(Here(), tasks) / count:.3f} ms")
+    with_state = timeit(_put_back, number=1000)
+    print(f"putting global state back after a step: {with_state:.3f} ms")
     for name, engine in ENGINES.items():
         start = timed(engine(), tasks[:2])
-        seconds = timed(engine(), tasks) - start
+        # What is loaded once is loaded now.
+        seconds = timed(engine(), tasks) - timed(engine(), tasks[:2])
         print(f"overhead a step, {name}: {1000 * seconds / count:.3f} ms (and {start:.1f} s to start them)")
 
 
 def schedules():
     tasks = leaderboard()
-    for name, engine in ENGINES.items():
+    for name in ("two processes", "Ray, two workers"):
+        engine = ENGINES[name]
         start = timed(engine(), [Task("a~0"), Task("b~0")])
         taken = timed(engine(), tasks) - start
         bound = lower_bound(tasks, 2)

@@ -2,10 +2,13 @@
 
 import multiprocessing
 import os
+import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
+from types import ModuleType
 
 NEEDED = ["lrbench.runner.work"]
 """Loaded once, for all of them; torch, which comes with it, takes seconds."""
@@ -27,6 +30,17 @@ def load_ahead() -> None:
 
         process_context()
         forkserver.ensure_running()
+
+
+@contextmanager
+def without_main() -> Iterator[None]:
+    """Begin processes that do not run the main module of this one again, where that is somebody else's program."""
+    before = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = before
 
 
 def begin_as_child(environment: Mapping[str, str]) -> None:

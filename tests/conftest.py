@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 # Before torch is loaded. Results depend on the number of threads, and tests hold one process's against another's.
@@ -106,3 +107,15 @@ def fooled():
             return (model(x_adv).argmax(dim=1) != y).float().mean().item()
 
     return share
+
+
+@pytest.fixture(scope="module")
+def ray():
+    """A cluster of two places on this machine, whose processes find these tests."""
+    found = pytest.importorskip("ray")
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
+    found.init("local", num_cpus=2, log_to_driver=False, configure_logging=False, include_dashboard=False)
+    yield found
+    found.shutdown()
+    os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)

@@ -31,19 +31,33 @@ def _session(given: argparse.Namespace) -> "Session":
 
     # Before torch is loaded, which takes seconds: most mistakes are in the suite's text.
     load_suite(given.suite)
-    if getattr(given, "engine", None) == "local" and given.jobs > 1:
-        from lrbench.starting import load_ahead  # noqa: PLC0415
-
-        load_ahead()
+    _load_ahead(given)
     from lrbench.runner import Session  # noqa: PLC0415
 
     return Session.open(given.suite, given.out, given.device, given.data_dir, say, _place(given))
 
 
+def _load_ahead(given: argparse.Namespace) -> None:
+    """Let what steps are taken in be loaded beside this process."""
+    if getattr(given, "engine", None) == "local" and not _in_memory(given):
+        from lrbench.starting import load_ahead  # noqa: PLC0415
+
+        load_ahead()
+
+
 def _place(given: argparse.Namespace) -> "Place":
     from lrbench.runner.place import Place  # noqa: PLC0415
 
-    return Place(given.engine, given.jobs, given.address, given.gpus) if hasattr(given, "engine") else Place()
+    # What is named on the command line can be loaded by name, so that no step has to be taken in this process.
+    own_process = not _in_memory(given)
+    if not hasattr(given, "engine"):
+        return Place(own_process=own_process)
+    return Place(given.engine, given.jobs, given.address, given.gpus, given.step_timeout, own_process)
+
+
+def _in_memory(given: argparse.Namespace) -> bool:
+    """Whether the results lie in the memory of this process."""
+    return str(given.out or "").startswith("memory:")
 
 
 def run_command(given: argparse.Namespace) -> int:
@@ -56,24 +70,28 @@ def run_command(given: argparse.Namespace) -> int:
 def _take_share(given: argparse.Namespace) -> int:
     from lrbench.display import display_for  # noqa: PLC0415
     from lrbench.runner.share import Share  # noqa: PLC0415
+    from lrbench.store import shown  # noqa: PLC0415
 
     share = Share.parse(given.steps, given.share or "1/1")
     session = _session(given)
     with display_for(_console()) as display:
         failed = session.run_share(share, display)
-    sys.stdout.write(f"Steps in {session.store.root}; without --steps and --share the same command takes the rest\n")
+    sys.stdout.write(
+        f"Steps in {shown(session.store.root)}; without --steps and --share the same command takes the rest\n"
+    )
     return _say_failed(failed)
 
 
 def _finish(session: "Session") -> int:
     from lrbench.display import display_for  # noqa: PLC0415
     from lrbench.leaderboard.render import print_board  # noqa: PLC0415
+    from lrbench.store import shown  # noqa: PLC0415
 
     console = _console()
     with display_for(console) as display:
         board = session.run(display)
     print_board(board, console)
-    console.print(f"Results in {session.store.root}", soft_wrap=True, markup=False, highlight=False)
+    console.print(f"Results in {shown(session.store.root)}", soft_wrap=True, markup=False, highlight=False)
     return _say_failed(board.failures)
 
 
@@ -129,6 +147,7 @@ def _options(pairs: list[str]) -> dict[str, Any]:
 
 def evaluate_command(given: argparse.Namespace) -> int:
     """Run a single model through a suite."""
+    _load_ahead(given)
     from lrbench.names import in_path  # noqa: PLC0415
     from lrbench.runner import Session  # noqa: PLC0415
     from lrbench.runner.environment import data_folder  # noqa: PLC0415
@@ -141,12 +160,21 @@ def evaluate_command(given: argparse.Namespace) -> int:
             msg = f"--layer {pair}: expected OLD=NEW"
             raise UsageError(msg)
         layers[old] = new
-    root = data_folder(given.data_dir)
-    suite, document, data, left_out = suite_for(given.name, given.suite, root, given.beside, layers, say)
+    root, place = data_folder(given.data_dir), _place(given)
+    suite, document, data, left_out = suite_for(
+        given.name,
+        given.suite,
+        root,
+        given.beside,
+        layers,
+        say,
+        rehearse=place.apart,
+        step_timeout=place.step_timeout,
+    )
     for line in left_out:
         say(f"left out {line}")
     out = given.out or f"runs/{in_path(suite.name)}-{in_path(given.name)}"
-    session = Session.of(suite, document, out=out, device=given.device, data_dir=root, data=data, place=_place(given))
+    session = Session.of(suite, document, out=out, device=given.device, data_dir=root, data=data, place=place)
     return _finish(session)
 
 

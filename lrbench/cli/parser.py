@@ -137,7 +137,21 @@ def _add_place(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--jobs", type=_number(256), default=1, metavar="N", help="steps side by side (default: 1)")
     sub.add_argument("--engine", choices=("local", "ray"), default="local", help="processes here, or a Ray cluster")
     sub.add_argument("--address", metavar="A", help="of a running Ray cluster (default: start one)")
+    sub.add_argument(
+        "--step-timeout", type=_seconds, metavar="SECONDS", help="a step that takes longer has failed (default: none)"
+    )
     sub.add_argument("--gpus", type=float, default=1.0, metavar="G", help="what a step takes of a GPU on Ray")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        msg = f"expected seconds above 0, got {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return seconds
 
 
 def _points(text: str) -> float:

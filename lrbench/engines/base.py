@@ -18,12 +18,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Done:
-    """A task that has ended: `reason` is None where it is done, else what went wrong; `notes` are for the user."""
+    """A task that has ended: `reason` is None where it is done, else what went wrong; `notes` are for the user.
+
+    `details` of what went wrong are long: a traceback.
+    """
 
     id: str
     seconds: float
     reason: str | None = None
     notes: tuple[str, ...] = ()
+    details: str = ""
 
 
 class Worker(Protocol):
@@ -32,7 +36,8 @@ class Worker(Protocol):
     def take(self, task: str, tell: Tell, stop: Callable[[], bool]) -> Done:
         """Take a task and keep what comes of it.
 
-        `tell` is told how far it is; when `stop` says so, it ends after the current batch.
+        `tell` is told how far it is; when `stop` says so, it ends after the current batch. Whatever goes wrong in a
+        task, a `SystemExit` among it, is a reason of the `Done` that comes back.
 
         Raises
         ------

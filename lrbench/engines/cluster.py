@@ -1,20 +1,25 @@
 """A Ray cluster: the processes of one machine, or of many."""
 
 import importlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from typing import Any
 
 from lrbench.engines.base import Done, Task, Watch, Worker
+from lrbench.engines.child import Child, pickled
+from lrbench.engines.death import Died, Tries
 from lrbench.engines.schedule import Schedule
 from lrbench.errors import LrbenchError, UsageError, short
+from lrbench.starting import without_main
 
 POLL_SECONDS = 0.2
 AHEAD = 2
 """Tasks handed over for each place that the cluster has, so that none waits for the next word from here."""
 
-RETRIES = 2
-"""Times that Ray tries a task again whose process died."""
+LOST = ("WorkerCrashedError", "NodeDiedError", "OutOfMemoryError", "LocalRayletDiedError")
+"""What Ray raises for a task whose process or machine is gone."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,9 @@ class Resources:
 class Cluster:
     """Takes tasks as Ray tasks, the longest chain of waiting work first.
 
+    Ray's process hands each task on to a process of its own, as on one machine: so what a task does to that is known,
+    and costs no other task anything.
+
     Parameters
     ----------
     address : str, optional
@@ -37,6 +45,8 @@ class Cluster:
         Of each task.
     jobs : int, optional
         Places of a cluster that is started here. Default: one for each of its cores.
+    timeout : float, optional
+        Seconds that a task may take. Default: as long as it likes.
 
     Raises
     ------
@@ -44,21 +54,30 @@ class Cluster:
         If Ray is not installed.
     """
 
-    def __init__(self, address: str | None = None, resources: Resources | None = None, jobs: int | None = None) -> None:
+    def __init__(
+        self,
+        address: str | None = None,
+        resources: Resources | None = None,
+        jobs: int | None = None,
+        timeout: float | None = None,
+    ) -> None:
         try:
             self.ray: Any = importlib.import_module("ray")
         except ImportError:
             msg = "ray is not installed; install it with `pip install 'lrbench[ray]'`"
             raise UsageError(msg) from None
-        self.address, self.resources, self.jobs = address, resources or Resources(), jobs
+        self.address, self.resources, self.jobs, self.timeout = address, resources or Resources(), jobs, timeout
 
     def run(self, tasks: Sequence[Task], open_worker: Callable[[], Worker], watch: Watch) -> None:
-        """Run all tasks; one whose process or machine is lost is tried again.
+        """Run all tasks.
+
+        One that ends its process has failed, as has one that takes too long; one whose process or machine is lost is
+        tried again.
 
         Raises
         ------
         LrbenchError
-            If a worker raises it, a task is lost again and again, or the cluster cannot be reached.
+            If a worker raises it, or the cluster cannot be reached.
         KeyboardInterrupt
             If somebody asked to stop.
         """
@@ -66,7 +85,7 @@ class Cluster:
         if own:
             self._begin()
         try:
-            self._run(Schedule(tasks), self.ray.put(open_worker), watch)
+            self._run(Schedule(tasks), self.ray.put(pickled(open_worker)), watch)
         finally:
             if own:
                 self.ray.shutdown()
@@ -84,13 +103,16 @@ class Cluster:
 
     def _run(self, schedule: Schedule, opener: Any, watch: Watch) -> None:  # noqa: ANN401
         needs = {"num_cpus": self.resources.cpus, "num_gpus": self.resources.gpus}
-        take = self.ray.remote(**needs, max_retries=RETRIES)(_take)
+        # Tried again from here, where what ended a task's process counts as well.
+        take = self.ray.remote(**needs, max_retries=0)(_take)
         places = max(1, int(self.ray.cluster_resources().get("CPU", 1) / max(self.resources.cpus, 1e-3)))
         running: dict[Any, str] = {}
+        tries = Tries()
         try:
             while True:
                 while len(running) < AHEAD * places and (task := schedule.next()) is not None:
-                    running[take.remote(opener, task)] = task
+                    # In a list Ray hands on the reference: not every task needs what is behind it.
+                    running[take.remote([opener], task, self.timeout, task in tries)] = task
                     watch.started(task)
                 if not running:
                     return
@@ -98,31 +120,57 @@ class Cluster:
                 if watch.stopping():
                     raise KeyboardInterrupt
                 for reference in ended:
-                    schedule.settle(self._result(reference, running.pop(reference)), watch)
+                    tries.settle(self._result(reference, running.pop(reference)), schedule, watch)
         except BaseException:
             for reference in running:
                 # Raises KeyboardInterrupt in the task, which ends without a result.
                 self.ray.cancel(reference, recursive=True)
             raise
 
-    def _result(self, reference: Any, task: str) -> Done:  # noqa: ANN401
+    def _result(self, reference: Any, task: str) -> Done | Died:  # noqa: ANN401
         try:
-            done: Done = self.ray.get(reference)
+            done: Done | Died = self.ray.get(reference)
             return done
         except self.ray.exceptions.RayTaskError as error:
             cause = error.cause
             raise (cause if isinstance(cause, LrbenchError) else LrbenchError(f"{task}: {short(error)}")) from None
         except self.ray.exceptions.RayError as error:
-            msg = f"{task} was lost {RETRIES + 1} times: {short(error)}"
+            if type(error).__name__ in LOST:
+                return Died(task, "was lost with its place on the cluster", again=True)
+            msg = f"{task} was lost: {short(error)}"
             raise LrbenchError(msg) from error
 
 
-# One for each process of the cluster, which takes many tasks.
-_workers: dict[Callable[[], Worker], Worker] = {}
+# One for each process of the cluster, which takes many tasks; by its run, and by the GPUs that Ray lets it see.
+_children: dict[tuple[str, str | None], Child] = {}
 
 
-def _take(open_worker: Callable[[], Worker], task: str) -> Done:
-    if open_worker not in _workers:
-        _workers.clear()
-        _workers[open_worker] = open_worker()
-    return _workers[open_worker].take(task, lambda _fraction, _note: None, lambda: False)
+def _take(opener: list[Any], task: str, timeout: float | None, fresh: bool) -> Done | Died:
+    child = _child(opener[0], timeout, fresh=fresh)
+    try:
+        child.give(task)
+        while (outcome := child.hear(lambda _task, _fraction, _note: None)) is None:
+            # Short, since Ray's KeyboardInterrupt does not end a wait.
+            wait(child.waitables, POLL_SECONDS)
+    except BaseException:
+        _end(child)
+        raise
+    if isinstance(outcome, Died):
+        _end(child)
+    return outcome
+
+
+def _child(opener: Any, timeout: float | None, *, fresh: bool) -> Child:  # noqa: ANN401
+    wanted = (opener.hex(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+    if fresh or wanted not in _children:
+        for other in list(_children.values()):
+            _end(other)
+        # The main module is Ray's.
+        with without_main():
+            _children[wanted] = Child(importlib.import_module("ray").get(opener), timeout)
+    return _children[wanted]
+
+
+def _end(child: Child) -> None:
+    child.end()
+    _children.clear()

@@ -14,9 +14,12 @@ class Schedule:
     ----------
     tasks : sequence of Task
         What they need and is not among them counts as done.
+    in_order : bool
+        Whether ready tasks come in the order given: for a single worker, which gains nothing from another.
     """
 
-    def __init__(self, tasks: Sequence[Task]) -> None:
+    def __init__(self, tasks: Sequence[Task], *, in_order: bool = False) -> None:
+        self._in_order = in_order
         self._order = {task.id: place for place, task in enumerate(tasks)}
         self._tasks = {task.id: task for task in tasks}
         self._waits = {task.id: sum(needed in self._tasks for needed in task.needs) for task in tasks}
@@ -48,7 +51,8 @@ class Schedule:
         return length
 
     def _push(self, task: str) -> None:
-        heapq.heappush(self._ready, (-self._length[task], self._order[task], task))
+        length = 0.0 if self._in_order else self._length[task]
+        heapq.heappush(self._ready, (-length, self._order[task], task))
 
     @property
     def empty(self) -> bool:
@@ -56,7 +60,7 @@ class Schedule:
         return not self._open
 
     def next(self) -> str | None:
-        """Take the ready task with the longest chain behind it; None if none is ready."""
+        """Take the ready task with the longest chain behind it, or the first; None if none is ready."""
         return heapq.heappop(self._ready)[2] if self._ready else None
 
     def again(self, task: str) -> None:

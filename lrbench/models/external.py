@@ -149,7 +149,7 @@ def _from_module(module: str, function: str) -> Factory:
         factory = _function(importlib.import_module(module), function, module)
     except UsageError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         msg = f"cannot import {module}: {short(error)}; a model from elsewhere is {FORMS}"
         raise UsageError(msg) from error
     # A suite could name any function there is, with arguments of its choice; only models' are meant.
@@ -178,7 +178,7 @@ def _imported(file: Path) -> ModuleType:
     sys.path.insert(0, str(file.parent))
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         msg = f"importing {file} failed: {type(error).__name__}: {short(error)}"
         raise UsageError(msg) from error

@@ -11,7 +11,9 @@ from lrbench.errors import UsageError, nearest, printable
 from lrbench.models.external import code_of
 from lrbench.options import OptionError, check_options
 from lrbench.registry import Registry
+from lrbench.runner.foreign import exit_reason, guarded
 from lrbench.runner.probe import check_weights, probe
+from lrbench.runner.rehearse import built, imported
 from lrbench.runner.threat import kind_of, make_attack
 from lrbench.suite import AttackSpec, ModelSpec, Normalization, Suite
 from lrbench.suite.document import MAX_DEPTH, Document, KeyPath
@@ -26,10 +28,22 @@ BESIDE_ATTACK_OPTIONS = ("name", "label", "source")
 
 @dataclass(frozen=True)
 class Checker:
-    """Checks a suite, part by part; an error names the line in the suite's document."""
+    """Checks a suite, part by part; an error names the line in the suite's document.
+
+    Attributes
+    ----------
+    suite : Suite
+    document : Document
+    rehearse : bool
+        Whether code of others is called in a process of its own first, which it may end.
+    step_timeout : float, optional
+        Seconds that it may take there.
+    """
 
     suite: Suite
     document: Document
+    rehearse: bool = False
+    step_timeout: float | None = None
 
     def check_names(self, announce: Callable[[str], None]) -> None:
         """Check that data set, attacks and architectures are known; tells of code of others before it imports it.
@@ -42,14 +56,17 @@ class Checker:
         named: list[tuple[Registry, str, KeyPath]] = [(DATASETS, self.suite.data.name, ("data",))]
         named += [(ATTACKS, attack.name, ("attacks", index)) for index, attack in enumerate(self.suite.attacks)]
         named += [(MODELS, spec.arch, ("models", model, "arch")) for model, spec in self.suite.models.items()]
-        announced = set()
+        called = (code_of(name) for registry, name, _ in named if registry is MODELS and name not in MODELS)
+        for code in dict.fromkeys(code for code in called if code is not None):
+            announce(f"running {code}, which {self.document.name} names")
+        if self.rehearse:
+            for model, reason in imported(self.suite, self.step_timeout).items():
+                arch = self.suite.models[model].arch
+                raise self.document.error(("models", model, "arch"), f"importing {arch:.200} is the end: {reason}")
         for registry, name, where in named:
-            code = code_of(name) if registry is MODELS and name not in MODELS else None
-            if code is not None and code not in announced:
-                announce(f"running {code}, which {self.document.name} names")
-                announced.add(code)
             try:
-                registry[name]
+                with guarded():
+                    registry[name]
             except UsageError as error:
                 raise self.document.error(where, str(error)) from None
         for index, attack in enumerate(self.suite.attacks):
@@ -142,8 +159,11 @@ class Checker:
             self._check_attack(attack, ("attacks", index))
         self._check_eps()
 
-    def check_models(self, data: ImageData) -> None:
+    def check_models(self, data: ImageData, announce: Callable[[str], None] = lambda _: None) -> None:
         """Check models and every layer that the suite names.
+
+        A model that ends the process which builds it is left to its steps, so that the other models' are taken;
+        `announce` is told of it.
 
         Raises
         ------
@@ -151,11 +171,19 @@ class Checker:
             With the first thing that does not fit.
         """
         known: dict[str, dict[str, int]] = {}
+        ended = built(self.suite, data, self.step_timeout) if self.rehearse else {}
         for name, spec in self.suite.models.items():
-            built = spec.model_dump_json(exclude={"lr_layers", "training", "train", "start"})
-            if built not in known:
-                known[built] = self._layer_sizes(name, spec, data)
-            self._check_layers(name, spec, known[built], data)
+            if name in ended:
+                announce(f"{name} was not looked over: {ended[name]}")
+                continue
+            alike = spec.model_dump_json(exclude={"lr_layers", "training", "train", "start"})
+            try:
+                if alike not in known:
+                    known[alike] = self._layer_sizes(name, spec, data)
+            except SystemExit as error:
+                announce(f"{name} was not looked over: {exit_reason(error)}")
+                continue
+            self._check_layers(name, spec, known[alike], data)
 
     def _check_attack(self, attack: AttackSpec, where: KeyPath) -> None:
         factory = self._factory(ATTACKS, attack.name, where, attack.options, SUPPLIED_TO_ATTACKS, BESIDE_ATTACK_OPTIONS)
@@ -185,7 +213,8 @@ class Checker:
         beside: tuple[str, ...],
     ) -> Callable[..., Any]:
         try:
-            factory = registry[name].load()
+            with guarded():
+                factory = registry[name].load()
             check_options(factory, options, supplied, beside)
         except UsageError as error:
             raise self.document.error(where, str(error)) from None

@@ -8,7 +8,9 @@ from lrbench.catalogue import MODELS
 from lrbench.data import ImageData
 from lrbench.errors import UsageError, nearest
 from lrbench.runner.check import Checker
+from lrbench.runner.foreign import exit_reason, guarded
 from lrbench.runner.probe import probe
+from lrbench.runner.rehearse import built
 from lrbench.suite import Suite, load_suite
 from lrbench.suite.document import Document
 from lrbench.suite.faults import validated
@@ -27,6 +29,9 @@ def suite_for(
     beside: Sequence[str] = (),
     layers: Mapping[str, str] | None = None,
     announce: Callable[[str], None] = lambda _: None,
+    *,
+    rehearse: bool = False,
+    step_timeout: float | None = None,
 ) -> tuple[Suite, Document, ImageData, list[str]]:
     """Turn a suite into one that measures a single model, beside some of the suite's own.
 
@@ -48,6 +53,10 @@ def suite_for(
         Layer that the suite names -> layer of these models to take instead.
     announce : callable
         Told of code of others before it runs.
+    rehearse : bool
+        Whether code of others is called in a process of its own first, which it may end.
+    step_timeout : float, optional
+        Seconds that it may take there.
 
     Returns
     -------
@@ -71,8 +80,11 @@ def suite_for(
     derived = Document(f"{name} on {source}", raw, {})
     left_out = list(_without_sources(raw))
     checked = validated(Suite, raw, derived)
-    Checker(checked, derived).check_names(announce)
+    Checker(checked, derived, rehearse, step_timeout).check_names(announce)
     data = Checker(checked, document).load_data(root)
+    for each, reason in (built(checked, data, step_timeout) if rehearse else {}).items():
+        msg = f"{each} cannot be built: {reason}"
+        raise UsageError(msg)
     sizes = _common_sizes(checked, data)
     left_out += _leave_out(raw, sizes)
     return validated(Suite, raw, derived), derived, data, left_out
@@ -118,10 +130,15 @@ def _common_sizes(suite: Suite, data: ImageData) -> dict[str, int]:
     found: list[dict[str, int]] = []
     for name, spec in suite.models.items():
         try:
-            sizes, _ = probe(MODELS[spec.arch].load(), spec, data.network_outputs, tuple(data.train.images.shape[1:]))
+            with guarded():
+                factory = MODELS[spec.arch].load()
+            sizes, _ = probe(factory, spec, data.network_outputs, tuple(data.train.images.shape[1:]))
         except UsageError as error:
             msg = f"{name} {error}"
             raise UsageError(msg) from error
+        except SystemExit as error:
+            msg = f"{name} cannot be built: {exit_reason(error)}"
+            raise UsageError(msg) from None
         found.append(sizes)
     shared = set(found[0]).intersection(*found[1:])
     return {layer: min(sizes[layer] for sizes in found) for layer in shared}

@@ -1,12 +1,12 @@
 """Following the steps of a run, wherever an engine takes them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lrbench.engines import Done, Task
 from lrbench.runner.interrupt import Interrupt
 from lrbench.runner.plan import Step
 from lrbench.runner.reporter import Costs, Reporter
+from lrbench.store import Store
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,8 @@ class Follower:
 
     Attributes
     ----------
-    held : callable
-        Raises StoreError if the run's place was lost to another process.
+    store : Store
+        Keeps what failed steps say; raises StoreError if the run's place was lost to another process.
     failed : dict
         Step -> what went wrong.
     """
@@ -26,7 +26,7 @@ class Follower:
     reporter: Reporter
     costs: Costs
     interrupt: Interrupt
-    held: Callable[[], None]
+    store: Store
     workers: int = 1
     failed: dict[str, str] = field(default_factory=dict)
     _skipped: set[str] = field(default_factory=set)
@@ -59,6 +59,9 @@ class Follower:
             self.reporter.finish(step, done.seconds, None if left is None else left / self.workers)
         for note in done.notes:
             self.reporter.note(note)
+        if done.reason is not None:
+            self.store.save_failure(done.id, done.details or done.reason)
+            self.reporter.note(f"{done.id} failed: {done.reason}")
 
     def skipped(self, task: str, needed: str) -> None:  # noqa: ARG002
         """Take note that a step cannot be taken."""
@@ -89,5 +92,5 @@ class Follower:
         StoreError
             If the run's place was lost to another process.
         """
-        self.held()
+        self.store.check_held()
         return self.interrupt.asked

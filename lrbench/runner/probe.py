@@ -12,6 +12,7 @@ from lrbench.catalogue import MODELS
 from lrbench.errors import UsageError, short
 from lrbench.models import layer_names, load_weights
 from lrbench.runner.environment import memory_bytes
+from lrbench.runner.foreign import guarded
 from lrbench.suite import ModelSpec
 
 Shape = tuple[int, ...]
@@ -40,14 +41,17 @@ def probe(
     ------
     UsageError
         If it cannot be built or run, or does not fit into memory.
+    SystemExit
+        If its code raises it.
     """
     where = torch.device("meta" if _is_known(spec.arch) else "cpu")
     try:
         # torch warns of empty layers and the like on lines of their own; what matters is said below.
-        with where, warnings.catch_warnings(action="ignore"):
-            net = factory(num_classes=classes, in_channels=image[0], **spec.options)
-        _require_memory(net)
-        return _passed(net, torch.zeros(2, *image, device=where))
+        with guarded():
+            with where, warnings.catch_warnings(action="ignore"):
+                net = factory(num_classes=classes, in_channels=image[0], **spec.options)
+            _require_memory(net)
+            return _passed(net, torch.zeros(2, *image, device=where))
     except UsageError:
         raise
     # A factory is anybody's code, and may raise anything.
@@ -66,7 +70,9 @@ def check_weights(factory: Callable[..., nn.Module], spec: ModelSpec, classes: i
         If they cannot be read or do not fit.
     """
     if spec.weights is not None:
-        load_weights(factory(num_classes=classes, in_channels=channels, **spec.options), Path(spec.weights))
+        with guarded():
+            net = factory(num_classes=classes, in_channels=channels, **spec.options)
+        load_weights(net, Path(spec.weights))
 
 
 def _is_known(arch: str) -> bool:

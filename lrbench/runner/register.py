@@ -13,7 +13,9 @@ from lrbench.errors import UsageError
 from lrbench.models import load_weights
 from lrbench.models.inspection import Finding, inspect_network
 from lrbench.options import OptionError, check_options
+from lrbench.runner.foreign import guarded
 from lrbench.runner.probe import probe
+from lrbench.runner.rehearse import Looker, called
 from lrbench.store import write_file
 from lrbench.suite import ModelSpec
 from lrbench.suite.document import Document
@@ -94,8 +96,12 @@ def _images(data: str, shape: str | None, classes: int, root: Path) -> tuple[Ten
 def _look(
     name: str, spec: ModelSpec, images: Tensor, labels: Tensor | None, classes: int, statistics: Statistics
 ) -> list[Finding]:
-    factory = MODELS[spec.arch].load()
     shape = tuple(images.shape[1:])
+    for reason in called(Looker({name: spec}, classes, shape)).values():
+        msg = f"{name} cannot be built or run: {reason}"
+        raise UsageError(msg)
+    with guarded():
+        factory = MODELS[spec.arch].load()
     try:
         check_options(factory, spec.options, ("num_classes", "in_channels"))
         _, logits = probe(factory, spec, classes, shape)
@@ -109,7 +115,8 @@ def _look(
         msg = f"{name} gives outputs of shape {logits} for 2 images, expected logits of shape (2, {classes})"
         raise UsageError(msg)
     torch.manual_seed(0)
-    net = factory(num_classes=classes, in_channels=shape[0], **spec.options)
+    with guarded():
+        net = factory(num_classes=classes, in_channels=shape[0], **spec.options)
     if spec.weights is not None:
         load_weights(net, Path(spec.weights))
     if isinstance(spec.normalize, bool):

@@ -16,6 +16,7 @@ from lrbench.runner.check import Checker
 from lrbench.runner.environment import data_folder, describe_environment, other_threads, pick_device
 from lrbench.runner.figures import write_views
 from lrbench.runner.follow import Follower
+from lrbench.runner.foreign import with_absolute_paths
 from lrbench.runner.interrupt import interruptible
 from lrbench.runner.kept import take_over
 from lrbench.runner.place import Place
@@ -25,8 +26,8 @@ from lrbench.runner.reporter import Costs, Reporter, Silent
 from lrbench.runner.share import Share, takable
 from lrbench.runner.states import DONE, States
 from lrbench.runner.tables import Tables
-from lrbench.runner.work import Recipe, worker
-from lrbench.store import Store, View, is_remote, require_folder
+from lrbench.runner.work import Recipe
+from lrbench.store import Store, View, require_folder
 from lrbench.suite import Suite, load_suite, name_of_run
 from lrbench.suite.document import Document
 
@@ -83,19 +84,20 @@ class Session:
             As `open`.
         """
         chosen = pick_device(device)
-        checker = Checker(suite, document)
+        place = place or Place()
+        checker = Checker(suite, document, place.apart, place.step_timeout)
         checker.check_names(announce)
-        root = data_folder(data_dir)
+        root = data_folder(data_dir).absolute()
         data = checker.load_data(root) if data is None else data
         checker.check_attacks()
         store = Store(out if out is not None else Path("runs") / suite.name)
         _refuse_other_suite(store, suite)
-        _refuse_own_memory(store, place or Place())
+        _refuse_own_memory(store, place)
         plan = make_plan(suite, data)
         store.require_room(step.id for step in plan)
-        session = cls(suite, data, plan, store, chosen, root.resolve(), place or Place())
+        session = cls(suite, data, plan, store, chosen, root, place)
         if session.pending:
-            checker.check_models(data)
+            checker.check_models(data, announce)
         return session
 
     @cached_property
@@ -155,7 +157,7 @@ class Session:
             self._begin(self.plan, reporter)
             with interruptible(reporter.note) as interrupt:
                 follower = Follower(
-                    self.plan, self.pending, reporter, self.costs, interrupt, self.store.check_held, self.place.jobs
+                    self.plan, self.pending, reporter, self.costs, interrupt, self.store, self.place.jobs
                 )
                 try:
                     self.place.open(self.device).run(follower.tasks(), self._opener(), follower)
@@ -193,9 +195,7 @@ class Session:
             self._begin(mine, reporter)
             with interruptible(reporter.note) as interrupt:
                 counted = [step for step in mine if step not in waiting]
-                follower = Follower(
-                    counted, ready, reporter, self.costs, interrupt, self.store.check_held, self.place.jobs
-                )
+                follower = Follower(counted, ready, reporter, self.costs, interrupt, self.store, self.place.jobs)
                 self.place.open(self.device).run(follower.tasks(), self._opener(), follower)
         return follower.missing
 
@@ -215,21 +215,26 @@ class Session:
 
     def _opener(self) -> Callable[[], Worker]:
         """Give what makes a worker: of what is here, or, in other processes, of what they can load."""
-        out = self.store.root if is_remote(self.store.root) else self.store.root.resolve()
-        suite, threads, jobs = self.suite.model_dump_json(), self.place.threads, self.place.jobs
-        recipe = Recipe(suite, self.data_dir, out, str(self.device), threads, jobs, self.store.hold)
-        if self.place.engine == "local" and self.place.jobs == 1:
-            return lambda: worker(self.suite, self.data, self.device, self.store, recipe)
-        return recipe
+        suite = with_absolute_paths(self.suite)
+        recipe = Recipe(
+            suite.model_dump_json(),
+            tuple(self.plan),
+            self.data_dir,
+            self.store.root,
+            str(self.device),
+            self.place.threads,
+            self.place.jobs,
+            self.store.hold,
+        )
+        return recipe if self.place.apart else lambda: recipe.worker(suite, self.data, self.store)
 
     @cached_property
     def _environment(self) -> dict[str, Any]:
         """What this run's steps are taken under, but for what a process on another machine would say."""
-        apart = self.place.engine != "local" or self.place.jobs > 1
-        return describe_environment(self.device, self.place.threads if apart else None, self.place.jobs)
+        return describe_environment(self.device, self.place.threads, self.place.jobs)
 
 
-def run(
+def run(  # noqa: PLR0913
     suite: str | Path,
     out: str | Path | None = None,
     device: str = "auto",
@@ -238,6 +243,8 @@ def run(
     jobs: int = 1,
     engine: Literal["local", "ray"] = "local",
     address: str | None = None,
+    *,
+    step_timeout: float | None = None,
 ) -> Leaderboard:
     """Run a suite, or go on with it, and give its leaderboard.
 
@@ -260,6 +267,9 @@ def run(
         Processes of this machine, or a Ray cluster, whose machines all see `out` and the data under the same paths.
     address : str, optional
         Of a running cluster, such as "auto" or "ray://HOST:10001". Default: one that is started for the run.
+    step_timeout : float, optional
+        Seconds that a step may take; one that takes longer has failed. Models must be loadable as with more `jobs`.
+        Default: as long as it likes.
 
     Raises
     ------
@@ -267,11 +277,12 @@ def run(
         For every fault that the user can mend.
     """
     watcher = reporter or Silent()
-    return Session.open(suite, out, device, data_dir, watcher.note, Place(engine, jobs, address)).run(watcher)
+    place = Place(engine, jobs, address, step_timeout=step_timeout)
+    return Session.open(suite, out, device, data_dir, watcher.note, place).run(watcher)
 
 
 def _refuse_own_memory(store: Store, place: Place) -> None:
-    if str(store.root).startswith("memory:") and (place.jobs > 1 or place.engine != "local"):
+    if str(store.root).startswith("memory:") and place.apart:
         msg = f"{store.root}: other processes have a memory of their own; name a folder or another URL with --out"
         raise UsageError(msg)
 

@@ -1,9 +1,10 @@
 """Taking a step, in whichever process: it is done and kept, or put down as failed with its traceback."""
 
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ from lrbench.data import ImageData
 from lrbench.engines import Done, Worker
 from lrbench.engines.base import Tell
 from lrbench.errors import LrbenchError
+from lrbench.global_state import preserved, seed_everything
 from lrbench.registry import load_target
 from lrbench.runner.check import Checker
 from lrbench.runner.context import Context, Outcome, Progress
 from lrbench.runner.environment import describe_environment
+from lrbench.runner.foreign import exit_reason, import_code
 from lrbench.runner.kinds import KINDS
-from lrbench.runner.plan import Step, make_plan
+from lrbench.runner.plan import Step
 from lrbench.runner.turns import InTurn
 from lrbench.store import Hold, Record, Store, StoreError
 from lrbench.suite import Suite
@@ -40,7 +43,7 @@ class StepWorker:
         return self.context.store.save_environment(describe_environment(self.context.device, jobs=self.context.jobs))
 
     def take(self, task: str, tell: Tell, stop: Callable[[], bool]) -> Done:
-        """Take a step and save it; a step that fails is put down with its traceback.
+        """Take a step and save it; whatever goes wrong in it comes back as a reason, with the traceback.
 
         Raises
         ------
@@ -64,10 +67,13 @@ class StepWorker:
         context.check_stop = check_stop
         started = time.perf_counter()
         try:
-            outcome = _taken(context, step, progress)
+            outcome = self._outcome(step, progress)
         except StoreError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a step does, the other steps can go on
+        # Whatever a step does, the other steps can go on: code of others may raise SystemExit or KeyboardInterrupt.
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and stop():
+                raise
             return self._failed(step, error, time.perf_counter() - started)
         seconds = time.perf_counter() - started
         record = Record(
@@ -82,14 +88,21 @@ class StepWorker:
         context.store.save(record, outcome.files)
         return Done(step.id, seconds, notes=tuple(warnings(context.suite, step, outcome)))
 
-    def _failed(self, step: Step, error: Exception, seconds: float) -> Done:
+    def _outcome(self, step: Step, progress: Progress) -> Outcome:
+        trainings = [self.steps[each] for each in (step.id, *step.needs) if each.startswith(("train/", "load/"))]
+        with preserved():
+            import_code(self.context.suite, trainings)
+            # A model that draws random numbers draws the same ones whatever was done before, and in whichever process.
+            seed_everything(step.seed)
+            return _taken(self.context, step, progress)
+
+    def _failed(self, step: Step, error: BaseException, seconds: float) -> Done:
         reason = one_line(error)
         if lost_device(error):
             msg = f"{step.id}: the device failed ({reason}); what was finished is kept, run the command again"
             raise LrbenchError(msg) from error
         self.context.forget()
-        self.context.store.save_failure(step.id, "".join(traceback.format_exception(error)))
-        return Done(step.id, seconds, reason, (f"{step.id} failed: {reason}",))
+        return Done(step.id, seconds, reason, details="".join(traceback.format_exception(error)))
 
 
 def _taken(context: Context, step: Step, progress: Progress) -> Outcome:
@@ -107,7 +120,8 @@ class Recipe:
     Attributes
     ----------
     suite : str
-        As JSON.
+        As JSON; the user's own files by absolute paths.
+    plan : tuple of Step
     data_dir : Path
     out : Path
     device : str
@@ -117,15 +131,19 @@ class Recipe:
         Steps that are taken side by side.
     hold : Hold, optional
         Of the folder, by the process that began the run.
+    directory : Path
+        Where the run was begun: what models open by relative paths is looked up there, on machines that have it.
     """
 
     suite: str
+    plan: tuple[Step, ...]
     data_dir: Path
     out: Path
     device: str
     threads: int
     jobs: int = 1
     hold: Hold | None = None
+    directory: Path = field(default_factory=Path.cwd)
 
     def __call__(self) -> Worker:
         """Make a worker in this process.
@@ -135,9 +153,20 @@ class Recipe:
         UsageError
             If the data is not here as it was where the run began.
         """
-        torch.set_num_threads(self.threads)
+        if self.directory.is_dir():
+            os.chdir(self.directory)
+        # Not where it is so already: asked for a number, MKL takes it for an order.
+        if torch.get_num_threads() != self.threads:
+            torch.set_num_threads(self.threads)
         suite, data = self._loaded()
-        return worker(suite, data, torch.device(self.device), Store(self.out, self.hold), self)
+        return self.worker(suite, data, Store(self.out, self.hold))
+
+    def worker(self, suite: Suite, data: ImageData, store: Store) -> Worker:
+        """Make a worker of what is in this process already."""
+        device = torch.device(self.device)
+        context = Context(suite, data.to(device), device, store, self.context, jobs=self.jobs)
+        steps = {step.id: step for step in self.plan}
+        return InTurn(StepWorker(context, steps), steps, store)
 
     def context(self, device: torch.device) -> Context:
         """Make what steps share, in this process.
@@ -156,17 +185,12 @@ class Recipe:
         return suite, Checker(suite, document).load_data(self.data_dir)
 
 
-def worker(suite: Suite, data: ImageData, device: torch.device, store: Store, recipe: Recipe) -> Worker:
-    """Make a worker of what is in this process already; `recipe` makes another one like it."""
-    steps = {step.id: step for step in make_plan(suite, data)}
-    context = Context(suite, data.to(device), device, store, recipe.context, jobs=recipe.jobs)
-    return InTurn(StepWorker(context, steps), steps, store)
-
-
 def one_line(error: BaseException) -> str:
     """Say what an error is in a line of at most 300 characters."""
     if out_of_memory(error):
         return "out of memory even for a single batch; lower batch_size, or take a device with more memory"
+    if isinstance(error, SystemExit):
+        return exit_reason(error)
     text = " ".join(str(error).split()) or "no message"
     if "does not have a deterministic implementation" in text:
         operation = text.partition(" does not")[0]

@@ -2,7 +2,7 @@
 
 from lrbench.store.folder import Store, taken_under
 from lrbench.store.lock import Hold
-from lrbench.store.places import folder_of, is_remote, place_of, require_folder
+from lrbench.store.places import folder_of, is_remote, place_of, require_folder, shown
 from lrbench.store.record import RECORD, Record, Row
 from lrbench.store.view import View
 from lrbench.store.write import StoreError, write_file
@@ -19,6 +19,7 @@ __all__ = [
     "is_remote",
     "place_of",
     "require_folder",
+    "shown",
     "taken_under",
     "write_file",
 ]

@@ -12,7 +12,7 @@ from lrbench.store.changes import Changes
 from lrbench.store.flock import FileLent, FileLocks
 from lrbench.store.lease import Leases, Lent
 from lrbench.store.lock import Held, Hold, Locks, writing
-from lrbench.store.places import is_remote, place_of
+from lrbench.store.places import absolute, is_remote, place_of
 from lrbench.store.record import RECORD, Record, checksum
 from lrbench.store.turns import forget_turns, turn
 from lrbench.store.view import View
@@ -40,7 +40,7 @@ class Store:
     """
 
     def __init__(self, root: str | Path, hold: Hold | None = None) -> None:
-        self.root = place_of(root)
+        self.root = absolute(place_of(root))
         self._locks: Locks | None = None
         self._held: Held | None = None
         self._lent = hold

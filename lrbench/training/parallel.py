@@ -7,7 +7,7 @@ import signal
 import tempfile
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +81,11 @@ def _listen(
     hear: Callable[[Any], None],
     check_stop: Callable[[], None],
 ) -> None:
-    ended = 0
-    while ended < len(processes):
+    ended: set[int] = set()
+    while len(ended) < len(processes):
         check_stop()
         # Before the queue is read: what a process said before it died is in the queue then.
-        dead = _dead(processes, 255)
+        dead = _dead(processes, 255, ended)
         try:
             kind, content = told.get(timeout=POLL_SECONDS)
         except queue.Empty:
@@ -95,16 +95,19 @@ def _listen(
         if kind == "error":
             raise _dead(processes, -1) or content
         if kind == "end":
-            ended += 1
+            ended.add(content)
         else:
             hear(pickle.loads(content))  # noqa: S301 - from a process of our own
 
 
-def _dead(processes: list[Any], highest: int) -> LrbenchError | None:
-    """Say which process was lost, by an exit code up to `highest`; that of a signal is negative."""
+def _dead(processes: list[Any], highest: int, ended: Collection[int] = ()) -> LrbenchError | None:
+    """Say which process was lost, by an exit code up to `highest`; that of a signal is negative.
+
+    One that did not say that its work has `ended` was lost with any code: code of others may exit with 0.
+    """
     for rank, process in enumerate(processes):
         code = process.exitcode
-        if code and code <= highest:
+        if code is not None and rank not in ended and code <= highest:
             return LrbenchError(f"process {rank} of {len(processes)} was lost (exit code {code}; out of memory?)")
     return None
 
@@ -139,11 +142,11 @@ def _begin(
         dist.init_process_group("nccl" if kind == "cuda" else "gloo", meeting, rank=rank, world_size=count)
         work(device, tell)
         dist.destroy_process_group()
-        told.put(("end", None))
+        told.put(("end", rank))
     except LrbenchError as error:
         told.put(("error", error))
     # Where the others wait for this one, only its own traceback says why.
-    except Exception as error:  # noqa: BLE001
+    except (Exception, SystemExit) as error:  # noqa: BLE001
         failed = LrbenchError(f"process {rank} of {count}: {type(error).__name__}: {error}")
         failed.add_note("".join(traceback.format_exception(error)))
         told.put(("error", failed))

@@ -8,6 +8,7 @@ from support.plain import FACTORY
 
 import lrbench
 from lrbench.cli import main
+from lrbench.errors import LrbenchError
 from lrbench.leaderboard import Leaderboard
 from lrbench.runner.tables import Tables
 from lrbench.store import RECORD, Store, lease, place_of
@@ -133,7 +134,7 @@ def test_memory_is_not_shared(suite, capsys):
 
 
 @pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
-def test_a_run_that_lost_its_lease_stops_at_its_next_write_with_a_line(suite, place, monkeypatch, capsys):
+def test_a_run_that_lost_its_lease_stops_at_its_next_write_with_a_line(suite, place, monkeypatch):
     save, taken = Store.save, []
 
     def taken_over_meanwhile(self, record, files):
@@ -148,10 +149,9 @@ def test_a_run_that_lost_its_lease_stops_at_its_next_write_with_a_line(suite, pl
     # The last word of a lease is old where somebody could take it over.
     monkeypatch.setattr(lease, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(Store, "save", taken_over_meanwhile)
-    assert main(["run", suite, "--out", place]) == 1
-    complaints = [line for line in capsys.readouterr().err.splitlines() if "was taken over by process" in line]
-    assert len(complaints) == 1
-    assert "Traceback" not in complaints[0]
+    with pytest.raises(LrbenchError, match="was taken over by process") as caught:
+        lrbench.run(suite, out=place)
+    assert "\n" not in str(caught.value)
     assert not list(place_of(place).glob("steps/**/step.json"))
     assert not (place_of(place) / "results.csv").exists()
     taken[0].__exit__(None, None, None)

@@ -2,12 +2,28 @@
 
 import os
 import signal
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from lrbench.engines import Done
 from lrbench.errors import LrbenchError
+
+
+def stuck(_):
+    while True:
+        time.sleep(0.01)
+
+
+ODD = {
+    "exits": lambda status: os._exit(int(status)),
+    "signal": lambda number: os.kill(os.getpid(), int(number)),
+    # Ends the process when it takes another task.
+    "poisons": lambda _: threading.Timer(0.1, os._exit, [7]).start(),
+    "prints": lambda count: print("\n".join(f"line {i} \x1b[2J" for i in range(int(count)))),
+    "stuck": stuck,
+}
 
 
 @dataclass(frozen=True)
@@ -27,6 +43,8 @@ class Toy:
             raise LrbenchError(msg)
         if task.startswith("dies") and len(list(self.folder.glob(f"{task}.*"))) < int(task.partition("-")[2]):
             os.kill(os.getpid(), signal.SIGKILL)
+        kind, _, number = task.partition("-")
+        ODD.get(kind, lambda _: None)(number)
         if task.startswith("long"):
             for _ in range(400):
                 if stop():
@@ -44,6 +62,7 @@ class Recorder:
 
     def __init__(self, stop_at=None):
         self.events, self.done, self.lost, self.notes, self.stop_at = [], {}, {}, [], stop_at
+        self.details = {}
 
     def started(self, task):
         self.events.append(("started", task))
@@ -54,6 +73,8 @@ class Recorder:
     def finished(self, done):
         self.events.append(("finished", done.id))
         self.done[done.id] = done.reason
+        self.details[done.id] = done.details
+        self.notes += done.notes
 
     def skipped(self, task, needed):
         self.lost[task] = needed

@@ -70,6 +70,9 @@ def test_processes_drop_different_units():
         ("raises", LrbenchError, "process 1 of 2: ArithmeticError: broken"),
         ("diverges", TrainingDivergedError, "the loss is not finite"),
         ("dies", LrbenchError, r"process 1 of 2 was lost \(exit code -9"),
+        ("exits", LrbenchError, "process 1 of 2: SystemExit: 0"),
+        # The other may be the first to say that it lost it.
+        ("ends", LrbenchError, r"process 1 of 2 was lost \(exit code 0|process 0 of 2: "),
     ],
 )
 def test_the_failure_of_one_is_told_and_ends_all(how, kind, words):

@@ -1,0 +1,93 @@
+"""Code of others: models that a suite names by a file, a module or a package's entry point."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+
+from lrbench.catalogue import MODELS
+from lrbench.errors import UsageError
+from lrbench.global_state import preserved
+from lrbench.models.external import code_of
+from lrbench.runner.code.own import named_file, own_code
+from lrbench.runner.plan import Step
+from lrbench.suite import ModelSpec, Suite
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Call code of others while a suite is looked at: it changes nothing here, and prints beside our own output."""
+    with preserved(), redirect_stdout(sys.stderr), _descriptor_redirected():
+        yield
+
+
+@contextmanager
+def _descriptor_redirected() -> Iterator[None]:
+    """Send what libraries print from below Python to standard error, too."""
+    try:
+        before = os.dup(1)
+    except OSError:  # nobody listens
+        yield
+        return
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        os.dup2(before, 1)
+        os.close(before)
+
+
+def is_foreign(arch: str) -> bool:
+    """Whether an architecture is code that nobody looked over for lrbench."""
+    if arch not in MODELS:
+        return code_of(arch) is not None or ":" not in arch
+    target = MODELS[arch].target
+    return not (isinstance(target, str) and target.startswith("lrbench."))
+
+
+def exit_reason(error: SystemExit) -> str:
+    """Say what a SystemExit asked for, as Python takes it."""
+    status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    return f"it asked its process to exit with status {status}"
+
+
+def import_code(suite: Suite, trainings: Iterable[Step]) -> None:
+    """Import the code of the models that some steps train or load; what importing it changes is put back.
+
+    So a step finds the same state whether or not its process had imported the code before.
+
+    Raises
+    ------
+    UsageError
+        If it is not what the plan was made with.
+    """
+    for step in trainings:
+        arch = suite.models[step.model].arch
+        if not is_foreign(arch):
+            continue
+        with preserved():
+            entry = MODELS[arch]
+            factory = entry.load()
+        planned: dict[str, str] = next(iter(step.config.get("own", {}).values()), {})
+        if own_code(factory, named_file(entry)).files != planned:
+            msg = (
+                f"the code of {step.model} has changed since this run began; the same command takes it up as it is now"
+            )
+            raise UsageError(msg)
+
+
+def with_absolute_paths(suite: Suite) -> Suite:
+    """Name the user's own files by absolute paths: other processes may stand, or be sent, elsewhere."""
+    models = {name: _absolute(spec) for name, spec in suite.models.items()}
+    return suite.model_copy(update={"models": models})
+
+
+def _absolute(spec: ModelSpec) -> ModelSpec:
+    source, colon, function = spec.arch.rpartition(":")
+    update = {}
+    if source.endswith(".py"):
+        update["arch"] = f"{Path(source).expanduser().absolute()}{colon}{function}"
+    if spec.weights is not None:
+        update["weights"] = str(Path(spec.weights).expanduser().absolute())
+    return spec.model_copy(update=update)
