@@ -39,10 +39,10 @@ class States:
         """Step id -> "done", or why the step has to be taken.
 
         Done is also what was finished under another name in the folder, which a run takes over, and a part of what is
-        done as a whole.
+        done as a whole, unless its own record is there and damaged.
         """
         found = self._own | dict.fromkeys(self.renamed, DONE)
-        return found | {step.id: DONE for step in self._plan if step.kind == "part" and found[whole_of(step)] == DONE}
+        return found | {step.id: DONE for step in self._plan if self._needless(step, found)}
 
     @cached_property
     def renamed(self) -> dict[str, Record]:
@@ -57,6 +57,9 @@ class States:
     @cached_property
     def _own(self) -> dict[str, str]:
         return {step.id: self._state(step) for step in self._plan}
+
+    def _needless(self, step: Step, states: dict[str, str]) -> bool:
+        return step.kind == "part" and states[whole_of(step)] == DONE and not states[step.id].startswith("damaged")
 
     def _state(self, step: Step) -> str:
         record = self.view.record(step.id)
