@@ -202,17 +202,23 @@ def publish_command(given: argparse.Namespace) -> int:
     """Add a run to the published leaderboards."""
     from pathlib import Path  # noqa: PLC0415
 
-    from lrbench.leaderboard.published import check, publish  # noqa: PLC0415
+    from lrbench.leaderboard.published import check, publish, rebuild  # noqa: PLC0415
+    from lrbench.store import is_remote, place_of  # noqa: PLC0415
 
     to = Path(given.to)
+    if is_remote(place_of(given.to)):
+        msg = f"--to {given.to}: boards are published to a folder of this machine"
+        raise UsageError(msg)
     if given.folder:
-        names = publish(given.folder, to, as_is=given.as_is)
+        names = publish(given.folder, to, as_is=given.as_is, partial=given.partial, announce=say)
         sys.stdout.write(f"Published {', '.join(names)} in {to}\n")
+    elif given.rebuild:
+        sys.stdout.write(f"Made everything in {to} again from {rebuild(to)} records\n")
     elif not given.check:
-        msg = "publish needs the folder of a run, or --check"
+        msg = "publish needs the folder of a run, --rebuild or --check"
         raise UsageError(msg)
     if given.check:
-        sys.stdout.write(f"{check(to)} records in {to} are as they were written\n")
+        sys.stdout.write(f"{check(to)} records in {to}, and all that is made of them, are as they were written\n")
     return 0
 
 

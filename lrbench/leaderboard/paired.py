@@ -113,6 +113,9 @@ def _compared(first: Side, second: Side) -> Paired:
         other.add(WORST)
     shared = [key for key in wrong_a[0] if key[0] not in other and all(key in each for each in (*wrong_a, *wrong_b))]
     differences = _differences(shared, wrong_a, wrong_b)
+    if not shared:
+        msg = f"{first} and {second} cannot be compared: nothing was measured of both yet, with every seed"
+        raise UsageError(msg)
     every = dict.fromkeys(key for each in (*wrong_a, *wrong_b) for key in each)
     skipped = [
         f"{_named(key, threat['norm'])} ({_why_not(key, other, wrong_a, wrong_b)})"

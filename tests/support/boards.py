@@ -1,6 +1,10 @@
 """Runs to look at, made once: a normal model and one with an LR-Layer, small, with everything that a page shows."""
 
+import json
+
 import lrbench
+from lrbench.leaderboard.kept import as_written, checksum
+from lrbench.names import in_path
 
 NASTY = "<script>alert(1)</script>"
 SPECIAL = 'a & b_50% $x$ #1, "q" \\'
@@ -23,6 +27,23 @@ diagnostics:
   compression: {layer: avgpool, dim: 5}
   masking: {samples: 20, steps: 3, queries: 5, draws: 2, unbounded: 2}
 """
+
+
+def resealed(path, change):
+    """Change a record, and make its checksum anew, as somebody would who wants to deceive."""
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_bytes(as_written({**content, "sha256": checksum(content)}))
+
+
+def renamed(content, name):
+    """Make a record one of another model, as if it had been called so in its run."""
+    old, place = content["model"], f"/{in_path(content['model'])}/"
+    content["model"] = name
+    content["configuration"]["models"] = {name: content["configuration"]["models"][old]}
+    content["artefacts"] = {step.replace(place, f"/{name}/"): of for step, of in content["artefacts"].items()}
+    for row in content["results"]:
+        row["model"] = name
 
 
 def made(folder):
