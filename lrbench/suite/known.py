@@ -19,7 +19,7 @@ def known_suite(document: Document) -> tuple[Suite, list[str]]:
     """Read what is known of a suite that was run already, and say what is not.
 
     Keys that this version does not know are left out, and so are values of known ones, unless they say of what the
-    figures are, or the model would be left out as a whole.
+    figures are, or a whole section, model or attack would go with them.
 
     Returns
     -------
@@ -58,8 +58,8 @@ def _unknown(content: Any, detail: Any) -> KeyPath | None:  # noqa: ANN401
             place, here = (*place, part), here[part]
     if strange:
         return place if place[-1:] == wanted[-1:] else None
-    whole_model = place[:1] == ("models",) and len(place) <= 2
-    return None if not place or place[0] in MEANING or whole_model else place
+    whole = len(place) <= (2 if place[:1] in {("models",), ("attacks",)} else 1)
+    return None if whole or place[0] in MEANING else place
 
 
 def _removed(content: Any, place: KeyPath) -> Any:  # noqa: ANN401

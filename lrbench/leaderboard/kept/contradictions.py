@@ -34,6 +34,7 @@ def contradictions(record: Content) -> Iterator[str]:
     rows = [row for row in record["results"] if row["metric"] not in (*COMPARED, *RETIRED)]
     yield from _names(record)
     yield from _steps(record)
+    yield from _cautions(record, rows)
     yield from _rows(record, rows)
     yield from _verdicts(record, rows)
     yield from _means(rows)
@@ -59,6 +60,15 @@ def _steps(record: Content) -> Iterator[str]:
         yield "says that a step is missing whose files it names, or says it twice"
     if (steps["done"], steps["planned"]) != (done, done + len(missing)):
         yield f"says that {steps['done']} of {steps['planned']} steps are done, but names {done} and misses {len(missing)}"
+
+
+def _cautions(record: Content, rows: list[Row]) -> Iterator[str]:
+    """Hold how many cautions there are against what gives cause for one; their wording is that of their version."""
+    steps = record.get("steps")
+    causes = [steps is not None and steps["done"] != steps["planned"]]
+    causes.append(any(row["metric"] == "lr_layer_epochs" and row["value"] == 0 for row in rows))
+    if "cautions" in record and len(record["cautions"]) != sum(causes):
+        yield f"has {len(record['cautions'])} cautions, but cause for {sum(causes)}"
 
 
 def _rows(record: Content, rows: list[Row]) -> Iterator[str]:

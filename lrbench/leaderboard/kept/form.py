@@ -69,6 +69,34 @@ class Steps(Strict):
     missing: list[str]
 
 
+class Part(BaseModel):
+    """Of a suite's configuration, which its own schema holds in full: what boards are put together by."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class Attack(Part):
+    """An attack, by its label."""
+
+    label: str
+
+
+class ThreatModel(Part):
+    """What an attacker may do."""
+
+    space: str
+
+
+class Configuration(Part):
+    """A suite's sections, all spelled out."""
+
+    seeds: list[int]
+    models: dict[str, dict[str, Any]]
+    threat_model: ThreatModel
+    attacks: list[Attack]
+    diagnostics: dict[str, Any]
+
+
 class Form(Strict):
     """A record. `environment` is of older ones, which name a single one."""
 
@@ -78,7 +106,7 @@ class Form(Strict):
     baseline: str
     dataset: str
     test_images: str
-    configuration: dict[str, Any]
+    configuration: Configuration
     steps: Steps | None = None
     environments: Annotated[list[Packages], Field(min_length=1)] | None = None
     environment: Packages | None = None

@@ -84,10 +84,10 @@ def _fault(content: Any) -> str | None:  # noqa: ANN401
     if (told := misshapen(content)) is not None:
         return f"is no record: {told}; {AGAIN}"
     try:
-        known_suite(Document("its configuration", content["configuration"], {}))
+        suite, _ = known_suite(Document("its configuration", content["configuration"], {}))
     except UsageError as error:
         return f"is no record: {short(error)}; {AGAIN}"
-    return next(contradictions(content), None)
+    return next(contradictions({**content, "configuration": suite.model_dump(mode="json")}), None)
 
 
 def environments_of(record: Content) -> list[dict[str, Any]]:
