@@ -203,10 +203,9 @@ def publish_command(given: argparse.Namespace) -> int:
     from pathlib import Path  # noqa: PLC0415
 
     from lrbench.leaderboard.published import check, publish, rebuild  # noqa: PLC0415
-    from lrbench.store import is_remote, place_of  # noqa: PLC0415
 
     to = Path(given.to)
-    if is_remote(place_of(given.to)):
+    if "://" in given.to:
         msg = f"--to {given.to}: boards are published to a folder of this machine"
         raise UsageError(msg)
     if given.folder:

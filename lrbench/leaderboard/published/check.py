@@ -29,39 +29,53 @@ def check(to: Path) -> int:
     if not places:
         msg = f"no published leaderboards in {to}"
         raise UsageError(msg)
-    boards: dict[str, Leaderboard] = {}
-    made: dict[Path, bytes] = {}
-    held: set[Path] = set()
-    for place in places:
-        records, pictures = sound_records(place), _pictures(place)
-        held |= {record_place(place, record["model"]) for record in records}
-        board = boards[place.name] = board_of(records)
-        made |= {place / name: content for name, content in tables(board, records, pictures).items()}
-        if pictures:
-            made[place / FIGURES / MANIFEST] = manifest(pictures)
-    made |= {to / name: content for name, content in index(boards).items()}
-    _require_as_made(to, made)
-    pictured = {place / FIGURES / name for place in places for name in _pictures(place)}
-    _require_nothing_else(to, {*made, *held, *pictured})
-    return len(held)
+    # What takes no time comes first: pages are made only of what is whole.
+    boards = {place: sound_records(place) for place in places}
+    pictures = {place: _pictures(to, place) for place in places}
+    shown: dict[str, Leaderboard] = {}
+    known = {record_place(place, record["model"]) for place, records in boards.items() for record in records}
+    count = len(known)
+    for place, records in boards.items():
+        board = shown[place.name] = board_of(records)
+        made = tables(board, records, pictures[place])
+        for name, content in made.items():
+            _require(to, place / name, content)
+        known |= {place / name for name in made}
+        known |= {place / FIGURES / name for name in (*pictures[place], MANIFEST)}
+    for name, content in index(shown).items():
+        _require(to, to / name, content)
+        known.add(to / name)
+    _require_nothing_else(to, known)
+    return count
 
 
-def _pictures(place: Path) -> dict[str, bytes]:
-    """Read a board's pictures. What else lies there is in no manifest, and no picture stands for it."""
-    return {
+def _pictures(to: Path, place: Path) -> list[str]:
+    """Give the names of a board's pictures, each of which is held against its checksum."""
+    there = {
         path.name: path.read_bytes()
         for path in sorted((place / FIGURES).glob("*"))
         if path.suffix in {".png", ".svg"} and path.is_file()
     }
+    if not there:
+        return []
+    path, content = place / FIGURES / MANIFEST, manifest(there)
+    written = path.read_bytes() if path.is_file() else b""
+    if written and written != content:
+        lines = set(content.splitlines()) ^ set(written.splitlines())
+        changed = min((line.decode(errors="replace")[66:] for line in lines), default=MANIFEST)
+        msg = f"{path.parent / changed} is not the picture that was drawn ({MANIFEST}); {_remedy(to)}"
+        raise UsageError(msg)
+    _require(to, path, content)
+    return [*there]
 
 
-def _require_as_made(to: Path, made: dict[Path, bytes]) -> None:
-    for path, content in made.items():
-        if not path.is_file():
-            msg = f"{path} is missing; {_remedy(to)}"
-            raise UsageError(msg)
-        if path.read_bytes() != content:
-            raise UsageError(_differs(to, path, content))
+def _require(to: Path, path: Path, content: bytes) -> None:
+    if not path.is_file():
+        msg = f"{path} is missing; {_remedy(to)}"
+        raise UsageError(msg)
+    if path.read_bytes() != content:
+        msg = f"{path} is not what the records say; {_remedy(to)}"
+        raise UsageError(msg)
 
 
 def _require_nothing_else(to: Path, known: set[Path]) -> None:
@@ -70,14 +84,6 @@ def _require_nothing_else(to: Path, known: set[Path]) -> None:
         if path not in known and path not in folders and path != to / LOCK:
             msg = f"{path} is no part of a published leaderboard; remove it"
             raise UsageError(msg)
-
-
-def _differs(to: Path, path: Path, content: bytes) -> str:
-    if path.name != MANIFEST:
-        return f"{path} is not what the records say; {_remedy(to)}"
-    lines = set(content.splitlines()) ^ set(path.read_bytes().splitlines())
-    changed = min((line.decode(errors="replace")[66:] for line in lines), default=MANIFEST)
-    return f"{path.parent / changed} is not the picture that was drawn ({MANIFEST}); {_remedy(to)}"
 
 
 def _remedy(to: Path) -> str:

@@ -62,13 +62,15 @@ def record_of(run: Run, model: str, *, partial: bool = False) -> Content:
             "missing": [step for step in planned if step not in steps],
         },
         "environments": environments,
-        "cautions": run.board.cautions(model),
+        "cautions": [],
         "verdict": verdict_told(masking),
         "masking": masking,
         "results": [_plain(row) for row in rows[list(COLUMNS)].to_dict("records")],
         "outcomes": {str(seed): packed(wrong) for seed in run.seeds(model) if (wrong := run.wrong(model, seed))},
         "artefacts": {record.id: record.files for record in steps.values()},
     }
+    # Of this model alone: the run's own are of all its models.
+    content["cautions"] = board_of([content]).cautions(model)
     return {**content, "sha256": checksum(content)}
 
 
