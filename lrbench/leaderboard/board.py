@@ -159,12 +159,7 @@ class Leaderboard:
 
     def table(self) -> pd.DataFrame:
         """One row a model, best first; a column for each figure and, for proportions, its interval."""
-        rows: dict[str, dict[str, float | str]] = {model: {} for model in self.models}
-        for model in self.idle:
-            rows[model]["lr_layers"] = "never acted with seed " + ", ".join(map(str, self.idle[model]))
-        for model in self.models:
-            if progress := self.status.progress_of(model):
-                rows[model]["steps"] = progress
+        rows: dict[str, dict[str, float | str]] = {model: self._marks(model) for model in self.models}
         for column in (column for block in self.blocks for column in block.columns):
             if column.form == "verdict":
                 for model in self.models:
@@ -182,6 +177,15 @@ class Leaderboard:
                 if cell.n is not None:
                     rows[model][f"{column.key}_n"] = cell.n
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+    def _marks(self, model: str) -> dict[str, float | str]:
+        """Say in a row of `table` what keeps its figures from being what the model's name promises."""
+        marks: dict[str, float | str] = {}
+        if model in self.idle:
+            marks["lr_layers"] = "never acted with seed " + ", ".join(map(str, self.idle[model]))
+        if progress := self.status.progress_of(model):
+            marks["steps"] = progress
+        return marks
 
     def plot(self, name: str = f"radius-{WORST}") -> "TopLevelMixin":
         """Draw an interactive chart, for a notebook.

@@ -61,7 +61,7 @@ def test_a_run_that_was_stopped_is_published_only_as_one(begun, tmp_path, capsys
     assert [path.name for path in (to / "small/records").iterdir()] == ["net.json"]
 
 
-def test_every_view_and_record_of_a_partial_board_says_so(half, published, tmp_path, capsys):
+def test_every_view_and_record_of_a_partial_board_says_so(published, tmp_path, capsys):
     board = published / "small"
     record = json.loads((board / "records/lr.json").read_text())
     steps = record["steps"]
@@ -103,7 +103,9 @@ def test_what_is_measured_later_takes_its_place(shown_run, published, tmp_path):
     publish(shown_run, to)
     fresh = tmp_path / "fresh"
     publish(shown_run, fresh)
-    one, other = ({path.relative_to(at): path.read_bytes() for path in at.rglob("*.*") if path.is_file()} for at in (to, fresh))
+    one, other = (
+        {path.relative_to(at): path.read_bytes() for path in at.rglob("*.*") if path.is_file()} for at in (to, fresh)
+    )
     assert one == other
     assert "MISSING" not in (to / "small/README.md").read_text()
 
@@ -134,5 +136,5 @@ def test_tables_that_are_older_than_the_steps_are_not_published(shown_run, begun
     for name in ("results.csv", "status.json"):
         shutil.copy(begun / name, run / name)
     (run / "masking.json").unlink()
-    with pytest.raises(UsageError, match="lacks what a step of net found|does not show what the checks"):
+    with pytest.raises(UsageError, match=r"lacks what a step of net found|does not show what the checks"):
         publish(run, tmp_path / "boards", partial=True)

@@ -137,6 +137,7 @@ def test_a_changed_record_is_found(shown_run, tmp_path):
 def test_records_of_another_threat_model_are_not_mixed(shown_run, tmp_path):
     to = tmp_path / "to"
     publish(shown_run, to)
+
     def otherwise(content):
         renamed(content, "other")
         content["configuration"]["threat_model"]["space"] = "normalized"

@@ -89,7 +89,9 @@ def test_several_damaged_records_are_mended_one_after_the_other(runs, tmp_path):
         publish(run, to)
     for path in (to / "small/records").iterdir():
         path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(UsageError, match=r"lr\.json is no record.*publish its run again.*the records of net are written"):
+    with pytest.raises(
+        UsageError, match=r"lr\.json is no record.*publish its run again.*the records of net are written"
+    ):
         publish(runs[0], to)
     publish(runs[1], to)
     assert check(to) == 2
@@ -110,5 +112,5 @@ def test_what_masking_found_goes_with_the_record_that_found_it(runs, tmp_path):
     to = tmp_path / "boards"
     publish(runs[0], to)
     (to / "small/masking.json").write_bytes(b"{}")
-    with pytest.raises(UsageError, match="masking.json is not what the records say"):
+    with pytest.raises(UsageError, match=r"masking\.json is not what the records say"):
         check(to)

@@ -100,7 +100,8 @@ def _alone(to: Path) -> Iterator[None]:
             break
         except HeldError as error:
             if time.monotonic() > last:
-                msg = f"another publishes to {to} ({str(error) or 'nobody knows who'}); wait for it, or choose another --to"
+                who = str(error) or "nobody knows who"
+                msg = f"another publishes to {to} ({who}); wait for it, or choose another --to"
                 raise UsageError(msg) from None
             time.sleep(0.02)
         except OSError as error:
