@@ -197,6 +197,26 @@ def test_a_table_that_says_less_or_more_than_the_steps_is_refused(run, tmp_path,
     assert not (tmp_path / "boards/small/records").exists()
 
 
+@pytest.mark.parametrize(
+    ("kept", "says"),
+    [
+        (lambda line: ",lr," not in line, "(does not show|lacks what the steps of lr found)"),
+        (lambda line: ",net,1," not in line, "(does not show|lacks what a step of net found)"),
+        (lambda line: ",net,1," not in line or ",accuracy," not in line, "lacks what a step of net found"),
+        (lambda line: ",net,1," not in line or ",auc_l2," not in line, "is not as its run wrote it"),
+        (lambda line: ",net,1," not in line or ",robust_accuracy," not in line, "is not as its run wrote it"),
+    ],
+)
+def test_whatever_is_taken_out_of_a_table_is_missed(run, tmp_path, kept, says):
+    lines = (run / "results.csv").read_text().splitlines(keepends=True)
+    remaining = [line for line in lines if kept(line)]
+    assert len(remaining) < len(lines)
+    (run / "results.csv").write_text("".join(remaining))
+    with pytest.raises(UsageError, match=says):
+        publish(run, tmp_path / "boards")
+    assert not (tmp_path / "boards").exists()
+
+
 def test_models_under_other_attacks_are_not_put_on_one_board(published, tmp_path):
     to = tmp_path / "boards"
     shutil.copytree(published, to)

@@ -45,16 +45,11 @@ def publish(
     """
     run = Run.open(folder)
     _require_publishable(run, as_is=as_is, partial=partial)
-    models = [model for model in run.models if not partial or run.is_measured(model)]
+    models = [model for model in run.board.suite["models"] if not partial or run.is_measured(model)]
     for model in run.board.suite["models"]:
         if model not in models:
             announce(f"left out {model}, of which nothing is measured yet")
-    new = {model: record_of(run, model, partial=partial) for model in models}
-    if not new:
-        msg = f"{run.folder} has nothing yet that was measured; run its suite again"
-        raise UsageError(msg)
-    for model, record in new.items():
-        require_sound(record, f"the record of {model} in {run.folder}")
+    new = _records_of(run, models, partial=partial)
     with _alone(to):
         place = to / in_path(run.board.suite["name"])
         others, damaged = read_records(place, frozenset(new))
@@ -69,6 +64,25 @@ def publish(
         _write_board(place, records)
         _write_index(to)
     return list(new)
+
+
+def _records_of(run: Run, models: list[str], *, partial: bool) -> dict[str, Content]:
+    """Make the records, once the table holds what the steps found and nothing else."""
+    if not models:
+        msg = f"{run.folder} has nothing yet that was measured; run its suite again"
+        raise UsageError(msg)
+    lacking = [model for model in models if model not in run.models]
+    if lacking:
+        msg = f"results.csv of {run.folder} lacks what the steps of {lacking[0]} found; run the suite again"
+        raise UsageError(msg)
+    new = {model: record_of(run, model, partial=partial) for model in models}
+    # Figures that follow from others are made again for a board, and yet a table that was changed is not believed.
+    if (run.folder / "results.csv").read_bytes() != run.board.results_csv().encode():
+        msg = f"results.csv of {run.folder} is not as its run wrote it; run the suite again"
+        raise UsageError(msg)
+    for model, record in new.items():
+        require_sound(record, f"the record of {model} in {run.folder}")
+    return new
 
 
 def rebuild(to: Path) -> int:
