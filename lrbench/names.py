@@ -32,3 +32,8 @@ def model_in(step_id: str) -> str:
 def attack_id(model: str, seed: int, label: str, eps: float | None) -> str:
     """Give the name of an attack's step; without a radius, of a search for the smallest perturbation."""
     return f"attack/{model_place(model, seed)}/{label}/" + ("minimal" if eps is None else f"eps-{eps_digits(eps)}")
+
+
+def whole_of(step_id: str) -> str:
+    """Give the id of the step that joins a part with the others, of a part; of any other step its own."""
+    return step_id.partition("/part-")[0]

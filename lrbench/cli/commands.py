@@ -228,18 +228,20 @@ def report_command(given: argparse.Namespace) -> int:
 
 def publish_command(given: argparse.Namespace) -> int:
     """Add a run to the published leaderboards."""
-    from lrbench.leaderboard.published import check, publish  # noqa: PLC0415
+    from lrbench.leaderboard.published import check, publish, rebuild  # noqa: PLC0415
     from lrbench.store import folder_of  # noqa: PLC0415
 
     to = folder_of(given.to)
     if given.folder:
-        names = publish(given.folder, to, as_is=given.as_is)
+        names = publish(given.folder, to, as_is=given.as_is, partial=given.partial, announce=say)
         sys.stdout.write(f"Published {', '.join(names)} in {to}\n")
+    elif given.rebuild:
+        sys.stdout.write(f"Made everything in {to} again from {rebuild(to)} records\n")
     elif not given.check:
-        msg = "publish needs the folder of a run, or --check"
+        msg = "publish needs the folder of a run, --rebuild or --check"
         raise UsageError(msg)
     if given.check:
-        sys.stdout.write(f"{check(to)} records in {to} are as they were written\n")
+        sys.stdout.write(f"{check(to)} records in {to}, and all that is made of them, are as they were written\n")
     return 0
 
 

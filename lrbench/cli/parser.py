@@ -62,7 +62,9 @@ def make_parser() -> argparse.ArgumentParser:
     publish = subs.add_parser("publish", help="add a run to the published leaderboards, after checking it")
     publish.add_argument("folder", metavar="DIR", nargs="?", help="folder of a finished run")
     publish.add_argument("--to", default="leaderboards", metavar="DIR", help="default: leaderboards")
-    publish.add_argument("--check", action="store_true", help="only hold what is published against its checksums")
+    publish.add_argument("--check", action="store_true", help="hold what is published against its records")
+    publish.add_argument("--rebuild", action="store_true", help="make all pages, tables and pictures again from them")
+    publish.add_argument("--partial", action="store_true", help="even a run that is not whole, so marked")
     publish.add_argument("--as-is", action="store_true", help="even models whose LR-Layers never acted, so marked")
     publish.set_defaults(command=commands.publish_command)
 

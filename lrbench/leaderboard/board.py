@@ -45,6 +45,8 @@ class Leaderboard:
         Step -> why it is missing, as in the run's `failures.json`.
     status : Status, optional
         How far the run has come, and on what it was made, as in the run's `status.json`.
+    unread : list of str, optional
+        What this version of lrbench does not know of the run's `suite.yaml`, a line each.
 
     Attributes
     ----------
@@ -60,9 +62,10 @@ class Leaderboard:
         masking: Masking | None = None,
         failures: dict[str, str] | None = None,
         status: Status | None = None,
+        unread: list[str] | None = None,
     ) -> None:
         self.suite, self.masking, self.failures = suite, masking or {}, failures or {}
-        self.status = status or Status()
+        self.status, self.unread = status or Status(), unread or []
         measured = results[~results["metric"].map(is_derived).astype(bool)].reset_index(drop=True)
         self.results, self.limits = derived(measured, suite["threat_model"].get("l2", []))
 
@@ -79,14 +82,14 @@ class Leaderboard:
         if not is_file(path / "results.csv"):
             msg = f"no results in {path}; name the folder of a run, such as runs/quick (`lrbench run` makes one)"
             raise UsageError(msg)
-        suite = read_run(path)
+        suite, unread = read_run(path)
         try:
             tables = [_read_table(path / name) for name in ("results.csv", "timings.csv") if (path / name).exists()]
             masking, failures = (_optional_json(path / name) for name in ("masking.json", "failures.json"))
             told = path / "status.json"
             status = Status.read(told.read_text("utf-8")) if told.exists() else None
             results = pd.concat(tables, ignore_index=True)
-            board = cls(results, suite.model_dump(mode="json"), masking, failures, status)
+            board = cls(results, suite.model_dump(mode="json"), masking, failures, status, unread)
             board.blocks  # noqa: B018
         # A stranger's tables can lack or hold anything, and pandas says so in many ways.
         except Exception as error:
@@ -141,7 +144,10 @@ class Leaderboard:
 
     def cautions(self, model: str) -> list[str]:
         """Say what keeps a model's figures from being what its name promises; goes wherever they are shown."""
-        lines = [f"{self.status.progress}: what is missing is not in these figures."] if self.status.progress else []
+        progress = self.status.progress_of(model)
+        if progress and self.status.models:
+            progress = f"{self.labels[model]}: {progress}"
+        lines = [f"{progress}: what is missing is not in these figures."] if progress else []
         if model in self.idle:
             training = self.suite["models"].get(model, {}).get("training") or self.suite["training"]
             seeds = ", ".join(map(str, self.idle[model]))
@@ -153,9 +159,7 @@ class Leaderboard:
 
     def table(self) -> pd.DataFrame:
         """One row a model, best first; a column for each figure and, for proportions, its interval."""
-        rows: dict[str, dict[str, float | str]] = {model: {} for model in self.models}
-        for model in self.idle:
-            rows[model]["lr_layers"] = "never acted with seed " + ", ".join(map(str, self.idle[model]))
+        rows: dict[str, dict[str, float | str]] = {model: self._marks(model) for model in self.models}
         for column in (column for block in self.blocks for column in block.columns):
             if column.form == "verdict":
                 for model in self.models:
@@ -173,6 +177,15 @@ class Leaderboard:
                 if cell.n is not None:
                     rows[model][f"{column.key}_n"] = cell.n
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+    def _marks(self, model: str) -> dict[str, float | str]:
+        """Say in a row of `table` what keeps its figures from being what the model's name promises."""
+        marks: dict[str, float | str] = {}
+        if model in self.idle:
+            marks["lr_layers"] = "never acted with seed " + ", ".join(map(str, self.idle[model]))
+        if progress := self.status.progress_of(model):
+            marks["steps"] = progress
+        return marks
 
     def plot(self, name: str = f"radius-{WORST}") -> "TopLevelMixin":
         """Draw an interactive chart, for a notebook.

@@ -22,6 +22,7 @@ POINT = 0.01
 def notes(board: Leaderboard) -> list[str]:
     """Give the lines in order."""
     return [
+        *(f"NOT READ: {line}" for line in board.unread),
         *_missing(board),
         *_idle(board),
         *_environments(board),
@@ -36,6 +37,15 @@ def notes(board: Leaderboard) -> list[str]:
 def _missing(board: Leaderboard) -> Iterator[str]:
     if board.status.progress:
         yield f"MISSING: {board.status.progress}. What is not there ranks last; the same command takes the rest."
+    for model in board.models:
+        if board.status.models and (progress := board.status.progress_of(model)):
+            yield f"MISSING: {progress} of {model}."
+    unknown = [model for model in board.models if not board.status.knows(model)]
+    if unknown:
+        yield (
+            f"UNKNOWN: how many steps of {', '.join(unknown)} are done. An earlier version of lrbench, which did not "
+            "say, wrote this."
+        )
     causes = {step: reason for step, reason in board.failures.items() if not reason.startswith("needs ")}
     for step, reason in causes.items():
         yield f"MISSING: {step} failed: {reason} (its traceback is in steps/{step}/failure.txt)"

@@ -15,7 +15,7 @@ from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.kept import RECORDS, Content, Key, environments_of, read_record, unpacked
 from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.status import distinct
-from lrbench.names import attack_id, fooled_by, model_in, model_place
+from lrbench.names import attack_id, fooled_by, model_in, model_place, whole_of
 from lrbench.store import Record, Store, View, place_of, taken_under
 
 __all__ = ["CLEAN", "Key", "Run"]
@@ -109,8 +109,39 @@ class Run:
         """
         if self.published:
             return str(self._record_of(model)["test_images"])
-        record = self.record(f"accuracy/{model_place(model, self.seeds(model)[0])}")
-        return str(record.config["data"]["test"])
+        named = self._test_images(model)
+        if named is None:
+            msg = f"{self.folder} has nothing yet that was measured of {model}; run its suite again"
+            raise UsageError(msg)
+        return named
+
+    def is_measured(self, model: str) -> bool:
+        """Whether anything was measured of a model beside its training."""
+        return self._test_images(model) is not None
+
+    def _test_images(self, model: str) -> str | None:
+        # Networks are trained on other images, which is all that such a step names.
+        named = (step.config.get("data", {}).get("test") for step in self.steps(model).values() if step is not None)
+        return next((str(test) for test in named if test), None)
+
+    def steps(self, model: str) -> dict[str, Record | None]:
+        """Give the records of a model's steps, each file held against its checksum; None for a step that is not done.
+
+        Raises
+        ------
+        UsageError
+            If one is damaged.
+        """
+        mine = (step for step in self.plan if model_in(step) == model)
+        found = {step: self.record(step) if self._is_done(step) else None for step in mine}
+        # Parts of what was finished as a whole are never made.
+        return {step: record for step, record in found.items() if record or not found.get(whole_of(step))}
+
+    def _is_done(self, step_id: str) -> bool:
+        record = self.view.record(step_id)
+        if record is None:
+            return self.view.has_damaged_record(step_id)  # which `record` tells of
+        return record.key == self.plan[step_id]
 
     @property
     def models(self) -> list[str]:
@@ -146,7 +177,8 @@ class Run:
         record = self.view.record(step_id)
         damaged = None if record is None else self.view.damaged(record)
         if record is None or damaged is not None:
-            what = "is not there" if record is None else f"is damaged ({damaged})"
+            damaged = "step.json" if record is None and self.view.has_damaged_record(step_id) else damaged
+            what = "is not there" if damaged is None else f"is damaged ({damaged})"
             msg = f"the step {step_id} of {self.folder} {what}; run its suite again"
             raise UsageError(msg)
         if record.key != self.plan.get(step_id):
@@ -165,17 +197,19 @@ class Run:
         if self.published:
             return self._kept(model, seed)
         suite = self.board.suite
-        found = {CLEAN: self._misclassified(f"accuracy/{model_place(model, seed)}")}
+        found = {}
         table = self.board.results
         mine = table[(table["model"] == model) & (table["seed"] == seed) & (table["metric"] == "misclassification")]
         for label, eps in mine[["attack", "eps"]].itertuples(index=False):
             key = (str(label), float(eps))
-            if label == WORST:
+            if key == CLEAN:
+                found[key] = self._misclassified(f"accuracy/{model_place(model, seed)}")
+            elif label == WORST:
                 found[key] = self.load(f"worst/{model_place(model, seed)}")[fooled_by(float(eps))] > -2
-            elif label and attack_id(model, seed, str(label), None) in self.plan:
+            elif attack_id(model, seed, str(label), None) in self.plan:
                 sizes = self.load(attack_id(model, seed, str(label), None))[suite["threat_model"]["norm"]]
                 found[key] = sizes <= float(eps)
-            elif label:
+            else:
                 found[key] = self._misclassified(attack_id(model, seed, str(label), float(eps)))
         return found
 
@@ -186,14 +220,15 @@ class Run:
         return self.published[model]
 
     def _kept(self, model: str, seed: int) -> dict[Key, np.ndarray]:
-        kept = self._record_of(model).get("outcomes") or {}
-        if str(seed) not in kept:
+        kept = self._record_of(model).get("outcomes")
+        if kept is None:
             msg = (
                 f"{self.folder} was published without what became of each image, so that nothing can be held against "
                 "it; run its suite.yaml, and publish that"
             )
             raise UsageError(msg)
-        return unpacked(kept[str(seed)])
+        # Of a run that was not whole nothing may have been measured of a seed.
+        return unpacked(kept[str(seed)]) if str(seed) in kept else {}
 
     def examples(self, model: str, seed: int, label: str, eps: float | None) -> dict[str, Any]:
         """Give the images that an attack's step kept, with their labels, the classes they were given before and after.

@@ -126,7 +126,7 @@ def _compared(first: Side, second: Side) -> Paired:
     seeds = {key: tuple(place for place, (a, b) in enumerate(pairs) if key in a and key in b) for key in every}
     shared = {key: of for key, of in seeds.items() if of and key[0] not in {*other, *own}}
     if not shared:
-        msg = f"{first} and {second} were measured under nothing that both have; compare others, or run both again"
+        msg = f"{first} and {second} cannot be compared: nothing was measured of both yet"
         raise UsageError(msg)
     differences = _differences(shared, pairs)
     return Paired(

@@ -82,7 +82,9 @@ def remarks(paired: Paired, wanted: Wanted) -> list[str]:
         f"seed{'s' * (found.seeds > 1)}. Positive: B is more robust. p adjusted for the {len(paired.differences)} rows "
         "(Holm)."
     ]
-    lines += [f"{name}: {line}" for name, side in _sides(paired) for line in side.run.board.cautions(side.model)]
+    for name, side in _sides(paired):
+        board = side.run.board
+        lines += [f"{name}: {line}" for line in (*board.cautions(side.model), *board.unread)]
     if wanted.images:
         lines += [line for each in paired.differences for line in _flipped(each, paired.norm)]
     if paired.fewer:
@@ -159,6 +161,7 @@ def to_json(found: Sequence[Paired], wanted: Wanted) -> str:
             "conclusion": conclusion(each),
             "not_compared": each.skipped,
             "fewer_seeds": each.fewer,
+            "not_read": {name.lower(): side.run.board.unread for name, side in _sides(each)},
             "configuration": each.configuration,
             "environment": each.environment,
         }

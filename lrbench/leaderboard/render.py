@@ -22,7 +22,7 @@ def renderable(board: Leaderboard) -> RenderableType:
         parts += [Text(block.title, style="bold"), _rich_table(board, block), Text()]
     if board.comparisons:
         parts += [Text(_reference_title(board), style="bold"), _rich_comparison(board), Text()]
-    return Group(*parts, *(Text(line, style="dim") for line in notes(board)))
+    return Group(*parts, *(Text(printable(line), style="dim") for line in notes(board)))
 
 
 def print_board(board: Leaderboard, console: Console) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from lrbench.errors import UsageError
 from lrbench.leaderboard.layout import eps_label
 from lrbench.leaderboard.notes import other_than_standard
-from lrbench.leaderboard.outcomes import CLEAN, Run
+from lrbench.leaderboard.outcomes import Run
 from lrbench.verdicts import NOT_CHECKED, VERDICTS
 
 FULL_TEST = 10_000
@@ -37,7 +37,7 @@ def model_info(run: Run, model: str, told: dict[str, str]) -> str:
     seed = run.seeds(model)[0]
     wrong = run.wrong(model, seed)
     eps = _radius([eps for label, eps in wrong if label == "autoattack"], threat["norm"], run)
-    attacked, clean = wrong["autoattack", eps], wrong[CLEAN]
+    attacked = wrong["autoattack", eps]
     verdict = _verdict(run, model, seed)
     spec = suite["models"][model]
     info: dict[str, Any] = {
@@ -53,7 +53,7 @@ def model_info(run: Run, model: str, told: dict[str, str]) -> str:
         "clean_acc": f"{100 * _accuracy(run, model, seed):.2f}",
         "reported": f"{100 * (1 - attacked.mean()):.2f}",
         "autoattack_acc": f"{100 * (1 - attacked.mean()):.2f}",
-        "footnote": _footnote(run, model, len(clean), verdict),
+        "footnote": _footnote(run, model, len(attacked), verdict),
         "unreliable": verdict != VERDICTS[0] or bool(run.board.cautions(model)),
     }
     return json.dumps(info, indent=2, ensure_ascii=False) + "\n"

@@ -16,14 +16,24 @@ class Status:
     Attributes
     ----------
     done, planned : int, optional
-        None where it is not known, as of a published board.
+        None where it is not known, as of a board that was published before records said.
     environments : list of dict
         Each of them once.
+    models : dict
+        Model -> its own (done, planned), on a published board, whose models come from several runs; those alone of
+        which it is known.
     """
 
     done: int | None = None
     planned: int | None = None
     environments: list[Environment] = field(default_factory=list)
+    models: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    @classmethod
+    def of_models(cls, models: dict[str, tuple[int, int]], environments: list[Environment]) -> "Status":
+        """Make that of a published board from what is known of its models."""
+        done, planned = (sum(counts) for counts in zip(*models.values(), strict=True)) if models else (None, None)
+        return cls(done, planned, environments, models)
 
     @classmethod
     def read(cls, text: str) -> "Status":
@@ -36,16 +46,19 @@ class Status:
         """
         content = json.loads(text)
         done, planned = content["done"], content["planned"]
-        counts = [done, planned]
-        if counts != [None, None] and not all(type(count) is int and count >= 0 for count in counts):
-            msg = f"status.json: {done!r} of {planned!r} steps"
-            raise ValueError(msg)
+        models = {str(model): (each["done"], each["planned"]) for model, each in content.get("models", {}).items()}
+        for counts in ((done, planned), *models.values()):
+            if counts != (None, None) and not all(type(count) is int and count >= 0 for count in counts):
+                msg = f"status.json: {counts[0]!r} of {counts[1]!r} steps"
+                raise ValueError(msg)
         environments = [dict(each) for each in content["environments"]]
-        return cls(done, planned, environments)
+        return cls(done, planned, environments, models)
 
     def write(self) -> str:
         """Write it as JSON."""
-        content = {"done": self.done, "planned": self.planned, "environments": self.environments}
+        content: dict[str, Any] = {"done": self.done, "planned": self.planned, "environments": self.environments}
+        if self.models:
+            content["models"] = {model: {"done": a, "planned": b} for model, (a, b) in self.models.items()}
         return json.dumps(content, indent=1) + "\n"
 
     @property
@@ -53,10 +66,22 @@ class Status:
         """Whether it is known how many steps are done."""
         return self.planned is not None
 
+    def knows(self, model: str) -> bool:
+        """Whether it is known how many steps are done of a model, or else of the run that it is from."""
+        return model in self.models if self.models else self.known
+
     @property
     def progress(self) -> str:
         """Say how much is done of what is not whole; empty if nothing is missing."""
-        return "" if self.done == self.planned else f"{self.done} of {self.planned} steps done"
+        return _progress(self.done, self.planned)
+
+    def progress_of(self, model: str) -> str:
+        """Say how much is done of a model, or else of the run that it is from; empty if nothing is missing."""
+        return _progress(*self.models[model]) if model in self.models else "" if self.models else self.progress
+
+
+def _progress(done: int | None, planned: int | None) -> str:
+    return "" if done == planned else f"{done} of {planned} steps done"
 
 
 def distinct(environments: Iterable[Environment]) -> list[Environment]:

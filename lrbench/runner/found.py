@@ -10,7 +10,8 @@ from torch import Tensor
 
 from lrbench.attacks import Attack
 from lrbench.catalogue import ATTACKS
-from lrbench.runner.plan import Step, whole_of
+from lrbench.names import whole_of
+from lrbench.runner.plan import Step
 from lrbench.store import Store
 
 OUTCOMES = "outcomes.safetensors"
@@ -89,7 +90,7 @@ def earlier(store: Store, step: Step, wanted: Tensor) -> Found | None:
     """
     if not by_image(step):
         return None
-    for place in dict.fromkeys((step.id, whole_of(step))):
+    for place in dict.fromkeys((step.id, whole_of(step.id))):
         record = store.record(place)
         if record is None or store.damaged(record) is not None or not same_attack(record.config, step):
             continue

@@ -57,11 +57,6 @@ class Step:
         object.__setattr__(self, "key", hashlib.sha256(canonical.encode()).hexdigest())
 
 
-def whole_of(part: Step) -> str:
-    """Give the id of the step that joins a part with the others."""
-    return part.id.partition("/part-")[0]
-
-
 Trainings = dict[tuple[str, int], Step]
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Collection
 from functools import cached_property
 
+from lrbench.names import whole_of
 from lrbench.runner.kept import under_other_names
-from lrbench.runner.plan import Step, whole_of
+from lrbench.runner.plan import Step
 from lrbench.runner.reasons import difference
 from lrbench.store import RECORD, Record, Store
 
@@ -59,7 +60,7 @@ class States:
         return {step.id: self._state(step) for step in self._plan}
 
     def _needless(self, step: Step, states: dict[str, str]) -> bool:
-        return step.kind == "part" and states[whole_of(step)] == DONE and not states[step.id].startswith("damaged")
+        return step.kind == "part" and states[whole_of(step.id)] == DONE and not states[step.id].startswith("damaged")
 
     def _state(self, step: Step) -> str:
         record = self.view.record(step.id)

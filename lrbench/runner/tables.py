@@ -9,7 +9,8 @@ import yaml
 from lrbench.leaderboard import Leaderboard, tidy
 from lrbench.leaderboard.render import to_markdown
 from lrbench.leaderboard.status import Environment, Status
-from lrbench.runner.plan import Step, whole_of
+from lrbench.names import whole_of
+from lrbench.runner.plan import Step
 from lrbench.store import Record, Store, taken_under
 from lrbench.suite import Suite
 
@@ -104,7 +105,7 @@ class Tables:
     def _count(self, done: Finished) -> int:
         """Count the steps that need not be taken any more: a part of a finished whole is one of them."""
         finished = {step.id for step, _ in done}
-        return sum(step.id in finished or (step.kind == "part" and whole_of(step) in finished) for step in self.plan)
+        return sum(step.id in finished or (step.kind == "part" and whole_of(step.id) in finished) for step in self.plan)
 
     def _planned(self) -> object:
         """Give the plan that the folder's tables were made by; None if it says none."""

@@ -75,6 +75,8 @@ def require_folder(path: Path) -> None:
     if path.exists() and not path.is_dir():
         msg = f"{path} is {'a file' if path.is_file() else 'no folder'}; name a folder"
         raise UsageError(msg)
+
+
 def absolute(folder: Path) -> Path:
     """Give a folder by the path that names it wherever the process goes; that of an object store does so already."""
     return folder if is_remote(folder) else folder.absolute()

@@ -1,5 +1,6 @@
 """The YAML schema: text in, a validated and typed `Suite` out. Knows no torch."""
 
+from lrbench.suite.known import known_suite
 from lrbench.suite.load import load_suite, name_of_run, read_run, shipped_suites
 from lrbench.suite.measures import AttackSpec, Diagnostics, ThreatModel
 from lrbench.suite.schema import DataSpec, Suite
@@ -17,6 +18,7 @@ __all__ = [
     "Suite",
     "ThreatModel",
     "Training",
+    "known_suite",
     "load_suite",
     "name_of_run",
     "read_run",

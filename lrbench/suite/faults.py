@@ -23,8 +23,13 @@ def validated(schema: type[R], content: Any, document: Document) -> R:  # noqa: 
     try:
         return schema.model_validate(content)
     except ValidationError as error:
-        lines = [_describe(document, detail) for detail in error.errors(include_url=False)]
-        raise UsageError("\n".join(list(dict.fromkeys(lines))[:MAX_REPORTED])) from None
+        raise refused(error, document) from None
+
+
+def refused(error: ValidationError, document: Document) -> UsageError:
+    """Build the error for a document that does not follow its schema: the first faults, a line each."""
+    lines = [_describe(document, detail) for detail in error.errors(include_url=False)]
+    return UsageError("\n".join(list(dict.fromkeys(lines))[:MAX_REPORTED]))
 
 
 def _describe(document: Document, detail: Any) -> str:  # noqa: ANN401

@@ -1,5 +1,6 @@
 """Read a suite: from a path or by the name of a shipped one."""
 
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from lrbench.errors import UsageError, nearest, printable
 from lrbench.files import is_file
 from lrbench.suite.document import MAX_DEPTH, Document, KeyPath, read_document, read_text
 from lrbench.suite.faults import short_repr, validated
+from lrbench.suite.known import known_suite
 from lrbench.suite.project import project_models
 from lrbench.suite.schema import Suite
 
@@ -35,15 +37,22 @@ def load_suite(source: str | Path) -> tuple[Suite, Document]:
     return validated(Suite, _extended(document), document), document
 
 
-def read_run(folder: Path) -> Suite:
-    """Read the suite of a run's folder, which may be a stranger's.
+def read_run(folder: Path) -> tuple[Suite, list[str]]:
+    """Read the suite of a run's folder, which may be a stranger's, or that of a newer version of lrbench.
+
+    Returns
+    -------
+    Suite, list of str
+        What is known of it, and a line for each thing that is not.
 
     Raises
     ------
     UsageError
         If there is none, or it is none.
     """
-    return load_suite(folder / "suite.yaml")[0]
+    path = find_suite(folder / "suite.yaml")
+    document = read_document(path, str(path))
+    return known_suite(replace(document, content=_extended(document)))
 
 
 def name_of_run(folder: Path) -> str | None:

@@ -5,14 +5,16 @@ import shutil
 
 import numpy as np
 import pytest
+from support.boards import renamed, resealed
 
 from lrbench.cli import main
 from lrbench.errors import UsageError
-from lrbench.leaderboard.kept import checksum, packed, read_record, unpacked
+from lrbench.leaderboard.kept import packed, read_record, unpacked
 from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.paired import compare
-from lrbench.leaderboard.published import check, publish
+from lrbench.leaderboard.published import check, publish, rebuild
 from lrbench.leaderboard.published.record import record_of
+from lrbench.statistics import wilson
 
 
 @pytest.fixture(scope="module")
@@ -22,26 +24,20 @@ def published(shown_run, tmp_path_factory):
     return to / "small"
 
 
-def changed(path, change):
-    """Change a record and seal it again."""
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps({**content, "sha256": checksum(content)}))
-
-
 @pytest.fixture
 def older(published, tmp_path):
-    """A board as it was published before records kept outcomes."""
+    """A board as it was published before records kept outcomes, and how many steps are done."""
     to = tmp_path / "older"
     shutil.copytree(published.parent, to)
 
     def age(content):
+        content["format"] = 1
         content["environment"] = content.pop("environments")[0]
-        del content["outcomes"], content["cautions"]
+        del content["outcomes"], content["cautions"], content["steps"]
 
     for path in (to / "small/records").iterdir():
-        changed(path, age)
-    (to / "small/status.json").unlink()
+        resealed(path, age)
+    rebuild(to)
     return to / "small"
 
 
@@ -95,7 +91,7 @@ def test_bits_come_back():
 def test_outcomes_that_are_none_are_refused(published, tmp_path, change):
     path = tmp_path / "net.json"
     shutil.copy(published / "records/net.json", path)
-    changed(path, lambda content: change(content["outcomes"]["0"]))
+    resealed(path, lambda content: change(content["outcomes"]["0"]))
     with pytest.raises(UsageError, match="which is not what became of its images"):
         read_record(path)
 
@@ -108,8 +104,9 @@ def test_a_figure_that_is_not_that_of_its_images_is_found(published, tmp_path):
         row = next(row for row in content["results"] if row["attack"] == "autoattack")
         assert row["metric"] == "misclassification"
         row["value"] = 0.05
+        row["ci_low"], row["ci_high"] = wilson(0.05, 20)
 
-    changed(to / "small/records/net.json", lie)
+    resealed(to / "small/records/net.json", lie)
     with pytest.raises(UsageError, match=r"0\.05 under autoattack \(seed 0\), which is not what became of its images"):
         check(to)
 
@@ -131,7 +128,7 @@ def test_a_figure_that_is_not_that_of_its_images_is_found(published, tmp_path):
 def test_a_stranger_s_record_is_refused_in_a_line(published, tmp_path, change, command, capsys):
     board = tmp_path / "board"
     shutil.copytree(published, board)
-    changed(board / "records/net.json", change)
+    resealed(board / "records/net.json", change)
     arguments = [f"{board}:net", f"{board}:lr"] if command == "compare" else [str(board), "--out", str(tmp_path / "r")]
     assert main([command, *arguments]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
@@ -168,10 +165,10 @@ def test_records_made_on_several_machines_say_so(shown_run, published, tmp_path,
 
     def elsewhere(content):
         content["environments"] = [{**content["environments"][0], "device_name": "Another Processor"}]
-        content["model"] = "other"
+        renamed(content, "other")
 
     shutil.copy(to / "small/records/net.json", to / "small/records/other.json")
-    changed(to / "small/records/other.json", elsewhere)
+    resealed(to / "small/records/other.json", elsewhere)
     publish(shown_run, to)
     text = (to / "small/README.md").read_text()
     assert "Made on several machines" in text

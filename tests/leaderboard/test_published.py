@@ -2,14 +2,15 @@ import json
 import shutil
 
 import pytest
-from support.boards import NASTY
+from support.boards import NASTY, renamed, resealed
 
 from lrbench.cli import main
 from lrbench.errors import UsageError
+from lrbench.leaderboard import Leaderboard
 from lrbench.leaderboard.kept import read_record
 from lrbench.leaderboard.published import check, publish
-from lrbench.leaderboard.published.publish import _require_one_measure
-from lrbench.leaderboard.published.record import checksum, table_of
+from lrbench.leaderboard.published.read import require_one_measure
+from lrbench.leaderboard.published.record import table_of
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def published(shown_run, tmp_path_factory):
 
 def test_a_run_is_published_with_a_record_for_each_model(shown_run, published, capsys):
     place = published / "small"
-    assert sorted(path.name for path in published.iterdir()) == ["README.md", "index.html", "small"]
+    assert sorted(path.name for path in published.iterdir()) == [".lock", "README.md", "index.html", "small"]
     files = {"README.md", "figures", "leaderboard.csv", "masking.json", "records", "results.csv", "status.json"}
     files |= {"suite.yaml"}
     assert {path.name for path in place.iterdir()} == files
@@ -125,10 +126,9 @@ def test_a_changed_record_is_found(shown_run, tmp_path):
     path.write_text(json.dumps(content))
     with pytest.raises(UsageError, match=r"net\.json does not match its checksum"):
         check(to)
-    content["verdict"] = "broken"
-    path.write_text(json.dumps({**content, "sha256": checksum(content)}))
+    resealed(path, lambda content: content.update(verdict="broken"))
     with pytest.raises(UsageError, match="says 'broken', but its checks come to"):
-        publish(shown_run, to)
+        check(to)
     path.write_text("{}")
     with pytest.raises(UsageError, match="is no record"):
         check(to)
@@ -137,11 +137,15 @@ def test_a_changed_record_is_found(shown_run, tmp_path):
 def test_records_of_another_threat_model_are_not_mixed(shown_run, tmp_path):
     to = tmp_path / "to"
     publish(shown_run, to)
-    path = to / "small/records/net.json"
-    content = json.loads(path.read_text())
-    content["configuration"]["threat_model"]["space"] = "normalized"
-    content["model"] = "other"
-    (to / "small/records/other.json").write_text(json.dumps({**content, "sha256": checksum(content)}))
+
+    def otherwise(content):
+        renamed(content, "other")
+        content["configuration"]["threat_model"]["space"] = "normalized"
+        for row in content["results"]:
+            row["space"] = row["space"] and "normalized"
+
+    shutil.copy(to / "small/records/net.json", to / "small/records/other.json")
+    resealed(to / "small/records/other.json", otherwise)
     with pytest.raises(UsageError, match="another threat model"):
         publish(shown_run, to)
 
@@ -149,16 +153,22 @@ def test_records_of_another_threat_model_are_not_mixed(shown_run, tmp_path):
 def test_records_whose_work_was_cut_up_otherwise_belong_together(shown_run, tmp_path):
     to = tmp_path / "to"
     publish(shown_run, to)
-    content = json.loads((to / "small/records/net.json").read_text())
-    del content["configuration"]["threat_model"]["part"]
-    content["configuration"]["threat_model"]["batch_size"] = 3
-    content["model"] = "older"
-    (to / "small/records/older.json").write_text(json.dumps({**content, "sha256": checksum(content)}))
+
+    def otherwise(content):
+        renamed(content, "older")
+        del content["configuration"]["threat_model"]["part"]
+        content["configuration"]["threat_model"]["batch_size"] = 3
+
+    shutil.copy(to / "small/records/net.json", to / "small/records/older.json")
+    resealed(to / "small/records/older.json", otherwise)
     assert publish(shown_run, to)
 
 
 def test_a_run_whose_checks_for_masked_gradients_are_gone_is_refused(run, tmp_path):
     shutil.rmtree(run / "steps/masking/net/seed-0")
+    plan = json.loads((run / "plan.json").read_text())
+    del plan["masking/net/seed-0"]
+    (run / "plan.json").write_text(json.dumps(plan))
     told = json.loads((run / "masking.json").read_text())
     del told["net"]["0"]
     (run / "masking.json").write_text(json.dumps(told))
@@ -187,19 +197,37 @@ def test_a_table_that_says_less_or_more_than_the_steps_is_refused(run, tmp_path,
     assert not (tmp_path / "boards/small/records").exists()
 
 
+@pytest.mark.parametrize(
+    ("kept", "says"),
+    [
+        (lambda line: ",lr," not in line, "(does not show|lacks what the steps of lr found)"),
+        (lambda line: ",net,1," not in line, "(does not show|lacks what a step of net found)"),
+        (lambda line: ",net,1," not in line or ",accuracy," not in line, "lacks what a step of net found"),
+        (lambda line: ",net,1," not in line or ",auc_l2," not in line, "is not as its run wrote it"),
+        (lambda line: ",net,1," not in line or ",robust_accuracy," not in line, "is not as its run wrote it"),
+    ],
+)
+def test_whatever_is_taken_out_of_a_table_is_missed(run, tmp_path, kept, says):
+    lines = (run / "results.csv").read_text().splitlines(keepends=True)
+    remaining = [line for line in lines if kept(line)]
+    assert len(remaining) < len(lines)
+    (run / "results.csv").write_text("".join(remaining))
+    with pytest.raises(UsageError, match=says):
+        publish(run, tmp_path / "boards")
+    assert not (tmp_path / "boards").exists()
+
+
 def test_models_under_other_attacks_are_not_put_on_one_board(published, tmp_path):
     to = tmp_path / "boards"
     shutil.copytree(published, to)
     path = to / "small/records/lr.json"
-    record = json.loads(path.read_text())
-    record["configuration"]["attacks"][0]["steps"] = 99
-    path.write_text(json.dumps({**record, "sha256": checksum(record)}))
+    resealed(path, lambda record: record["configuration"]["attacks"][0].update(steps=99))
     records = [read_record(each) for each in sorted((to / "small/records").glob("*.json"))]
     with pytest.raises(UsageError, match="another set of attacks"):
-        _require_one_measure(records, to / "small")
+        require_one_measure(records, to / "small")
 
 
-def test_differences_follow_the_baseline_that_is_published(published):
+def test_differences_follow_the_baseline_that_is_published(shown_run, published):
     records = [read_record(path) for path in sorted((published / "small/records").glob("*.json"))]
     records.sort(key=lambda record: record["model"] != record["baseline"])
     before = table_of(records)
@@ -211,5 +239,6 @@ def test_differences_follow_the_baseline_that_is_published(published):
     after = table_of(changed)
     again = after[(after["metric"] == "robust_accuracy_difference") & (after["model"] == "lr")]
     assert (again["value"] == 0).all()
-    stored = [row for row in other["results"] if row["metric"] == "robust_accuracy_difference"]
-    assert found["value"].tolist() == [row["value"] for row in stored]
+    of_run = Leaderboard.load(shown_run).results
+    of_run = of_run[(of_run["metric"] == "robust_accuracy_difference") & (of_run["model"] == "lr")]
+    assert found["value"].tolist() == of_run["value"].tolist()

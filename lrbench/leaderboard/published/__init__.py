@@ -1,5 +1,6 @@
 """Published leaderboards: `leaderboards/SUITE/`, a record for each model, and what follows from all of them."""
 
-from lrbench.leaderboard.published.publish import check, publish
+from lrbench.leaderboard.published.check import check
+from lrbench.leaderboard.published.publish import publish, rebuild
 
-__all__ = ["check", "publish"]
+__all__ = ["check", "publish", "rebuild"]

@@ -20,12 +20,13 @@ def suite_page(board: Leaderboard, records: list[Content], figures: list[str]) -
         parts += ["## Figures", ""]
         parts += [f"![{in_markdown(name.removesuffix('.svg'))}](figures/{name})" for name in sorted(figures)]
         parts.append("")
-    parts += ["## Records", "", "| model | verdict | commit | device | torch | record | sha256 |"]
-    parts.append("| --- | --- | --- | --- | --- | --- | --- |")
+    parts += ["## Records", "", "| model | steps done | verdict | commit | device | torch | record | sha256 |"]
+    parts.append("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for record in records:
         environments = environments_of(record)
         cells = (
             board.labels.get(str(record["model"]), str(record["model"])),
+            _steps(record),
             str(record["verdict"] or NOT_CHECKED),
             _each(str(each.get("commit")) for each in environments),
             _each(f"{each.get('device_name')} ({each.get('device')})" for each in environments),
@@ -40,6 +41,11 @@ def suite_page(board: Leaderboard, records: list[Content], figures: list[str]) -
         "",
     ]
     return "\n".join(parts)
+
+
+def _steps(record: Content) -> str:
+    steps = record.get("steps")
+    return "not known" if steps is None else f"{steps['done']} of {steps['planned']}"
 
 
 def _each(told: Iterable[str]) -> str:

@@ -1,142 +1,185 @@
 """Add a run to the published leaderboards, and make their pages again."""
 
-import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import yaml
 
 from lrbench.errors import UsageError
 from lrbench.leaderboard.figures import Artefacts, draw
-from lrbench.leaderboard.kept import RECORDS, Content, read_record, require_sound
+from lrbench.leaderboard.kept import Content, as_written, require_sound
 from lrbench.leaderboard.outcomes import Run
-from lrbench.leaderboard.published.page import index_page, suite_page
+from lrbench.leaderboard.published.files import FIGURES, MANIFEST, MASKING, index, manifest, record_place, tables
+from lrbench.leaderboard.published.read import ordered, places_of, read_records, require_one_measure, sound_records
 from lrbench.leaderboard.published.record import board_of, record_of
 from lrbench.names import in_path
 from lrbench.store import write_file
-from lrbench.suite import ThreatModel
+from lrbench.store.flock import FileLocks
+from lrbench.store.lock import HeldError
+from lrbench.store.write import TEMPORARY
+
+PATIENCE = 300.0
+"""Seconds to wait for others that publish to the same folder, each of which takes a few."""
 
 
-def publish(folder: str | Path, to: Path, *, as_is: bool = False) -> list[str]:
+def publish(
+    folder: str | Path,
+    to: Path,
+    *,
+    as_is: bool = False,
+    partial: bool = False,
+    announce: Callable[[str], None] = lambda _: None,
+) -> list[str]:
     """Add the models of a run to `to`/SUITE, in place of earlier records of theirs; give their names.
 
     Writes `records/MODEL.json`, and from all records there `results.csv`, `leaderboard.csv`, `README.md`, `suite.yaml`,
-    `status.json` and `figures/`; then `README.md` and `index.html` over all suites. A model whose LR-Layers never acted
-    is published `as_is` alone, marked.
+    `status.json` and `figures/`; then `README.md` and `index.html` over all suites. One publishes to a folder at a
+    time; others wait. A model whose LR-Layers never acted is published `as_is` alone, and a run that is not whole if
+    `partial` alone, both marked; of models of which nothing was measured yet, `announce` is told.
 
     Raises
     ------
     UsageError
-        If the run is not finished or not as its steps wrote it, LR-Layers of it never acted, a record there is not as
-        it was written, or they were not measured on the same images in the same threat model.
+        If the run is not finished or not as its steps wrote it, LR-Layers of it never acted, a record of another model
+        there is not as it was written, or they were not measured on the same images in the same threat model.
     """
     run = Run.open(folder)
-    _require_whole(run)
+    _require_publishable(run, as_is=as_is, partial=partial)
+    models = [model for model in run.board.suite["models"] if not partial or run.is_measured(model)]
+    for model in run.board.suite["models"]:
+        if model not in models:
+            announce(f"left out {model}, of which nothing is measured yet")
+    new = _records_of(run, models, partial=partial)
+    with _alone(to):
+        place = to / in_path(run.board.suite["name"])
+        others, damaged = read_records(place, frozenset(new))
+        records = ordered([*others, *new.values()])
+        require_one_measure(records, place)
+        for model, record in new.items():
+            write_file(record_place(place, model), as_written(record))
+        if damaged:
+            # With the new records in place, publishing the damaged one's run is all that is left to do.
+            msg = f"{damaged[0]}; the records of {', '.join(new)} are written, and no page before that is mended"
+            raise UsageError(msg)
+        _write_board(place, records)
+        _write_index(to)
+    return list(new)
+
+
+def _records_of(run: Run, models: list[str], *, partial: bool) -> dict[str, Content]:
+    """Make the records, once the table holds what the steps found and nothing else."""
+    if not models:
+        msg = f"{run.folder} has nothing yet that was measured; run its suite again"
+        raise UsageError(msg)
+    lacking = [model for model in models if model not in run.models]
+    if lacking:
+        msg = f"results.csv of {run.folder} lacks what the steps of {lacking[0]} found; run the suite again"
+        raise UsageError(msg)
+    new = {model: record_of(run, model, partial=partial) for model in models}
+    # Figures that follow from others are made again for a board, and yet a table that was changed is not believed.
+    if (run.folder / "results.csv").read_bytes() != run.board.results_csv().encode():
+        msg = f"results.csv of {run.folder} is not as its run wrote it; run the suite again"
+        raise UsageError(msg)
+    for model, record in new.items():
+        require_sound(record, f"the record of {model} in {run.folder}")
+    return new
+
+
+def rebuild(to: Path) -> int:
+    """Make all tables, pages and pictures again from the records; give their number.
+
+    Raises
+    ------
+    UsageError
+        If there are none, or one is not as it was written.
+    """
+    if not places_of(to):
+        msg = f"no published leaderboards in {to}"
+        raise UsageError(msg)
+    with _alone(to):
+        boards = {place: sound_records(place) for place in places_of(to)}
+        for place, records in boards.items():
+            _write_board(place, records)
+        _write_index(to)
+    return sum(map(len, boards.values()))
+
+
+@contextmanager
+def _alone(to: Path) -> Iterator[None]:
+    """Hold the folder, once others that do have let it go."""
+    locks, last = FileLocks(to), time.monotonic() + PATIENCE
+    while True:
+        try:
+            locks.take(None)
+            break
+        except HeldError as error:
+            if time.monotonic() > last:
+                who = str(error) or "nobody knows who"
+                msg = f"another publishes to {to} ({who}); wait for it, or choose another --to"
+                raise UsageError(msg) from None
+            time.sleep(0.02)
+        except OSError as error:
+            msg = f"cannot write to {to}: {error.strerror or error}"
+            raise UsageError(msg) from error
+    try:
+        for left in to.rglob(f".*{TEMPORARY}"):
+            with suppress(OSError):
+                left.unlink()
+        yield
+    finally:
+        locks.free()
+
+
+def _require_publishable(run: Run, *, as_is: bool, partial: bool) -> None:
+    if run.published:
+        msg = f"{run.folder} is a published board; name the folder of a run"
+        raise UsageError(msg)
+    if not partial:
+        _require_whole(run)
     if run.board.idle and not as_is:
         model = next(iter(run.board.idle))
         msg = f"{run.board.cautions(model)[-1]} Publish it, so marked, with --as-is"
         raise UsageError(msg)
-    new = {model: record_of(run, model) for model in run.models}
-    for model, record in new.items():
-        require_sound(record, f"the record of {model} in {run.folder}")
-    place = to / in_path(run.board.suite["name"])
-    records = _ordered({record["model"]: record for record in _records(place)} | new)
-    _require_one_measure(records, place)
-    for model, record in new.items():
-        write_file(place / RECORDS / f"{in_path(model)}.json", _json(record))
-    _write_board(place, records)
-    _write_index(to)
-    return list(new)
 
 
 def _require_whole(run: Run) -> None:
+    """Hold what the run says of itself, and its steps, against its plan."""
     status, failures = run.board.status, run.board.failures
-    if run.published:
-        msg = f"{run.folder} is a published board; name the folder of a run"
-        raise UsageError(msg)
+    rest = "run its suite again, or publish what is there, so marked, with --partial"
     if failures:
         step, reason = next(iter(failures.items()))
         told = f"{status.progress}, " if status.progress else ""
-        msg = f"{run.folder} is not finished: {told}{step} failed ({reason}); run its suite again"
+        msg = f"{run.folder} is not finished: {told}{step} failed ({reason}); {rest}"
         raise UsageError(msg)
     if not status.known:
         msg = f"{run.folder} does not say how many of its steps are done; run its suite again"
         raise UsageError(msg)
     if status.progress:
-        msg = f"{run.folder} is not finished: {status.progress}; run its suite again"
+        msg = f"{run.folder} is not finished: {status.progress}; {rest}"
         raise UsageError(msg)
-
-
-def check(to: Path) -> int:
-    """Hold every published record against its checksum and its flags; give their number.
-
-    Raises
-    ------
-    UsageError
-        With the first that is not as it was written.
-    """
-    return sum(len(_records(place)) for place in _places(to))
-
-
-def _places(to: Path) -> list[Path]:
-    return sorted(path.parent for path in to.glob(f"*/{RECORDS}"))
-
-
-def _records(place: Path) -> list[Content]:
-    records = [read_record(path) for path in (place / RECORDS).glob("*.json")]
-    return _ordered({record["model"]: record for record in records})
-
-
-def _ordered(records: dict[str, Content]) -> list[Content]:
-    """Put the baseline first, so that the order does not depend on which run was published when."""
-    return sorted(records.values(), key=lambda record: (record["model"] != record["baseline"], record["model"]))
-
-
-def _require_one_measure(records: list[Content], place: Path) -> None:
-    first = records[0]
-    for record in records[1:]:
-        for what, a, b in (
-            ("test images", first["test_images"], record["test_images"]),
-            ("threat model", _threat(first), _threat(record)),
-            ("set of attacks", first["configuration"]["attacks"], record["configuration"]["attacks"]),
-        ):
-            if a != b:
-                msg = (
-                    f"{place} holds {first['model']} with another {what} than {record['model']}; publish elsewhere "
-                    "with --to, or remove its records"
-                )
-                raise UsageError(msg)
-
-
-def _threat(record: Content) -> Content:
-    """Give the threat model but for how the work is cut up."""
-    threat = ThreatModel.model_validate(record["configuration"]["threat_model"])
-    return threat.model_dump(mode="json", exclude={"batch_size", "part", "compile"})
-
-
-def _json(content: Content) -> bytes:
-    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+    missing = [step for model in run.board.suite["models"] for step, done in run.steps(model).items() if done is None]
+    if missing:
+        msg = f"{run.folder} is not finished: {missing[0]} is not done; {rest}"
+        raise UsageError(msg)
 
 
 def _write_board(place: Path, records: list[Content]) -> None:
     board = board_of(records)
-    figures = draw(board, Artefacts())
-    for old in (place / "figures").glob("*"):
-        if old.name not in figures:
+    pictures = draw(board, Artefacts())
+    written = pictures | ({MANIFEST: manifest(pictures)} if pictures else {})
+    for old in (place / FIGURES).glob("*"):
+        if old.name not in written:
             old.unlink()
-    for name, content in figures.items():
-        write_file(place / "figures" / name, content)
-    write_file(place / "results.csv", board.results_csv().encode())
-    write_file(place / "leaderboard.csv", board.to_csv().encode())
-    if board.masking:
-        write_file(place / "masking.json", _json(board.masking))
-    write_file(place / "status.json", board.status.write().encode())
-    write_file(place / "suite.yaml", yaml.safe_dump(board.suite, sort_keys=False, allow_unicode=True).encode())
-    pictures = [name for name in figures if name.endswith(".svg")]
-    write_file(place / "README.md", suite_page(board, records, pictures).encode())
+    for name, content in written.items():
+        write_file(place / FIGURES / name, content)
+    files = tables(board, records, pictures)
+    for name, content in files.items():
+        write_file(place / name, content)
+    if MASKING not in files:
+        (place / MASKING).unlink(missing_ok=True)
 
 
 def _write_index(to: Path) -> None:
-    boards = {place.name: board_of(_records(place)) for place in _places(to)}
-    html, markdown = index_page(boards)
-    write_file(to / "index.html", html.encode())
-    write_file(to / "README.md", markdown.encode())
+    boards = {place.name: board_of(sound_records(place)) for place in places_of(to)}
+    for name, content in index(boards).items():
+        write_file(to / name, content)

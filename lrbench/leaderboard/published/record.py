@@ -16,27 +16,33 @@ from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.results import COLUMNS, COMPARED, is_derived, is_time, tidy
 from lrbench.leaderboard.status import Status, distinct
-from lrbench.names import in_path, model_place
+from lrbench.names import model_place
 from lrbench.statistics import difference_of
 from lrbench.store import Record
+from lrbench.suite import known_suite
+from lrbench.suite.document import Document
 from lrbench.verdicts import VERDICTS
 
 
-def record_of(run: Run, model: str) -> Content:
+def record_of(run: Run, model: str, *, partial: bool = False) -> Content:
     """Make a model's record from a run, every file of which is as its steps wrote it.
 
     Raises
     ------
     UsageError
-        If a step's file does not match its checksum, a table says what no step found, or a flag is not shown.
+        If a step's file does not match its checksum, a table says what no step found or lacks what one did, a flag is
+        not shown, or, unless `partial`, the checks for masked gradients were not made.
     """
     table = run.board.results
     rows = table[(table["model"] == model) & ~table["metric"].map(is_derived).astype(bool)]
     rows = rows[~rows["metric"].map(is_time).astype(bool)]
-    steps = _steps(run, model)
+    planned = run.steps(model)
+    steps = {step: record for step, record in planned.items() if record is not None}
     masking = run.board.masking.get(model, {})
-    _require_flags_shown(run, model, rows, masking)
+    _require_flags_shown(run, model, rows, masking, steps, partial=partial)
     _require_found(run, model, rows, steps)
+    # Differences from another model are made of what became of both's images, whichever stands beside it.
+    rows = rows[~rows["metric"].isin(COMPARED)]
     suite = run.board.suite
     environments = run.environments(model)
     if not environments:
@@ -48,18 +54,23 @@ def record_of(run: Run, model: str) -> Content:
         "model": model,
         "baseline": next(iter(suite["models"])),
         "dataset": str(rows["dataset"].iloc[0]),
-        "test_images": next(
-            record.config["data"]["test"] for record in steps.values() if record.id.startswith("accuracy/")
-        ),
+        "test_images": run.test_images(model),
         "configuration": {**suite, "models": {model: suite["models"][model]}, "reference": None},
+        "steps": {
+            "done": len(steps),
+            "planned": len(planned),
+            "missing": [step for step in planned if step not in steps],
+        },
         "environments": environments,
-        "cautions": run.board.cautions(model),
+        "cautions": [],
         "verdict": verdict_told(masking),
         "masking": masking,
         "results": [_plain(row) for row in rows[list(COLUMNS)].to_dict("records")],
-        "outcomes": {str(seed): packed(run.wrong(model, seed)) for seed in run.seeds(model)},
+        "outcomes": {str(seed): packed(wrong) for seed in run.seeds(model) if (wrong := run.wrong(model, seed))},
         "artefacts": {record.id: record.files for record in steps.values()},
     }
+    # Of this model alone: the run's own are of all its models.
+    content["cautions"] = board_of([content]).cautions(model)
     return {**content, "sha256": checksum(content)}
 
 
@@ -89,6 +100,18 @@ def _differences(record: Content, baseline: Content) -> list[dict[str, Any]]:
 
 def board_of(records: list[Content]) -> Leaderboard:
     """One leaderboard of several records: all their models, attacks and diagnostics."""
+    suite, unread = known_suite(Document("suite.yaml", suite_of(records), {}))
+    masking = {record["model"]: record["masking"] for record in records if record["masking"]}
+    told = {record["model"]: record["steps"] for record in records if record.get("steps")}
+    status = Status.of_models(
+        {model: (steps["done"], steps["planned"]) for model, steps in told.items()},
+        distinct(each for record in records for each in environments_of(record)),
+    )
+    return Leaderboard(table_of(records), suite.model_dump(mode="json"), masking, status=status, unread=unread)
+
+
+def suite_of(records: list[Content]) -> Content:
+    """One suite of several records: all their models, attacks and diagnostics, as they ran."""
     suite = dict(records[0]["configuration"])
     models = {name: spec for record in records for name, spec in record["configuration"]["models"].items()}
     # Differences are told of the first model of a suite.
@@ -101,21 +124,7 @@ def board_of(records: list[Content]) -> Leaderboard:
     for record in records:
         for kind, spec in record["configuration"]["diagnostics"].items():
             suite["diagnostics"][kind] = suite["diagnostics"].get(kind) or spec
-    masking = {record["model"]: record["masking"] for record in records if record["masking"]}
-    status = Status(environments=distinct(each for record in records for each in environments_of(record)))
-    return Leaderboard(table_of(records), suite, masking, status=status)
-
-
-def _steps(run: Run, model: str) -> dict[str, Record]:
-    """Give the records of all steps of a model that the run is made of, each file held against its checksum."""
-    found = {}
-    for path in sorted((run.folder / "steps").glob(f"*/{in_path(model)}/**/step.json")):
-        step_id = path.parent.relative_to(run.folder / "steps").as_posix()
-        if step_id in run.plan:
-            found[step_id] = run.record(step_id)
-    for seed in run.seeds(model):
-        run.record(f"accuracy/{model_place(model, seed)}")
-    return found
+    return suite
 
 
 def _require_found(run: Run, model: str, rows: pd.DataFrame, steps: dict[str, Record]) -> None:
@@ -144,16 +153,18 @@ def _require_found(run: Run, model: str, rows: pd.DataFrame, steps: dict[str, Re
             raise UsageError(msg)
 
 
-def _require_flags_shown(run: Run, model: str, rows: pd.DataFrame, masking: Content) -> None:
+def _require_flags_shown(
+    run: Run, model: str, rows: pd.DataFrame, masking: Content, steps: dict[str, Record], *, partial: bool
+) -> None:
     shown = rows[rows["metric"] == "verdict"]
     verdicts = {str(seed): VERDICTS[int(value)] for seed, value in shown[["seed", "value"]].itertuples(index=False)}
     for seed in map(str, run.seeds(model)):
         step_id = f"masking/{model_place(model, int(seed))}"
         path = run.store.folder(step_id) / "masking.json"
-        found = json.loads(path.read_text("utf-8")) if step_id in run.plan and path.exists() else None
+        found = json.loads(path.read_text("utf-8")) if step_id in steps else None
         asked = bool(run.board.suite["diagnostics"].get("masking"))
         shown_as_found = found == masking.get(seed) and (found is None or verdicts.get(seed) == found["verdict"])
-        if not shown_as_found or (asked and found is None):
+        if not shown_as_found or (asked and found is None and not partial):
             msg = (
                 f"{run.folder} does not show what the checks for masked gradients found of {model}, seed {seed}; run "
                 "the suite again"

@@ -1,0 +1,143 @@
+"""What a record says twice, or what follows from something else in it, held against each other.
+
+A checksum finds what was changed by accident. Whoever makes it anew has to change everything that follows, too.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from lrbench.leaderboard.kept.attacked import FIRST, WRONG, attacked
+from lrbench.leaderboard.results import COMPARED, RETIRED, is_derived, is_time
+from lrbench.names import model_in
+from lrbench.statistics import wilson
+from lrbench.verdicts import VERDICTS, VerdictName, verdict_of
+
+Content = dict[str, Any]
+Row = dict[str, Any]
+
+
+def contradictions(record: Content) -> Iterator[str]:
+    """Say, one after the other, in what a record of the right form differs from itself."""
+    rows = [row for row in record["results"] if row["metric"] not in (*COMPARED, *RETIRED)]
+    yield from _names(record)
+    yield from _steps(record)
+    yield from _cautions(record, rows)
+    yield from _rows(record, rows)
+    yield from _verdicts(record, rows)
+    yield from _means(rows)
+    for seed in sorted({row["seed"] for row in rows}):
+        yield from attacked(record, seed, [row for row in rows if row["seed"] == seed])
+
+
+def _names(record: Content) -> Iterator[str]:
+    suite, models = record["configuration"]["name"], [*record["configuration"]["models"]]
+    if suite != record["suite"] or models != [record["model"]]:
+        told = f"{', '.join(models)} in {suite}"
+        yield f"is of {record['model']} in {record['suite']}, but its configuration is of {told}"
+
+
+def _steps(record: Content) -> Iterator[str]:
+    others = [step for step in record["artefacts"] if step.count("/") < 2 or model_in(step) != record["model"]]
+    if others:
+        yield f"names a step of another model ({others[0]})"
+    steps = record.get("steps")
+    if steps is None:
+        return
+    done, missing = len(record["artefacts"]), steps["missing"]
+    if len(set(missing) - set(record["artefacts"])) != len(missing):
+        yield "says that a step is missing whose files it names, or says it twice"
+    if (steps["done"], steps["planned"]) != (done, done + len(missing)):
+        says = f"says that {steps['done']} of {steps['planned']} steps are done"
+        yield f"{says}, but names {done} and misses {len(missing)}"
+
+
+def _cautions(record: Content, rows: list[Row]) -> Iterator[str]:
+    """Hold how many cautions there are against what gives cause for one; their wording is that of their version."""
+    steps = record.get("steps")
+    causes = [steps is not None and steps["done"] != steps["planned"]]
+    causes.append(any(row["metric"] == "lr_layer_epochs" and row["value"] == 0 for row in rows))
+    if "cautions" in record and len(record["cautions"]) != sum(causes):
+        yield f"has {len(record['cautions'])} cautions, but cause for {sum(causes)}"
+
+
+def _rows(record: Content, rows: list[Row]) -> Iterator[str]:
+    cells = Counter(_cell(row) for row in record["results"])
+    twice = next((cell for cell, count in cells.items() if count > 1), None)
+    if twice is not None:
+        yield f"says {twice[0]} of {twice[1] or 'no attack'} twice (seed {twice[4]})"
+    common = {name: record[name] for name in ("suite", "model", "dataset")}
+    seeds = record["configuration"]["seeds"]
+    for row in rows:
+        told = f"says {row['metric']} = {row['value']}"
+        if any(row[name] != value for name, value in common.items()) or row["seed"] not in seeds:
+            yield f"{told} of another suite, model, data set or seed"
+        elif is_derived(row["metric"]) or is_time(row["metric"]):
+            yield f"{told}, which no record keeps"
+        elif (row["ci_low"] is None) != (row["ci_high"] is None) or not _is_share(row):
+            yield f"{told}, which is not what its interval or its {row['n']} images say"
+
+
+def _cell(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("metric", "attack", "layer", "eps", "seed", "space"))
+
+
+def _is_share(row: Row) -> bool:
+    """Whether a figure with an interval is one of its images, with that interval; True for all others."""
+    if row["ci_low"] is None and row["metric"] not in {WRONG, FIRST, "accuracy"}:
+        return True
+    value, n = row["value"], row["n"]
+    if value is None or not n or not 0 <= value <= 1 or abs(value * n - round(value * n)) > 1e-6:
+        return False
+    if row["metric"] == FIRST:
+        return row["ci_low"] is None
+    return row["ci_low"] is not None and np.allclose(
+        (row["ci_low"], row["ci_high"]), wilson(value, n), rtol=0, atol=1e-9
+    )
+
+
+def verdict_told(masking: Content) -> VerdictName | None:
+    """Give the verdict that checks come to, the worst over seeds; None if there are none."""
+    if not masking:
+        return None
+    return verdict_of(severity for told in masking.values() for severity in _severities(told))
+
+
+def _severities(told: Content) -> list[str]:
+    return [check["severity"] for check in told["checks"] if check["flagged"]]
+
+
+def _verdicts(record: Content, rows: list[Row]) -> Iterator[str]:
+    """Hold the verdicts, the checks and the rows that show them against each other."""
+    expected: dict[tuple[Any, ...], float | None] = {}
+    for seed, told in record["masking"].items():
+        if told["verdict"] != (found := verdict_of(_severities(told))):
+            yield f"says {told['verdict']!r} (seed {seed}), but its checks come to {found!r}"
+        expected[int(seed), "verdict"] = VERDICTS.index(told["verdict"])
+        for check in told["checks"]:
+            expected[int(seed), f"check[{check['id']}]"] = check["figure"]
+            expected[int(seed), f"flag[{check['id']}]"] = float(check["flagged"])
+    shown = {
+        (row["seed"], row["metric"]): row["value"]
+        for row in rows
+        if row["metric"] == "verdict" or row["metric"].startswith(("check[", "flag["))
+    }
+    if record["verdict"] != (whole := verdict_told(record["masking"])):
+        yield f"says {record['verdict']!r}, but its checks come to {whole!r}"
+    for key in dict.fromkeys([*expected, *shown]):
+        if key not in shown or key not in expected or shown[key] != expected[key]:
+            yield f"does not show what its checks for masked gradients found ({key[1]}, seed {key[0]})"
+
+
+def _means(rows: list[Row]) -> Iterator[str]:
+    """Hold means against what they are means of."""
+    for mean, of in (("vr_1_class_mean", "vr_1["), ("corruption_accuracy", "corruption_accuracy[")):
+        for row in (row for row in rows if row["metric"] == mean):
+            where = (row["seed"], row["layer"])
+            parts = [r["value"] for r in rows if r["metric"].startswith(of) and (r["seed"], r["layer"]) == where]
+            numbers = [row["value"], *parts]
+            if not parts or None in numbers or not math.isclose(row["value"], sum(parts) / len(parts), abs_tol=1e-9):
+                yield f"says {mean} = {row['value']} (seed {row['seed']}), which is not the mean of its parts"

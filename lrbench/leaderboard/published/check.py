@@ -1,0 +1,90 @@
+"""Hold published leaderboards against their records: every page and table is made again and compared, byte for byte."""
+
+from pathlib import Path
+
+from lrbench.errors import UsageError
+from lrbench.leaderboard.board import Leaderboard
+from lrbench.leaderboard.published.files import FIGURES, MANIFEST, index, manifest, record_place, tables
+from lrbench.leaderboard.published.read import places_of, sound_records
+from lrbench.leaderboard.published.record import board_of
+from lrbench.store.flock import LOCK, OWNER
+
+
+def check(to: Path) -> int:
+    """Hold every published record against itself, and everything else in the folder against them; give their number.
+
+    Raises
+    ------
+    UsageError
+        With the first file that is not as this version of lrbench writes it from the records, is missing, or belongs
+        to no board; if there is no such folder, or nothing is published in it.
+    """
+    if not to.is_dir():
+        msg = f"{to} is no folder"
+        raise UsageError(msg)
+    if (to / OWNER).exists():
+        msg = f"{to} is being published to, or that was cut off: check again later; {_remedy(to)}"
+        raise UsageError(msg)
+    places = places_of(to)
+    if not places:
+        msg = f"no published leaderboards in {to}"
+        raise UsageError(msg)
+    # What takes no time comes first: pages are made only of what is whole.
+    boards = {place: sound_records(place) for place in places}
+    pictures = {place: _pictures(to, place) for place in places}
+    shown: dict[str, Leaderboard] = {}
+    known = {record_place(place, record["model"]) for place, records in boards.items() for record in records}
+    count = len(known)
+    for place, records in boards.items():
+        board = shown[place.name] = board_of(records)
+        made = tables(board, records, pictures[place])
+        for name, content in made.items():
+            _require(to, place / name, content)
+        known |= {place / name for name in made}
+        known |= {place / FIGURES / name for name in (*pictures[place], MANIFEST)}
+    for name, content in index(shown).items():
+        _require(to, to / name, content)
+        known.add(to / name)
+    _require_nothing_else(to, known)
+    return count
+
+
+def _pictures(to: Path, place: Path) -> list[str]:
+    """Give the names of a board's pictures, each of which is held against its checksum."""
+    there = {
+        path.name: path.read_bytes()
+        for path in sorted((place / FIGURES).glob("*"))
+        if path.suffix in {".png", ".svg"} and path.is_file()
+    }
+    if not there:
+        return []
+    path, content = place / FIGURES / MANIFEST, manifest(there)
+    written = path.read_bytes() if path.is_file() else b""
+    if written and written != content:
+        lines = set(content.splitlines()) ^ set(written.splitlines())
+        changed = min((line.decode(errors="replace")[66:] for line in lines), default=MANIFEST)
+        msg = f"{path.parent / changed} is not the picture that was drawn ({MANIFEST}); {_remedy(to)}"
+        raise UsageError(msg)
+    _require(to, path, content)
+    return [*there]
+
+
+def _require(to: Path, path: Path, content: bytes) -> None:
+    if not path.is_file():
+        msg = f"{path} is missing; {_remedy(to)}"
+        raise UsageError(msg)
+    if path.read_bytes() != content:
+        msg = f"{path} is not what the records say; {_remedy(to)}"
+        raise UsageError(msg)
+
+
+def _require_nothing_else(to: Path, known: set[Path]) -> None:
+    folders = {parent for path in known for parent in path.parents}
+    for path in sorted(to.rglob("*")):
+        if path not in known and path not in folders and path != to / LOCK:
+            msg = f"{path} is no part of a published leaderboard; remove it"
+            raise UsageError(msg)
+
+
+def _remedy(to: Path) -> str:
+    return f"`lrbench publish --rebuild --to {to}` makes everything again from the records"

@@ -1,0 +1,97 @@
+"""Reading the records of published boards back."""
+
+from pathlib import Path
+
+from lrbench.errors import UsageError
+from lrbench.leaderboard.kept import RECORDS, Content, read_record
+from lrbench.leaderboard.published.files import record_place
+from lrbench.names import in_path
+from lrbench.suite import ThreatModel
+
+
+def places_of(to: Path) -> list[Path]:
+    """Give the folders of the boards in a folder."""
+    return sorted(path.parent for path in to.glob(f"*/{RECORDS}"))
+
+
+def read_records(place: Path, but: frozenset[str] = frozenset()) -> tuple[list[Content], list[str]]:
+    """Read a board's records but those of some models.
+
+    Returns
+    -------
+    list of dict, list of str
+        The records in the board's order, and of those that are not as they were written what is wrong with them.
+    """
+    records, faults = [], []
+    for path in sorted((place / RECORDS).glob("*.json")):
+        if path.name in {f"{in_path(model)}.json" for model in but}:
+            continue
+        try:
+            records.append(_read(place, path))
+        except UsageError as error:
+            faults.append(str(error))
+    return ordered(records), faults
+
+
+def sound_records(place: Path) -> list[Content]:
+    """Read all records of a board.
+
+    Raises
+    ------
+    UsageError
+        With the first that is not as it was written or not where it belongs; if there are none, or if they do not
+        belong on one board.
+    """
+    records, faults = read_records(place)
+    if faults:
+        raise UsageError(faults[0])
+    if not records:
+        msg = f"{place / RECORDS} holds no record; remove {place}, or publish a run there"
+        raise UsageError(msg)
+    require_one_measure(records, place)
+    return records
+
+
+def _read(place: Path, path: Path) -> Content:
+    record = read_record(path)
+    if record_place(place, record["model"]) != path or in_path(record["suite"]) != place.name:
+        msg = f"{path} is the record of {record['model']} in {record['suite']}, which does not belong there"
+        raise UsageError(msg)
+    return record
+
+
+def ordered(records: list[Content]) -> list[Content]:
+    """Put the baseline first, so that the order does not depend on which run was published when."""
+    return sorted(records, key=lambda record: (record["model"] != record["baseline"], record["model"]))
+
+
+def require_one_measure(records: list[Content], place: Path) -> None:
+    """Refuse records that were not measured on the same images in the same way.
+
+    Raises
+    ------
+    UsageError
+        With the first two that were not.
+    """
+    first = records[0]
+    for record in records[1:]:
+        for what, a, b in (
+            ("test images", first["test_images"], record["test_images"]),
+            ("threat model", _threat(first), _threat(record)),
+            ("set of attacks", first["configuration"]["attacks"], record["configuration"]["attacks"]),
+        ):
+            if a != b:
+                msg = (
+                    f"{place} holds {first['model']} with another {what} than {record['model']}; publish elsewhere "
+                    "with --to, or remove its records"
+                )
+                raise UsageError(msg)
+
+
+def _threat(record: Content) -> Content:
+    """Give the threat model but for how the work is cut up."""
+    content = record["configuration"]["threat_model"]
+    known = {key: value for key, value in content.items() if key in ThreatModel.model_fields}
+    unknown = {key: value for key, value in content.items() if key not in known}
+    threat = ThreatModel.model_validate(known)
+    return unknown | threat.model_dump(mode="json", exclude={"batch_size", "part", "compile"})

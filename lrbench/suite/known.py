@@ -1,0 +1,69 @@
+"""A suite that another version of lrbench wrote: what this one knows of it, and in a line each what it does not."""
+
+import copy
+from typing import Any
+
+from pydantic import ValidationError
+
+from lrbench.suite.document import Document, KeyPath
+from lrbench.suite.faults import refused, short_repr
+from lrbench.suite.schema import Suite
+
+MOST_UNKNOWN = 200
+
+MEANING = {"name", "data", "seeds", "threat_model"}
+"""Say what the figures are of. A value there that is not known cannot be left out without changing what they mean."""
+
+
+def known_suite(document: Document) -> tuple[Suite, list[str]]:
+    """Read what is known of a suite that was run already, and say what is not.
+
+    Keys that this version does not know are left out, and so are values of known ones, unless they say of what the
+    figures are, or a whole section, model or attack would go with them.
+
+    Returns
+    -------
+    Suite, list of str
+        What is left, and a line for each thing that was left out.
+
+    Raises
+    ------
+    UsageError
+        If what is left is no suite.
+    """
+    content, left_out = copy.deepcopy(document.content), list[str]()
+    while True:
+        try:
+            return Suite.model_validate(content), left_out
+        except ValidationError as error:
+            unknown = [_unknown(content, detail) for detail in error.errors(include_url=False)]
+            place = max((each for each in unknown if each is not None), key=len, default=None)
+            if place is None or len(left_out) >= MOST_UNKNOWN:
+                raise refused(error, document) from None
+        value = _removed(content, place)
+        msg = f"{short_repr(value)} is not known to this version of lrbench, and left out"
+        left_out.append(str(document.error(place, msg)))
+
+
+def _unknown(content: Any, detail: Any) -> KeyPath | None:  # noqa: ANN401
+    """Give the place of what a fault is about; None if it cannot be left out."""
+    strange = detail["type"] == "unknown_key"
+    wanted = (*detail["loc"], detail["ctx"]["key"]) if strange else detail["loc"]
+    place: KeyPath = ()
+    here = content
+    # Where a value may be one of several things, pydantic's path names them, too.
+    for part in wanted:
+        inside = part in here if isinstance(here, dict) else isinstance(here, list) and part in range(len(here))
+        if inside:
+            place, here = (*place, part), here[part]
+    if strange:
+        return place if place[-1:] == wanted[-1:] else None
+    whole = len(place) <= (2 if place[:1] in {("models",), ("attacks",)} else 1)
+    return None if whole or place[0] in MEANING else place
+
+
+def _removed(content: Any, place: KeyPath) -> Any:  # noqa: ANN401
+    *above, last = place
+    for part in above:
+        content = content[part]
+    return content.pop(last)

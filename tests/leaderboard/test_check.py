@@ -1,0 +1,152 @@
+"""`publish --check` finds every single edit of what is published."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lrbench.cli import main
+from lrbench.errors import UsageError
+from lrbench.leaderboard.published import check, publish, rebuild
+from lrbench.leaderboard.published.record import board_of
+
+NAMES = st.text("abcdefghij.%_ é", min_size=1, max_size=12).filter(lambda name: name.strip(" .") and name != ".lock")
+
+
+@pytest.fixture(scope="module")
+def boards(shown_run, tmp_path_factory):
+    """A board of one model, so that it is quickly made again."""
+    to = tmp_path_factory.mktemp("checked") / "boards"
+    publish(shown_run, to)
+    for path in (to / "small/records").iterdir():
+        if path.name != "net.json":
+            path.unlink()
+    rebuild(to)
+    return to
+
+
+@pytest.fixture
+def copied(boards, tmp_path):
+    return Path(shutil.copytree(boards, tmp_path / "boards"))
+
+
+def edited(text, data):
+    """Change, insert or delete a character."""
+    place = data.draw(st.integers(0, len(text) - 1))
+    new = data.draw(st.binary(min_size=1, max_size=1).filter(lambda new: new != text[place : place + 1]))
+    how = data.draw(st.sampled_from(("change", "insert", "delete")))
+    return text[:place] + (b"" if how == "delete" else new) + text[place + (how != "insert") :]
+
+
+def with_another_row(text, data):
+    """Delete a row, write it twice, or change places with the next one that is another."""
+    lines = text.splitlines(keepends=True)
+    place = data.draw(st.integers(0, len(lines) - 1))
+    how = data.draw(st.sampled_from(("delete", "twice", "exchange")))
+    if how == "delete":
+        del lines[place]
+    elif how == "twice":
+        lines.insert(place, lines[place])
+    else:
+        lines.insert(0, lines.pop(place))
+    return b"".join(lines)
+
+
+def edit(to, data):
+    """Make one edit somewhere, of which the bytes, or the names, of what is there are others than before."""
+    files = [path for path in sorted(to.rglob("*")) if path.is_file() and path.name != ".lock"]
+    folders = [path for path in sorted(to.rglob("*")) if path.is_dir()]
+    how = data.draw(st.sampled_from(("character", "character", "row", "name", "deleted", "added")))
+    if how in {"character", "row"}:
+        path = data.draw(st.sampled_from(files))
+        path.write_bytes((edited if how == "character" else with_another_row)(path.read_bytes(), data))
+        return
+    path = data.draw(st.sampled_from([*files, *folders]))
+    if how == "name":
+        path.rename(path.parent / data.draw(NAMES.filter(lambda name: not (path.parent / name).exists())))
+    elif how == "added":
+        new = data.draw(st.sampled_from([to, *folders])) / data.draw(NAMES)
+        if data.draw(st.booleans()):
+            new.mkdir(exist_ok=True)
+        elif not new.is_dir():
+            new.write_bytes(path.read_bytes() if path.is_file() else b"")
+    elif path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def state(to):
+    return {path.relative_to(to): path.read_bytes() if path.is_file() else None for path in to.rglob("*")}
+
+
+@pytest.fixture
+def once(monkeypatch):
+    """Let a board of the same records be put together once: what is tested is what is held against it."""
+    known = {}
+
+    def board(records):
+        key = tuple(record["sha256"] for record in records)
+        if key not in known:
+            known[key] = board_of(records)
+        return known[key]
+
+    monkeypatch.setitem(check.__globals__, "board_of", board)
+
+
+@pytest.mark.usefixtures("once")
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_every_single_edit_is_found(boards, tmp_path, data):
+    to = tmp_path / "boards"
+    shutil.rmtree(to, ignore_errors=True)
+    shutil.copytree(boards, to)
+    edit(to, data)
+    if state(to) == state(boards):
+        return
+    with pytest.raises(UsageError) as found:
+        check(to)
+    assert len(str(found.value).splitlines()) == 1
+
+
+def test_what_was_published_is_content(copied):
+    assert check(copied) == 1
+
+
+@pytest.mark.parametrize("name", ["README.md", "index.html", "small/results.csv", "small/figures/worst-case.png"])
+def test_pages_can_be_made_again_from_the_records(boards, copied, name, capsys):
+    (copied / name).write_bytes(b"changed")
+    assert main(["publish", "--check", "--to", str(copied)]) == 2
+    said = capsys.readouterr().err
+    assert f"{copied / name} is not" in said
+    assert "--rebuild" in said
+    assert main(["publish", "--rebuild", "--check", "--to", str(copied)]) == 0
+    assert state(copied) == state(boards)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "a file", "empty"])
+def test_a_folder_that_holds_nothing_published_is_an_error(tmp_path, name, capsys):
+    if name == "a file":
+        (tmp_path / name).write_text("")
+    elif name == "empty":
+        (tmp_path / name).mkdir()
+    assert main(["publish", "--check", "--to", str(tmp_path / name)]) == 2
+    said = capsys.readouterr().err
+    assert "is no folder" in said or "no published leaderboards" in said
+    assert main(["publish", "--rebuild", "--to", str(tmp_path / name)]) == 2
+    assert list(tmp_path.rglob("*")) in ([], [tmp_path / name])
+
+
+def test_what_is_left_of_a_publish_that_was_cut_off_is_found(copied):
+    (copied / ".owner").write_text("process 1 on somewhere since 2026-01-01 00:00:00")
+    with pytest.raises(UsageError, match="is being published to, or that was cut off"):
+        check(copied)
+    (copied / "small/.README.md.abc.tmp").write_bytes(b"half")
+    rebuild(copied)
+    assert check(copied) == 1
+
+
+def test_the_boards_of_this_repository_are_as_they_were_published():
+    assert check(Path(__file__).parents[2] / "leaderboards") > 0

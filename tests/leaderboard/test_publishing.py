@@ -1,0 +1,116 @@
+"""Who publishes to a folder: one at a time, in place of what is damaged, and never without a word."""
+
+import shutil
+import threading
+import time
+
+import pytest
+from support.boards import alone
+
+from lrbench.cli import main
+from lrbench.errors import UsageError
+from lrbench.leaderboard.published import check, publish
+from lrbench.store.flock import FileLocks
+
+
+@pytest.fixture(scope="module")
+def runs(shown_run, tmp_path_factory):
+    """Two runs of one suite, of a model each."""
+    folder = tmp_path_factory.mktemp("alone")
+    return [alone(shown_run, folder / model, model) for model in ("net", "lr")]
+
+
+@pytest.fixture(autouse=True)
+def _without_pictures(monkeypatch):
+    monkeypatch.setitem(publish.__globals__, "draw", lambda *_: {})
+
+
+def models_of(to):
+    return sorted(path.stem for path in (to / "small/records").iterdir())
+
+
+def test_of_two_that_publish_at_once_neither_loses_the_other_s_model(runs, tmp_path, monkeypatch):
+    to, others = tmp_path / "boards", []
+    write = publish.__globals__["_write_board"]
+
+    def slow(place, records):
+        if not others:
+            others.append(threading.Thread(target=publish, args=(runs[1], to)))
+            others[0].start()
+            time.sleep(0.4)
+        write(place, records)
+
+    monkeypatch.setitem(publish.__globals__, "_write_board", slow)
+    publish(runs[0], to)
+    others[0].join()
+    assert models_of(to) == ["lr", "net"]
+    assert check(to) == 2
+
+
+def test_who_waits_too_long_for_others_says_so(runs, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(publish.__globals__, "PATIENCE", 0.1)
+    locks = FileLocks(tmp_path)
+    locks.take(None)
+    try:
+        assert main(["publish", str(runs[0]), "--to", str(tmp_path)]) == 2
+    finally:
+        locks.free()
+    said = capsys.readouterr().err
+    assert "another publishes to" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_said_in_a_line(runs, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    for command in (["publish", str(runs[0])], ["publish", "--rebuild"]):
+        assert main([*command, "--to", str(tmp_path / "file")]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
+    assert main(["publish", str(runs[0]), "--to", "s3://bucket/boards"]) == 2
+    assert "folder on this machine" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"[1, 2]", b'{"format": 1, "sha256": "0"}', b'{"format": 9}'])
+def test_a_damaged_record_is_mended_by_publishing_its_run_again(runs, tmp_path, damage):
+    to = tmp_path / "boards"
+    for run in runs:
+        publish(run, to)
+    good = (to / "small/records/lr.json").read_bytes()
+    (to / "small/records/lr.json").write_bytes(damage)
+    with pytest.raises(UsageError, match=r"lr\.json (is |does not match)"):
+        check(to)
+    publish(runs[1], to)
+    assert (to / "small/records/lr.json").read_bytes() == good
+    assert check(to) == 2
+
+
+def test_several_damaged_records_are_mended_one_after_the_other(runs, tmp_path):
+    to = tmp_path / "boards"
+    for run in runs:
+        publish(run, to)
+    for path in (to / "small/records").iterdir():
+        path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(
+        UsageError, match=r"lr\.json is no record.*publish its run again.*the records of net are written"
+    ):
+        publish(runs[0], to)
+    publish(runs[1], to)
+    assert check(to) == 2
+
+
+def test_a_damaged_record_of_another_suite_stops_no_board(runs, tmp_path):
+    to = tmp_path / "boards"
+    publish(runs[0], to)
+    shutil.copytree(to / "small", to / "other")
+    with pytest.raises(UsageError, match=r"other/records/net.json is the record of net in small"):
+        publish(runs[1], to)
+    shutil.rmtree(to / "other")
+    publish(runs[1], to)
+    assert check(to) == 2
+
+
+def test_what_masking_found_goes_with_the_record_that_found_it(runs, tmp_path):
+    to = tmp_path / "boards"
+    publish(runs[0], to)
+    (to / "small/masking.json").write_bytes(b"{}")
+    with pytest.raises(UsageError, match=r"masking\.json is not what the records say"):
+        check(to)
