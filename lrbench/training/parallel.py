@@ -5,6 +5,7 @@ import pickle
 import queue
 import signal
 import tempfile
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Collection
@@ -18,6 +19,7 @@ from lrbench.errors import LrbenchError
 from lrbench.starting import begin_as_child, process_context
 
 POLL_SECONDS = 0.2
+SETTLE_SECONDS = 1.0
 Tell = Callable[[Any], None]
 
 
@@ -93,11 +95,19 @@ def _listen(
                 raise dead from None
             continue
         if kind == "error":
-            raise _dead(processes, -1) or content
+            raise _killed(processes) or content
         if kind == "end":
             ended.add(content)
         else:
             hear(pickle.loads(content))  # noqa: S301 - from a process of our own
+
+
+def _killed(processes: list[Any]) -> LrbenchError | None:
+    """Say which process was killed: another may tell that it misses it before the system tells that it is gone."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while (found := _dead(processes, -1)) is None and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS / 10)
+    return found
 
 
 def _dead(processes: list[Any], highest: int, ended: Collection[int] = ()) -> LrbenchError | None:

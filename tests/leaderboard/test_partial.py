@@ -84,8 +84,10 @@ def test_every_view_and_record_of_a_partial_board_says_so(published, tmp_path, c
     assert whole in capsys.readouterr().out
     assert main(["report", str(board), "--out", str(tmp_path / "report.html")]) == 0
     assert whole in (tmp_path / "report.html").read_text()
-    assert main(["compare", f"{board}:net", f"{board}:lr"]) == 2
-    assert "nothing was measured of both yet, with every seed" in capsys.readouterr().err
+    assert main(["compare", f"{board}:net@1", f"{board}:lr@1"]) == 2
+    assert "nothing was measured of both yet" in capsys.readouterr().err
+    assert main(["compare", f"{board}:net", f"{board}:lr"]) == 0
+    assert "Over the seeds for which both have it: clean (1 of 2 seeds)" in " ".join(capsys.readouterr().out.split())
     assert main(["compare", f"{board}:net@0", f"{board}:lr@0"]) == 0
     assert f"B: lr: {of_lr}" in " ".join(capsys.readouterr().out.split())
     assert check(published) == 2
