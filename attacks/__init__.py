@@ -9,13 +9,14 @@ Pure torch: nothing here knows of suites, checkpoints or files.
 from .adaptive import AdaptiveLR
 from .apgd import APGD, TargetedAPGD
 from .autoattack import AutoAttack
-from .base import Attack, Bounds
+from .base import Attack
 from .batches import in_batches
 from .carlini_wagner import CarliniWagner
 from .deepfool import DeepFool
 from .distances import DAdv, d_adv, l2_dissimilarity
 from .fab import FAB
 from .fsgm import FGSM, IterFSGM, IterLLFSGM, paper_steps
+from .inputs import Bounds
 from .pgd import PGD
 from .prepared import Prepared, prepared
 from .random_noise import GaussianNoise, UniformNoise

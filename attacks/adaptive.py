@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .base import Bounds
+from .inputs import Bounds
 from .pgd import PGD
 
 Subspace = tuple[Tensor, Tensor]

@@ -12,9 +12,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .base import Attack, Bounds, check_ball, input_gradient
+from .base import Attack, check_ball, input_gradient
 from .geometry import BALLS, wide
-from .losses import LOSSES, misclassified, targeted_dlr
+from .inputs import Bounds
+from .losses import LOSSES, misclassified, targeted_dlr, too_few
 from .noise import Noise
 
 Objective = Callable[[Tensor, Tensor], Tensor]
@@ -104,6 +105,10 @@ class APGD(Attack):
         for restart in range(self.restarts):
             self.attack_standing(model, x, y, found, f"restart {restart}", lambda rows: (self.loss, y[rows]))
         return found
+
+    def unfit(self, classes: int, shape: tuple[int, ...]) -> str | None:  # noqa: ARG002
+        """Say whether there are too few classes for the loss."""
+        return too_few(self.loss, classes)
 
     def attack_standing(
         self,
@@ -213,15 +218,16 @@ class TargetedAPGD(APGD):
         check_ball(eps, bounds, {"targets": targets})
         self.targets = targets
 
+    def unfit(self, classes: int, shape: tuple[int, ...]) -> str | None:  # noqa: ARG002
+        """Say whether there are too few classes for the loss."""
+        return too_few(targeted_dlr, classes)
+
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Attack towards each target what has withstood the ones before."""
         if not len(x):
             return x.clone()
         with torch.no_grad():
             logits = model(x)
-        if logits.shape[1] < 4:
-            msg = f"the targeted DLR loss needs at least 4 classes; this model has {logits.shape[1]}"
-            raise ValueError(msg)
         others = logits.scatter(1, y[:, None], -torch.inf).argsort(dim=1, descending=True)
         found = x.clone()
         for place in range(min(self.targets, logits.shape[1] - 1)):

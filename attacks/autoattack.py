@@ -4,6 +4,7 @@ Source: Croce and Hein, *Reliable evaluation of adversarial robustness with an e
 attacks*, 2020; the versions are those of the authors' code (fra31/auto-attack), member by member.
 """
 
+import warnings
 from collections.abc import Iterator
 from typing import Literal
 
@@ -11,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from .apgd import APGD, TargetedAPGD
-from .base import Attack, Bounds
+from .base import Attack
 from .fab import FAB
 from .geometry import BALLS
+from .inputs import Bounds
 from .losses import misclassified
 from .prepared import Prepared
 from .square import Square
@@ -36,10 +38,15 @@ PATCH = 0.8
 """Share of the image that Square's first patches cover, in either norm."""
 
 
+class LeftOutWarning(UserWarning):
+    """Members of AutoAttack were left out, since they cannot be made on this model."""
+
+
 class AutoAttack(Attack):
     """AutoAttack; with the defaults it is the standard version, and with fewer steps, targets or queries it is not.
 
-    What a member finds is projected into the ball and counts if the model itself, not a copy that was made ready for
+    A member that cannot be made on the model is left out, with a warning (`LeftOutWarning`): the DLR loss needs three
+    classes, its targeted form four, and Square images. What a member finds is projected into the ball and counts if the model itself, not a copy that was made ready for
     speed, misclassifies it there.
 
     Parameters
@@ -70,7 +77,7 @@ class AutoAttack(Attack):
     Raises
     ------
     ValueError
-        If a parameter is out of range, or the model has fewer than four classes (the targeted loss needs them).
+        If a parameter is out of range.
     """
 
     def __init__(  # noqa: PLR0913
@@ -111,6 +118,11 @@ class AutoAttack(Attack):
             found[rows] = points
         return found
 
+    def left_out(self, classes: int, shape: tuple[int, ...]) -> dict[str, str]:
+        """Give the members that cannot be made on a model of so many classes, with inputs of a shape, and why."""
+        reasons = {name: member.unfit(classes, shape) for name, member in self.members.items()}
+        return {name: f"{name}, since {reason}" for name, reason in reasons.items() if reason is not None}
+
     def rounds(self, model: nn.Module, x: Tensor, y: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
         """Give member by member its name, the rows that it fooled, and the points it found for them.
 
@@ -119,13 +131,15 @@ class AutoAttack(Attack):
         real = model.original if isinstance(model, Prepared) else model
         with torch.no_grad():
             logits = real(x)
-        if "apgd-t" in self.members and logits.shape[1] < 4:
-            msg = f"the targeted DLR loss needs at least 4 classes; this model has {logits.shape[1]}"
-            raise ValueError(msg)
+        left_out = self.left_out(logits.shape[1], tuple(x.shape[1:]))
+        if left_out:
+            warnings.warn(f"AutoAttack without {'; '.join(left_out.values())}", LeftOutWarning, stacklevel=2)
         rows = (~misclassified(logits, y)).nonzero().squeeze(1)
         for name, member in self.members.items():
             if not len(rows):
                 return
+            if name in left_out:
+                continue
             tried = member.run(member.sees(model), x[rows], y[rows])
             # FAB looks for the closest point, which may lie outside the ball.
             tried = BALLS[self.norm].project(tried, x[rows], self.eps, self.bounds)

@@ -3,15 +3,15 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from .arguments import spelled
 from .batches import in_batches
-from .prepared import Prepared, prepared
-
-Bounds = tuple[float, float]
+from .inputs import Bounds, as_inputs, as_labels, ordinary
+from .prepared import Prepared, laid_out, prepared
 
 Kind = Literal["bounded", "minimal", "noise"]
 
@@ -37,16 +37,22 @@ class Attack(ABC):
     kind: Kind = "bounded"
     bounds: Bounds | None = None
 
-    def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    def __init_subclass__(cls) -> None:
+        """Let the constructor of every attack take arguments as people write them (`arguments.spelled`)."""
+        super().__init_subclass__()
+        if "__init__" in cls.__dict__:
+            cls.__init__ = spelled(cls.__init__)  # type: ignore[method-assign]
+
+    def __call__(self, model: Callable[[Tensor], Any], x: Tensor, y: Any) -> Tensor:  # noqa: ANN401
         """Attack a batch.
 
         Parameters
         ----------
-        model : nn.Module
-            Maps x to logits of shape (N, classes).
+        model : nn.Module or callable
+            Maps x to logits of shape (N, classes), or to what `outputs.as_logits` makes such of.
         x : Tensor, (N, ...), floating point
             Clean inputs, inside `bounds` if the attack has any.
-        y : Tensor, (N,), int64
+        y : Tensor, array or list, (N,), integers
             True labels.
 
         Returns
@@ -57,16 +63,23 @@ class Attack(ABC):
         Raises
         ------
         ValueError
-            If shapes do not fit, x is not floating point, or x lies outside `bounds`.
+            If shapes do not fit, x is not floating point or lies outside `bounds`, y holds what is no class, the model
+            cannot be run on x, gives nothing like logits, or is none that this attack can be made on.
         RuntimeError
             If the model's output does not depend differentiably on x.
         """
-        check_batch(x, y, self.bounds)
+        x = as_inputs(x, self.bounds)
         with prepared(model, x) as lent:
-            fast = self.sees(lent)
-            start = x.detach().contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x.detach()
+            y = as_labels(y, x, lent.classes)
+            if lent.classes is not None and (reason := self.unfit(lent.classes, tuple(x.shape[1:]))) is not None:
+                raise ValueError(reason)
+            fast, start, y = self.sees(lent), ordinary(laid_out(x)), ordinary(y)
             found = torch.cat(in_batches(lambda rows: self.run(fast, start[rows], y[rows]), len(x), max(1, len(x))))
         return found.contiguous() if x.is_contiguous() else found
+
+    def unfit(self, classes: int, shape: tuple[int, ...]) -> str | None:  # noqa: ARG002
+        """Say why this attack cannot be made on a model of so many classes, with inputs of a shape; None if it can."""
+        return None
 
     def sees(self, model: nn.Module) -> nn.Module:
         """Give what this attack works on of a model that was made ready.
@@ -178,23 +191,4 @@ def check_ball(eps: float, bounds: Bounds | None, counts: Mapping[str, int]) -> 
             raise ValueError(msg)
     if bounds is not None and not bounds[0] < bounds[1]:
         msg = f"bounds must be (low, high) with low < high, got {bounds}"
-        raise ValueError(msg)
-
-
-def check_batch(x: Tensor, y: Tensor, bounds: Bounds | None) -> None:
-    """Raise ValueError unless (x, y) is a batch that an attack can work on."""
-    if not x.is_floating_point():
-        msg = f"x must be floating point, got {x.dtype}; scale uint8 images to [0, 1] first"
-        raise ValueError(msg)
-    if y.shape != x.shape[:1]:
-        msg = f"y must hold one label per example: expected shape ({len(x)},), got {tuple(y.shape)}"
-        raise ValueError(msg)
-    if bounds is None or x.numel() == 0:
-        return
-    low, high = (value.item() for value in x.aminmax())
-    if not (bounds[0] <= low and high <= bounds[1]):
-        msg = (
-            f"x spans [{low:.4g}, {high:.4g}], outside the attack's bounds {bounds}; "
-            "pass images in that range, or bounds=None for a space without limits"
-        )
         raise ValueError(msg)

@@ -6,7 +6,8 @@ Source: Carlini and Wagner, *Towards evaluating the robustness of neural network
 import torch
 from torch import Tensor, nn
 
-from .base import Attack, Bounds, Kind, check_ball, input_gradient
+from .base import Attack, Kind, check_ball, input_gradient
+from .inputs import Bounds
 from .losses import margin, misclassified
 
 BETAS = (0.9, 0.999)

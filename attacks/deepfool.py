@@ -9,8 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .base import Attack, Bounds, Kind, check_ball, require_gradient
+from .base import Attack, Kind, check_ball, require_gradient
 from .geometry import wide
+from .inputs import Bounds
 from .losses import misclassified
 
 TINY = 1e-8

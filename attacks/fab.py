@@ -12,9 +12,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .base import Attack, Bounds, Kind, check_ball, input_gradient, require_gradient
+from .base import Attack, Kind, check_ball, input_gradient, require_gradient
 from .geometry import BALLS, length, wide
 from .hyperplane import onto_hyperplane
+from .inputs import Bounds
 from .losses import misclassified
 from .noise import Noise
 

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .base import Attack, Bounds, Kind
+from .base import Attack, Kind
 from .geometry import held, wide
+from .inputs import Bounds
 from .losses import misclassified
 
 Call = Callable[[nn.Module, Tensor, Tensor], Tensor]

@@ -9,7 +9,8 @@ import math
 
 from torch import Tensor
 
-from .base import Bounds, Precision, check_ball
+from .base import Precision, check_ball
+from .inputs import Bounds
 from .losses import cross_entropy
 from .pgd import PGD
 

@@ -5,7 +5,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .base import Bounds
+from .inputs import Bounds
 from .noise import FreshNoise, Noise
 
 ORDERS = {"linf": torch.inf, "l2": 2.0, "l1": 1.0}

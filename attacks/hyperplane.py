@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .base import Bounds
+from .inputs import Bounds
 
 
 def onto_hyperplane(point: Tensor, normal: Tensor, gap: Tensor, norm: str, bounds: Bounds | None) -> Tensor:

@@ -40,11 +40,19 @@ def dlr(logits: Tensor, y: Tensor) -> Tensor:
     Source: Croce and Hein, *Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free
     attacks*, 2020, equation 6. Needs at least three classes.
     """
-    if logits.shape[1] < 3:
-        msg = f"the DLR loss needs at least 3 classes; this model has {logits.shape[1]}"
-        raise ValueError(msg)
     ordered = logits.sort(dim=1, descending=True).values
     return margin(logits, y) / (ordered[:, 0] - ordered[:, 2] + tiny(logits))
+
+
+def too_few(loss: Callable[..., Tensor], classes: int) -> str | None:
+    """Say why a loss cannot be taken of so many classes; None if it can."""
+    needed = CLASSES.get(loss, 2)
+    if classes >= needed:
+        return None
+    name = {dlr: "DLR", targeted_dlr: "targeted DLR"}.get(loss, "")
+    return f"the {name} loss needs at least {needed} classes; this model has {classes}".replace(
+        "the  loss", "an attack"
+    )
 
 
 def targeted_dlr(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
@@ -54,5 +62,8 @@ def targeted_dlr(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
     difference = logits.gather(1, target[:, None]) - logits.gather(1, y[:, None])
     return difference.squeeze(1) / (spread + tiny(logits))
 
+
+CLASSES = {dlr: 3, targeted_dlr: 4}
+"""Classes that a loss needs, of those that need more than two."""
 
 LOSSES: dict[str, Loss] = {"cross-entropy": cross_entropy, "margin": margin, "dlr": dlr}

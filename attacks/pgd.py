@@ -10,9 +10,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .base import Bounds, IterativeAttack, Precision, check_ball
+from .base import IterativeAttack, Precision, check_ball
 from .geometry import BALLS
-from .losses import LOSSES, margin
+from .inputs import Bounds
+from .losses import LOSSES, margin, too_few
 from .noise import FreshNoise, Noise
 
 
@@ -88,6 +89,10 @@ class PGD(IterativeAttack):
                 highest = torch.where(better, reached, highest)
                 best[better] = end[better]
         return best
+
+    def unfit(self, classes: int, shape: tuple[int, ...]) -> str | None:  # noqa: ARG002
+        """Say whether there are too few classes for the loss."""
+        return too_few(self.loss, classes)
 
     def start(self, x: Tensor, restart: int = 0) -> Tensor:
         """Give the point that a run starts from."""

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .frozen import frozen
+from .inputs import ordinary
+from .regular import PROBED, callers_modes_left, regular
 
-EXAMPLES = 4
+EXAMPLES = PROBED
 """So many are run through a folded copy to see that it does what the model does."""
 
 TOLERANCE = 1e-4
@@ -26,11 +28,13 @@ class Prepared(nn.Module):
     ----------
     original : callable
         The model that was lent, in evaluation mode: what an attack found counts on it alone.
+    classes : int or None
+        That it tells apart; None where it was lent without examples.
     """
 
-    def __init__(self, net: nn.Module, original: nn.Module) -> None:
+    def __init__(self, net: nn.Module, original: nn.Module, classes: int | None = None) -> None:
         super().__init__()
-        self.net = net
+        self.net, self.classes = net, classes
         # Not a submodule: its parameters are not this module's, and it moves and is copied on its own.
         self._original = (original,)
         self.training = False
@@ -47,8 +51,11 @@ class Prepared(nn.Module):
 
 
 @contextmanager
-def prepared(model: nn.Module, x: Tensor, *, compiled: bool = False) -> Iterator[Prepared]:
+def prepared(model: Callable[[Tensor], Any], x: Tensor, *, compiled: bool = False) -> Iterator[Prepared]:
     """Lend a model for attacks; it is given back exactly as it was.
+
+    What is irregular about it is mended around it (`lrbench.attacks.regular`), and the caller's inference mode and
+    autocast are left for as long as it is lent: the model alone is run under the caller's autocast.
 
     Convolutions that feed a batch norm and nothing else are folded with it in a copy, which saves a pass over every
     activation in each direction. The copy is used only if it gives the same logits as the model, to rounding, on the
@@ -56,7 +63,7 @@ def prepared(model: nn.Module, x: Tensor, *, compiled: bool = False) -> Iterator
 
     Parameters
     ----------
-    model : nn.Module
+    model : nn.Module or callable
     x : Tensor, (N, ...)
         Examples that will be attacked.
     compiled : bool
@@ -65,9 +72,16 @@ def prepared(model: nn.Module, x: Tensor, *, compiled: bool = False) -> Iterator
     if isinstance(model, Prepared):
         yield model
         return
-    with frozen(model):
-        net = _folded(model, x[:EXAMPLES]) if len(x) else model
-        yield Prepared(torch.compile(net) if compiled else net, model)  # type: ignore[arg-type]
+    examples = laid_out(x[:EXAMPLES])
+    whole, classes = regular(model, examples)
+    with callers_modes_left(x.device), frozen(whole):
+        net = _folded(whole, ordinary(examples)) if len(x) else whole
+        yield Prepared(torch.compile(net) if compiled else net, whole, classes)  # type: ignore[arg-type]
+
+
+def laid_out(x: Tensor) -> Tensor:
+    """Give inputs in the memory layout in which attacks work on them."""
+    return x.detach().contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x.detach()
 
 
 def _folded(model: nn.Module, x: Tensor) -> nn.Module:
@@ -75,7 +89,7 @@ def _folded(model: nn.Module, x: Tensor) -> nn.Module:
         return model
     try:
         twin = copy.deepcopy(model)
-    except (TypeError, RuntimeError, NotImplementedError, AttributeError):
+    except Exception:  # noqa: BLE001 - what holds a lock, a file or a handle raises what it likes, and is used as it is
         return model
     with torch.no_grad():
         pairs, expected = _pairs(twin, x)
@@ -92,7 +106,15 @@ def _folded(model: nn.Module, x: Tensor) -> nn.Module:
         except (AttributeError, TypeError):
             return model  # its forward looks at what was folded away
     same = bool(difference <= TOLERANCE * expected.abs().max())
-    return twin.to(memory_format=torch.channels_last) if same else model
+    return channels_last(twin) if same else model
+
+
+def channels_last(model: nn.Module) -> nn.Module:
+    """Lay out a model's weights of four dimensions for images in channels_last; others have no such layout."""
+    for tensor in [*model.parameters(), *model.buffers()]:
+        if tensor.ndim == 4:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+    return model
 
 
 def _pairs(model: nn.Module, x: Tensor) -> tuple[list[tuple[str, str]], Tensor]:

@@ -6,8 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .base import Attack, Bounds, Kind, check_ball
+from .base import Attack, Kind, check_ball
 from .geometry import BALLS, wide
+from .inputs import Bounds
 from .losses import margin
 from .noise import Noise
 

@@ -10,7 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .base import Attack, Bounds, check_ball
+from .base import Attack, check_ball
+from .inputs import Bounds
 from .losses import margin, misclassified
 from .patches import Hills, Moves, Stripes
 
@@ -68,9 +69,6 @@ class Square(Attack):
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Search patch by patch."""
-        if x.ndim != 4:
-            msg = f"the Square attack works on images (N, C, H, W), got shape {tuple(x.shape)}"
-            raise ValueError(msg)
         generator = torch.Generator().manual_seed(self.seed)
         with torch.no_grad():
             rows = (~misclassified(model(x), y)).nonzero().squeeze(1)
@@ -87,6 +85,11 @@ class Square(Attack):
                     break
                 tried = self.moves.move(best[rows], x[rows], self.eps, self._side(query, x), generator)
         return best
+
+    def unfit(self, classes: int, shape: tuple[int, ...]) -> str | None:  # noqa: ARG002
+        """Say whether the inputs are no images."""
+        images = len(shape) == 3
+        return None if images else f"the Square attack works on images (N, C, H, W), got inputs of shape {shape}"
 
     def _side(self, query: int, x: Tensor) -> int:
         """Side of the square tried at a query, from 0."""
