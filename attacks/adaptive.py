@@ -73,6 +73,9 @@ class AdaptiveLR(PGD):
         try:
             with torch.no_grad():
                 model(x)
+            if not seen:
+                msg = f"the forward pass never reaches {self.layer!r}; name a layer that it runs through"
+                raise ValueError(msg)
             self._clean = seen.pop()
             self._scale = self._clean.square().sum(dim=1).clamp_min(1e-12)
             return super().run(model, x, y)

@@ -46,8 +46,8 @@ class AutoAttack(Attack):
     """AutoAttack; with the defaults it is the standard version, and with fewer steps, targets or queries it is not.
 
     A member that cannot be made on the model is left out, with a warning (`LeftOutWarning`): the DLR loss needs three
-    classes, its targeted form four, and Square images. What a member finds is projected into the ball and counts if the model itself, not a copy that was made ready for
-    speed, misclassifies it there.
+    classes, its targeted form four, and Square images. What a member finds is projected into the ball and counts if
+    the model itself, not a copy that was made ready for speed, misclassifies it there.
 
     Parameters
     ----------

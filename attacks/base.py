@@ -162,11 +162,23 @@ def input_gradient(
         logits = model(x_adv)
         require_gradient(logits)
         values = objective(logits)
-        (gradient,) = torch.autograd.grad(values.sum(), x_adv, allow_unused=True)
-    if gradient is None:
-        msg = "the model's output does not depend on its input; a gradient attack cannot run on it"
-        raise NoGradientError(msg)
+        gradient = gradient_to(x_adv, values.sum())
     return logits.detach(), values.detach(), gradient
+
+
+def gradient_to(x: Tensor, value: Tensor, *, again: bool = False) -> Tensor:
+    """Give the gradient of a value with respect to inputs; with `again`, another may be asked of the same pass.
+
+    Raises
+    ------
+    NoGradientError
+        If the value does not depend on them.
+    """
+    (gradient,) = torch.autograd.grad(value, x, retain_graph=again, allow_unused=True)
+    if gradient is None:
+        msg = "no gradient of the model's output reaches its input; a gradient attack cannot run on it"
+        raise NoGradientError(msg)
+    return gradient
 
 
 class NoGradientError(RuntimeError):

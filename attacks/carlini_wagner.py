@@ -65,7 +65,8 @@ class CarliniWagner(Attack):
         """Search c for every example."""
         found = x.clone()
         with torch.no_grad():
-            distance = torch.where(misclassified(model(x), y), 0.0, torch.inf)
+            logits = model(x)
+            distance = torch.where(misclassified(logits, y), 0.0, torch.inf).to(x.dtype)
         const = torch.full_like(distance, self.initial_const)
         low, high = torch.zeros_like(const), torch.full_like(const, torch.inf)
         for _ in range(self.searches):

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .base import Attack, Kind, check_ball, require_gradient
+from .base import Attack, Kind, check_ball, gradient_to, require_gradient
 from .geometry import wide
 from .inputs import Bounds
 from .losses import misclassified
@@ -87,7 +87,7 @@ class DeepFool(Attack):
         nearest = torch.zeros_like(point).detach()
         for place in range(1, classes.shape[1]):
             difference = logits.gather(1, classes[:, place : place + 1]).squeeze(1) - own
-            (gradient,) = torch.autograd.grad(difference.sum(), point, retain_graph=True)
+            gradient = gradient_to(point, difference.sum(), again=True)
             distance, perturbation = self._to_boundary(difference.detach().abs(), gradient)
             closer = distance < best
             best = torch.where(closer, distance, best)

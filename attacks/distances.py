@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from .frozen import frozen
 from .geometry import length
+from .inputs import as_inputs, as_labels
+from .outputs import as_logits
+from .regular import PROBED, callers_modes_left, regular
 
 
 def l2_dissimilarity(x_adv: Tensor, x: Tensor) -> Tensor:
@@ -73,7 +76,7 @@ def d_adv(
         The module whose output is f, by name or itself.
     x_adv, x : Tensor, (N, ...)
         Adversarial and clean inputs.
-    y : Tensor, (N,), int64
+    y : Tensor, array or list, (N,), integers
         True labels.
     batch_size : int
         Examples a forward pass; does not change the result beyond rounding.
@@ -87,8 +90,15 @@ def d_adv(
     ------
     AttributeError
         If the model has no module of that name.
+    ValueError
+        If x, x_adv or y is not as it should be, or the model cannot be run on them.
     """
-    return moved(model, layer, x_adv=x_adv, x=x, y=y, batch_size=batch_size).mean()
+    module = model.get_submodule(layer) if isinstance(layer, str) else layer
+    net, classes = regular(model, as_inputs(x, None)[:PROBED])
+    as_inputs(x_adv, None, "x_adv")
+    with callers_modes_left(x.device):
+        y = as_labels(y, x, classes)
+        return moved(net, module, x_adv=x_adv, x=x, y=y, batch_size=batch_size).mean()
 
 
 def moved(
@@ -121,7 +131,7 @@ def _activations(model: nn.Module, module: nn.Module, x: Tensor) -> tuple[Tensor
     seen: list[Tensor] = []
     handle = module.register_forward_hook(lambda _module, _inputs, output: seen.append(output.flatten(1)))
     try:
-        logits = model(x)
+        logits = as_logits(model(x), len(x))
     finally:
         handle.remove()
     if not seen:

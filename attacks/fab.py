@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .base import Attack, Kind, check_ball, input_gradient, require_gradient
+from .base import Attack, Kind, check_ball, gradient_to, input_gradient, require_gradient
 from .geometry import BALLS, length, wide
 from .hyperplane import onto_hyperplane
 from .inputs import Bounds
@@ -182,7 +182,7 @@ def _nearest(y: Tensor, norm: str) -> Boundary:
             logits = model(points)
             require_gradient(logits)
             gaps = logits - logits.gather(1, y[:, None])
-            slopes = [torch.autograd.grad(column.sum(), points, retain_graph=True)[0] for column in gaps.unbind(dim=1)]
+            slopes = [gradient_to(points, column.sum(), again=True) for column in gaps.unbind(dim=1)]
         gaps = gaps.detach()
         steepness = torch.stack([length(slope, dual) for slope in slopes], dim=1)
         distances = (gaps.abs() / (steepness + TINY)).scatter(1, y[:, None], torch.inf)

@@ -18,10 +18,12 @@ def frozen(model: nn.Module) -> Iterator[nn.Module]:
     model : nn.Module
         Any module. Modes are restored module by module, since parts may have been frozen on purpose.
     """
-    modes = [(module, module.training) for module in model.modules()]
+    # A frozen TorchScript has no modes.
+    modes = [(module, module.training) for module in model.modules() if hasattr(module, "training")]
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     try:
-        model.eval()
+        for module, _ in modes:
+            module.eval()
         for parameter, _ in flags:
             parameter.requires_grad_(False)
         yield model

@@ -53,7 +53,8 @@ class L2:
     """Euclidean length of the whole perturbation within eps."""
 
     def direction(self, gradient: Tensor) -> Tensor:
-        """Give the gradient at length 1; 0 where it is 0."""
+        """Give the gradient at length 1; 0 where it is 0, or no number."""
+        gradient = gradient.nan_to_num(nan=0.0)
         return gradient / norms(gradient).clamp_min(torch.finfo(gradient.dtype).tiny)
 
     def project(self, x_adv: Tensor, x: Tensor, eps: float, bounds: Bounds | None) -> Tensor:

@@ -49,10 +49,8 @@ def too_few(loss: Callable[..., Tensor], classes: int) -> str | None:
     needed = CLASSES.get(loss, 2)
     if classes >= needed:
         return None
-    name = {dlr: "DLR", targeted_dlr: "targeted DLR"}.get(loss, "")
-    return f"the {name} loss needs at least {needed} classes; this model has {classes}".replace(
-        "the  loss", "an attack"
-    )
+    what = {dlr: "the DLR loss", targeted_dlr: "the targeted DLR loss"}.get(loss, "an attack")
+    return f"{what} needs at least {needed} classes; this model has {classes}"
 
 
 def targeted_dlr(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:

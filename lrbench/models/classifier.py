@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from lrbench.attacks.outputs import as_logits
+
 
 class Classifier(nn.Module):
     """A network with its normalisation inside: takes images in [0, 1].
@@ -15,7 +17,7 @@ class Classifier(nn.Module):
     Parameters
     ----------
     net : nn.Module
-        Takes normalised images, (N, C, H, W); gives logits.
+        Takes normalised images, (N, C, H, W); gives logits, or what `lrbench.attacks.outputs.as_logits` makes such of.
     mean, std : sequences of C floats
         Channel statistics of the training images, for images in [0, 1].
     """
@@ -31,8 +33,7 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of images in [0, 1]."""
-        logits: Tensor = self.net((x - self.mean) / self.std)
-        return logits
+        return as_logits(self.net((x - self.mean) / self.std), len(x))
 
     def get_submodule(self, target: str) -> nn.Module:
         """Find a module by name, in the wrapper or in the network.

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from lrbench.attacks.outputs import as_logits
+
 
 class ChosenOutputs(nn.Module):
     """A network of which only some outputs count, as those of ImageNet's networks on ten of its classes.
@@ -28,8 +30,7 @@ class ChosenOutputs(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of the chosen outputs, (N, len(chosen))."""
-        logits: Tensor = self.net(x)
-        return logits.index_select(1, self.chosen)
+        return as_logits(self.net(x), len(x)).index_select(1, self.chosen)
 
     def get_submodule(self, target: str) -> nn.Module:
         """Find a module by name, here or in the network.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lrbench.attacks import Attack
 from lrbench.catalogue import ATTACKS, DATASETS, MODELS
 from lrbench.data import ImageData, with_outputs, with_superclasses
 from lrbench.errors import UsageError, nearest, printable
@@ -147,8 +148,8 @@ class Checker:
         except (ImportError, ValueError) as error:
             raise self.document.error(where, str(error)) from None
 
-    def check_attacks(self) -> None:
-        """Check the attacks' options and radii.
+    def check_attacks(self, data: ImageData) -> None:
+        """Check the attacks' options and radii, and that they can be made on such data.
 
         Raises
         ------
@@ -156,7 +157,7 @@ class Checker:
             With the first thing that does not fit.
         """
         for index, attack in enumerate(self.suite.attacks):
-            self._check_attack(attack, ("attacks", index))
+            self._check_attack(attack, ("attacks", index), data)
         self._check_eps()
 
     def check_models(self, data: ImageData, announce: Callable[[str], None] = lambda _: None) -> None:
@@ -185,13 +186,16 @@ class Checker:
                 continue
             self._check_layers(name, spec, known[alike], data)
 
-    def _check_attack(self, attack: AttackSpec, where: KeyPath) -> None:
+    def _check_attack(self, attack: AttackSpec, where: KeyPath, data: ImageData) -> None:
         factory = self._factory(ATTACKS, attack.name, where, attack.options, SUPPLIED_TO_ATTACKS, BESIDE_ATTACK_OPTIONS)
         threat = self.suite.threat_model
         try:
-            make_attack(factory, attack, threat, threat.eps[0])
+            made = make_attack(factory, attack, threat, threat.eps[0])
         except ValueError as error:
             raise self.document.error(where, str(error)) from None
+        shape = (data.channels, *data.test.images.shape[2:])
+        if isinstance(made, Attack) and (reason := made.unfit(len(data.classes), shape)) is not None:
+            raise self.document.error(where, reason.replace("this model has", f"{data.name} has"))
         if kind_of(factory) == "minimal" and (attack.source is not None or attack.eps is not None):
             key = "source" if attack.source is not None else "eps"
             message = f"{attack.name} looks for the smallest perturbation of one model; `{key}` does not go with it"

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from lrbench.attacks.prepared import channels_last
 from lrbench.catalogue import MODELS
 from lrbench.data import ImageData
 from lrbench.errors import LrbenchError
@@ -69,7 +70,7 @@ class Context:
         if spec.lr_layers:
             ranks = {layer: lr.options for layer, lr in spec.lr_layers.items()}
             attach_lr_layers(model, ranks, **self.suite.low_rank.layer_options)
-        return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        return channels_last(model.to(self.device))
 
     def trained(self, step: Step, place: int = 0) -> nn.Module:
         """Load the model that a step measures, or the one at another `place` of what it needs, from its checkpoint.

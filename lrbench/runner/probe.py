@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lrbench.attacks.outputs import as_logits
 from lrbench.catalogue import MODELS
 from lrbench.errors import UsageError, short
 from lrbench.models import layer_names, load_weights
@@ -106,7 +107,7 @@ def _passed(net: nn.Module, images: Tensor) -> tuple[dict[str, int], Shape]:
         net.get_submodule(name).register_forward_hook(size_hook(name))
     net.eval()
     with torch.no_grad():
-        logits: Tensor = net(images)
+        logits = as_logits(net(images), len(images))
     shallow_first = sorted(sizes, key=lambda name: name.count("."))
     return {name: sizes[name] for name in shallow_first}, tuple(logits.shape)
 

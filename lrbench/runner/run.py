@@ -89,7 +89,7 @@ class Session:
         checker.check_names(announce)
         root = data_folder(data_dir).absolute()
         data = checker.load_data(root) if data is None else data
-        checker.check_attacks()
+        checker.check_attacks(data)
         store = Store(out if out is not None else Path("runs") / suite.name)
         _refuse_other_suite(store, suite)
         _refuse_own_memory(store, place)

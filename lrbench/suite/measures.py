@@ -4,10 +4,16 @@ import math
 import re
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from lrbench.names import eps_digits
 from lrbench.suite.strict import Count, Eps, Name, Number, Positive, Strict
+
+
+def _plain(name: Any) -> Any:  # noqa: ANN401
+    """Give a norm's name in the spelling that is used here: Linf and L_2 are linf and l2."""
+    return name.lower().replace("_", "").replace("-", "") if isinstance(name, str) else name
+
 
 _SPACES = re.compile(r"[^A-Za-z0-9._+-]+")
 
@@ -22,7 +28,7 @@ class ThreatModel(Strict):
     images is split into parts of so many (whole batches), which may run side by side; the results are the same.
     """
 
-    norm: Literal["linf", "l2"] = "linf"
+    norm: Annotated[Literal["linf", "l2"], BeforeValidator(_plain)] = "linf"
     space: Literal["pixel", "normalized"] = "pixel"
     eps: Annotated[list[Eps], Field(min_length=1, max_length=100)] = Field(default_factory=lambda: [8 / 255])
     l2: list[Positive] = Field(default_factory=list)

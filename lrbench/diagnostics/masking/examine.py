@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from lrbench.attacks import Bounds
+from lrbench.attacks.arguments import spelled
+from lrbench.attacks.inputs import as_inputs, as_labels, ordinary
+from lrbench.attacks.regular import PROBED, callers_modes_left, regular
 
 # Importing them registers their checks.
 from lrbench.diagnostics.masking import behaviour, gradients, strength  # noqa: F401
@@ -46,6 +49,7 @@ class Verdict:
         return "\n".join(lines)
 
 
+@spelled
 def examine(  # noqa: PLR0913
     model: nn.Module,
     x: Tensor,
@@ -67,7 +71,7 @@ def examine(  # noqa: PLR0913
         Takes x, gives logits (N, classes). In the mode in which it is used; left as it was.
     x : Tensor, (N, ...), floating point
         Images, 50 or more for the paired tests to say anything.
-    y : Tensor, (N,), int64
+    y : Tensor, array or list, (N,), integers
         True labels.
     eps : float, > 0
         Radius at which the checks attack; half and twice it are tried too.
@@ -85,16 +89,19 @@ def examine(  # noqa: PLR0913
     Raises
     ------
     ValueError
-        If eps is not positive or there are no images.
+        If eps is not positive, there are no images, or x, y, or what the model gives is not as it should be.
     """
     if not eps > 0 or not len(x):
         msg = f"masking checks need eps > 0 and images, got eps = {eps} and {len(x)} images"
         raise ValueError(msg)
-    subject = Subject(model, x, y, eps, norm, bounds, budget or Budget(), seed, tuple(transfers))
+    net, classes = regular(model, as_inputs(x, bounds)[:PROBED])
     findings = []
-    for place, check in enumerate(CHECKS.values()):
-        progress(place / len(CHECKS), check.id)
-        measured = check.measure(subject)
-        findings.append(Finding(check, measured.figure, measured.flagged))
+    with callers_modes_left(x.device):
+        x, y = ordinary(x), ordinary(as_labels(y, x, classes))
+        subject = Subject(net, x, y, eps, norm, bounds, budget or Budget(), seed, tuple(transfers))
+        for place, check in enumerate(CHECKS.values()):
+            progress(place / len(CHECKS), check.id)
+            measured = check.measure(subject)
+            findings.append(Finding(check, measured.figure, measured.flagged))
     progress(1.0, "")
     return Verdict(verdict_of(each.check.severity for each in findings if each.flagged), findings)
