@@ -8,7 +8,7 @@ Pure torch: nothing here knows of suites, checkpoints or files.
 
 from .adaptive import AdaptiveLR
 from .apgd import APGD, TargetedAPGD
-from .autoattack import AutoAttack
+from .autoattack import AutoAttack, LeftOutWarning
 from .base import Attack
 from .batches import in_batches
 from .carlini_wagner import CarliniWagner
@@ -20,6 +20,7 @@ from .inputs import Bounds
 from .pgd import PGD
 from .prepared import Prepared, prepared
 from .random_noise import GaussianNoise, UniformNoise
+from .regular import LogitsWarning
 from .space import NormalizedSpace
 from .square import Square
 
@@ -38,6 +39,8 @@ __all__ = [
     "GaussianNoise",
     "IterFSGM",
     "IterLLFSGM",
+    "LeftOutWarning",
+    "LogitsWarning",
     "NormalizedSpace",
     "Prepared",
     "Square",

@@ -113,7 +113,7 @@ def channels_last(model: nn.Module) -> nn.Module:
     """Lay out a model's weights of four dimensions for images in channels_last; others have no such layout."""
     for tensor in [*model.parameters(), *model.buffers()]:
         if tensor.ndim == 4:
-            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+            tensor.data = tensor.data.to(memory_format=torch.channels_last)
     return model
 
 

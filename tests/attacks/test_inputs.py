@@ -29,6 +29,7 @@ from lrbench.attacks import (
 from lrbench.attacks.autoattack import LeftOutWarning
 from lrbench.attacks.outputs import OutputError
 from lrbench.attacks.regular import LogitsWarning, ModelError
+from lrbench.cli import main
 
 EPS = 8 / 255
 FEW = {"steps": 5, "targets": 2, "queries": 10}
@@ -471,3 +472,24 @@ def test_edges(attack, net, x, case):
 class Scaled(nn.Module):
     def forward(self, z):
         return z * torch.tensor(1e30) * 1e30
+
+
+def test_a_suite_is_told_before_it_trains(tmp_path, capsys):
+    text = """\
+name: few
+data: {name: npz, path: few.npz}
+models: {net: {arch: resnet18, width: 4}}
+training: {epochs: 1, batch_size: 4}
+threat_model: {norm: L2, eps: [0.5]}
+attacks: [ATTACK]
+"""
+    rng = np.random.default_rng(0)
+    y = np.arange(12) % 3
+    np.savez(
+        tmp_path / "few.npz", x_train=rng.random((12, 8, 8, 3)), y_train=y, x_test=rng.random((12, 8, 8, 3)), y_test=y
+    )
+    (tmp_path / "few.yaml").write_text(text.replace("ATTACK", "{name: apgd-t, steps: 2}"))
+    assert main(["run", str(tmp_path / "few.yaml"), "--data-dir", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "line 6: attacks.0: the targeted DLR loss needs at least 4 classes; few has 3" in said
+    assert not (tmp_path / "out").exists()
