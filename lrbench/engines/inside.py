@@ -51,7 +51,7 @@ class _Line:
     """The line to the parent."""
 
     def __init__(self, parent: Connection) -> None:
-        self.parent, self.stopped = parent, False
+        self.parent, self.stopped, self.process = parent, False, os.getpid()
 
     def serve(self, opener: bytes) -> None:
         """Open the worker and take every task that comes."""
@@ -86,4 +86,7 @@ class _Line:
         return self.stopped
 
     def _say(self, kind: str, content: Any) -> None:  # noqa: ANN401
+        # A process that a task has forked has this line as well, and nothing to say on it.
+        if os.getpid() != self.process:
+            os._exit(0)
         self.parent.send((kind, content))

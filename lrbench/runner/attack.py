@@ -1,5 +1,8 @@
 """The attack steps: one attack at one radius on one trained model, or its search for the smallest perturbation."""
 
+import random
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -112,13 +115,14 @@ def _newly(context: Context, step: Step, chosen: Tensor, rank: int, progress: Pr
             with seeded_for(context, step, step.seed + rank + part.start):
                 before = _generators(x.device)
                 x_adv = attack(fast, x, batch.labels)
-                drew = any(not torch.equal(*pair) for pair in zip(before, _generators(x.device), strict=True))
                 if bounded:
                     x_adv = held(x_adv, x, eps, threat.norm, bounds_of(threat), spec.name)
                 index, wanted = chosen[part].cpu(), max(0, SHOWN - rank - part.start)
                 outcomes = _outcomes(context, step, model, batch.labels, x, x_adv)
+                # The model that is tried may draw where the one that was attacked does not.
+                drew = torch.full((len(batch),), _generators(x.device) != before)
                 return Found(
-                    outcomes | {"index": index, "drew": torch.full((len(batch),), drew)},
+                    outcomes | {"index": index, "drew": drew},
                     _examples(model, batch[:wanted], x_adv[:wanted]) | {"index": index[:wanted]} if wanted else {},
                 )
 
@@ -128,10 +132,12 @@ def _newly(context: Context, step: Step, chosen: Tensor, rank: int, progress: Pr
         return Found.joined(in_batches(work, len(split), threat.batch_size, tell))
 
 
-def _generators(device: torch.device) -> list[Tensor]:
-    """States of torch's global generators that a pass on a device may draw from."""
+def _generators(device: torch.device) -> list[object]:
+    """States of the global generators of torch, NumPy and Python, from which a pass on a device may draw."""
     cuda = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
-    return [torch.get_rng_state(), *cuda]
+    _, keys, *rest = np.random.get_state()  # noqa: NPY002
+    torchs = [state.numpy().tobytes() for state in (torch.get_rng_state(), *cuda)]
+    return [*torchs, bytes(np.asarray(keys)), rest, random.getstate()]
 
 
 def _outcomes(

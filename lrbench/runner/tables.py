@@ -63,10 +63,11 @@ class Tables:
             The environment of the steps that are about to be taken; None if there are none.
         """
         content = self.suite.model_dump(mode="json")
-        self.store.write("suite.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
         keys = {step.id: step.key for step in self.plan}
         tables, same = (self.store.root / "results.csv").exists(), self._planned() == keys
+        # First, so that whoever is cut off after it leaves a run that is not whole, and no whole one of another suite.
         self.store.write(PLAN, json.dumps(keys, indent=1) + "\n")
+        self.store.write("suite.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
         done = self.finished()
         if here is not None:
             self._write_environments(self.environments(done) or [here])

@@ -52,6 +52,12 @@ def test_a_task_that_ends_its_process_has_failed_and_the_others_are_done(engine,
     assert "in take" in recorder.details["signal-11"], "where it was"
 
 
+def test_what_a_task_forks_says_nothing_in_its_place(engine, tmp_path):
+    recorder = run(engine(), [Task("forks"), Task("work-a-0.1"), Task("work-b-0.1")], tmp_path)
+    assert recorder.done == {"forks": None, "work-a-0.1": None, "work-b-0.1": None}
+    assert sorted(task for kind, task, *_ in recorder.events if kind == "finished") == sorted(recorder.done)
+
+
 def test_a_task_whose_process_is_killed_again_and_again_has_failed(engine, tmp_path):
     recorder = run(engine(), [Task("dies-9"), Task("other")], tmp_path)
     reason = "its process was killed by signal 9 (SIGKILL), the last of 3 times (out of memory?)"

@@ -135,6 +135,32 @@ def test_images_whose_fate_hangs_on_shared_random_numbers_are_attacked_again(run
     assert (tmp_path / "out/results.csv").read_bytes() == (tmp_path / "fresh/results.csv").read_bytes()
 
 
+@pytest.mark.parametrize(
+    "draws", ["torch.randn_like(x)", "torch.from_numpy(np.random.randn(*x.shape)).float()", "random.gauss(0, 1)"]
+)
+def test_a_transfer_to_a_model_that_draws_is_tried_again(tmp_path, monkeypatch, draws):
+    monkeypatch.setattr(sys.modules[Session.__module__], "write_views", lambda *_, **__: None)
+    drawing = FACTORY.replace("torch.randn_like(x)", draws).replace(
+        "import torch\n", "import random\n\nimport numpy as np\nimport torch\n", 1
+    )
+    (tmp_path / "mine.py").write_text(drawing)
+    path = tmp_path / "more.yaml"
+    text = SUITE.replace(
+        'models: {net: {arch: "MINE:net", noise: NOISE}}',
+        'models: {a: {arch: "MINE:net"}, b: {arch: "MINE:net", noise: 0.5}}',
+    )
+    text = text.replace(
+        "attacks: [{name: pgd, steps: 2}, {name: square, queries: 5}, {name: fab-t, steps: 2, targets: 2}]",
+        "attacks: [{name: pgd, steps: 2, source: a}]",
+    )
+    for out, samples in (("out", 40), ("out", 20), ("fresh", 20)):
+        path.write_text(
+            text.replace("MINE", str(tmp_path / "mine.py")).replace("PART", "1000").replace("SAMPLES", str(samples))
+        )
+        assert not lrbench.run(path, tmp_path / out).failures
+    assert (tmp_path / "out/results.csv").read_bytes() == (tmp_path / "fresh/results.csv").read_bytes()
+
+
 def test_attacks_of_others_are_made_again_on_all(tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules[Session.__module__], "write_views", lambda *_, **__: None)
     seen = []

@@ -23,6 +23,7 @@ ODD = {
     "poisons": lambda _: threading.Timer(0.1, os._exit, [7]).start(),
     "prints": lambda count: print("\n".join(f"line {i} \x1b[2J" for i in range(int(count)))),
     "stuck": stuck,
+    "forks": lambda _: os.fork(),
 }
 
 
