@@ -87,6 +87,13 @@ def nothing(_folder):
 
 
 PLACES = [long_name, nul, file, below_a_file, dangling, circle, pipe, listening, deep, long_path, nothing]
+
+
+@pytest.fixture(autouse=True)
+def _inside(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
 COMMANDS = {
     "run": lambda suite, _, out: ["run", suite, "--out", out],
     "share": lambda suite, _, out: ["run", suite, "--out", out, "--steps", "train/*"],

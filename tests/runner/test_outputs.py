@@ -20,7 +20,7 @@ data: {name: image-folder, path: mine, outputs: {of: 20, classes: {"dark & deep"
 models:
   net: {arch: "FOLDER/nets.py:build", weights: FOLDER/w.safetensors, normalize: false}
 threat_model: {eps: [2/255], samples: 6, batch_size: 6}
-attacks: [fgsm, {name: apgd-t, steps: 2, targets: 2}]
+attacks: [fgsm, {name: apgd-ce, steps: 2}]
 diagnostics:
   variance_ratio: {layers: [body], k: [1]}
   clusters: {layer: body}
