@@ -11,8 +11,8 @@ from .inputs import Bounds
 from .losses import margin, misclassified
 
 BETAS = (0.9, 0.999)
-NEARLY = 1 - 1e-6
-"""Keeps the inverse of tanh finite at the bounds."""
+NEARLY = 1e-6
+"""Share of half an entry's range, or a coarser dtype's rounding, by which the inverse of tanh ends before a bound."""
 
 
 class CarliniWagner(Attack):
@@ -106,7 +106,8 @@ class CarliniWagner(Attack):
         if self.bounds is None:
             return x
         low, high = self.bounds
-        return torch.atanh((2 * (x - low) / (high - low) - 1) * NEARLY)
+        nearly = 1 - max(NEARLY, torch.finfo(x.dtype).eps)
+        return torch.atanh((2 * (x - low) / (high - low) - 1) * nearly)
 
     def _outer(self, inner: Tensor, start: Tensor, x: Tensor) -> Tensor:
         """Give the point of `inner`; exactly x where it has not moved."""

@@ -202,6 +202,26 @@ def test_any_precision_of_model_and_input(attack, net, x, dtype):
     assert x_adv.isfinite().all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_images_at_the_bounds_in_any_precision(attack, net, x, dtype, level):
+    model, given = net.to(dtype), torch.full_like(x, level).to(dtype)
+    given[:, :, :4] = 1 - level
+    x_adv = attack(model, given, labels(model, given))
+    assert x_adv.isfinite().all()
+    assert 0 <= x_adv.min() <= x_adv.max() <= 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=str)
+def test_carlini_wagner_moves_images_at_the_bounds_in_any_precision(net, x, dtype):
+    given = (x > 0.5).to(dtype)
+    model = net.to(dtype)
+    x_adv = CarliniWagner(steps=60, searches=4, learning_rate=0.5, initial_const=1.0)(
+        model, given, labels(model, given)
+    )
+    assert (labels(model, x_adv) != labels(model, given)).all()
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16], ids=str)
 def test_model_and_input_of_different_precision(name, attack, net, x, dtype):
     y = labels(net, x)
@@ -315,16 +335,13 @@ def test_a_model_made_in_inference_mode_is_named(attack, x):
 def test_under_the_caller_s_autocast_the_model_alone_is_cast(attack, net, x):
     seen = []
 
-    def model(x):
-        logits = net(x)
+    def noted(logits):
         seen.append(logits.dtype)
         return logits
 
-    if isinstance(attack, AdaptiveLR):
-        pytest.skip("a function has no layers")
     y = labels(net, x)
     with torch.autocast("cpu", torch.bfloat16):
-        x_adv = attack(model, x, y)
+        x_adv = attack(Wrapped(net, noted), x, y)
     assert set(seen) == {torch.bfloat16}
     assert x_adv.dtype == torch.float32
 

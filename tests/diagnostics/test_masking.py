@@ -189,3 +189,27 @@ def test_margins_of_a_path_stay_with_their_images_when_batches_are_halved(traine
     assert halved.margins.shape == whole.margins.shape == (10, len(x))
     assert torch.allclose(halved.margins[0], whole.margins[0], atol=1e-3), "the first margin is the starting point's"
     assert (halved.margins.sign() == whole.margins.sign()).float().mean() > 0.99
+
+
+@pytest.mark.parametrize("scale", [2.0**-40, 2.0**-20, 0.25, 4.0])
+def test_whether_an_attack_was_still_rising_does_not_hang_on_the_logits_scale(images, scale):
+    """Two classes, whose gradient has the same sign whatever the scale; the weakest step rises to the end."""
+
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.net = nn.Sequential(nn.Flatten(), nn.Linear(images[0][0].numel(), 2)).eval()
+
+        def forward(self, x):
+            return self.net(x) * scale
+
+    x, model = images[0], Scaled()
+    with torch.no_grad():
+        y = model(x).argmax(dim=1)
+    kept = [CHECKS["still-rising"].measure(Subject(model, x, y, 0.001, budget=BUDGET)).figure]
+    model_of_one = Scaled()
+    model_of_one.forward = model_of_one.net
+    kept.append(CHECKS["still-rising"].measure(Subject(model_of_one, x, y, 0.001, budget=BUDGET)).figure)
+    assert kept[0] == pytest.approx(kept[1], rel=1e-3)
+    assert kept[1] > 0

@@ -1,11 +1,14 @@
 """Checks of attacks against each other: figures that an honest gradient could not give."""
 
+import torch
 from torch import Tensor
 
 from lrbench.diagnostics.masking.check import Measured, check
 from lrbench.diagnostics.masking.subject import Subject, differ
 
 POINT = 0.01
+RISE = 1e-6
+"""Of an image's largest logit: a margin that rose by less counts as one that rose by so much."""
 SURE = 0.01
 """Largest p-value at which one attack counts as stronger than another on the same images."""
 
@@ -137,8 +140,10 @@ def still_rising(subject: Subject) -> Measured:
         return Measured(float("nan"), flagged=False)
     best = margins[:, ~end].cummax(dim=0).values
     late = best[-1] - best[-1 - len(best) // 5]
-    whole = (best[-1] - best[0]).clamp_min(1e-6)
-    share = (late.sum() / whole.sum()).item()
+    # A margin that does not rise still moves by rounding, which is as large as the logits make it.
+    least = RISE * subject.clean_logits[~end].abs().amax(dim=1)
+    whole = torch.maximum(best[-1] - best[0], least).sum()
+    share = (late.sum() / whole).item() if whole > 0 else 0.0
     return Measured(share, share > 0.2)
 
 
