@@ -22,8 +22,8 @@ def frozen(model: nn.Module) -> Iterator[nn.Module]:
     modes = [(module, module.training) for module in model.modules() if hasattr(module, "training")]
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     try:
-        for module, _ in modes:
-            module.eval()
+        if hasattr(model, "training"):
+            model.eval()
         for parameter, _ in flags:
             parameter.requires_grad_(False)
         yield model

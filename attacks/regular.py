@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,6 +53,18 @@ class Needs:
     dtype: torch.dtype | None = None
     precision: torch.dtype | None = None
 
+    def shaped(self, x: Tensor) -> Tensor:
+        """Give x in the layout and dtype that the model takes; x itself where it is so already."""
+        given = x.contiguous() if self.contiguous else x
+        return given if self.dtype is None else given.to(self.dtype)
+
+    def called(self, model: Callable[[Tensor], Any], given: Tensor) -> Any:  # noqa: ANN401
+        """Run the model under its precision."""
+        if self.precision is None:
+            return model(given)
+        with torch.autocast(given.device.type, self.precision):
+            return model(given)
+
 
 class Regular(nn.Module):
     """Runs a model so that it does what attacks rely on.
@@ -72,19 +84,10 @@ class Regular(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits in the dtype of x."""
-        given, needs = x, self._needs
-        if needs.contiguous:
-            given = given.contiguous()
-        if needs.dtype is not None:
-            given = given.to(needs.dtype)
-        if needs.copy and given.data_ptr() == x.data_ptr():
-            given = given.clone()
-        around: AbstractContextManager[Any] = nullcontext()
-        if needs.precision is not None:
-            around = torch.autocast(x.device.type, needs.precision)
-        with around:
-            output = self._call[0](given)
-        return as_logits(output, len(x)).to(x)
+        given = self._needs.shaped(x)
+        if self._needs.copy and given is x:
+            given = x.clone()
+        return as_logits(self._needs.called(self._call[0], given), len(x)).to(x)
 
 
 def regular(model: Callable[[Tensor], Any], x: Tensor) -> tuple[nn.Module, int | None]:
@@ -139,15 +142,10 @@ def _tried(model: Callable[[Tensor], Any], needs: Needs, x: Tensor) -> tuple[Nee
     """Find what has to be done for the model to run, and give what it then gives."""
     first: Exception | None = None
     for tried in _ways(model, needs, x):
-        given = x.clone(memory_format=torch.contiguous_format if tried.contiguous else torch.preserve_format)
-        given = given if tried.dtype is None else given.to(tried.dtype)
+        given = tried.shaped(x).clone()
         before = given.clone()
-        around: AbstractContextManager[Any] = nullcontext()
-        if tried.precision is not None:
-            around = torch.autocast(x.device.type, tried.precision)
         try:
-            with around:
-                output = model(given)
+            output = tried.called(model, given)
         except FAILURES as error:
             if out_of_memory(error):
                 raise

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from lrbench.attacks.outputs import as_logits
+from lrbench.models.around import Around
 
 
-class Classifier(nn.Module):
+class Classifier(Around):
     """A network with its normalisation inside: takes images in [0, 1].
 
     Modules of the network are found under their own names as well: `get_submodule("layer3")` is the
@@ -26,27 +27,13 @@ class Classifier(nn.Module):
     std: Tensor
 
     def __init__(self, net: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
-        super().__init__()
-        self.net = net
+        super().__init__(net)
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(-1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of images in [0, 1]."""
         return as_logits(self.net((x - self.mean) / self.std), len(x))
-
-    def get_submodule(self, target: str) -> nn.Module:
-        """Find a module by name, in the wrapper or in the network.
-
-        Raises
-        ------
-        AttributeError
-            If neither has it.
-        """
-        try:
-            return super().get_submodule(target)
-        except AttributeError:
-            return self.net.get_submodule(target)
 
 
 def layer_names(net: nn.Module) -> list[str]:

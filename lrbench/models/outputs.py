@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from lrbench.attacks.outputs import as_logits
+from lrbench.models.around import Around
 
 
-class ChosenOutputs(nn.Module):
+class ChosenOutputs(Around):
     """A network of which only some outputs count, as those of ImageNet's networks on ten of its classes.
 
     Modules of the network are found under their own names.
@@ -24,23 +25,9 @@ class ChosenOutputs(nn.Module):
     chosen: Tensor
 
     def __init__(self, net: nn.Module, chosen: Sequence[int]) -> None:
-        super().__init__()
-        self.net = net
+        super().__init__(net)
         self.register_buffer("chosen", torch.tensor(chosen), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of the chosen outputs, (N, len(chosen))."""
         return as_logits(self.net(x), len(x)).index_select(1, self.chosen)
-
-    def get_submodule(self, target: str) -> nn.Module:
-        """Find a module by name, here or in the network.
-
-        Raises
-        ------
-        AttributeError
-            If neither has it.
-        """
-        try:
-            return super().get_submodule(target)
-        except AttributeError:
-            return self.net.get_submodule(target)

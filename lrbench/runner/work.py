@@ -94,7 +94,8 @@ class StepWorker:
             import_code(self.context.suite, trainings)
             # A model that draws random numbers draws the same ones whatever was done before, and in whichever process.
             seed_everything(step.seed)
-            return _taken(self.context, step, progress)
+            outcome: Outcome = load_target(KINDS[step.kind])(self.context, step, progress)
+        return outcome
 
     def _failed(self, step: Step, error: BaseException, seconds: float) -> Done:
         reason = one_line(error)
@@ -103,14 +104,6 @@ class StepWorker:
             raise LrbenchError(msg) from error
         self.context.forget()
         return Done(step.id, seconds, reason, details="".join(traceback.format_exception(error)))
-
-
-def _taken(context: Context, step: Step, progress: Progress) -> Outcome:
-    # A model that draws random numbers draws the same ones whatever was done before, and in whichever process.
-    with torch.random.fork_rng():
-        torch.manual_seed(step.seed)
-        outcome: Outcome = load_target(KINDS[step.kind])(context, step, progress)
-    return outcome
 
 
 @dataclass(frozen=True)
