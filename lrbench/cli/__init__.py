@@ -4,8 +4,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lrbench.cli.commands import say
 from lrbench.cli.parser import make_parser
+from lrbench.cli.terminal import say
 from lrbench.errors import LrbenchError
 
 __all__ = ["main"]

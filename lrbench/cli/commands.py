@@ -1,29 +1,15 @@
-"""What each command does: it hands what it was given to the rooms below, and prints what comes back."""
+"""What the commands do that take steps, or would: each hands what it was given on, and prints what comes back."""
 
 import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from lrbench.cli.terminal import console, say
 from lrbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from lrbench.registry import Registry
     from lrbench.runner import Session
     from lrbench.runner.place import Place
-
-
-def say(text: str) -> None:
-    """Tell the user something, beside what a command prints."""
-    sys.stderr.write(f"lrbench: {text}\n")
-
-
-def _console() -> "Console":
-    from rich.console import Console  # noqa: PLC0415
-
-    # Away from a terminal rich assumes 80 columns, which would break the tables of a log.
-    return Console() if sys.stdout.isatty() else Console(width=140)
 
 
 def _session(given: argparse.Namespace) -> "Session":
@@ -74,7 +60,7 @@ def _take_share(given: argparse.Namespace) -> int:
 
     share = Share.parse(given.steps, given.share or "1/1")
     session = _session(given)
-    with display_for(_console()) as display:
+    with display_for(console()) as display:
         failed = session.run_share(share, display)
     sys.stdout.write(
         f"Steps in {shown(session.store.root)}; without --steps and --share the same command takes the rest\n"
@@ -87,11 +73,11 @@ def _finish(session: "Session") -> int:
     from lrbench.leaderboard.render import print_board  # noqa: PLC0415
     from lrbench.store import shown  # noqa: PLC0415
 
-    console = _console()
-    with display_for(console) as display:
+    screen = console()
+    with display_for(screen) as display:
         board = session.run(display)
-    print_board(board, console)
-    console.print(f"Results in {shown(session.store.root)}", soft_wrap=True, markup=False, highlight=False)
+    print_board(board, screen)
+    screen.print(f"Results in {shown(session.store.root)}", soft_wrap=True, markup=False, highlight=False)
     return _say_failed(board.failures)
 
 
@@ -192,108 +178,15 @@ def plan_command(given: argparse.Namespace) -> int:
     for step in session.plan:
         cost = duration(session.costs.estimate([step])) if step in pending else ""
         table.add_row(Text(step.id), Text(session.states[step.id]), cost)
-    console = _console()
-    console.print(table)
+    screen = console()
+    screen.print(table)
     rest = "nothing to do" if not pending else f"the rest takes about {duration(session.costs.estimate(pending))}"
     if pending and session.costs.estimate(pending) is None:
         rest = "no estimate before a first step has finished"
-    console.print(f"{len(session.plan)} steps, {len(session.plan) - len(pending)} done; {rest}", highlight=False)
+    screen.print(f"{len(session.plan)} steps, {len(session.plan) - len(pending)} done; {rest}", highlight=False)
     for jobs in given.jobs if pending and session.costs.estimate(pending) is not None else ():
-        console.print(f"on {jobs} workers about {duration(session.seconds_on(jobs))}", highlight=False)
+        screen.print(f"on {jobs} workers about {duration(session.seconds_on(jobs))}", highlight=False)
     samples = session.suite.threat_model.samples or len(session.data.test)
     for line in resolution(session.suite.model_dump(mode="json"), samples, session.store.root, session.view):
-        console.print(line, highlight=False, markup=False)
+        screen.print(line, highlight=False, markup=False)
     return 0
-
-
-def show_command(given: argparse.Namespace) -> int:
-    """Print a run's leaderboard."""
-    from lrbench.leaderboard import Leaderboard  # noqa: PLC0415
-    from lrbench.leaderboard.render import print_board  # noqa: PLC0415
-
-    print_board(Leaderboard.load(given.folder), _console())
-    return 0
-
-
-def report_command(given: argparse.Namespace) -> int:
-    """Write a run's report."""
-    from lrbench.leaderboard.report import report  # noqa: PLC0415
-    from lrbench.store import place_of, write_file  # noqa: PLC0415
-
-    out = place_of(given.out or f"{given.folder}/report.html")
-    write_file(out, report(given.folder).encode())
-    sys.stdout.write(f"Report in {out}\n")
-    return 0
-
-
-def publish_command(given: argparse.Namespace) -> int:
-    """Add a run to the published leaderboards."""
-    from lrbench.leaderboard.published import check, publish, rebuild  # noqa: PLC0415
-    from lrbench.store import folder_of  # noqa: PLC0415
-
-    to = folder_of(given.to)
-    if given.folder:
-        names = publish(given.folder, to, as_is=given.as_is, partial=given.partial, announce=say)
-        sys.stdout.write(f"Published {', '.join(names)} in {to}\n")
-    elif given.rebuild:
-        sys.stdout.write(f"Made everything in {to} again from {rebuild(to)} records\n")
-    elif not given.check:
-        msg = "publish needs the folder of a run, --rebuild or --check"
-        raise UsageError(msg)
-    if given.check:
-        sys.stdout.write(f"{check(to)} records in {to}, and all that is made of them, are as they were written\n")
-    return 0
-
-
-def export_command(given: argparse.Namespace) -> int:
-    """Write a model's figures in another leaderboard's form."""
-    from lrbench.leaderboard.outcomes import Run  # noqa: PLC0415
-    from lrbench.leaderboard.robustbench import model_info  # noqa: PLC0415
-    from lrbench.leaderboard.sides import parse_side  # noqa: PLC0415
-
-    folder, model, _ = parse_side(given.source)
-    run = Run.open(folder)
-    if model is None:
-        msg = f"name a model: {folder}:{run.models[0]}"
-        raise UsageError(msg)
-    keys = ("name", "authors", "venue", "link", "architecture")
-    told = {key: getattr(given, key) for key in keys if getattr(given, key) is not None}
-    sys.stdout.write(model_info(run, model, told))
-    return 0
-
-
-def compare_command(given: argparse.Namespace) -> int:
-    """Hold two models against each other."""
-    from lrbench.leaderboard.paired import compare  # noqa: PLC0415
-    from lrbench.leaderboard.paired_text import FORMATS, Wanted, print_paired  # noqa: PLC0415
-
-    found = compare(given.a, given.b)
-    wanted = Wanted(given.images, None if given.power is None else given.power / 100)
-    if given.format == "table":
-        print_paired(found, _console(), wanted)
-    else:
-        sys.stdout.write(FORMATS[given.format](found, wanted))
-    return 0
-
-
-def listing_command(given: argparse.Namespace) -> int:
-    """List what a suite can name."""
-    from lrbench import catalogue  # noqa: PLC0415
-
-    registry: Registry = getattr(catalogue, given.catalogue)
-    _two_columns([*((entry.name, entry.summary) for entry in registry), *registry.forms.items()])
-    return 0
-
-
-def suites_command(given: argparse.Namespace) -> int:  # noqa: ARG001
-    """List the shipped suites."""
-    from lrbench.suite.load import shipped_suites, summary  # noqa: PLC0415
-
-    _two_columns([(name, summary(path)) for name, path in shipped_suites().items()])
-    return 0
-
-
-def _two_columns(rows: list[tuple[str, str]]) -> None:
-    width = max((len(name) for name, _ in rows), default=0)
-    for name, text in rows:
-        sys.stdout.write(f"{name:<{width}}  {text}\n")

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable, Sequence
 
-from lrbench.cli import commands
+from lrbench.cli import commands, views
 
 EPILOG = (
     "`lrbench run quick` runs the smallest shipped suite, in under 90 s on two cores. "
@@ -52,12 +52,12 @@ def make_parser() -> argparse.ArgumentParser:
     _add_own_models(subs)
     show = subs.add_parser("show", help="print the leaderboard of a run")
     show.add_argument("folder", metavar="DIR", help="folder of a run")
-    show.set_defaults(command=commands.show_command)
+    show.set_defaults(command=views.show_command)
 
     report = subs.add_parser("report", help="write a run's report: one HTML file that needs no network")
     report.add_argument("folder", metavar="DIR", help="folder of a run")
     report.add_argument("--out", metavar="FILE", help="default: DIR/report.html")
-    report.set_defaults(command=commands.report_command)
+    report.set_defaults(command=views.report_command)
 
     publish = subs.add_parser("publish", help="add a run to the published leaderboards, after checking it")
     publish.add_argument("folder", metavar="DIR", nargs="?", help="folder of a finished run")
@@ -66,14 +66,14 @@ def make_parser() -> argparse.ArgumentParser:
     publish.add_argument("--rebuild", action="store_true", help="make all pages, tables and pictures again from them")
     publish.add_argument("--partial", action="store_true", help="even a run that is not whole, so marked")
     publish.add_argument("--as-is", action="store_true", help="even models whose LR-Layers never acted, so marked")
-    publish.set_defaults(command=commands.publish_command)
+    publish.set_defaults(command=views.publish_command)
 
     export = subs.add_parser("export", help="write a model's figures in the form of another leaderboard")
     export.add_argument("source", metavar="DIR:MODEL", help="a model of a run")
     export.add_argument("--robustbench", action="store_true", required=True, help="as RobustBench's model_info JSON")
     for what in ("name", "authors", "venue", "link", "architecture"):
         export.add_argument(f"--{what}", metavar="TEXT", help=f"its {what}, which a run cannot know")
-    export.set_defaults(command=commands.export_command)
+    export.set_defaults(command=views.export_command)
 
     compare = subs.add_parser("compare", help="hold two runs, or two models, against each other on the same images")
     for side in ("A", "B"):
@@ -83,12 +83,12 @@ def make_parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--power", type=_points, metavar="POINTS", help="how many images and seeds a difference of so many points needs"
     )
-    compare.set_defaults(command=commands.compare_command)
+    compare.set_defaults(command=views.compare_command)
 
     for name, kind in (("models", "MODELS"), ("attacks", "ATTACKS"), ("datasets", "DATASETS")):
         listing = subs.add_parser(name, help=f"list the {name} that a suite can name")
-        listing.set_defaults(command=commands.listing_command, catalogue=kind)
-    subs.add_parser("suites", help="list the shipped suites").set_defaults(command=commands.suites_command)
+        listing.set_defaults(command=views.listing_command, catalogue=kind)
+    subs.add_parser("suites", help="list the shipped suites").set_defaults(command=views.suites_command)
     return parser
 
 

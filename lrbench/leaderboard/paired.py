@@ -6,14 +6,20 @@ from typing import Any
 import numpy as np
 
 from lrbench.errors import UsageError
-from lrbench.leaderboard.kept import Key, Wrong
+from lrbench.leaderboard.comparable import (
+    Pairs,
+    attacked_alike,
+    differing,
+    made_on,
+    making,
+    other_attacks,
+    require_comparable,
+)
+from lrbench.leaderboard.kept import Key
 from lrbench.leaderboard.layout import WORST, eps_label, labels, middle
 from lrbench.leaderboard.outcomes import CLEAN, Run
 from lrbench.leaderboard.sides import Side, paired_seeds, pairs_of, parse_side
 from lrbench.statistics import Estimate, difference_of, holm
-
-Pairs = list[tuple[Wrong, Wrong]]
-"""What A and B got wrong under each attack and radius, seed by seed."""
 
 
 @dataclass(frozen=True)
@@ -112,15 +118,15 @@ def compare(first: str, second: str) -> list[Paired]:
 
 
 def _compared(first: Side, second: Side) -> Paired:
-    _require_comparable(first, second)
+    require_comparable(first, second)
     pairs = [
         (first.run.wrong(first.model, a), second.run.wrong(second.model, b))
         for a, b in zip(first.seeds, second.seeds, strict=True)
     ]
     threat = first.run.board.suite["threat_model"]
-    other = _other_attacks(first, second)
-    own = _made_on(first, second)
-    if not _attacked_alike(first, second, pairs):
+    other = other_attacks(first, second)
+    own = made_on(first, second)
+    if not attacked_alike(first, second, pairs):
         other.add(WORST)
     every = dict.fromkeys(key for pair in pairs for wrong in pair for key in wrong)
     seeds = {key: tuple(place for place, (a, b) in enumerate(pairs) if key in a and key in b) for key in every}
@@ -142,30 +148,9 @@ def _compared(first: Side, second: Side) -> Paired:
             for key, of in shared.items()
             if len(of) < len(pairs)
         ],
-        _differing(_making(first), _making(second)),
-        _differing(first.run.environment, second.run.environment),
+        differing(making(first), making(second)),
+        differing(first.run.environment, second.run.environment),
     )
-
-
-def _attacked_alike(first: Side, second: Side, pairs: Pairs) -> bool:
-    """Whether the worst cases are over the same attacks at the same radii; a seed without one does not matter."""
-    suites = [side.run.board.suite for side in (first, second)]
-    # On its own source an attack may stand under the name that it has without one.
-    own = _made_on(first, second)
-    told = [wrong for pair in pairs for wrong in pair if all(any(key[0] == WORST for key in each) for each in pair)]
-    ran = {frozenset(key for key in wrong if key[0] not in {*own, WORST}) for wrong in told}
-    same_radii = suites[0]["threat_model"]["eps"] == suites[1]["threat_model"]["eps"]
-    return len(ran) == 1 and same_radii and not _other_attacks(first, second)
-
-
-def _made_on(first: Side, second: Side) -> set[str]:
-    """Find attacks that are made on one of the two and tried on the other: they say nothing of which is more robust."""
-    return {
-        attack["label"]
-        for side in (first, second)
-        for attack in side.run.board.suite["attacks"]
-        if attack["source"] in {first.model, second.model}
-    }
 
 
 def _why_not(key: Key, other: set[str], own: set[str], pairs: Pairs) -> str:
@@ -178,31 +163,6 @@ def _why_not(key: Key, other: set[str], own: set[str], pairs: Pairs) -> str:
     if not lacking:
         return "no seed for which both have it"
     return f"{' and '.join(lacking)} lack{'s' * (len(lacking) == 1)} it"
-
-
-def _require_comparable(first: Side, second: Side) -> None:
-    """Refuse what was not measured on the same images in the same threat model."""
-    prints = [_test_images(side) for side in (first, second)]
-    reasons = []
-    if prints[0] != prints[1]:
-        names = [side.run.board.results["dataset"].iloc[0] for side in (first, second)]
-        reasons.append(
-            f"test images ({names[0]} and {names[1]}" + (", other examples)" if names[0] == names[1] else ")")
-        )
-    a, b = (side.run.board.suite["threat_model"] for side in (first, second))
-    for key, what in (("space", "space"), ("norm", "norm"), ("samples", "number of images attacked")):
-        if a[key] != b[key]:
-            reasons.append(f"{what} ({a[key]} and {b[key]})")
-    if not set(a["eps"]) & set(b["eps"]):
-        radii = [", ".join(eps_label(eps, threat["norm"]) for eps in threat["eps"]) for threat in (a, b)]
-        reasons.append(f"radii ({radii[0]} and {radii[1]})")
-    if reasons:
-        msg = f"{first} and {second} cannot be compared: they differ in {'; '.join(reasons)}"
-        raise UsageError(msg)
-
-
-def _test_images(side: Side) -> str:
-    return side.run.test_images(side.model)
 
 
 def _differences(seeds: dict[Key, tuple[int, ...]], pairs: Pairs) -> list[Difference]:
@@ -233,30 +193,3 @@ def _headline(differences: list[Difference], suite: dict[str, Any]) -> Differenc
 
 def _named(key: Key, norm: str) -> str:
     return "clean" if key == CLEAN else f"{key[0]} at {eps_label(key[1], norm)}"
-
-
-def _other_attacks(first: Side, second: Side) -> set[str]:
-    """Find attacks that both ran under one label, but with other options: a difference would be theirs."""
-    a, b = (
-        dict(zip(labels(side.run.board.suite), side.run.board.suite["attacks"], strict=True))
-        for side in (first, second)
-    )
-    return {label for label in a.keys() & b.keys() if a[label] != b[label]}
-
-
-def _making(side: Side) -> dict[str, Any]:
-    suite = side.run.board.suite
-    spec = dict(suite["models"][side.model])
-    training = spec.pop("training", None) or suite["training"]
-    used = {"model": spec, "training": training if spec.get("train", True) else None}
-    used["low_rank"] = suite["low_rank"] if spec.get("lr_layers") else None
-    return used | {"data": suite["data"], "threat_model": suite["threat_model"], "attacks": suite["attacks"]}
-
-
-def _differing(first: Any, second: Any, path: str = "") -> dict[str, tuple[Any, Any]]:  # noqa: ANN401
-    if isinstance(first, dict) and isinstance(second, dict):
-        found: dict[str, tuple[Any, Any]] = {}
-        for key in dict.fromkeys([*first, *second]):
-            found |= _differing(first.get(key), second.get(key), f"{path}.{key}" if path else str(key))
-        return found
-    return {} if first == second else {path: (first, second)}

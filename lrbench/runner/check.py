@@ -1,6 +1,6 @@
 """A suite against what is there: names, options, layers and ranks, before anything is written."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from lrbench.models.external import code_of
 from lrbench.options import OptionError, check_options
 from lrbench.registry import Registry
 from lrbench.runner.foreign import exit_reason, guarded
+from lrbench.runner.layers import Layers
 from lrbench.runner.probe import check_weights, probe
 from lrbench.runner.rehearse import built, imported
 from lrbench.runner.threat import kind_of, make_attack
@@ -172,6 +173,7 @@ class Checker:
             With the first thing that does not fit.
         """
         known: dict[str, dict[str, int]] = {}
+        layers = Layers(self.suite, self.document, len(data.train))
         ended = built(self.suite, data, self.step_timeout) if self.rehearse else {}
         for name, spec in self.suite.models.items():
             if name in ended:
@@ -184,7 +186,7 @@ class Checker:
             except SystemExit as error:
                 announce(f"{name} was not looked over: {exit_reason(error)}")
                 continue
-            self._check_layers(name, spec, known[alike], data)
+            layers.check(name, spec, known[alike])
 
     def _check_attack(self, attack: AttackSpec, where: KeyPath, data: ImageData) -> None:
         factory = self._factory(ATTACKS, attack.name, where, attack.options, SUPPLIED_TO_ATTACKS, BESIDE_ATTACK_OPTIONS)
@@ -248,54 +250,3 @@ class Checker:
                     message = f"has {len(values)} values for images of {data.channels} channels"
                     raise self.document.error((*where, "normalize", part), message)
         return sizes
-
-    def _check_layers(self, name: str, spec: ModelSpec, sizes: dict[str, int], data: ImageData) -> None:
-        for layer, lr in spec.lr_layers.items():
-            where: KeyPath = ("models", name, "lr_layers", layer)
-            self._require(layer, sizes, where, name)
-            if lr.rank > sizes[layer]:
-                message = f"rank {lr.rank} exceeds the layer's {sizes[layer]} features"
-                raise self.document.error(where, message)
-        for where, layer in self._measured_layers():
-            self._require(layer, sizes, where, name)
-        diagnostics = self.suite.diagnostics
-        if diagnostics.embeddings:
-            dims = [(("dims", index), dim) for index, dim in enumerate(diagnostics.embeddings.dims) if dim != "full"]
-            self._check_dims("embeddings", diagnostics.embeddings.layer, dims, sizes, data, name)
-        if diagnostics.compression:
-            dim = [(("dim",), diagnostics.compression.dim)]
-            self._check_dims("compression", diagnostics.compression.layer, dim, sizes, data, name)
-
-    def _measured_layers(self) -> Iterator[tuple[KeyPath, str]]:
-        diagnostics = self.suite.diagnostics
-        for index, attack in enumerate(self.suite.attacks):
-            layer = attack.options.get("layer")
-            if isinstance(layer, str):
-                yield ("attacks", index, "layer"), layer
-        for kind in ("variance_ratio", "d_adv"):
-            spec = getattr(diagnostics, kind)
-            for layer in spec.layers if spec else ():
-                yield ("diagnostics", kind, "layers"), layer
-        for kind in ("embeddings", "transfer", "compression", "clusters"):
-            spec = getattr(diagnostics, kind)
-            if spec:
-                yield ("diagnostics", kind, "layer"), spec.layer
-
-    def _check_dims(
-        self,
-        kind: str,
-        layer: str,
-        dims: Sequence[tuple[KeyPath, int]],
-        sizes: dict[str, int],
-        data: ImageData,
-        model: str,
-    ) -> None:
-        limit = min(sizes[layer], len(data.train))
-        for where, dim in dims:
-            if dim > limit:
-                message = f"{dim} dimensions, but {layer} of {model} has only {limit}"
-                raise self.document.error(("diagnostics", kind, *where), message)
-
-    def _require(self, layer: str, sizes: dict[str, int], where: KeyPath, model: str) -> None:
-        if layer not in sizes:
-            raise self.document.error(where, f"model {model} has no layer {layer!r}; {nearest(layer, sizes)}")

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -69,9 +70,10 @@ def difference_of(first: np.ndarray, second: np.ndarray) -> Estimate:
     where MS are the mean squares of the two-way layout of the differences (Searle, Casella and McCulloch, *Variance
     components*, 1992, chapter 4). The critical value is the mean of the two t quantiles, weighted by these parts
     (Cochran and Cox, *Experimental designs*, 1957), and p is the level at which it equals the statistic.
-    Few seeds may agree by chance, above all where a mean can only be one of few numbers. So MS_seeds counts as at
-    least 1 % of the larger of the other two, and such that the variance is at least 2 / (S N^2), that of one more image
-    in each direction (Bonett and Price, 2012): no discordant image, and no scatter, is not perfect knowledge.
+    Few seeds may agree by chance, above all where a mean can only be one of few numbers: MS_seeds counts as at least
+    1 % of the larger of the other two. And the variance is at least 2 / (S N^2), that of one more image in each
+    direction (Bonett and Price, 2012), so that no discordant image is not perfect knowledge; what is missing to it goes
+    to seeds and images by how much the same image differs over seeds, MS_rest, and how much images do.
 
     Parameters
     ----------
@@ -95,8 +97,8 @@ def difference_of(first: np.ndarray, second: np.ndarray) -> Estimate:
         return Estimate(float(difference.mean()), interval, tango.score_p(more, less), 1, images, alone)
     of_seeds, of_images, of_rest = mean_squares(difference)
     shared = max(of_images - of_rest, 0.0)
-    counted = max(of_seeds, least_of_seeds(of_rest, shared, images))
-    error = Error(counted / (seeds * images), shared / (seeds * images), seeds - 1, max(images - 1, 1))
+    counted, whole = at_least(of_seeds, shared, of_rest, images)
+    error = Error(float(counted) / (seeds * images), float(whole) / (seeds * images), seeds - 1, max(images - 1, 1))
     mean = float(difference.mean())
     reach = error.half_width(LEVEL)
     components = Components(max(of_seeds - of_rest, 0.0) / images, shared / seeds, of_rest)
@@ -104,18 +106,23 @@ def difference_of(first: np.ndarray, second: np.ndarray) -> Estimate:
     return Estimate(mean, interval, error.p(mean), seeds, images, components)
 
 
-def least_of_seeds(rest: float, shared: float, images: int) -> float:
-    """Give what the mean square of seeds counts as at least: of `difference_of`, by the other two.
+def at_least(of_seeds: Any, shared: float, rest: float, images: int) -> tuple[Any, Any]:  # noqa: ANN401
+    """Give the mean squares of seeds and of images as they count in `difference_of`.
 
     Parameters
     ----------
-    rest : float
-        Mean square of what neither seeds nor images explain.
+    of_seeds : float or ndarray
+        Mean square of seeds.
     shared : float
         That of the images less `rest`, or 0.
+    rest : float
+        Mean square of what neither explains.
     images : int
     """
-    return max(LEAST_OF_SEEDS * (rest + shared), 2 / images - shared)
+    counted = np.maximum(of_seeds, LEAST_OF_SEEDS * (rest + shared))
+    missing = np.maximum(2 / images - counted - shared, 0.0)
+    part = rest / (rest + shared) if rest else 0.0
+    return counted + part * missing, shared + (1 - part) * missing
 
 
 def mean_squares(difference: np.ndarray) -> tuple[float, float, float]:

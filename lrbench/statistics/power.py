@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy import special
 
-from lrbench.statistics.difference import LEVEL, Components, least_of_seeds
+from lrbench.statistics.difference import LEVEL, Components, at_least
 from lrbench.statistics.proportion import Z_95
 
 POWER = 0.8
@@ -38,10 +38,11 @@ def power(difference: float, seeds: int, images: int, components: Components) ->
     # Quantiles of MS_seeds over its expectation.
     places = (np.arange(POINTS) + 0.5) / POINTS
     drawn = of_seeds * 2 * special.gammaincinv((seeds - 1) / 2, places) / (seeds - 1)
-    drawn = np.maximum(drawn, least_of_seeds(components.rest, seeds * components.images, images) / count)
+    drawn, counted = (
+        part / count for part in at_least(drawn * count, seeds * components.images, components.rest, images)
+    )
     by_seeds, by_images = (-special.stdtrit(df, LEVEL / 2) for df in (seeds - 1, max(images - 1, 1)))
-    total = drawn + of_images
-    reach = (drawn * by_seeds + of_images * by_images) / np.sqrt(np.maximum(total, 1e-300))
+    reach = (drawn * by_seeds + counted * by_images) / np.sqrt(drawn + counted)
     return _beyond(difference, reach, math.sqrt(max(of_seeds + of_images, 2 / (seeds * images**2))))
 
 

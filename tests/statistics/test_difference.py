@@ -100,15 +100,25 @@ def test_more_seeds_that_agree_lower_p():
     assert ps[-1] < 0.01
 
 
-@pytest.mark.parametrize(("seeds", "most"), [(1, 4), (2, 13), (3, 4), (5, 2)])
-def test_no_discordant_image_is_not_perfect_knowledge(seeds, most):
+@pytest.mark.parametrize("seeds", [1, 2, 3, 5])
+def test_no_discordant_image_is_not_perfect_knowledge(seeds):
     same = outcomes([0.5], seeds)[0]
     estimate = difference_of(same, same)
     assert estimate.difference == 0
     assert estimate.p == 1
     low, high = estimate.interval
     assert low == pytest.approx(-high)
-    assert 1 / 200 < high < most / 200
+    assert 1 / 200 < high < 4 / 200
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3, 5])
+@pytest.mark.parametrize("images", [30, 200])
+def test_the_larger_a_difference_that_all_seeds_see_the_surer_it_is(seeds, images):
+    ps = []
+    for more in range(images // 2, images + 1):
+        first, second = discordant(*[(more, 0)] * seeds, images=images)
+        ps.append(difference_of(first, second).p)
+    assert ps == sorted(ps, reverse=True)
 
 
 def test_seeds_that_agree_by_chance_are_not_sure():

@@ -1,0 +1,104 @@
+"""What the commands do that look at finished steps, publish them, or list what there is."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from lrbench.cli.terminal import console, say
+from lrbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from lrbench.registry import Registry
+
+
+def show_command(given: argparse.Namespace) -> int:
+    """Print a run's leaderboard."""
+    from lrbench.leaderboard import Leaderboard  # noqa: PLC0415
+    from lrbench.leaderboard.render import print_board  # noqa: PLC0415
+
+    print_board(Leaderboard.load(given.folder), console())
+    return 0
+
+
+def report_command(given: argparse.Namespace) -> int:
+    """Write a run's report."""
+    from lrbench.leaderboard.report import report  # noqa: PLC0415
+    from lrbench.store import place_of, write_file  # noqa: PLC0415
+
+    out = place_of(given.out or f"{given.folder}/report.html")
+    write_file(out, report(given.folder).encode())
+    sys.stdout.write(f"Report in {out}\n")
+    return 0
+
+
+def publish_command(given: argparse.Namespace) -> int:
+    """Add a run to the published leaderboards."""
+    from lrbench.leaderboard.published import check, publish, rebuild  # noqa: PLC0415
+    from lrbench.store import folder_of  # noqa: PLC0415
+
+    to = folder_of(given.to)
+    if given.folder:
+        names = publish(given.folder, to, as_is=given.as_is, partial=given.partial, announce=say)
+        sys.stdout.write(f"Published {', '.join(names)} in {to}\n")
+    elif given.rebuild:
+        sys.stdout.write(f"Made everything in {to} again from {rebuild(to)} records\n")
+    elif not given.check:
+        msg = "publish needs the folder of a run, --rebuild or --check"
+        raise UsageError(msg)
+    if given.check:
+        sys.stdout.write(f"{check(to)} records in {to}, and all that is made of them, are as they were written\n")
+    return 0
+
+
+def export_command(given: argparse.Namespace) -> int:
+    """Write a model's figures in another leaderboard's form."""
+    from lrbench.leaderboard.outcomes import Run  # noqa: PLC0415
+    from lrbench.leaderboard.robustbench import model_info  # noqa: PLC0415
+    from lrbench.leaderboard.sides import parse_side  # noqa: PLC0415
+
+    folder, model, _ = parse_side(given.source)
+    run = Run.open(folder)
+    if model is None:
+        msg = f"name a model: {folder}:{run.models[0]}"
+        raise UsageError(msg)
+    keys = ("name", "authors", "venue", "link", "architecture")
+    told = {key: getattr(given, key) for key in keys if getattr(given, key) is not None}
+    sys.stdout.write(model_info(run, model, told))
+    return 0
+
+
+def compare_command(given: argparse.Namespace) -> int:
+    """Hold two models against each other."""
+    from lrbench.leaderboard.paired import compare  # noqa: PLC0415
+    from lrbench.leaderboard.paired_text import FORMATS, Wanted, print_paired  # noqa: PLC0415
+
+    found = compare(given.a, given.b)
+    wanted = Wanted(given.images, None if given.power is None else given.power / 100)
+    if given.format == "table":
+        print_paired(found, console(), wanted)
+    else:
+        sys.stdout.write(FORMATS[given.format](found, wanted))
+    return 0
+
+
+def listing_command(given: argparse.Namespace) -> int:
+    """List what a suite can name."""
+    from lrbench import catalogue  # noqa: PLC0415
+
+    registry: Registry = getattr(catalogue, given.catalogue)
+    _two_columns([*((entry.name, entry.summary) for entry in registry), *registry.forms.items()])
+    return 0
+
+
+def suites_command(given: argparse.Namespace) -> int:  # noqa: ARG001
+    """List the shipped suites."""
+    from lrbench.suite.load import shipped_suites, summary  # noqa: PLC0415
+
+    _two_columns([(name, summary(path)) for name, path in shipped_suites().items()])
+    return 0
+
+
+def _two_columns(rows: list[tuple[str, str]]) -> None:
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, text in rows:
+        sys.stdout.write(f"{name:<{width}}  {text}\n")

@@ -1,0 +1,82 @@
+"""Whether two sides can be held against each other, under what, and what differs in their making."""
+
+from typing import Any
+
+from lrbench.errors import UsageError
+from lrbench.leaderboard.kept import Wrong
+from lrbench.leaderboard.layout import WORST, eps_label, labels
+from lrbench.leaderboard.sides import Side
+
+Pairs = list[tuple[Wrong, Wrong]]
+"""What A and B got wrong under each attack and radius, seed by seed."""
+
+
+def require_comparable(first: Side, second: Side) -> None:
+    """Refuse what was not measured on the same images in the same threat model."""
+    prints = [side.run.test_images(side.model) for side in (first, second)]
+    reasons = []
+    if prints[0] != prints[1]:
+        names = [side.run.board.results["dataset"].iloc[0] for side in (first, second)]
+        reasons.append(
+            f"test images ({names[0]} and {names[1]}" + (", other examples)" if names[0] == names[1] else ")")
+        )
+    a, b = (side.run.board.suite["threat_model"] for side in (first, second))
+    for key, what in (("space", "space"), ("norm", "norm"), ("samples", "number of images attacked")):
+        if a[key] != b[key]:
+            reasons.append(f"{what} ({a[key]} and {b[key]})")
+    if not set(a["eps"]) & set(b["eps"]):
+        radii = [", ".join(eps_label(eps, threat["norm"]) for eps in threat["eps"]) for threat in (a, b)]
+        reasons.append(f"radii ({radii[0]} and {radii[1]})")
+    if reasons:
+        msg = f"{first} and {second} cannot be compared: they differ in {'; '.join(reasons)}"
+        raise UsageError(msg)
+
+
+def attacked_alike(first: Side, second: Side, pairs: Pairs) -> bool:
+    """Whether the worst cases are over the same attacks at the same radii; a seed without one does not matter."""
+    suites = [side.run.board.suite for side in (first, second)]
+    # On its own source an attack may stand under the name that it has without one.
+    own = made_on(first, second)
+    told = [wrong for pair in pairs for wrong in pair if all(any(key[0] == WORST for key in each) for each in pair)]
+    ran = {frozenset(key for key in wrong if key[0] not in {*own, WORST}) for wrong in told}
+    same_radii = suites[0]["threat_model"]["eps"] == suites[1]["threat_model"]["eps"]
+    return len(ran) == 1 and same_radii and not other_attacks(first, second)
+
+
+def made_on(first: Side, second: Side) -> set[str]:
+    """Find attacks that are made on one of the two and tried on the other: they say nothing of which is more robust."""
+    return {
+        attack["label"]
+        for side in (first, second)
+        for attack in side.run.board.suite["attacks"]
+        if attack["source"] in {first.model, second.model}
+    }
+
+
+def other_attacks(first: Side, second: Side) -> set[str]:
+    """Find attacks that both ran under one label, but with other options: a difference would be theirs."""
+    a, b = (
+        dict(zip(labels(side.run.board.suite), side.run.board.suite["attacks"], strict=True))
+        for side in (first, second)
+    )
+    return {label for label in a.keys() & b.keys() if a[label] != b[label]}
+
+
+def making(side: Side) -> dict[str, Any]:
+    """Give what of a suite makes a side's figures: its model, training, data, threat model and attacks."""
+    suite = side.run.board.suite
+    spec = dict(suite["models"][side.model])
+    training = spec.pop("training", None) or suite["training"]
+    used = {"model": spec, "training": training if spec.get("train", True) else None}
+    used["low_rank"] = suite["low_rank"] if spec.get("lr_layers") else None
+    return used | {"data": suite["data"], "threat_model": suite["threat_model"], "attacks": suite["attacks"]}
+
+
+def differing(first: Any, second: Any, path: str = "") -> dict[str, tuple[Any, Any]]:  # noqa: ANN401
+    """Give what differs between two nested mappings: key path -> both values."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        found: dict[str, tuple[Any, Any]] = {}
+        for key in dict.fromkeys([*first, *second]):
+            found |= differing(first.get(key), second.get(key), f"{path}.{key}" if path else str(key))
+        return found
+    return {} if first == second else {path: (first, second)}
