@@ -22,12 +22,15 @@ class Status:
     models : dict
         Model -> its own (done, planned), on a published board, whose models come from several runs; those alone of
         which it is known.
+    suite : str, optional
+        SHA-256 of the run's `suite.yaml` as it stands for its tables; None on a published board.
     """
 
     done: int | None = None
     planned: int | None = None
     environments: list[Environment] = field(default_factory=list)
     models: dict[str, tuple[int, int]] = field(default_factory=dict)
+    suite: str | None = None
 
     @classmethod
     def of_models(cls, models: dict[str, tuple[int, int]], environments: list[Environment]) -> "Status":
@@ -52,13 +55,15 @@ class Status:
                 msg = f"status.json: {counts[0]!r} of {counts[1]!r} steps"
                 raise ValueError(msg)
         environments = [dict(each) for each in content["environments"]]
-        return cls(done, planned, environments, models)
+        return cls(done, planned, environments, models, content.get("suite"))
 
     def write(self) -> str:
         """Write it as JSON."""
         content: dict[str, Any] = {"done": self.done, "planned": self.planned, "environments": self.environments}
         if self.models:
             content["models"] = {model: {"done": a, "planned": b} for model, (a, b) in self.models.items()}
+        if self.suite is not None:
+            content["suite"] = self.suite
         return json.dumps(content, indent=1) + "\n"
 
     @property

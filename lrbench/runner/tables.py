@@ -1,7 +1,9 @@
 """What a run's folder says of itself beside its steps: the suite, the plan, the environments, the tables."""
 
+import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import yaml
@@ -62,19 +64,17 @@ class Tables:
         here : dict or None
             The environment of the steps that are about to be taken; None if there are none.
         """
-        content = self.suite.model_dump(mode="json")
         keys = {step.id: step.key for step in self.plan}
         tables, same = (self.store.root / "results.csv").exists(), self._planned() == keys
         # First, so that whoever is cut off after it leaves a run that is not whole, and no whole one of another suite.
         self.store.write(PLAN, json.dumps(keys, indent=1) + "\n")
-        self.store.write("suite.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        self.store.write("suite.yaml", self._text)
         done = self.finished()
         if here is not None:
             self._write_environments(self.environments(done) or [here])
         # Beside tables it says how many steps they are made of: those of another plan of none of this one's.
         if not (tables and same):
-            status = Status(0 if tables else self._count(done), len(self.plan), self.environments(done))
-            self.store.write("status.json", status.write())
+            self.store.write("status.json", self._status(0 if tables else self._count(done), done).write())
 
     def write(self, failed: dict[str, str]) -> Leaderboard:
         """Write the tables of what is done, and give the leaderboard.
@@ -89,7 +89,7 @@ class Tables:
         if environments:
             self._write_environments(environments)
         rows, masking = self._rows(done), self._masking(done)
-        status = Status(self._count(done), len(self.plan), environments)
+        status = self._status(self._count(done), done)
         board = Leaderboard(tidy(rows), self.suite.model_dump(mode="json"), masking, failed, status)
         self._write_or_remove("failures.json", json.dumps(failed, indent=1) + "\n" if failed else "")
         if rows:
@@ -102,6 +102,14 @@ class Tables:
             # Last, so that no table that is older says that it is whole.
             self.store.write("status.json", status.write())
         return board
+
+    @cached_property
+    def _text(self) -> str:
+        return yaml.safe_dump(self.suite.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    def _status(self, count: int, done: Finished) -> Status:
+        suite = hashlib.sha256(self._text.encode()).hexdigest()
+        return Status(count, len(self.plan), self.environments(done), suite=suite)
 
     def _count(self, done: Finished) -> int:
         """Count the steps that need not be taken any more: a part of a finished whole is one of them."""

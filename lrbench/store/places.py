@@ -56,10 +56,11 @@ def folder_of(text: str) -> Path:
     UsageError
         If it is something else.
     """
-    path = place_of(text)
-    if is_remote(path):
+    # Before it is looked up: an object store may not be within reach.
+    if "://" in text:
         msg = f"{text:.200}: expected a folder on this machine, not a URL"
         raise UsageError(msg)
+    path = place_of(text)
     require_folder(path)
     return path
 

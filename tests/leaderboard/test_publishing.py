@@ -5,11 +5,14 @@ import threading
 import time
 
 import pytest
-from support.boards import alone
+import yaml
+from support.boards import alone, resealed
 
 from lrbench.cli import main
 from lrbench.errors import UsageError
+from lrbench.leaderboard.kept import read_record
 from lrbench.leaderboard.published import check, publish
+from lrbench.leaderboard.published.read import require_one_measure
 from lrbench.store.flock import FileLocks
 
 
@@ -114,3 +117,50 @@ def test_what_masking_found_goes_with_the_record_that_found_it(runs, tmp_path):
     (to / "small/masking.json").write_bytes(b"{}")
     with pytest.raises(UsageError, match=r"masking\.json is not what the records say"):
         check(to)
+
+
+EDITS = {
+    "epochs": lambda suite: suite["training"].update(epochs=99),
+    "an attack's options": lambda suite: suite["attacks"][0].update(steps=99),
+    "a seed": lambda suite: suite["seeds"].append(7),
+    "a radius": lambda suite: suite["threat_model"]["eps"].append(0.5),
+    "the norm": lambda suite: suite["threat_model"].update(norm="l2"),
+    "an attack that never ran": lambda suite: suite["attacks"].append(dict(suite["attacks"][0], label="mine")),
+    "layers that never were": lambda suite: suite["models"]["net"].update(lr_layers={"avgpool": {"rank": 2}}),
+    "training images": lambda suite: suite["data"].update(train=1000),
+    "no checks": lambda suite: suite["diagnostics"].update(masking=False),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_suite_that_is_not_as_it_ran_is_not_published(runs, tmp_path, edit):
+    run = tmp_path / "run"
+    shutil.copytree(runs[0], run)
+    suite = yaml.safe_load((run / "suite.yaml").read_text())
+    EDITS[edit](suite)
+    (run / "suite.yaml").write_text(yaml.safe_dump(suite, sort_keys=False, allow_unicode=True))
+    for partial in (False, True):
+        with pytest.raises(UsageError, match=r"suite.yaml of .* is not as it ran; run the suite again"):
+            publish(run, tmp_path / "boards", partial=partial)
+    assert not (tmp_path / "boards").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda content: content["configuration"]["training"].update(epochs=99), "another training"),
+        (lambda content: content["configuration"]["data"].update(train=59), "another data"),
+        (
+            lambda content: content["configuration"]["diagnostics"]["masking"].update(steps=99),
+            "another checks",
+        ),
+    ],
+)
+def test_models_that_were_made_or_checked_otherwise_are_not_put_on_one_board(runs, tmp_path, change, what):
+    for run in runs:
+        publish(run, tmp_path)
+    place = tmp_path / "small"
+    resealed(place / "records/lr.json", change)
+    records = [read_record(path) for path in sorted((place / "records").glob("*.json"))]
+    with pytest.raises(UsageError, match=what):
+        require_one_measure(records, place)

@@ -1,5 +1,6 @@
 """Add a run to the published leaderboards, and make their pages again."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -136,9 +137,19 @@ def _require_publishable(run: Run, *, as_is: bool, partial: bool) -> None:
         raise UsageError(msg)
     if not partial:
         _require_whole(run)
+    _require_its_suite(run)
     if run.board.idle and not as_is:
         model = next(iter(run.board.idle))
         msg = f"{run.board.cautions(model)[-1]} Publish it, so marked, with --as-is"
+        raise UsageError(msg)
+
+
+def _require_its_suite(run: Run) -> None:
+    """Hold the run's `suite.yaml`, which the records repeat, against what its tables were made for."""
+    told = run.board.status.suite
+    if told != hashlib.sha256((run.folder / "suite.yaml").read_bytes()).hexdigest():
+        what = "is not as it ran" if told else "is not known to be as it ran"
+        msg = f"suite.yaml of {run.folder} {what}; run the suite again"
         raise UsageError(msg)
 
 

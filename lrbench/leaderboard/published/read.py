@@ -1,6 +1,7 @@
 """Reading the records of published boards back."""
 
 from pathlib import Path
+from typing import Any
 
 from lrbench.errors import UsageError
 from lrbench.leaderboard.kept import RECORDS, Content, read_record
@@ -78,7 +79,11 @@ def require_one_measure(records: list[Content], place: Path) -> None:
         for what, a, b in (
             ("test images", first["test_images"], record["test_images"]),
             ("threat model", _threat(first), _threat(record)),
-            ("set of attacks", first["configuration"]["attacks"], record["configuration"]["attacks"]),
+            *(
+                (what, *(each["configuration"].get(key) for each in (first, record)))
+                for what, key in (("set of attacks", "attacks"), ("data", "data"), ("training", "training"))
+            ),
+            ("checks for masked gradients", *(_masking(each) for each in (first, record))),
         ):
             if a != b:
                 msg = (
@@ -86,6 +91,10 @@ def require_one_measure(records: list[Content], place: Path) -> None:
                     "with --to, or remove its records"
                 )
                 raise UsageError(msg)
+
+
+def _masking(record: Content) -> Any:  # noqa: ANN401
+    return (record["configuration"].get("diagnostics") or {}).get("masking")
 
 
 def _threat(record: Content) -> Content:
