@@ -41,11 +41,14 @@ def preserved() -> Iterator[None]:
                 state.put(before)
 
 
-def seed_everything(seed: int) -> None:
-    """Seed the global generators of Python and NumPy, and torch's on every device."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - what code of others draws from
-    torch.manual_seed(seed)
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed the global generators of Python and NumPy, and torch's on every device, for a block; see `preserved`."""
+    with preserved():
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002 - what code of others draws from
+        torch.manual_seed(seed)
+        yield
 
 
 def _attribute(where: Any, name: str) -> State:  # noqa: ANN401

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrbench.global_state import STATES, preserved, seed_everything
+from lrbench.global_state import STATES, preserved, seeded
 
 CHANGES = {
     "working directory": lambda: os.chdir("/"),
@@ -148,7 +148,6 @@ def test_beside_the_main_thread_signal_handlers_stay():
 def test_a_seed_sets_every_generator():
     drawn = []
     for _ in range(2):
-        with preserved():
-            seed_everything(2**31 - 1)
+        with seeded(2**31 - 1):
             drawn.append((random.random(), np.random.rand(), torch.rand(1).item()))  # noqa: NPY002, S311
     assert drawn[0] == drawn[1]

@@ -16,7 +16,7 @@ from lrbench.data import ImageData
 from lrbench.engines import Done, Worker
 from lrbench.engines.base import Tell
 from lrbench.errors import LrbenchError
-from lrbench.global_state import preserved, seed_everything
+from lrbench.global_state import seeded
 from lrbench.registry import load_target
 from lrbench.runner.check import Checker
 from lrbench.runner.context import Context, Outcome, Progress
@@ -90,10 +90,9 @@ class StepWorker:
 
     def _outcome(self, step: Step, progress: Progress) -> Outcome:
         trainings = [self.steps[each] for each in (step.id, *step.needs) if each.startswith(("train/", "load/"))]
-        with preserved():
-            import_code(self.context.suite, trainings)
-            # A model that draws random numbers draws the same ones whatever was done before, and in whichever process.
-            seed_everything(step.seed)
+        import_code(self.context.suite, trainings)
+        # A model that draws random numbers draws the same ones whatever was done before, and in whichever process.
+        with seeded(step.seed):
             outcome: Outcome = load_target(KINDS[step.kind])(self.context, step, progress)
         return outcome
 

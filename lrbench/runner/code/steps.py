@@ -11,7 +11,8 @@ from lrbench.runner.code.libraries import versions
 from lrbench.runner.code.own import named_file, own_code
 from lrbench.runner.kinds import KINDS
 
-TAKEN = "lrbench.runner.work:_taken"
+AROUND = "lrbench.global_state:seeded"
+"""What every step is taken in."""
 
 ELSEWHERE = {
     "torchvision": "lrbench.models.external:_from_torchvision",
@@ -57,7 +58,7 @@ def dependencies(*kinds: str, entries: Iterable[Entry] = (), without: Iterable[s
     without : iterable of str
         Modules that it does not call into with its configuration.
     """
-    starts, libraries = [TAKEN, *(KINDS[kind] for kind in kinds)], {"torch"}
+    starts, libraries = [AROUND, *(KINDS[kind] for kind in kinds)], {"torch"}
     own: dict[str, dict[str, str]] = {}
     for entry in entries:
         library = entry.name.partition(":")[0] if ":" in entry.name else ""
