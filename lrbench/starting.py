@@ -10,8 +10,8 @@ from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from types import ModuleType
 
-NEEDED = ["lrbench.runner.work"]
-"""Loaded once, for all of them; torch, which comes with it, takes seconds."""
+NEEDED = [f"lrbench.runner.{name}" for name in ("work", "train", "measure", "attack", "judge")]
+"""Loaded once, for all of them; torch, SciPy and scikit-learn, which come with it, take seconds."""
 
 
 def process_context() -> BaseContext:

@@ -9,11 +9,19 @@ Tell = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class Task:
-    """A step as an engine sees it: its name, what must be done before it, and roughly how long it takes."""
+    """A step as an engine sees it: its name, what must be done before it, and roughly how long it takes.
+
+    Attributes
+    ----------
+    foreign : frozenset of str
+        Code of others that it runs. Nobody knows what that leaves behind in its process (threads, functions of
+        libraries that it replaced), so a process that ran some takes no task that does not run the same.
+    """
 
     id: str
     needs: tuple[str, ...] = ()
     cost: float = 1.0
+    foreign: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from multiprocessing.connection import wait
 from typing import Any
 
-from lrbench.engines.base import Done, Worker
+from lrbench.engines.base import Done, Task, Worker
 from lrbench.engines.death import Died, how_it_ended
 from lrbench.engines.inside import Begun, begin
 from lrbench.errors import LrbenchError
@@ -37,6 +37,7 @@ class Child:
         self.timeout, self.task = timeout, ""
         self.used = False
         """Whether it has taken a task to its end."""
+        self._foreign: frozenset[str] = frozenset()
         self._open, self._started, self._stopped = False, 0.0, False
         self.connection, there = context.Pipe()
         self._dump, dump = context.Pipe(duplex=False)
@@ -47,10 +48,15 @@ class Child:
         there.close()
         dump.close()
 
-    def give(self, task: str) -> None:
+    def suits(self, task: Task) -> bool:
+        """Whether the process has run no code of others but what the task runs itself."""
+        return self._foreign <= task.foreign
+
+    def give(self, task: Task) -> None:
         """Hand over the next task."""
-        self.task, self._started = task, time.monotonic()
-        self._send(task)
+        self.task, self._started = task.id, time.monotonic()
+        self._foreign |= task.foreign
+        self._send(task.id)
 
     def stop(self) -> None:
         """Ask it to end after the current batch; once is enough."""

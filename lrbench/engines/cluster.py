@@ -112,8 +112,8 @@ class Cluster:
             while True:
                 while len(running) < AHEAD * places and (task := schedule.next()) is not None:
                     # In a list Ray hands on the reference: not every task needs what is behind it.
-                    running[take.remote([opener], task, self.timeout, task in tries)] = task
-                    watch.started(task)
+                    running[take.remote([opener], task, self.timeout, task.id in tries)] = task.id
+                    watch.started(task.id)
                 if not running:
                     return
                 ended, _ = self.ray.wait(list(running), num_returns=1, timeout=POLL_SECONDS)
@@ -145,8 +145,8 @@ class Cluster:
 _children: dict[tuple[str, str | None], Child] = {}
 
 
-def _take(opener: list[Any], task: str, timeout: float | None, fresh: bool) -> Done | Died:
-    child = _child(opener[0], timeout, fresh=fresh)
+def _take(opener: list[Any], task: Task, timeout: float | None, fresh: bool) -> Done | Died:
+    child = _child(opener[0], task, timeout, fresh=fresh)
     try:
         child.give(task)
         while (outcome := child.hear(lambda _task, _fraction, _note: None)) is None:
@@ -160,9 +160,9 @@ def _take(opener: list[Any], task: str, timeout: float | None, fresh: bool) -> D
     return outcome
 
 
-def _child(opener: Any, timeout: float | None, *, fresh: bool) -> Child:  # noqa: ANN401
+def _child(opener: Any, task: Task, timeout: float | None, *, fresh: bool) -> Child:  # noqa: ANN401
     wanted = (opener.hex(), os.environ.get("CUDA_VISIBLE_DEVICES"))
-    if fresh or wanted not in _children:
+    if fresh or wanted not in _children or not _children[wanted].suits(task):
         for other in list(_children.values()):
             _end(other)
         # The main module is Ray's.

@@ -51,10 +51,12 @@ class _Pool:
         self.opener, self.jobs, self.timeout, self._ended = opener, jobs, timeout, ended
         self.idle: list[Child] = []
 
-    def child(self, *, fresh: bool) -> Child:
-        """Give one that waits, or a new one."""
-        if self.idle and not fresh:
-            return self.idle.pop()
+    def child(self, task: Task, *, fresh: bool) -> Child:
+        """Give one that waits and may take the task, or a new one."""
+        suited = next((each for each in self.idle if each.suits(task)), None)
+        if suited is not None and not fresh:
+            self.idle.remove(suited)
+            return suited
         while self.idle:
             self.idle.pop().end()
         child = Child(self.opener, self.timeout)
@@ -86,11 +88,16 @@ class _Run:
             raise KeyboardInterrupt
 
     def _hand_out(self) -> None:
-        while not self.stopping and len(self.busy) < self.pool.jobs and (task := self.schedule.next()) is not None:
-            child = self.pool.child(fresh=task in self.tries)
+        while not self.stopping and len(self.busy) < self.pool.jobs and (task := self._next()) is not None:
+            child = self.pool.child(task, fresh=task.id in self.tries)
             child.give(task)
             self.busy.append(child)
-            self.watch.started(task)
+            self.watch.started(task.id)
+
+    def _next(self) -> Task | None:
+        """Give a task that a waiting process may take, if there is one: another would need a process begun for it."""
+        suited = self.schedule.next(lambda task: any(child.suits(task) for child in self.pool.idle))
+        return suited or self.schedule.next()
 
     def _patience(self) -> float:
         left = [child.left for child in self.busy if child.left is not None]

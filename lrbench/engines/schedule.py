@@ -1,8 +1,9 @@
 """Which task comes next: the longest chain of waiting work first (critical-path list scheduling; Graham, 1969)."""
 
 import heapq
+from bisect import insort
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lrbench.engines.base import Done, Task, Watch
 
@@ -52,16 +53,20 @@ class Schedule:
 
     def _push(self, task: str) -> None:
         length = 0.0 if self._in_order else self._length[task]
-        heapq.heappush(self._ready, (-length, self._order[task], task))
+        insort(self._ready, (-length, self._order[task], task))
 
     @property
     def empty(self) -> bool:
         """Whether every task has ended or was skipped."""
         return not self._open
 
-    def next(self) -> str | None:
-        """Take the ready task with the longest chain behind it, or the first; None if none is ready."""
-        return heapq.heappop(self._ready)[2] if self._ready else None
+    def next(self, suits: Callable[[Task], bool] = lambda _: True) -> Task | None:
+        """Take the ready task with the longest chain behind it, or the first, of those that suit; None if none does."""
+        for place, (_, _, name) in enumerate(self._ready):
+            if suits(self._tasks[name]):
+                del self._ready[place]
+                return self._tasks[name]
+        return None
 
     def again(self, task: str) -> None:
         """Put a task back that was taken and lost."""
@@ -107,12 +112,11 @@ class Schedule:
 def simulate(tasks: Sequence[Task], workers: int) -> float:
     """Seconds that tasks would take on so many workers, each task as long as its cost says."""
     schedule = Schedule(tasks)
-    cost = {task.id: task.cost for task in tasks}
     now = 0.0
     running: list[tuple[float, str]] = []
     while not schedule.empty:
         while len(running) < workers and (task := schedule.next()) is not None:
-            heapq.heappush(running, (now + cost[task], task))
+            heapq.heappush(running, (now + task.cost, task.id))
         now, ended = heapq.heappop(running)
         schedule.finish(ended)
     return now

@@ -1,6 +1,7 @@
 """Following the steps of a run, wherever an engine takes them."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from lrbench.engines import Done, Task
 from lrbench.runner.interrupt import Interrupt
@@ -15,6 +16,8 @@ class Follower:
 
     Attributes
     ----------
+    foreign : mapping
+        Step -> code of others that it runs.
     store : Store
         Keeps what failed steps say; raises StoreError if the run's place was lost to another process.
     failed : dict
@@ -26,6 +29,7 @@ class Follower:
     reporter: Reporter
     costs: Costs
     interrupt: Interrupt
+    foreign: Mapping[str, frozenset[str]]
     store: Store
     workers: int = 1
     failed: dict[str, str] = field(default_factory=dict)
@@ -36,7 +40,7 @@ class Follower:
         """Give the pending steps as an engine sees them, and begin."""
         self._left.update({step.id: step for step in self.pending})
         self.reporter.begin(len(self.plan), len(self.plan) - len(self.pending))
-        return self.costs.tasks(self.pending)
+        return [replace(task, foreign=self.foreign[task.id]) for task in self.costs.tasks(self.pending)]
 
     def started(self, task: str) -> None:
         """Take note that a step begins."""

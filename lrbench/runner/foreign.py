@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
@@ -75,6 +75,13 @@ def import_code(suite: Suite, trainings: Iterable[Step]) -> None:
                 f"the code of {step.model} has changed since this run began; the same command takes it up as it is now"
             )
             raise UsageError(msg)
+
+
+def foreign_in(step: Step, steps: Mapping[str, Step]) -> frozenset[str]:
+    """Give the code of others that a step runs: models by their names, attacks by their files."""
+    trained = [steps[each] for each in (step.id, *step.needs) if each.startswith(("train/", "load/"))]
+    models = {each.model for each in trained if "own" in each.config}
+    return frozenset(models if step in trained else models.union(step.config.get("own", ())))
 
 
 def with_absolute_paths(suite: Suite) -> Suite:

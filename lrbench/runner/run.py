@@ -16,8 +16,8 @@ from lrbench.runner.check import Checker
 from lrbench.runner.environment import data_folder, describe_environment, other_threads, pick_device
 from lrbench.runner.figures import write_views
 from lrbench.runner.follow import Follower
-from lrbench.runner.foreign import with_absolute_paths
-from lrbench.runner.interrupt import interruptible
+from lrbench.runner.foreign import foreign_in, with_absolute_paths
+from lrbench.runner.interrupt import Interrupt, interruptible
 from lrbench.runner.kept import take_over
 from lrbench.runner.place import Place
 from lrbench.runner.plan import Step, make_plan
@@ -156,9 +156,7 @@ class Session:
                 reporter.note(f"going on after {before}, which ended without finishing")
             self._begin(self.plan, reporter)
             with interruptible(reporter.note) as interrupt:
-                follower = Follower(
-                    self.plan, self.pending, reporter, self.costs, interrupt, self.store, self.place.jobs
-                )
+                follower = self._follower(self.plan, self.pending, reporter, interrupt)
                 try:
                     self.place.open(self.device).run(follower.tasks(), self._opener(), follower)
                 finally:
@@ -195,9 +193,14 @@ class Session:
             self._begin(mine, reporter)
             with interruptible(reporter.note) as interrupt:
                 counted = [step for step in mine if step not in waiting]
-                follower = Follower(counted, ready, reporter, self.costs, interrupt, self.store, self.place.jobs)
+                follower = self._follower(counted, ready, reporter, interrupt)
                 self.place.open(self.device).run(follower.tasks(), self._opener(), follower)
         return follower.missing
+
+    def _follower(self, counted: list[Step], pending: list[Step], reporter: Reporter, interrupt: Interrupt) -> Follower:
+        steps = {step.id: step for step in self.plan}
+        foreign = {step.id: foreign_in(step, steps) for step in pending}
+        return Follower(counted, pending, reporter, self.costs, interrupt, foreign, self.store, self.place.jobs)
 
     def _look_again(self, used: Collection[str]) -> None:
         """Forget what was in the folder before it was held: others may have written there."""

@@ -52,6 +52,28 @@ def test_a_task_that_ends_its_process_has_failed_and_the_others_are_done(engine,
     assert "in take" in recorder.details["signal-11"], "where it was"
 
 
+def test_what_code_of_others_leaves_behind_reaches_no_task_without_it(engine, tmp_path):
+    odd, other, both = frozenset({"odd"}), frozenset({"other"}), frozenset({"odd", "other"})
+    tasks = [Task("leaves-odd", foreign=odd), Task("work-odd-0.01", ("leaves-odd",), foreign=odd)]
+    tasks += [Task(f"work-{i}-0.01", ("leaves-odd",)) for i in range(4)]
+    tasks += [Task("leaves-other", ("leaves-odd",), foreign=other), Task("work-both-0.01", ("leaves-other",), 1, both)]
+    tasks += [Task(f"work-other-{i}-0.01", ("leaves-other",), foreign=other) for i in range(4)]
+    recorder = run(engine(), tasks, tmp_path)
+    assert recorder.done == {task.id: None for task in tasks}
+    may = {"left_odd": {"work-odd-0.01", "work-both-0.01"}}
+    may["left_other"] = {"work-both-0.01", *(f"work-other-{i}-0.01" for i in range(4))}
+    for path in tmp_path.glob("left_*"):
+        left, _, task = path.name.partition(".seen-by.")
+        assert task in may[left], "of another's code"
+
+
+def test_a_process_is_used_again_for_the_same_code_of_others(tmp_path):
+    tasks = [Task(f"work-{place}-0", foreign=frozenset({"ab"[place % 2]})) for place in range(8)]
+    run(Processes(1), tasks, tmp_path)
+    used = [path.name.split(".")[-2] for path in tmp_path.iterdir()]
+    assert sorted(used.count(each) for each in set(used)) == [4, 4]
+
+
 def test_what_a_task_forks_says_nothing_in_its_place(engine, tmp_path):
     recorder = run(engine(), [Task("forks"), Task("work-a-0.1"), Task("work-b-0.1")], tmp_path)
     assert recorder.done == {"forks": None, "work-a-0.1": None, "work-b-0.1": None}

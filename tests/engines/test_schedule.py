@@ -21,7 +21,7 @@ def test_every_task_comes_once_and_after_those_it_needs(tasks):
     schedule, done = Schedule(tasks), []
     needs = {task.id: task.needs for task in tasks}
     while not schedule.empty:
-        task = schedule.next()
+        task = schedule.next().id
         assert set(needs[task]) <= set(done)
         done.append(task)
         schedule.finish(task)
@@ -48,7 +48,7 @@ def test_what_needs_a_failed_task_is_lost_and_nothing_else(tasks, data):
 
     done, lost = [], {}
     while not schedule.empty:
-        task = schedule.next()
+        task = schedule.next().id
         if task == bad:
             lost.update(schedule.fail(task))
         else:
@@ -61,11 +61,18 @@ def test_what_needs_a_failed_task_is_lost_and_nothing_else(tasks, data):
 def test_the_longest_chain_goes_first():
     tasks = [Task("short", (), 1), Task("a", (), 1), Task("b", ("a",), 5), Task("long", (), 3)]
     schedule = Schedule(tasks)
-    assert [schedule.next(), schedule.next(), schedule.next()] == ["a", "long", "short"]
+    assert [schedule.next().id for _ in range(3)] == ["a", "long", "short"]
+
+
+def test_of_the_tasks_that_suit_the_longest_chain_goes_first_and_the_others_wait():
+    schedule = Schedule([Task("a", (), 3), Task("b", (), 1), Task("c", (), 2)])
+    assert schedule.next(lambda task: task.id != "a").id == "c"
+    assert schedule.next(lambda task: task.id == "z") is None
+    assert [schedule.next().id for _ in range(2)] == ["a", "b"]
 
 
 def test_needs_outside_of_the_plan_count_as_done():
-    assert Schedule([Task("a", ("gone",))]).next() == "a"
+    assert Schedule([Task("a", ("gone",))]).next().id == "a"
 
 
 def leaderboard(models, seeds, attacks):

@@ -26,6 +26,8 @@ ENGINES = {"one process": [], "two": ["--jobs", "2"], "ray": ["--engine", "ray",
 
 CHANGES = ("arithmetic", "chdir", "deterministic", "dtype", "environment", "gradients", "interpreter", "prints")
 CHANGES += ("seeds", "threads", "warnings")
+LASTING = ("replaces", "thread")
+"""What nobody can put back; only a process of its own holds it."""
 
 DEADLY = {
     "build-exit": "it asked its process to exit with status 0",
@@ -101,7 +103,7 @@ def run(folder, name, suite, options, request):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_a_model_changes_does_not_reach_the_next(folder, alone, capfd, request, engine):
     # One that would notice comes before the odd ones, one after them.
-    suite = HEAD + models(CHANGES) + '  imports: {arch: "imported.py:build"}\n' + FINE
+    suite = HEAD + models(CHANGES + LASTING) + '  imports: {arch: "imported.py:build"}\n' + FINE
     status, out = run(folder, "changes", suite, ENGINES[engine], request)
     assert rows(out) == alone
     assert len(alone) > 10

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 import warnings
 
@@ -30,6 +31,7 @@ class Fine(nn.Module):
             shift = float(file.read()) + float(os.environ.get("LRBENCH_ODD", 0))
         noise = random.random() + np.random.rand() + torch.rand(1).item()
         more = torch.get_num_threads() + torch.are_deterministic_algorithms_enabled() + sys.getrecursionlimit()
+        more += sys.path.count("odd")
         np.log(np.zeros(1))
         tenth = float(torch.full((1,), 0.1).sum())
         return self.net(x * (1 + 0.01 * noise + shift)) + 1e-3 * tenth + 1e-6 * more
@@ -42,7 +44,7 @@ class Odd(nn.Module):
 
     def forward(self, x):
         if self.training:
-            DEADLY.get(self.how, lambda: None)()
+            (DEADLY | LASTING).get(self.how, lambda: None)()
         CHANGES.get(self.how, lambda: None)()
         return self.net(x.to(self.net[1].weight.dtype))
 
@@ -78,8 +80,17 @@ def arithmetic():
 
 def interpreter():
     sys.setrecursionlimit(5000)
-    sys.path.clear()
+    sys.path.insert(0, "odd")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def thread():
+    def reseed():
+        while True:
+            random.seed(0)
+            time.sleep(0.0001)
+
+    threading.Thread(target=reseed, daemon=True).start()
 
 
 CHANGES = {
@@ -95,6 +106,7 @@ CHANGES = {
     "arithmetic": arithmetic,
     "interpreter": interpreter,
 }
+LASTING = {"replaces": lambda: setattr(np.random, "rand", lambda: 0.5), "thread": thread}
 DEADLY = {
     "exit-0": lambda: sys.exit(0),
     "exit-1": lambda: sys.exit(1),

@@ -23,6 +23,7 @@ ODD = {
     "poisons": lambda _: threading.Timer(0.1, os._exit, [7]).start(),
     "prints": lambda count: print("\n".join(f"line {i} \x1b[2J" for i in range(int(count)))),
     "stuck": stuck,
+    "leaves": lambda name: setattr(os, f"left_{name}", True),
     "forks": lambda _: os.fork(),
 }
 
@@ -45,6 +46,8 @@ class Toy:
         if task.startswith("dies") and len(list(self.folder.glob(f"{task}.*"))) < int(task.partition("-")[2]):
             os.kill(os.getpid(), signal.SIGKILL)
         kind, _, number = task.partition("-")
+        for left in (name for name in vars(os) if name.startswith("left_")):
+            (self.folder / f"{left}.seen-by.{task}").touch()
         ODD.get(kind, lambda _: None)(number)
         if task.startswith("long"):
             for _ in range(400):
