@@ -136,6 +136,7 @@ def main() -> None:
         sys.stdout.write(f"| {seeds} | {100 * wrong:g} | " + " | ".join(cells) + " |\n")
         sys.stdout.flush()
     _small_levels(given.boards, given.images, given.seed)
+    _two_valued(given.boards, given.seed)
     _small_differences(given.boards, given.images, given.seed)
     _power(given.boards, given.images, given.seed)
 
@@ -160,6 +161,34 @@ def _small_levels(boards: int, images: int, seed: int) -> None:
             shares = chance_of(levels, World(seeds, images, scatter, structure), wrong, 3 * boards, seed)
             cells.append(" / ".join(f"{100 * share:.2f}" for share in shares))
         sys.stdout.write(f"| {seeds} | {100 * wrong:g} | {100 * scatter:g} | " + " | ".join(cells) + " |\n")
+        sys.stdout.flush()
+
+
+def two_valued(seeds: int, images: int, rng: np.random.Generator) -> np.ndarray:
+    """Which images a model withstands, (seeds, images) bool, whose trainings end at 70 or 80 % by the toss of a coin.
+
+    Such as LR-Layers that act with one seed and not with another.
+    """
+    hard, flipped = rng.random(images), rng.random((seeds, images)) < 0.01
+    return np.stack([(hard < 0.7 + 0.1 * rng.integers(2)) ^ flipped[each] for each in range(seeds)])
+
+
+def _two_valued(boards: int, seed: int) -> None:
+    levels = (0.05, *(0.05 / family for family in FAMILIES))
+    listed = ", ".join(f"{100 * level:.3g}" for level in levels)
+    sys.stdout.write(
+        f"\nNo true difference, trainings of two kinds, {3 * boards} boards: % with p below {listed} %\n\n"
+    )
+    sys.stdout.write("| seeds | 100 images | 500 images | 2000 images |\n| ---: | --- | --- | --- |\n")
+    for seeds in SEEDS[1:]:
+        cells = []
+        for images in (100, 500, 2000):
+            rng = np.random.default_rng([seed, seeds, images])
+            # The same images are hard for both.
+            drawn = (two_valued(2 * seeds, images, rng) for _ in range(3 * boards))
+            p = np.array([difference_of(each[:seeds], each[seeds:]).p for each in drawn])
+            cells.append(" / ".join(f"{100 * float(np.mean(p < level)):.2f}" for level in levels))
+        sys.stdout.write(f"| {seeds} | " + " | ".join(cells) + " |\n")
         sys.stdout.flush()
 
 

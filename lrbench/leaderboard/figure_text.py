@@ -5,6 +5,9 @@ from lrbench.verdicts import NOT_CHECKED, VERDICTS
 
 MISSING = "-"
 
+LEAST = 1e-10
+"""A p-value below it is of the order of its rounding, and said to be so small."""
+
 
 def cell_parts(column: Column, model: str) -> list[str]:
     """Write what a column says of a model: the figure, then its interval, its n and its seeds where they are told."""
@@ -37,8 +40,10 @@ def _seeds(cell: Cell) -> list[str]:
 
 def write_value(value: float, form: Form) -> str:
     """Write a number in its form."""
+    if form == "number" and 0 < value < LEAST:
+        return f"under {LEAST:g}"
     # Equal means may differ in their last bit, and must not be rounded to different digits.
-    value = round(value, 12)
+    value = round(value, 12) + 0.0
     if form == "percent":
         return f"{100 * value:.1f}"
     if form == "points":

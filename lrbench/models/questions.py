@@ -9,7 +9,10 @@ from torch import Tensor, nn
 Predict = Callable[[Tensor], Tensor]
 
 ROUNDING = 1e-3
-"""Difference of logits, relative to the largest, that counts as rounding."""
+"""Difference of logits, relative to how far apart they lie, that counts as rounding."""
+
+PLACES = 64
+"""Units in the last place of a logit that always count as rounding."""
 
 FEW = 16
 """So many images are looked at more closely."""
@@ -36,7 +39,7 @@ class Answer(NamedTuple):
 
 
 def is_random(predict: Predict, x: Tensor, logits: Tensor) -> Answer:
-    """Whether predictions of the same images differ: their largest difference, relative to the largest logit.
+    """Whether predictions of the same images differ: by how much at most (`difference`).
 
     All images are predicted once more, and `FEW` of them `DRAWS` times, until a difference is found.
 
@@ -59,7 +62,7 @@ def is_random(predict: Predict, x: Tensor, logits: Tensor) -> Answer:
 
 
 def depends_on_batch(predict: Predict, x: Tensor, logits: Tensor) -> Answer:
-    """Whether an image's logits depend on the others: their largest difference alone and in a batch, relative.
+    """Whether an image's logits depend on the others: by how much at most, alone and in a batch (`difference`).
 
     To be asked of a network that is not random. Parameters as of `is_random`.
     """
@@ -91,5 +94,20 @@ def lacks_gradients(gradient: Tensor | None) -> Answer:
 
 
 def difference(first: Tensor, second: Tensor) -> float:
-    """Largest difference of two batches of logits, relative to the largest of the second."""
-    return ((first - second).abs().max() / second.abs().max().clamp_min(1e-12)).item()
+    """Largest difference of two batches of logits, relative to how far the second's lie apart.
+
+    That is the median over images of the median gap below the largest logit: a class that is ruled out by a logit of
+    -1e9 or minus infinity makes no other difference look small. Infinite where one batch has a logit that is not
+    finite and the other has not the same.
+    """
+    a, b = first.double(), second.double()
+    same = (a == b) | (a.isnan() & b.isnan())
+    beyond = ~same & ~(a.isfinite() & b.isfinite())
+    if beyond.any():
+        return float("inf")
+    places = PLACES * torch.finfo(second.dtype).eps * b.abs().nan_to_num(posinf=0.0, neginf=0.0)
+    apart = torch.where(same, 0.0, (a - b).abs() - places).clamp_min(0)
+    gaps = b.amax(dim=1, keepdim=True) - b
+    others = gaps.sort(dim=1).values[:, 1:] if b.shape[1] > 1 else gaps
+    scale = others.nan_to_num(posinf=torch.finfo(torch.float64).max).median(dim=1).values.median()
+    return (apart.max() / scale.clamp_min(1e-12)).item()

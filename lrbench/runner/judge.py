@@ -73,14 +73,14 @@ def _clean_wrong(context: Context, step: Step) -> np.ndarray:
 
 def _fooled(context: Context, step: Step, spec: AttackSpec, eps: float) -> np.ndarray | None:
     """Whom an attack fooled at a radius; None if it did not run there or is outside the threat model."""
-    if _is_minimal(spec):
-        sizes = load(context.file(attack_id(step.model, step.seed, spec.label, None), "outcomes.safetensors"))
-        within: np.ndarray = sizes[context.suite.threat_model.norm] <= eps
-        return within
-    needed = attack_id(step.model, step.seed, spec.label, eps)
+    minimal = _is_minimal(spec)
+    needed = attack_id(step.model, step.seed, spec.label, None if minimal else eps)
     if needed not in step.needs or kind_of(ATTACKS[spec.name].load()) == "noise":
         return None
     outcomes = load(context.file(needed, "outcomes.safetensors"))
+    if minimal:
+        within: np.ndarray = outcomes[context.suite.threat_model.norm] <= eps
+        return within
     wrong: np.ndarray = outcomes["predicted"] != outcomes["label"]
     return wrong
 
@@ -121,6 +121,7 @@ def masking_step(context: Context, step: Step, progress: Progress) -> Outcome:
     count: int = step.config["samples"]
     attacked = context.data.test.chosen(threat.samples)
     chosen = context.data.test.chosen(count)
+    rows = torch.isin(attacked, chosen)
     split = context.data.test[chosen]
     model: nn.Module = context.trained(step)
     space = viewed(model, threat, context.data)
@@ -135,19 +136,20 @@ def masking_step(context: Context, step: Step, progress: Progress) -> Outcome:
             bounds=bounds_of(threat),
             budget=Budget(spec.steps, spec.queries, spec.draws, spec.unbounded, threat.batch_size),
             seed=step.seed,
-            transfers=_transfers(context, step, eps, torch.isin(attacked, chosen)),
+            transfers=_transfers(context, step, eps, rows),
+            claimed=_claimed(context, step, eps, rows),
             progress=progress,
         )
-    rows: list[Row] = [{"metric": "verdict", "value": VERDICTS.index(verdict.name), "n": count}]
+    figures: list[Row] = [{"metric": "verdict", "value": VERDICTS.index(verdict.name), "n": count}]
     for finding in verdict.findings:
-        rows.append({"metric": f"check[{finding.check.id}]", "value": finding.figure, "n": count})
-        rows.append({"metric": f"flag[{finding.check.id}]", "value": float(finding.flagged), "n": count})
+        figures.append({"metric": f"check[{finding.check.id}]", "value": finding.figure, "n": count})
+        figures.append({"metric": f"flag[{finding.check.id}]", "value": float(finding.flagged), "n": count})
     told = {
         "verdict": verdict.name,
         "eps": eps,
         "checks": [_told(finding) for finding in verdict.findings],
     }
-    return Outcome(rows, {"masking.json": (json.dumps(told, indent=1) + "\n").encode()})
+    return Outcome(figures, {"masking.json": (json.dumps(told, indent=1) + "\n").encode()})
 
 
 def _told(finding: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -172,3 +174,20 @@ def _transfers(context: Context, step: Step, eps: float, rows: Tensor) -> list[T
         if fooled is not None:
             found.append(torch.from_numpy(fooled).to(rows.device)[rows])
     return found
+
+
+def _claimed(context: Context, step: Step, eps: float, rows: Tensor) -> Tensor | None:
+    """Which of the images that are examined the suite's attacks fooled at this radius or a smaller one.
+
+    None where nothing was attacked at this very radius: there is no figure to be believed or not.
+    """
+    threat = context.suite.threat_model
+    if not any(eps in spec.radii(threat.eps) for spec in context.suite.attacks):
+        return None
+    found = [
+        fooled
+        for spec in context.suite.attacks
+        for radius in threat.eps
+        if radius <= eps and (fooled := _fooled(context, step, spec, radius)) is not None
+    ]
+    return torch.from_numpy(np.any(found, axis=0)).to(rows.device)[rows] if found else None

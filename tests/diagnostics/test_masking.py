@@ -76,6 +76,13 @@ class Rough(Bent):
     finer = 7
 
 
+class Rippled(Wrapped):
+    """Leads plain PGD astray, and APGD much less."""
+
+    def forward(self, x):
+        return self.model(x + 0.005 * torch.sin(300 * x))
+
+
 class Purifying(Wrapped):
     def forward(self, x):
         with torch.enable_grad():
@@ -93,6 +100,7 @@ class Purifying(Wrapped):
         (Batched, {"batch-dependent"}),
         (Bent, {"single-step-only"}),
         (Rough, {"misleading-gradients"}),
+        (Rippled, {"black-box-stronger"}),
         (Purifying, {"gradients-in-prediction"}),
     ],
 )
@@ -150,6 +158,43 @@ def test_images_made_for_another_model_that_fool_more_are_flagged(trained, image
     subject = Subject(Quantised(trained), *images, EPS, budget=BUDGET, transfers=(everybody,))
     assert CHECKS["transfer-stronger"].measure(subject).flagged
     assert not CHECKS["transfer-stronger"].measure(Subject(trained, *images, EPS)).flagged
+
+
+def test_attacks_that_found_less_than_the_checks_are_not_believed(trained, images):
+    nobody = torch.zeros(80, dtype=torch.bool)
+    own = Subject(trained, *images, EPS, budget=BUDGET)
+    check = CHECKS["weaker-than-checks"]
+    assert not check.measure(own).flagged, "not asked"
+    for claimed, flagged in ((nobody, True), (own.stronger, False)):
+        assert check.measure(Subject(trained, *images, EPS, budget=BUDGET, claimed=claimed)).flagged is flagged
+    assert flags(verdict(trained, images, claimed=nobody)) == {"weaker-than-checks"}
+
+
+@pytest.mark.parametrize("ruled_out", [-1e5, -1e9, float("-inf")])
+@pytest.mark.parametrize(("defence", "check"), [(Randomised, "random-output"), (Batched, "batch-dependent")])
+def test_a_class_that_is_ruled_out_hides_no_difference(trained, images, defence, check, ruled_out):
+    class Padded(Wrapped):
+        def forward(self, x):
+            logits = self.model(x)
+            return torch.cat([logits, torch.full_like(logits[:, :1], ruled_out)], dim=1)
+
+    with seeded(0):
+        found, plain = (
+            CHECKS[check].measure(Subject(model, *images, EPS)) for model in (Padded(defence(trained)), Padded(trained))
+        )
+    assert found.flagged
+    assert not plain.flagged
+
+
+@pytest.mark.parametrize("unit", [1 / 255, 1.0, 65535.0])
+def test_the_unit_of_images_without_bounds_does_not_matter(trained, images, unit):
+    class Other(Wrapped):
+        def forward(self, x):
+            return self.model(x / unit)
+
+    x, y = images
+    found = examine(Other(trained), x * unit, y, EPS * unit, bounds=None, budget=BUDGET)
+    assert found.name == "held up", str(found)
 
 
 def test_a_model_without_any_gradient_is_examined_to_the_end(trained, images):

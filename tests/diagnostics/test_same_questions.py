@@ -23,7 +23,7 @@ def images():
 
 
 class Odd(nn.Module):
-    """Logits between -1 and 1, the largest 1, made odd."""
+    """Logits that lie 1 apart, made odd."""
 
     def __init__(self, odd):
         super().__init__()
@@ -32,11 +32,13 @@ class Odd(nn.Module):
             torch.manual_seed(0)
             self.net[1].reset_parameters()
         self.net[1].requires_grad_(False)
-        self.largest = float(self.net(images()).abs().max())
+        logits = self.net(images())
+        gaps = logits.amax(dim=1, keepdim=True) - logits
+        self.apart = float(gaps.sort(dim=1).values[:, 1:].median(dim=1).values.median())
         self.odd = odd
 
     def forward(self, x):
-        return self.odd(self.net(x) / self.largest, x)
+        return self.odd(self.net(x) / self.apart, x)
 
 
 def random(size):

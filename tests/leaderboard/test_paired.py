@@ -46,6 +46,12 @@ def test_two_seeds_of_a_model_have_intervals(shown_run):
     assert "This speaks of other images under these two trainings" in conclusion(paired)
 
 
+@pytest.mark.parametrize(("first", "second"), [("net@0,0", "lr"), ("net", "lr@1,1"), ("net@0,0", "lr@1,1")])
+def test_a_seed_that_is_named_twice_is_no_second_training(shown_run, first, second):
+    with pytest.raises(UsageError, match="a seed is named twice"):
+        compare(f"{shown_run}:{first}", f"{shown_run}:{second}")
+
+
 def test_figures_are_those_of_the_outcomes(shown_run):
     (paired,) = compare(f"{shown_run}:net", f"{shown_run}:lr")
     seen = 0

@@ -11,6 +11,7 @@ from rich.console import Console
 from support.boards import NASTY, SPECIAL
 
 from lrbench.leaderboard import Leaderboard
+from lrbench.leaderboard.figure_text import write_value
 from lrbench.leaderboard.paired import compare
 from lrbench.leaderboard.paired_text import FORMATS, Wanted, print_paired
 from lrbench.leaderboard.render import print_board
@@ -79,6 +80,14 @@ def test_markdown(shown_run):
     columns = {line.replace(r"\|", "").count("|") for line in text.splitlines() if line.startswith("| a &amp;")}
     headers = {line.replace(r"\|", "").count("|") for line in text.splitlines() if line.startswith("| model")}
     assert columns <= headers
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, "0"), (3.9e-17, "under 1e-10"), (-3.9e-17, "0"), (2e-10, "2e-10"), (0.04, "0.04"), (1.0, "1")],
+)
+def test_a_figure_that_is_not_0_is_not_shown_as_0(value, shown):
+    assert write_value(value, "number") == shown
 
 
 def test_terminal(shown_run):

@@ -102,5 +102,23 @@ def test_a_user_s_file_rests_on_what_it_imports_from_beside_it(tmp_path):
         sys.modules.pop(name, None)
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        'importlib.import_module("helper")',
+        'from importlib import import_module as load\nload("helper")',
+        'load = importlib.import_module\nload("helper")',
+        '__import__("helper")',
+        "try:\n    import helper\nexcept ImportError:\n    pass",
+    ],
+)
+def test_a_helper_is_found_however_its_name_is_imported(tmp_path, monkeypatch, how):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "helper.py").write_text("x = 1\n")
+    (tmp_path / "mine.py").write_text(f"import importlib\n{how}\n\ndef net(num_classes, in_channels):\n    pass\n")
+    assert set(own_code(factory_of(f"{tmp_path / 'mine.py'}:net")).files) == {"mine.py", "helper.py"}
+    sys.modules.pop("helper", None)
+
+
 def test_lrbench_s_own_factories_are_no_user_s_code():
     assert own_code(MODELS["resnet18"].load()).files == {}

@@ -83,7 +83,7 @@ def test_a_radius_more_makes_its_own_steps_and_what_joins_them(copied):
     reasons = states(copied)
     assert (
         reasons["masking/first/seed-0"]
-        == "changed: the radius of the checks, by default the middle one, 32/255 -> 8/255"
+        == "changed: the radius of the checks, by default the middle one, 32/255 -> 8/255, what it is made of"
     )
     assert reasons["worst/first/seed-0"].startswith("changed: 4/255 more, ")
     _, recorder = resumed(copied)
@@ -218,7 +218,7 @@ def test_a_version_of_torch_makes_everything_again(finished, monkeypatch):
 @pytest.mark.parametrize(
     ("ending", "old", "new", "kinds"),
     [
-        ("attacks/fab.py", "return", "return None or", {"fab-t", "worst", "difference"}),
+        ("attacks/fab.py", "return", "return None or", {"fab-t", "masking", "worst", "difference"}),
         (
             "attacks/noise.py",
             "digest_size=8",

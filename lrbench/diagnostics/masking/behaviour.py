@@ -28,7 +28,7 @@ def training_mode(subject: Subject) -> Measured:
     "random-output",
     "suspicious",
     condition=f"largest difference of logits between calls on the same images, two on all and {DRAWS} on {FEW} of "
-    f"them, relative to the largest logit; flagged above {ROUNDING:g}",
+    f"them, relative to how far logits lie apart; flagged above {ROUNDING:g}",
     explanation="A gradient of one random draw says little about the next, so attacks of single draws fail.",
     advice="Attack the expectation: give the attacks `eot`, and report the accuracy over several draws.",
 )
@@ -40,7 +40,8 @@ def random_output(subject: Subject) -> Measured:
 @check(
     "batch-dependent",
     "suspicious",
-    condition=f"largest difference of an image's logits alone and in a batch, relative; flagged above {ROUNDING:g}",
+    condition="largest difference of an image's logits alone and in a batch, relative to how far logits lie apart; "
+    f"flagged above {ROUNDING:g}",
     explanation="If an output depends on the other images of a batch, neither accuracy nor an attack means much alone.",
     advice="Use stored statistics in evaluation mode; predict images one by one to be sure.",
 )

@@ -61,6 +61,7 @@ def examine(  # noqa: PLR0913
     budget: Budget | None = None,
     seed: int = 0,
     transfers: Sequence[Tensor] = (),
+    claimed: Tensor | None = None,
     progress: Callable[[float, str], None] = lambda _share, _what: None,
 ) -> Verdict:
     """Ask every check of `CHECKS` about a model.
@@ -83,6 +84,8 @@ def examine(  # noqa: PLR0913
     seed : int
     transfers : sequence of Tensor, (N,), bool
         For each attack made on another model at the same radius, which images it fooled this one with.
+    claimed : Tensor, (N,), bool, optional
+        Which images your own attacks fooled the model with at the same radius: are their figures to be believed?
     progress : callable
         Told the share that is done, and what comes next.
 
@@ -98,7 +101,7 @@ def examine(  # noqa: PLR0913
     findings = []
     with callers_modes_left(x.device):
         x, y = ordinary(x), ordinary(as_labels(y, x, classes))
-        subject = Subject(net, x, y, eps, norm, bounds, budget or Budget(), seed, tuple(transfers))
+        subject = Subject(net, x, y, eps, norm, bounds, budget or Budget(), seed, tuple(transfers), claimed)
         for place, check in enumerate(CHECKS.values()):
             progress(place / len(CHECKS), check.id)
             measured = check.measure(subject)

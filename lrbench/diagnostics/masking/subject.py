@@ -18,8 +18,12 @@ from lrbench.statistics import mcnemar
 
 Norm = Literal["linf", "l2"]
 
-UNBOUNDED = 100.0
-"""Radius that counts as unbounded where the space has no bounds, in its units."""
+UNBOUNDED = 25.0
+"""Radius that counts as unbounded where the space has no bounds: so many times the range of the images' entries."""
+
+
+TARGETS = 2
+"""Classes that the checks' targeted attack aims at."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ class Subject:
     seed : int
     transfers : tuple of Tensor, (N,), bool
         For each attack made on another model, whom it fooled.
+    claimed : Tensor, (N,), bool, or None
+        Whom the attacks fooled whose figures are to be believed.
     """
 
     model: nn.Module
@@ -74,6 +80,7 @@ class Subject:
     budget: Budget = field(default_factory=Budget)
     seed: int = 0
     transfers: tuple[Tensor, ...] = ()
+    claimed: Tensor | None = None
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits in evaluation mode, without gradients."""
@@ -122,19 +129,19 @@ class Subject:
     @cached_property
     def white(self) -> Tensor:
         """Fooled by APGD on the cross-entropy or by APGD-T: what the other attacks are held against."""
-        return self._white(self.budget.steps, 1, 2)
+        return self._white(self.budget.steps, 1)
 
     @cached_property
     def stronger(self) -> Tensor:
-        """Fooled by the same with twice the steps, twice the restarts and more targets."""
-        return self.white | self._white(2 * self.budget.steps, 2, 4)
+        """Fooled by the same with twice the steps and twice the restarts."""
+        return self.white | self._white(2 * self.budget.steps, 2)
 
-    def _white(self, steps: int, restarts: int, targets: int) -> Tensor:
+    def _white(self, steps: int, restarts: int) -> Tensor:
         common = {"norm": self.norm, "bounds": self.bounds, "seed": self.seed + restarts}
         fooled = self.fooled(APGD(self.eps, steps, restarts=restarts, **common))  # type: ignore[arg-type]
         if self.clean_logits.shape[1] < 4:
             return fooled | self.fooled(APGD(self.eps, steps, loss="margin", **common))  # type: ignore[arg-type]
-        return fooled | self.fooled(TargetedAPGD(self.eps, steps, targets=targets, **common))  # type: ignore[arg-type]
+        return fooled | self.fooled(TargetedAPGD(self.eps, steps, targets=TARGETS, **common))  # type: ignore[arg-type]
 
     @cached_property
     def black(self) -> Tensor:
@@ -170,7 +177,8 @@ class Subject:
     @cached_property
     def unlimited(self) -> Tensor:
         """Fooled by APGD without a radius; of the first `budget.unbounded` images."""
-        radius = UNBOUNDED if self.bounds is None else self.bounds[1] - self.bounds[0]
+        low, high = self.bounds or (UNBOUNDED * self.x.min().item(), UNBOUNDED * self.x.max().item())
+        radius = max(high - low, 2 * self.eps)
         if self.norm == "l2":
             radius *= self.x[0].numel() ** 0.5
         count = min(self.budget.unbounded, len(self.x))
