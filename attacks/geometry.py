@@ -1,5 +1,6 @@
 """Balls in which a perturbation has to stay: how to start in them, move in them, and come back to them."""
 
+from functools import cache
 from typing import Protocol
 
 import torch
@@ -36,8 +37,7 @@ class Linf:
 
     def project(self, x_adv: Tensor, x: Tensor, eps: float, bounds: Bounds | None) -> Tensor:
         """Clip every entry."""
-        x_adv = torch.clamp(x_adv, x - eps, x + eps)
-        return x_adv if bounds is None else x_adv.clamp(*bounds)
+        return clipped(torch.clamp(x_adv, x - eps, x + eps), bounds)
 
     def random(self, x: Tensor, eps: float, noise: Noise | FreshNoise) -> Tensor:
         """Draw uniformly."""
@@ -64,7 +64,9 @@ class L2:
         # A point that is in the ball to its values' rounding stays as it is, so that projecting twice changes nothing.
         inside = sizes <= eps + wide(rounding(x_adv, x, "l2"), x)
         shortened = torch.where(inside, x_adv, x + moved * (eps / sizes.clamp_min(torch.finfo(x.dtype).tiny)))
-        return shortened if bounds is None else shortened.clamp(*bounds)
+        # Where entries are alike, they are rounded alike: their errors add up to more than those of one entry.
+        beyond = norms(shortened - x) > eps + 2 * wide(rounding(shortened, x, "l2"), x)
+        return clipped(torch.where(beyond, torch.nextafter(shortened, x), shortened), bounds)
 
     def random(self, x: Tensor, eps: float, noise: Noise | FreshNoise) -> Tensor:
         """Draw uniformly from the ball: a random direction, and a radius by the d-th root of a uniform number."""
@@ -75,6 +77,22 @@ class L2:
     def surface(self, x: Tensor, eps: float, noise: Noise | FreshNoise) -> Tensor:
         """Draw a random direction."""
         return x + eps * self.direction(noise.normal(*x.shape[1:]))
+
+
+def clipped(x: Tensor, bounds: Bounds | None) -> Tensor:
+    """Bring every entry into the bounds, in the numbers that its dtype has."""
+    return x if bounds is None else x.clamp(*rounded_inward(bounds, x.dtype))
+
+
+@cache
+def rounded_inward(bounds: Bounds, dtype: torch.dtype) -> Bounds:
+    """Give the lowest and the highest number of a dtype that lie inside the bounds."""
+    found = []
+    for bound, inward in zip(bounds, (torch.inf, -torch.inf), strict=True):
+        nearest = torch.tensor(bound, dtype=dtype)
+        beyond = float(nearest) < bound if inward > 0 else float(nearest) > bound
+        found.append(float(torch.nextafter(nearest, torch.tensor(inward, dtype=dtype)) if beyond else nearest))
+    return found[0], found[1]
 
 
 def norms(x: Tensor) -> Tensor:
