@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from .inputs import Bounds
+from .layers import find_module, reached, watched
 from .pgd import PGD
+from .ranges import finite
 
 Subspace = tuple[Tensor, Tensor]
 
@@ -62,27 +64,21 @@ class AdaptiveLR(PGD):
         super().__init__(
             eps, step_size, steps, norm=norm, loss=loss, restarts=restarts, eot=eot, seed=seed, bounds=bounds
         )
+        finite(weight=weight)
         self.layer, self.weight, self.subspace = layer, weight, subspace
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Attack with the layer's output in view."""
-        module = find_module(model, self.layer)
-        seen: list[Tensor] = []
-        handle = module.register_forward_hook(lambda _module, _inputs, output: seen.append(output.flatten(1)))
-        self._seen = seen
-        try:
-            with torch.no_grad():
-                model(x)
-            if not seen:
-                msg = f"the forward pass never reaches {self.layer!r}; name a layer that it runs through"
-                raise ValueError(msg)
-            self._clean = seen.pop()
-            self._scale = self._clean.square().sum(dim=1).clamp_min(1e-12)
-            return super().run(model, x, y)
-        finally:
-            handle.remove()
-            del self._seen
-            self._clean = self._scale = torch.empty(0)
+        with watched(find_module(model, self.layer)) as self._seen:
+            try:
+                with torch.no_grad():
+                    model(x)
+                self._clean = reached(self._seen, self.layer).pop()
+                self._scale = self._clean.square().sum(dim=1).clamp_min(1e-12)
+                return super().run(model, x, y)
+            finally:
+                del self._seen
+                self._clean = self._scale = torch.empty(0)
 
     def objective(self, logits: Tensor, y: Tensor) -> Tensor:
         """Loss and distance of the pass just made."""
@@ -96,19 +92,3 @@ class AdaptiveLR(PGD):
         basis, shift = (part.to(activations) for part in self.subspace)
         shifted = activations + shift
         return (shifted - shifted @ basis.T @ basis).square().sum(dim=1)
-
-
-def find_module(model: nn.Module, name: str) -> nn.Module:
-    """Find a module by name, or by the end of its name, the least deeply nested first.
-
-    Raises
-    ------
-    ValueError
-        If there is none.
-    """
-    found = [(full, module) for full, module in model.named_modules() if f".{full}".endswith(f".{name}")]
-    if not found:
-        msg = f"the model has no layer {name!r}"
-        raise ValueError(msg)
-    module: nn.Module = min(found, key=lambda pair: pair[0].count("."))[1]
-    return module

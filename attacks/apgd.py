@@ -17,6 +17,7 @@ from .geometry import BALLS, wide
 from .inputs import Bounds
 from .losses import LOSSES, misclassified, targeted_dlr, too_few
 from .noise import Noise
+from .ranges import at_least
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 
@@ -94,7 +95,7 @@ class APGD(Attack):
         seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
-        check_ball(eps, bounds, {"steps": steps, "restarts": restarts, "eot": eot})
+        check_ball(eps, bounds, steps=steps, restarts=restarts, eot=eot)
         self.eps, self.steps, self.eot, self.restarts, self.seed, self.bounds = eps, steps, eot, restarts, seed, bounds
         self.ball, self.loss = BALLS[norm], LOSSES[loss]
         self._checkpoints = checkpoints(steps)
@@ -215,7 +216,7 @@ class TargetedAPGD(APGD):
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
         super().__init__(eps, steps, norm=norm, eot=eot, seed=seed, bounds=bounds)
-        check_ball(eps, bounds, {"targets": targets})
+        at_least(1, targets=targets)
         self.targets = targets
 
     def unfit(self, classes: int, shape: tuple[int, ...]) -> str | None:  # noqa: ARG002
@@ -224,8 +225,6 @@ class TargetedAPGD(APGD):
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Attack towards each target what has withstood the ones before."""
-        if not len(x):
-            return x.clone()
         with torch.no_grad():
             logits = model(x)
         others = logits.scatter(1, y[:, None], -torch.inf).argsort(dim=1, descending=True)

@@ -7,10 +7,12 @@ import math
 import numbers
 import typing
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
+from decimal import Decimal
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
+import numpy as np
 import torch
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -30,6 +32,33 @@ ALSO = {
     "bf16": "bfloat16",
 }
 """Other spellings of a choice, in small letters and without what stands between them."""
+
+ELSEWHERE = {
+    "epsilon": "eps",
+    "alpha": "step_size",
+    "eps_step": "step_size",
+    "stepsize": "step_size",
+    "iters": "steps",
+    "iterations": "steps",
+    "max_iter": "steps",
+    "nb_iter": "steps",
+    "num_steps": "steps",
+    "n_iter": "steps",
+    "n_queries": "queries",
+    "n_restarts": "restarts",
+    "n_target_classes": "targets",
+    "eot_iter": "eot",
+    "p": "norm",
+    "ord": "norm",
+    "clip_values": "bounds",
+    "clip_min": "bounds",
+    "clip_max": "bounds",
+    "loss_fn": "loss",
+}
+"""What other libraries call an argument."""
+
+LARGEST = 2**63
+"""Whole numbers, seeds among them, are below that."""
 
 
 def spelled(function: F) -> F:
@@ -76,7 +105,8 @@ def _unbound(
     known = [each for each in signature.parameters if each != "self"]
     for each in given:
         if each not in known:
-            near = difflib.get_close_matches(each, known, 1)
+            meant = ELSEWHERE.get(each)
+            near = [meant] if meant in known else difflib.get_close_matches(each, known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"valid: {', '.join(known)}"
             return f"{name} has no argument {each!r}; {hint}"
     return f"{name}: {error}"
@@ -110,12 +140,12 @@ def choice(name: str, value: Any, valid: tuple[str, ...]) -> str:  # noqa: ANN40
         If it is none of them.
     """
     plain = {_plain(each): each for each in valid}
-    text = _plain(f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value))
+    text = _plain(f"{value:g}" if isinstance(value, float) else str(value))
     found = plain.get(text) or plain.get(ALSO.get(text, ""))
     if found is None:
         near = difflib.get_close_matches(text, plain, 1)
         hint = f"; did you mean {plain[near[0]]!r}?" if near else ""
-        msg = f"{name} must be one of {', '.join(valid)}, got {value!r:.80}{hint}"
+        msg = f"{name} must be one of {', '.join(valid)}, got {shown(value)}{hint}"
         raise ValueError(msg)
     return found
 
@@ -135,10 +165,14 @@ def number(name: str, value: Any) -> float:  # noqa: ANN401
         If it is none, or not a number (NaN).
     """
     found = _numeric(value)
-    if found is None or math.isnan(found):
-        msg = f"{name} must be a number such as 0.03 or '8/255', got {value!r:.80}"
+    try:
+        exact = math.nan if found is None else float(found)
+    except OverflowError:
+        exact = math.inf
+    if math.isnan(exact):
+        msg = f"{name} must be a number such as 0.03 or '8/255', got {shown(value)}"
         raise ValueError(msg)
-    return found
+    return exact
 
 
 def whole(name: str, value: Any) -> int:  # noqa: ANN401
@@ -149,40 +183,62 @@ def whole(name: str, value: Any) -> int:  # noqa: ANN401
     ValueError
         If it is none.
     """
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
-        return int(value)
     found = _numeric(value)
-    if found is None or not math.isfinite(found) or found != int(found):
-        msg = f"{name} must be a whole number, got {value!r:.80}"
+    if found is None or found != found // 1:
+        msg = f"{name} must be a whole number, got {shown(value)}"
+        raise ValueError(msg)
+    if abs(found) >= LARGEST:
+        msg = f"{name} must be below 2**63, got {shown(value)}"
         raise ValueError(msg)
     return int(found)
 
 
-def _numeric(value: Any) -> float | None:  # noqa: ANN401
-    if isinstance(value, str):
-        above, _, below = value.partition("/")
-        try:
-            return float(above) / float(below or 1)
-        except (ValueError, ZeroDivisionError):
+def shown(value: Any) -> str:  # noqa: ANN401
+    """Show a value of anybody's in a line."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # noqa: BLE001 - whatever a stranger's __repr__ raises
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _numeric(value: Any) -> float | int | None:  # noqa: ANN401
+    """Read a number, whole ones exactly."""
+    try:
+        if isinstance(value, str):
+            above, slash, below = value.partition("/")
+            return float(above) / float(below) if slash else _literal(above)
+        if isinstance(value, torch.Tensor | np.ndarray):
+            value = value.item()
+        if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real | Decimal):
             return None
-    if isinstance(value, torch.Tensor) and value.numel() == 1 and value.dtype is not torch.bool:
-        return float(value)
-    if type(value).__name__ in {"bool", "bool_"} or not isinstance(value, numbers.Real):
+        return int(value) if isinstance(value, numbers.Integral) else float(value)
+    except (ValueError, ArithmeticError, RuntimeError):
         return None
-    return float(value)
+
+
+def _literal(text: str) -> float | int:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
 
 
 def _flag(name: str, value: Any) -> bool:  # noqa: ANN401
-    if type(value).__name__ not in {"bool", "bool_"}:
-        msg = f"{name} must be True or False, got {value!r:.80}"
+    if not isinstance(value, bool | np.bool_):
+        msg = f"{name} must be True or False, got {shown(value)}"
         raise ValueError(msg)
     return bool(value)
 
 
 def _pair(name: str, value: Any) -> tuple[float, float]:  # noqa: ANN401
     try:
-        low, high = value
-    except (TypeError, ValueError):
-        msg = f"{name} must be a pair (low, high) or None, got {value!r:.80}"
-        raise ValueError(msg) from None
+        # Of those, what is low and what is high is not said.
+        found = [] if isinstance(value, Set | Mapping | str | bytes) else list(value)
+    except TypeError:
+        found = []
+    if len(found) != 2:
+        msg = f"{name} must be a pair (low, high) or None, got {shown(value)}"
+        raise ValueError(msg)
+    low, high = found
     return number(f"{name}[0]", low), number(f"{name}[1]", high)

@@ -2,16 +2,18 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from .arguments import spelled
-from .batches import in_batches
-from .inputs import Bounds, as_inputs, as_labels, ordinary
-from .prepared import Prepared, laid_out, prepared
+from .batches import in_batches, out_of_memory
+from .inputs import Bounds, as_inputs, as_labels, check_range, ordinary
+from .prepared import Prepared, laid_out, only_channels_last, prepared
+from .ranges import at_least, finite
+from .regular import NO_KERNEL, line_of
 
 Kind = Literal["bounded", "minimal", "noise"]
 
@@ -69,13 +71,16 @@ class Attack(ABC):
             If the model's output does not depend differentiably on x.
         """
         x = as_inputs(x, self.bounds)
+        check_range(x, eps=getattr(self, "eps", 0.0), bounds=self.bounds)
         with prepared(model, x) as lent:
             y = as_labels(y, x, lent.classes)
             if lent.classes is not None and (reason := self.unfit(lent.classes, tuple(x.shape[1:]))) is not None:
                 raise ValueError(reason)
+            if not len(x):
+                return x.detach().clone()
             fast, start, y = self.sees(lent), ordinary(laid_out(x)), ordinary(y)
-            found = torch.cat(in_batches(lambda rows: self.run(fast, start[rows], y[rows]), len(x), max(1, len(x))))
-        return found.contiguous() if x.is_contiguous() else found
+            found = torch.cat(in_batches(lambda rows: self.run(fast, start[rows], y[rows]), len(x), len(x)))
+            return found if only_channels_last(x) else found.contiguous()
 
     def unfit(self, classes: int, shape: tuple[int, ...]) -> str | None:  # noqa: ARG002
         """Say why this attack cannot be made on a model of so many classes, with inputs of a shape; None if it can."""
@@ -91,7 +96,7 @@ class Attack(ABC):
 
     @abstractmethod
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        """Attack a checked batch on a frozen model."""
+        """Attack a checked batch of one example or more on a frozen model."""
 
 
 class IterativeAttack(Attack):
@@ -119,8 +124,13 @@ class IterativeAttack(Attack):
         """Gradient of the objective with respect to the input, in the attack's precision."""
         if self.precision == "float32":
             return input_gradient(model, x_adv, lambda logits: self.objective(logits, y), self.eot)[2]
-        with torch.autocast(x_adv.device.type, torch.bfloat16):
-            return input_gradient(model, x_adv, lambda logits: self.objective(logits.float(), y), self.eot)[2]
+
+        def narrowed(x: Tensor) -> Tensor:
+            with torch.autocast(x.device.type, torch.bfloat16):
+                logits: Tensor = model(x)
+            return logits.float()
+
+        return input_gradient(narrowed, x_adv, lambda logits: self.objective(logits, y), self.eot)[2]
 
     def start(self, x: Tensor) -> Tensor:
         """Give the point that the loop starts from: the clean input."""
@@ -140,7 +150,7 @@ class IterativeAttack(Attack):
 
 
 def input_gradient(
-    model: nn.Module, x_adv: Tensor, objective: Callable[[Tensor], Tensor], eot: int = 1
+    model: Callable[[Tensor], Tensor], x_adv: Tensor, objective: Callable[[Tensor], Tensor], eot: int = 1
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Give logits, values of an objective of them, (N,), and its gradient with respect to the input.
 
@@ -172,11 +182,21 @@ def gradient_to(x: Tensor, value: Tensor, *, again: bool = False) -> Tensor:
     Raises
     ------
     NoGradientError
-        If the value does not depend on them.
+        If the value does not depend on them, or the model fails on the way back.
     """
-    (gradient,) = torch.autograd.grad(value, x, retain_graph=again, allow_unused=True)
+    msg = "no gradient of the model's output reaches its input; a gradient attack cannot run on it"
+    try:
+        (gradient,) = torch.autograd.grad(value, x, retain_graph=again, allow_unused=True)
+    except UserWarning as error:
+        if NO_KERNEL not in str(error):
+            raise
+        raise NoGradientError(msg) from error
+    except RuntimeError as error:
+        if out_of_memory(error):
+            raise
+        msg = f"the model fails in its backward pass: {line_of(error)}"
+        raise NoGradientError(msg) from error
     if gradient is None:
-        msg = "no gradient of the model's output reaches its input; a gradient attack cannot run on it"
         raise NoGradientError(msg)
     return gradient
 
@@ -192,15 +212,15 @@ def require_gradient(logits: Tensor) -> None:
         raise NoGradientError(msg)
 
 
-def check_ball(eps: float, bounds: Bounds | None, counts: Mapping[str, int]) -> None:
+def check_ball(eps: float, bounds: Bounds | None, **counts: int) -> None:
     """Raise ValueError unless radius, bounds and counts of iterations are in range."""
-    if not 0 <= eps < math.inf:
-        msg = f"eps must be a finite number >= 0, got {eps}"
-        raise ValueError(msg)
-    for name, count in counts.items():
-        if count < 1:
-            msg = f"{name} must be at least 1, got {count}"
-            raise ValueError(msg)
-    if bounds is not None and not bounds[0] < bounds[1]:
-        msg = f"bounds must be (low, high) with low < high, got {bounds}"
+    finite(eps=eps)
+    at_least(1, **counts)
+    check_bounds(bounds)
+
+
+def check_bounds(bounds: Bounds | None) -> None:
+    """Raise ValueError unless bounds are finite and in order."""
+    if bounds is not None and not -math.inf < bounds[0] < bounds[1] < math.inf:
+        msg = f"bounds must be (low, high), finite, with low < high, or None for none, got {bounds}"
         raise ValueError(msg)

@@ -6,9 +6,10 @@ Source: Carlini and Wagner, *Towards evaluating the robustness of neural network
 import torch
 from torch import Tensor, nn
 
-from .base import Attack, Kind, check_ball, input_gradient
+from .base import Attack, Kind, check_bounds, input_gradient
 from .inputs import Bounds
 from .losses import margin, misclassified
+from .ranges import at_least, finite
 
 BETAS = (0.9, 0.999)
 NEARLY = 1e-6
@@ -53,11 +54,10 @@ class CarliniWagner(Attack):
         confidence: float = 0.0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
-        check_ball(confidence, bounds, {"steps": steps, "searches": searches})
-        for name, value in {"learning_rate": learning_rate, "initial_const": initial_const}.items():
-            if not value > 0:
-                msg = f"{name} must be > 0, got {value}"
-                raise ValueError(msg)
+        finite(confidence=confidence)
+        finite(learning_rate=learning_rate, initial_const=initial_const, above_zero=True)
+        at_least(1, steps=steps, searches=searches)
+        check_bounds(bounds)
         self.steps, self.searches, self.learning_rate = steps, searches, learning_rate
         self.initial_const, self.confidence, self.bounds = initial_const, confidence, bounds
 

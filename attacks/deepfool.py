@@ -9,10 +9,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .base import Attack, Kind, check_ball, gradient_to, require_gradient
+from .base import Attack, Kind, check_bounds, gradient_to, require_gradient
 from .geometry import wide
 from .inputs import Bounds
 from .losses import misclassified
+from .ranges import at_least, finite
 
 TINY = 1e-8
 BEHIND = 1e-4
@@ -52,7 +53,10 @@ class DeepFool(Attack):
         candidates: int = 10,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
-        check_ball(overshoot, bounds, {"steps": steps, "candidates - 1": candidates - 1})
+        finite(overshoot=overshoot)
+        at_least(1, steps=steps)
+        at_least(2, candidates=candidates)
+        check_bounds(bounds)
         self.norm, self.steps, self.overshoot = norm, steps, overshoot
         self.candidates, self.bounds = candidates, bounds
 

@@ -5,10 +5,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .arguments import spelled
 from .frozen import frozen
 from .geometry import length
 from .inputs import as_inputs, as_labels
+from .layers import find_module, reached, watched
 from .outputs import as_logits
+from .ranges import at_least
 from .regular import PROBED, callers_modes_left, regular
 
 
@@ -53,6 +56,7 @@ class Moved(NamedTuple):
         return DAdv(self.squared[counts].mean().item(), self.relative[counts].nanmean().item(), int(counts.sum()))
 
 
+@spelled
 def d_adv(
     model: nn.Module,
     layer: str | nn.Module,
@@ -73,7 +77,7 @@ def d_adv(
     model : nn.Module
         Maps inputs to logits; left as it was.
     layer : str or nn.Module
-        The module whose output is f, by name or itself.
+        The module whose output is f: its name, or the end of its name in a wrapped model; or itself.
     x_adv, x : Tensor, (N, ...)
         Adversarial and clean inputs.
     y : Tensor, array or list, (N,), integers
@@ -88,14 +92,16 @@ def d_adv(
 
     Raises
     ------
-    AttributeError
-        If the model has no module of that name.
     ValueError
-        If x, x_adv or y is not as it should be, or the model cannot be run on them.
+        If the model has no module of that name or does not run through it, x, x_adv or y is not as it should be, or the
+        model cannot be run on them.
     """
-    module = model.get_submodule(layer) if isinstance(layer, str) else layer
+    at_least(1, batch_size=batch_size)
     net, classes = regular(model, as_inputs(x, None)[:PROBED])
-    as_inputs(x_adv, None, "x_adv")
+    module = find_module(model, layer)
+    if as_inputs(x_adv, None, "x_adv").shape != x.shape:
+        msg = f"x_adv must have the shape of x, {tuple(x.shape)}, got {tuple(x_adv.shape)}"
+        raise ValueError(msg)
     with callers_modes_left(x.device):
         y = as_labels(y, x, classes)
         return moved(net, module, x_adv=x_adv, x=x, y=y, batch_size=batch_size).mean()
@@ -111,7 +117,7 @@ def moved(
     batch_size: int = 256,
 ) -> Moved:
     """Give what `d_adv` is the mean of, for each example. Parameters and errors are those of `d_adv`."""
-    module = model.get_submodule(layer) if isinstance(layer, str) else layer
+    module = find_module(model, layer)
     squared, relative = [], []
     with frozen(model), torch.no_grad():
         for start in range(0, len(x), batch_size):
@@ -123,18 +129,11 @@ def moved(
             scale = clean.double().square().sum(dim=1)
             squared.append(distance)
             relative.append(distance / scale.masked_fill(scale == 0, torch.nan))
-    none = torch.zeros(0, dtype=torch.float64)
+    none = x.new_zeros(0, dtype=torch.float64)
     return Moved(torch.cat(squared) if squared else none, torch.cat(relative) if relative else none)
 
 
 def _activations(model: nn.Module, module: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    seen: list[Tensor] = []
-    handle = module.register_forward_hook(lambda _module, _inputs, output: seen.append(output.flatten(1)))
-    try:
+    with watched(module) as seen:
         logits = as_logits(model(x), len(x))
-    finally:
-        handle.remove()
-    if not seen:
-        msg = f"the forward pass never reaches {type(module).__name__}; name a layer that it runs through"
-        raise ValueError(msg)
-    return torch.cat(seen, dim=1), logits
+    return torch.cat(reached(seen, module), dim=1), logits

@@ -12,12 +12,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .base import Attack, Kind, check_ball, gradient_to, input_gradient, require_gradient
+from .base import Attack, Kind, check_bounds, gradient_to, input_gradient, require_gradient
 from .geometry import BALLS, length, wide
 from .hyperplane import onto_hyperplane
 from .inputs import Bounds
 from .losses import misclassified
 from .noise import Noise
+from .ranges import at_least, finite
 
 Boundary = Callable[[nn.Module, Tensor], tuple[Tensor, Tensor]]
 """(model, points) -> gap to a boundary, (N,), negative on the true label's side, and its gradient."""
@@ -80,19 +81,18 @@ class FAB(Attack):
         seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
-        check_ball(0, bounds, {"steps": steps, "targets": targets, "restarts": restarts, "searches + 1": searches + 1})
         self.start_radius = {"linf": 0.3, "l2": 1.0}[norm] if start_radius is None else start_radius
-        if not self.start_radius > 0:
-            msg = f"start_radius must be > 0, got {start_radius}"
-            raise ValueError(msg)
+        finite(start_radius=self.start_radius, above_zero=True)
+        finite(enough=enough)
+        at_least(1, steps=steps, targets=targets, restarts=restarts)
+        at_least(0, searches=searches)
+        check_bounds(bounds)
         self.norm, self.steps, self.targets, self.targeted = norm, steps, targets, targeted
         self.restarts, self.enough, self.searches, self.seed, self.bounds = restarts, enough, searches, seed, bounds
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Search towards each target and from each start; keep each example's closest."""
         found = x.clone()
-        if not len(x):
-            return found
         with torch.no_grad():
             logits = model(x)
         rows = (~misclassified(logits, y)).nonzero().squeeze(1)

@@ -1,96 +1,24 @@
 """Attacks of ART, foolbox and torchattacks, by name, behind one thin adapter each.
 
-A foreign attack sees the prepared model and the batch, and its result is held to the same promises as ours: within the
-radius and the bounds, seeded, and of a minimal attack only what does fool the model. What it does inside is its own.
+A foreign attack sees the prepared model and the batch. What it is held to stands in `adapted`; what it does inside is
+its own.
 """
 
-import hashlib
 import importlib
 import inspect
 import math
-import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import ModuleType
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .base import Attack, Kind
-from .geometry import held, wide
+from .adapted import Call, Foreign, Threat, factory_for
+from .base import Kind
 from .inputs import Bounds
-from .losses import misclassified
-
-Call = Callable[[nn.Module, Tensor, Tensor], Tensor]
-Norm = Literal["linf", "l2"]
-
-
-class _Threat(NamedTuple):
-    eps: float
-    norm: Norm
-    bounds: Bounds | None
-
-
-class Foreign(Attack):
-    """An attack of another library.
-
-    Parameters
-    ----------
-    name : str
-        For messages.
-    kind : {"bounded", "minimal"}
-    call : callable
-        (model, x, y) -> adversarial inputs.
-    eps, norm, bounds
-        The threat model; eps is not used by a minimal attack.
-    seed : int
-        Of Python's, numpy's and torch's generators, with the content of the first example that is attacked.
-    one_by_one : bool
-        Attack each example on its own, so that what it meets does not depend on the batch.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        kind: Kind,
-        call: Call,
-        *,
-        eps: float,
-        norm: Norm,
-        bounds: Bounds | None,
-        seed: int,
-        one_by_one: bool,
-    ) -> None:
-        self.name, self.kind, self.call = name, kind, call
-        self.eps, self.norm, self.bounds = eps, norm, bounds
-        self.seed, self.one_by_one = seed, one_by_one
-
-    def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        """Let the library attack; hold the result to what it has to be."""
-        if self.kind == "bounded":
-            return held(self._all(model, x, y), x, self.eps, self.norm, self.bounds, self.name)
-        found = x.clone()
-        standing = ~_fooled(model, x, y)
-        found[standing] = self._minimal(model, x[standing], y[standing])
-        return found
-
-    def _all(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        size = 1 if self.one_by_one else max(1, len(x))
-        parts = [slice(start, start + size) for start in range(0, len(x), size)]
-        return torch.cat([x[:0], *(self._called(model, x[rows], y[rows]) for rows in parts)])
-
-    def _called(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        with _seeded(_seed_of(x, self.seed), x.device), torch.enable_grad():
-            found = self.call(model, x.contiguous(), y)
-        return found.detach().to(x)
-
-    def _minimal(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        found = self._all(model, x, y)
-        found = found if self.bounds is None else found.clamp(*self.bounds)
-        return torch.where(wide(_fooled(model, found, y), x), found, x)
 
 
 def factory_of(name: str) -> Callable[..., Foreign]:
@@ -113,7 +41,7 @@ def _art(what: str, *, one_by_one: bool = False) -> Callable[..., Foreign]:
     takes = inspect.signature(made.__init__).parameters
     kind: Kind = "bounded" if "eps" in takes else "minimal"
 
-    def call_with(threat: _Threat, options: dict[str, Any]) -> Call:
+    def call_with(threat: Threat, options: dict[str, Any]) -> Call:
         given = {"verbose": False, "targeted": False, "norm": math.inf if threat.norm == "linf" else 2}
         given |= {"eps": threat.eps} | options
         given = {option: value for option, value in given.items() if option in takes}
@@ -121,16 +49,16 @@ def _art(what: str, *, one_by_one: bool = False) -> Callable[..., Foreign]:
         def call(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
             classes = _classes(model, x)
             estimator = _art_estimator(model, x, classes, threat.bounds)
-            if "batch_size" in takes:
-                given.setdefault("batch_size", len(x))
-            attack = made(estimator, **given)
+            whole = {"batch_size": len(x)} if "batch_size" in takes else {}
+            attack = made(estimator, **whole | given)
             labels = functional.one_hot(y, classes).cpu().numpy()
-            return torch.from_numpy(np.asarray(attack.generate(x.detach().cpu().numpy(), labels)))
+            pixels = x.detach().cpu().to(_for_numpy(x)).numpy()
+            return torch.from_numpy(np.asarray(attack.generate(pixels, labels)))
 
         return call
 
     own = [p for place, p in enumerate(takes.values()) if place > 1 and p.name not in {"eps", "norm"}]
-    return _factory(f"art:{what}", kind, own, call_with, one_by_one=one_by_one)
+    return factory_for(f"art:{what}", kind, own, call_with, one_by_one=one_by_one)
 
 
 def _art_estimator(model: nn.Module, x: Tensor, classes: int, bounds: Bounds | None) -> Any:  # noqa: ANN401
@@ -147,7 +75,7 @@ def _art_estimator(model: nn.Module, x: Tensor, classes: int, bounds: Bounds | N
 
 
 class _InDtype(nn.Module):
-    """Casts what it is given: some of ART's attacks pass float64."""
+    """Casts what it is given, since some of ART's attacks pass float64, and what it gives to what numpy has."""
 
     def __init__(self, model: nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
@@ -156,7 +84,12 @@ class _InDtype(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.model(x.to(self.dtype))
-        return logits
+        return logits.to(_for_numpy(logits))
+
+
+def _for_numpy(tensor: Tensor) -> torch.dtype:
+    """Give float32 for what is narrower: numpy has no bfloat16."""
+    return torch.promote_types(tensor.dtype, torch.float32)
 
 
 def _foolbox(what: str) -> Callable[..., Foreign]:
@@ -166,7 +99,7 @@ def _foolbox(what: str) -> Callable[..., Foreign]:
 
     minimal = issubclass(made, MinimizationAttack)
 
-    def call_with(threat: _Threat, options: dict[str, Any]) -> Call:
+    def call_with(threat: Threat, options: dict[str, Any]) -> Call:
         def call(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
             low, high = threat.bounds or (-math.inf, math.inf)
             viewed = view(model, bounds=(low, high), device=x.device)
@@ -176,14 +109,14 @@ def _foolbox(what: str) -> Callable[..., Foreign]:
         return call
 
     own = list(inspect.signature(made.__init__).parameters.values())[1:]
-    return _factory(f"foolbox:{what}", "minimal" if minimal else "bounded", own, call_with)
+    return factory_for(f"foolbox:{what}", "minimal" if minimal else "bounded", own, call_with)
 
 
 def _torchattacks(what: str) -> Callable[..., Foreign]:
     made = _class("torchattacks", what, "torchattacks", "pip install --no-deps torchattacks")
     takes = inspect.signature(made.__init__).parameters
 
-    def call_with(threat: _Threat, options: dict[str, Any]) -> Call:
+    def call_with(threat: Threat, options: dict[str, Any]) -> Call:
         if threat.bounds != (0.0, 1.0):
             msg = f"torchattacks:{what} works on pixels in [0, 1] alone; set threat_model.space: pixel"
             raise ValueError(msg)
@@ -197,39 +130,7 @@ def _torchattacks(what: str) -> Callable[..., Foreign]:
         return call
 
     own = [p for place, p in enumerate(takes.values()) if place > 1 and p.name not in {"eps", "norm"}]
-    return _factory(f"torchattacks:{what}", "bounded" if "eps" in takes else "minimal", own, call_with)
-
-
-def _factory(
-    name: str,
-    kind: Kind,
-    own: list[inspect.Parameter],
-    call_with: Callable[[_Threat, dict[str, Any]], Call],
-    *,
-    one_by_one: bool = False,
-) -> Callable[..., Foreign]:
-    def factory(
-        *,
-        eps: float = 0.0,
-        norm: Norm = "linf",
-        bounds: Bounds | None = (0.0, 1.0),
-        seed: int = 0,
-        one_by_one: bool = one_by_one,
-        **options: Any,  # noqa: ANN401
-    ) -> Foreign:
-        call = call_with(_Threat(eps, norm, bounds), options)
-        return Foreign(name, kind, call, eps=eps, norm=norm, bounds=bounds, seed=seed, one_by_one=one_by_one)
-
-    # The library's own options stand in the signature, so that a misspelt one is found before anything runs.
-    known = [p for p in inspect.signature(factory).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    extra = [
-        p.replace(kind=p.KEYWORD_ONLY, annotation=p.empty)
-        for p in own
-        if p.name not in {k.name for k in known} and p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}
-    ]
-    factory.__signature__ = inspect.Signature([*known, *extra])  # type: ignore[attr-defined]
-    factory.kind = kind  # type: ignore[attr-defined]
-    return factory
+    return factory_for(f"torchattacks:{what}", "bounded" if "eps" in takes else "minimal", own, call_with)
 
 
 def _class(module: str, what: str, library: str, command: str) -> Any:  # noqa: ANN401
@@ -248,38 +149,9 @@ def _class(module: str, what: str, library: str, command: str) -> Any:  # noqa: 
     return made
 
 
-def _fooled(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    with torch.no_grad():
-        return misclassified(model(x), y)
-
-
 def _classes(model: nn.Module, x: Tensor) -> int:
     with torch.no_grad():
         return int(model(x[:1]).shape[1])
-
-
-def _seed_of(x: Tensor, seed: int) -> int:
-    content = x[0].detach().float().cpu().contiguous().numpy().tobytes()
-    return int.from_bytes(hashlib.blake2b(content, digest_size=4, key=str(seed).encode()).digest(), "big")
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the generators that a library may draw from; put them back afterwards."""
-    before = random.getstate(), np.random.get_state()  # noqa: NPY002
-    unseeded = np.random.RandomState
-    # ART's decision-based attacks make generators of their own, seeded by the clock.
-    np.random.RandomState = lambda given=None: unseeded(seed if given is None else given)  # type: ignore[assignment,misc]
-    try:
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            random.seed(seed)
-            np.random.seed(seed)  # noqa: NPY002
-            torch.manual_seed(seed)
-            yield
-    finally:
-        np.random.RandomState = unseeded  # type: ignore[misc]
-        random.setstate(before[0])
-        np.random.set_state(before[1])  # noqa: NPY002
 
 
 DECISION_BASED = {"hopskipjump": "HopSkipJump", "boundary": "BoundaryAttack"}

@@ -18,17 +18,19 @@ def frozen(model: nn.Module) -> Iterator[nn.Module]:
     model : nn.Module
         Any module. Modes are restored module by module, since parts may have been frozen on purpose.
     """
-    # A frozen TorchScript has no modes.
-    modes = [(module, module.training) for module in model.modules() if hasattr(module, "training")]
+    modes = [(module, getattr(module, "training", None)) for module in model.modules()]
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     try:
-        if hasattr(model, "training"):
-            model.eval()
+        model.eval()
         for parameter, _ in flags:
             parameter.requires_grad_(False)
         yield model
     finally:
         for module, training in modes:
-            module.training = training
+            if training is None:
+                # A frozen TorchScript has no modes; being put into one has given it the attribute.
+                vars(module).pop("training", None)
+            else:
+                module.training = training
         for parameter, requires_grad in flags:
             parameter.requires_grad_(requires_grad)

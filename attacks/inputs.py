@@ -1,5 +1,6 @@
 """Inputs and labels as an attack, a check or a distance takes them."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,12 @@ import torch
 from torch import Tensor
 
 Bounds = tuple[float, float]
+
+DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+"""Of inputs; torch computes with these."""
+
+
+LARGEST = torch.iinfo(torch.int64).max
 
 
 def as_inputs(x: Any, bounds: Bounds | None, name: str = "x") -> Tensor:  # noqa: ANN401
@@ -20,14 +27,20 @@ def as_inputs(x: Any, bounds: Bounds | None, name: str = "x") -> Tensor:  # noqa
     if not isinstance(x, Tensor):
         msg = f"{name} must be a torch.Tensor, got {type(x).__name__}"
         raise ValueError(msg)
-    if not x.is_floating_point():
-        msg = f"{name} must be floating point, got {x.dtype}; scale uint8 images to [0, 1] first"
+    _there(x, name)
+    if x.dtype not in DTYPES:
+        kinds = ", ".join(str(each).removeprefix("torch.") for each in DTYPES)
+        scaled = "" if x.is_floating_point() else "; scale uint8 images to [0, 1] first"
+        msg = f"{name} must be floating point ({kinds}), got {x.dtype}{scaled}"
         raise ValueError(msg)
     if x.ndim < 2:
         msg = f"{name} must be a batch (N, ...) of inputs, got shape {tuple(x.shape)}"
         raise ValueError(msg)
-    if x.numel() == 0:
+    if not len(x):
         return x
+    if not x.numel():
+        msg = f"{name} must hold inputs that are not empty, got shape {tuple(x.shape)}"
+        raise ValueError(msg)
     low, high = (value.item() for value in x.detach().aminmax())
     if not (np.isfinite(low) and np.isfinite(high)):
         msg = f"{name} holds values that are not finite"
@@ -39,6 +52,16 @@ def as_inputs(x: Any, bounds: Bounds | None, name: str = "x") -> Tensor:  # noqa
         )
         raise ValueError(msg)
     return x
+
+
+def check_range(x: Tensor, eps: float, bounds: Bounds | None) -> None:
+    """Raise ValueError for a radius or bounds whose squares are infinite in the inputs' dtype."""
+    largest = math.sqrt(torch.finfo(x.dtype).max)
+    for name, value in {"eps": eps, "bounds": max(map(abs, bounds or (0.0,)))}.items():
+        if value > largest:
+            kind = str(x.dtype).removeprefix("torch.")
+            msg = f"{name} must be at most {largest:.3g} for inputs x of {kind}, got {value:.3g}"
+            raise ValueError(msg)
 
 
 def as_labels(y: Any, x: Tensor, classes: int | None = None) -> Tensor:  # noqa: ANN401
@@ -59,13 +82,8 @@ def as_labels(y: Any, x: Tensor, classes: int | None = None) -> Tensor:  # noqa:
     ValueError
         If they are anything else.
     """
-    try:
-        found = y if isinstance(y, Tensor) else torch.as_tensor(np.asarray(y))
-    except (TypeError, ValueError, RuntimeError):
-        msg = f"y must hold one class an input, as integers, got {type(y).__name__}"
-        raise ValueError(msg) from None
-    if found.numel() == 0 and not isinstance(y, Tensor):
-        found = found.long()
+    found = y if isinstance(y, Tensor) else _read(y)
+    _there(found, "y")
     if found.shape == (len(x), 1):
         found = found[:, 0]
     if found.shape != x.shape[:1]:
@@ -84,6 +102,27 @@ def as_labels(y: Any, x: Tensor, classes: int | None = None) -> Tensor:  # noqa:
         msg = f"y must hold classes from 0{top}; it holds {low if low < 0 else high}"
         raise ValueError(msg)
     return found
+
+
+def _read(y: Any) -> Tensor:  # noqa: ANN401
+    """Give what numpy makes of labels, integers of any kind as int64."""
+    try:
+        found = np.asarray(y)
+        if found.dtype.kind == "u":
+            found = found.clip(max=found.dtype.type(min(LARGEST, np.iinfo(found.dtype).max)))
+        # Copied as it is, so that neither torch's default device nor numpy's byte order and strides matter.
+        return torch.from_numpy(found.astype(np.int64 if found.dtype.kind in "bui" or not found.size else found.dtype))
+    except (TypeError, ValueError, RuntimeError):
+        msg = f"y must hold one class an input, as integers, got {type(y).__name__}"
+        raise ValueError(msg) from None
+
+
+def _there(tensor: Tensor, name: str) -> None:
+    """Raise ValueError for a tensor that has no values in memory, one after the other."""
+    if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_nested:
+        what = "on the meta device" if tensor.is_meta else "nested" if tensor.is_nested else str(tensor.layout)
+        msg = f"{name} must be a dense tensor of values, got one that is {what}"
+        raise ValueError(msg)
 
 
 def ordinary(tensor: Tensor) -> Tensor:

@@ -1,9 +1,14 @@
 """Random numbers that belong to an example, whatever batch it comes in."""
 
 import hashlib
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
+
+DRAWN: dict[str, Any] = {"device": torch.device("cpu"), "dtype": torch.float32}
+"""Where and as what random numbers are drawn, whatever torch's default device and dtype are, which are the caller's."""
 
 
 class Noise:
@@ -30,15 +35,15 @@ class Noise:
 
     def uniform(self, *shape: int) -> Tensor:
         """Draw from [0, 1): (N, *shape)."""
-        return self._stacked([torch.rand(shape, generator=generator) for generator in self._generators], shape)
+        return self._stacked(torch.rand, shape)
 
     def normal(self, *shape: int) -> Tensor:
         """Draw from the standard normal distribution: (N, *shape)."""
-        return self._stacked([torch.randn(shape, generator=generator) for generator in self._generators], shape)
+        return self._stacked(torch.randn, shape)
 
-    def _stacked(self, drawn: list[Tensor], shape: tuple[int, ...]) -> Tensor:
-        found = torch.stack(drawn) if drawn else torch.empty(0, *shape)
-        return found.to(self.device, self.dtype)
+    def _stacked(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
+        drawn = [draw(shape, generator=each, **DRAWN) for each in self._generators]
+        return torch.stack(drawn).to(self.device, self.dtype)
 
 
 class FreshNoise:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 class OutputError(ValueError):
@@ -38,7 +39,7 @@ def as_logits(output: Any, n: int) -> Tensor:  # noqa: ANN401
     OutputError
         If it is anything else, with what it is.
     """
-    found = _tensor(output)
+    found = tensor_of(output)
     if not found.is_floating_point():
         msg = f"a model must give logits (N, classes); this one gave {found.dtype} of shape {tuple(found.shape)}"
         if not found.is_complex():
@@ -48,16 +49,23 @@ def as_logits(output: Any, n: int) -> Tensor:  # noqa: ANN401
         found = found.flatten(1)
     if found.ndim == 1 and len(found) != n and n == 1:
         found = found[None]
-    if len(found) == n and (found.ndim == 1 or found.shape[1:] == (1,)):
-        single = found.reshape(n)
-        return torch.stack([torch.zeros_like(single), single], dim=1)
-    if found.ndim != 2 or len(found) != n:
+    if found.shape in {(n,), (n, 1)}:
+        # Under an autocast of another dtype, torch stacks nothing.
+        return functional.pad(found.reshape(n, 1), (1, 0))
+    if found.ndim != 2 or len(found) != n or not found.numel():
         msg = f"a model must give logits (N, classes); for {n} inputs this one gave shape {tuple(found.shape)}"
         raise OutputError(msg)
     return found
 
 
-def _tensor(output: Any) -> Tensor:  # noqa: ANN401
+def tensor_of(output: Any) -> Tensor:  # noqa: ANN401
+    """Give the tensor of an output that is taken for logits, as the model gave it.
+
+    Raises
+    ------
+    OutputError
+        If there is none, or more than one.
+    """
     if isinstance(output, Tensor):
         return output
     if isinstance(output, np.ndarray):

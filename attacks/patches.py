@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .geometry import norms, tiny
+from .noise import DRAWN
 
 
 class Moves(Protocol):
@@ -32,7 +33,7 @@ class Stripes:
     def move(self, best: Tensor, x: Tensor, eps: float, side: int, generator: torch.Generator) -> Tensor:
         """Shift a square by 2 eps and clip it to the ball."""
         top, left = _corner(generator, x, side)
-        change = torch.zeros(x.shape[1:])
+        change = torch.zeros(x.shape[1:], **DRAWN)
         signs = _signs(generator, (x.shape[1], 1, 1))
         change[:, top : top + side, left : left + side] = 2 * eps * signs
         return torch.clamp(best + change.to(x), x - eps, x + eps)
@@ -45,7 +46,7 @@ class Hills:
         """Tile the image."""
         _, channels, height, width = x.shape
         side = max(1, min(height, width) // 5)
-        first = torch.zeros(channels, height, width)
+        first = torch.zeros(channels, height, width, **DRAWN)
         margin = (height - 5 * side) // 2
         for top in range(max(margin, 0), height - side + 1, side):
             for left in range(max(margin, 0), width - side + 1, side):
@@ -98,13 +99,13 @@ def _hill(side: int, generator: torch.Generator) -> Tensor:
     half = side // 2
     shape = torch.cat([_pyramid(half, side), -_pyramid(side - half, side)])
     shape = shape / shape.norm().clamp_min(1e-12)
-    turned: Tensor = shape.T if torch.rand((), generator=generator) > 0.5 else shape
+    turned: Tensor = shape.T if torch.rand((), generator=generator, **DRAWN) > 0.5 else shape
     return turned
 
 
 def _pyramid(height: int, width: int) -> Tensor:
     """Stack rectangles around the centre, each lower than the one inside it; of length 1."""
-    shape = torch.zeros(height, width)
+    shape = torch.zeros(height, width, **DRAWN)
     middle, centre = height // 2, width // 2
     for ring in range(max(middle, centre) + 1):
         rows = slice(max(middle - ring, 0), middle + ring + 1)
@@ -117,10 +118,10 @@ def _pyramid(height: int, width: int) -> Tensor:
 def _corner(generator: torch.Generator, x: Tensor, side: int) -> tuple[int, int]:
     """Draw where a square lies: as in the authors' code it never reaches the last row or column, unless it has to."""
     height, width = x.shape[2:]
-    top = int(torch.randint(max(height - side, 1), (), generator=generator))
-    left = int(torch.randint(max(width - side, 1), (), generator=generator))
+    top = int(torch.randint(max(height - side, 1), (), generator=generator, **DRAWN))
+    left = int(torch.randint(max(width - side, 1), (), generator=generator, **DRAWN))
     return top, left
 
 
 def _signs(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
-    return 2.0 * torch.randint(2, shape, generator=generator) - 1
+    return 2 * torch.randint(2, shape, generator=generator, **DRAWN) - 1

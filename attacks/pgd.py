@@ -4,7 +4,6 @@ Source: Madry, Makelov, Schmidt, Tsipras and Vladu, *Towards deep learning model
 attacks*, 2018.
 """
 
-import math
 from typing import Literal
 
 import torch
@@ -15,6 +14,7 @@ from .geometry import BALLS
 from .inputs import Bounds
 from .losses import LOSSES, margin, too_few
 from .noise import FreshNoise, Noise
+from .ranges import finite
 
 
 class PGD(IterativeAttack):
@@ -65,13 +65,11 @@ class PGD(IterativeAttack):
         seed: int | None = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
-        check_ball(eps, bounds, {"steps": steps, "restarts": restarts, "eot": eot})
+        check_ball(eps, bounds, steps=steps, restarts=restarts, eot=eot)
         self.eps = eps
         self.steps, self.eot, self.precision = steps, eot, precision
+        finite(step_size=step_size or 0.0)
         self.step_size = 2.5 * eps / steps if step_size is None else step_size
-        if not 0 <= self.step_size < math.inf:
-            msg = f"step_size must be a finite number >= 0, got {step_size}"
-            raise ValueError(msg)
         self.ball, self.loss = BALLS[norm], LOSSES[loss]
         self.random_start, self.restarts, self.seed, self.bounds = random_start, restarts, seed, bounds
 

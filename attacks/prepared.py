@@ -84,6 +84,11 @@ def laid_out(x: Tensor) -> Tensor:
     return x.detach().contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x.detach()
 
 
+def only_channels_last(x: Tensor) -> bool:
+    """Whether inputs lie in memory as channels_last, and not as rows."""
+    return x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+
+
 def _folded(model: nn.Module, x: Tensor) -> nn.Module:
     if not any(type(module) is nn.BatchNorm2d for module in model.modules()):
         return model

@@ -34,7 +34,7 @@ class RandomNoise(Attack):
     """
 
     def __init__(self, eps: float, draws: int = 1, *, seed: int = 0, bounds: Bounds | None = (0.0, 1.0)) -> None:
-        check_ball(eps, bounds, {"draws": draws})
+        check_ball(eps, bounds, draws=draws)
         self.eps, self.draws, self.seed, self.bounds = eps, draws, seed, bounds
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:

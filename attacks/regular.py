@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .batches import out_of_memory
 from .frozen import frozen
-from .outputs import OutputError, as_logits
+from .outputs import OutputError, as_logits, tensor_of
 
 PROBED = 4
 """Examples that are run through a model to see what it needs."""
@@ -23,6 +23,10 @@ class ModelError(ValueError):
 
 FAILURES = (RuntimeError, TypeError, ValueError, AssertionError, LookupError, AttributeError)
 """What a model raises that does not take its input."""
+
+
+NO_KERNEL = "an autograd kernel was not registered"
+"""What torch says of an operation that it has no gradient for, and then goes on with a wrong one."""
 
 
 class LogitsWarning(UserWarning):
@@ -127,15 +131,11 @@ def regular(model: Callable[[Tensor], Any], x: Tensor) -> tuple[nn.Module, int |
     if logits.isnan().any():
         msg = f"the model gives NaN for {int(logits.isnan().any(dim=1).sum())} of the first {len(logits)} inputs"
         raise OutputError(msg)
-    if _single(output, len(logits)):
+    if tensor_of(output).numel() == len(logits):
         warnings.warn(SINGLE, LogitsWarning, stacklevel=4)
     if needs == Needs() and isinstance(model, nn.Module) and logits is output and logits.dtype == x.dtype:
         return model, logits.shape[1]
     return Regular(model, needs), logits.shape[1]
-
-
-def _single(output: Any, n: int) -> bool:  # noqa: ANN401
-    return isinstance(output, Tensor) and output.numel() == n
 
 
 def _tried(model: Callable[[Tensor], Any], needs: Needs, x: Tensor) -> tuple[Needs, Any]:
@@ -154,7 +154,7 @@ def _tried(model: Callable[[Tensor], Any], needs: Needs, x: Tensor) -> tuple[Nee
         same = given.shape == before.shape and torch.equal(given, before)
         return replace(tried, copy=not same), output
     assert first is not None  # noqa: S101
-    msg = f"the model fails on inputs {tuple(x.shape[1:])} of {str(x.dtype).removeprefix('torch.')}: {_line(first)}"
+    msg = f"the model fails on inputs {tuple(x.shape[1:])} of {str(x.dtype).removeprefix('torch.')}: {line_of(first)}"
     raise ModelError(msg) from first
 
 
@@ -174,13 +174,18 @@ def _autocast(device: str) -> torch.dtype | None:
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
 
 
-def _line(error: Exception) -> str:
+def line_of(error: BaseException) -> str:
+    """Say in a line what an error says."""
     text = " ".join(str(error).split()) or "no message"
     return f"{type(error).__name__}: {text if len(text) <= 200 else text[:197] + '...'}"
 
 
 @contextmanager
 def callers_modes_left(device: torch.device) -> Iterator[None]:
-    """Leave the caller's inference mode, which takes no gradients, and autocast, which is the model's affair."""
-    with torch.inference_mode(mode=False), torch.autocast(device.type, enabled=False):
+    """Leave the caller's inference mode, which takes no gradients, and autocast, which is the model's affair.
+
+    What torch warns of at an operation that it has no gradient for, as in quantised networks, is an error here.
+    """
+    with torch.inference_mode(mode=False), torch.autocast(device.type, enabled=False), warnings.catch_warnings():
+        warnings.filterwarnings("error", f".*{NO_KERNEL}", UserWarning)
         yield

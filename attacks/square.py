@@ -58,7 +58,7 @@ class Square(Attack):
         seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
-        check_ball(eps, bounds, {"queries": queries})
+        check_ball(eps, bounds, queries=queries)
         patch = {"linf": 0.8, "l2": 0.1}[norm] if patch is None else patch
         if not 0 < patch <= 1:
             msg = f"patch must lie in (0, 1], got {patch}"
@@ -74,6 +74,8 @@ class Square(Attack):
             rows = (~misclassified(model(x), y)).nonzero().squeeze(1)
             best, reached = x.clone(), torch.full_like(x.flatten(1)[:, 0], -torch.inf)
             tried = self.moves.start(x, self.eps, generator)[rows]
+            if not len(rows):
+                return best
             for query in range(self.queries + 1):
                 tried = tried if self.bounds is None else tried.clamp(*self.bounds)
                 logits = model(tried)

@@ -26,9 +26,14 @@ os.environ.setdefault("COLUMNS", "140")
 def pytest_addoption(parser):
     parser.addoption("--cold", action="store_true", help="give hostile inputs to processes of their own")
     parser.addoption("--rounds", type=int, help="rounds of each race for a lock (default: a few)")
+    parser.addoption("--draws", type=int, help="draws of each fuzz, anew in every run (default: 200, always the same)")
 
 
 def pytest_configure(config):
+    draws = config.getoption("--draws")
+    settings.register_profile(
+        "draws", settings.get_profile("lrbench"), max_examples=draws or 200, derandomize=draws is None
+    )
     hostile.COLD = config.getoption("--cold")
 
 

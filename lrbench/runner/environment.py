@@ -20,18 +20,19 @@ VARIABLES = ("CUBLAS_WORKSPACE_CONFIG", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "P
 
 
 def pick_device(name: str) -> torch.device:
-    """Turn "auto", "cpu", "cuda", "cuda:1" or "mps" into a device that is there.
+    """Turn "auto", "cpu", "cuda", "cuda:1" or "mps", in small letters or not, into a device that is there.
 
     Raises
     ------
     UsageError
         If there is no such device.
     """
-    if name == "auto":
+    text = str(name).strip().lower()
+    if text == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
+        device = torch.device(text)
+        torch.empty(1, device=device).item()  # "meta" has no values
     except (RuntimeError, AssertionError, NotImplementedError):
         there = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
         msg = f"no device {name!r} here; valid: auto, {', '.join(there)}"

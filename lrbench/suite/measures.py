@@ -11,8 +11,19 @@ from lrbench.suite.strict import Count, Eps, Name, Number, Positive, Strict
 
 
 def _plain(name: Any) -> Any:  # noqa: ANN401
-    """Give a norm's name in the spelling that is used here: Linf and L_2 are linf and l2."""
-    return name.lower().replace("_", "").replace("-", "") if isinstance(name, str) else name
+    """Give a norm's name in the spelling that is used here: Linf, inf, L_2 and 2 are linf and l2."""
+    if name in NORMS:
+        return name
+    # It loads torch, which a suite in plain spelling does without.
+    from lrbench.attacks.arguments import choice  # noqa: PLC0415
+
+    try:
+        return choice("norm", name, NORMS)
+    except ValueError:
+        return name
+
+
+NORMS = ("linf", "l2")
 
 
 _SPACES = re.compile(r"[^A-Za-z0-9._+-]+")

@@ -86,5 +86,5 @@ def test_d_adv_leaves_no_hook_and_no_mode_behind(small_net, batch):
 
 def test_an_unknown_layer_is_named(small_net, batch):
     x, y = batch
-    with pytest.raises(AttributeError, match="layer9"):
+    with pytest.raises(ValueError, match="the model has no layer 'layer9'"):
         d_adv(small_net, "layer9", x_adv=x, x=x, y=y)

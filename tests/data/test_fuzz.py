@@ -1,10 +1,9 @@
 """Arrays and folders drawn at random: the data set that their maker meant, or a line that names what is wrong.
 
-LRBENCH_DRAWS=2000 draws more of them than the 200 of every run.
+--draws 2000 draws more of them than the 200 of every run.
 """
 
 import io
-import os
 import warnings
 from functools import cache
 from pathlib import Path
@@ -20,7 +19,7 @@ from lrbench.data.folder import image_folder
 from lrbench.data.sources import npz
 from lrbench.errors import UsageError
 
-DRAWS = settings(max_examples=int(os.environ.get("LRBENCH_DRAWS", "200")))
+DRAWS = settings.get_profile("draws")
 
 
 def outcome(load, named):

@@ -208,7 +208,7 @@ def test_a_model_without_any_gradient_is_examined_to_the_end(trained, images):
 
 
 def test_wrong_arguments_are_named(trained, images):
-    with pytest.raises(ValueError, match="eps > 0"):
+    with pytest.raises(ValueError, match="eps must be a finite number > 0"):
         examine(trained, *images, 0.0)
 
 

@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from lrbench.attacks import Bounds
 from lrbench.attacks.arguments import spelled
-from lrbench.attacks.inputs import as_inputs, as_labels, ordinary
+from lrbench.attacks.base import check_bounds
+from lrbench.attacks.inputs import as_inputs, as_labels, check_range, ordinary
+from lrbench.attacks.ranges import finite
 from lrbench.attacks.regular import PROBED, callers_modes_left, regular
 
 # Importing them registers their checks.
@@ -94,10 +96,14 @@ def examine(  # noqa: PLR0913
     ValueError
         If eps is not positive, there are no images, or x, y, or what the model gives is not as it should be.
     """
-    if not eps > 0 or not len(x):
-        msg = f"masking checks need eps > 0 and images, got eps = {eps} and {len(x)} images"
+    finite(eps=eps, above_zero=True)
+    check_bounds(bounds)
+    x = as_inputs(x, bounds)
+    check_range(x, eps, bounds)
+    if not len(x):
+        msg = "masking checks need images, x holds none"
         raise ValueError(msg)
-    net, classes = regular(model, as_inputs(x, bounds)[:PROBED])
+    net, classes = regular(model, x[:PROBED])
     findings = []
     with callers_modes_left(x.device):
         x, y = ordinary(x), ordinary(as_labels(y, x, classes))

@@ -170,7 +170,7 @@ class Subject:
                     lambda rows: attack.followed(fast, self.x[rows], self.y[rows]), len(self.x), self.budget.batch_size
                 )
         except NoGradientError:
-            return Path(torch.zeros(0, len(self.x)), self.wrong)
+            return Path(self.x.new_zeros(0, len(self.x)), self.wrong)
         ends, margins = (list(each) for each in zip(*parts, strict=True))
         return Path(torch.cat(margins, dim=1), self.wrong_on(torch.cat(ends)) | self.wrong)
 

@@ -1,0 +1,20 @@
+"""Arguments held to be in range, each named by its keyword."""
+
+HUGE = 1e18
+"""Largest number that an argument may be: its square is finite in float32."""
+
+
+def at_least(least: int, **counts: int) -> None:
+    """Raise ValueError for a count below the least one, with its name."""
+    for name, count in counts.items():
+        if count < least:
+            msg = f"{name} must be at least {least}, got {count}"
+            raise ValueError(msg)
+
+
+def finite(*, above_zero: bool = False, **values: float) -> None:
+    """Raise ValueError for a value below 0, beyond `HUGE`, or, if it is to be above, of 0, with its name."""
+    for name, value in values.items():
+        if not 0 <= value <= HUGE or (above_zero and value == 0):
+            msg = f"{name} must be a finite number {'>' if above_zero else '>='} 0, at most {HUGE:g}, got {value:g}"
+            raise ValueError(msg)
