@@ -21,7 +21,7 @@ from .arguments import spelled
 from .base import Attack, Kind, NoGradientError, check_ball
 from .batches import out_of_memory
 from .geometry import held, wide
-from .inputs import Bounds
+from .inputs import Bounds, clipped
 from .losses import misclassified
 from .outputs import OutputError
 from .regular import FAILURES, ModelError, line_of
@@ -113,7 +113,7 @@ class Foreign(Attack):
 
     def _minimal(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         found = self._all(model, x, y)
-        found = found if self.bounds is None else found.clamp(*self.bounds)
+        found = clipped(found, self.bounds)
         return torch.where(wide(_fooled(model, found, y), x), found, x)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .arguments import spelled
 from .batches import in_batches, out_of_memory
-from .inputs import Bounds, as_inputs, as_labels, check_range, ordinary
+from .inputs import Bounds, as_inputs, as_labels, check_range, clipped, ordinary
 from .prepared import Prepared, laid_out, only_channels_last, prepared
 from .ranges import at_least, finite
 from .regular import NO_KERNEL, line_of
@@ -53,7 +53,8 @@ class Attack(ABC):
         model : nn.Module or callable
             Maps x to logits of shape (N, classes), or to what `outputs.as_logits` makes such of.
         x : Tensor, (N, ...), floating point
-            Clean inputs, inside `bounds` if the attack has any.
+            Clean inputs, inside `bounds` if the attack has any, to rounding; entries that are not come back inside, or
+            as they were.
         y : Tensor, array or list, (N,), integers
             True labels.
 
@@ -78,8 +79,10 @@ class Attack(ABC):
                 raise ValueError(reason)
             if not len(x):
                 return x.detach().clone()
-            fast, start, y = self.sees(lent), ordinary(laid_out(x)), ordinary(y)
+            fast, given, y = self.sees(lent), ordinary(laid_out(x)), ordinary(y)
+            start = clipped(given, self.bounds)
             found = torch.cat(in_batches(lambda rows: self.run(fast, start[rows], y[rows]), len(x), len(x)))
+            found = torch.where(found == start, given, found)
             return found if only_channels_last(x) else found.contiguous()
 
     def unfit(self, classes: int, shape: tuple[int, ...]) -> str | None:  # noqa: ARG002

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import Attack, Kind, check_bounds, input_gradient
-from .inputs import Bounds
+from .inputs import Bounds, clipped
 from .losses import margin, misclassified
 from .ranges import at_least, finite
 
@@ -115,7 +115,7 @@ class CarliniWagner(Attack):
             return inner
         low, high = self.bounds
         point = low + (high - low) * (torch.tanh(inner) + 1) / 2
-        return torch.where(inner == start, x, point.clamp(low, high))
+        return torch.where(inner == start, x, clipped(point, self.bounds))
 
     def _chain(self, inner: Tensor) -> Tensor:
         """Give the derivative of the point with respect to `inner`."""

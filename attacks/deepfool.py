@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .base import Attack, Kind, check_bounds, gradient_to, require_gradient
 from .geometry import wide
-from .inputs import Bounds
+from .inputs import Bounds, clipped
 from .losses import misclassified
 from .ranges import at_least, finite
 
@@ -108,4 +108,4 @@ class DeepFool(Attack):
         return distance, wide((distance + BEHIND) / (length + TINY), gradient) * gradient
 
     def _bounded(self, x: Tensor) -> Tensor:
-        return x if self.bounds is None else x.clamp(*self.bounds)
+        return clipped(x, self.bounds)

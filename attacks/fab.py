@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .base import Attack, Kind, check_bounds, gradient_to, input_gradient, require_gradient
 from .geometry import BALLS, length, wide
 from .hyperplane import onto_hyperplane
-from .inputs import Bounds
+from .inputs import Bounds, clipped
 from .losses import misclassified
 from .noise import Noise
 from .ranges import at_least, finite
@@ -143,7 +143,7 @@ class FAB(Attack):
         return self._bounded((here + EXTRAPOLATE * own) * (1 - share) + (x + EXTRAPOLATE * clean) * share)
 
     def _bounded(self, x: Tensor) -> Tensor:
-        return x if self.bounds is None else x.clamp(*self.bounds)
+        return clipped(x, self.bounds)
 
     def _bisected(self, model: nn.Module, x: Tensor, y: Tensor, best: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
         """Shorten what was found along the segment to the clean example."""

@@ -1,12 +1,11 @@
 """Balls in which a perturbation has to stay: how to start in them, move in them, and come back to them."""
 
-from functools import cache
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from .inputs import Bounds
+from .inputs import Bounds, clipped
 from .noise import FreshNoise, Noise
 
 ORDERS = {"linf": torch.inf, "l2": 2.0, "l1": 1.0}
@@ -77,22 +76,6 @@ class L2:
     def surface(self, x: Tensor, eps: float, noise: Noise | FreshNoise) -> Tensor:
         """Draw a random direction."""
         return x + eps * self.direction(noise.normal(*x.shape[1:]))
-
-
-def clipped(x: Tensor, bounds: Bounds | None) -> Tensor:
-    """Bring every entry into the bounds, in the numbers that its dtype has."""
-    return x if bounds is None else x.clamp(*rounded_inward(bounds, x.dtype))
-
-
-@cache
-def rounded_inward(bounds: Bounds, dtype: torch.dtype) -> Bounds:
-    """Give the lowest and the highest number of a dtype that lie inside the bounds."""
-    found = []
-    for bound, inward in zip(bounds, (torch.inf, -torch.inf), strict=True):
-        nearest = torch.tensor(bound, dtype=dtype)
-        beyond = float(nearest) < bound if inward > 0 else float(nearest) > bound
-        found.append(float(torch.nextafter(nearest, torch.tensor(inward, dtype=dtype)) if beyond else nearest))
-    return found[0], found[1]
 
 
 def norms(x: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Inputs and labels as an attack, a check or a distance takes them."""
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ LARGEST = torch.iinfo(torch.int64).max
 
 
 def as_inputs(x: Any, bounds: Bounds | None, name: str = "x") -> Tensor:  # noqa: ANN401
-    """Give inputs, (N, ...) floating point, inside the bounds.
+    """Give inputs, (N, ...) floating point, inside the bounds to two units in the last place.
 
     Raises
     ------
@@ -45,13 +46,30 @@ def as_inputs(x: Any, bounds: Bounds | None, name: str = "x") -> Tensor:  # noqa
     if not (np.isfinite(low) and np.isfinite(high)):
         msg = f"{name} holds values that are not finite"
         raise ValueError(msg)
-    if bounds is not None and not (bounds[0] <= low and high <= bounds[1]):
+    slack = 0.0 if bounds is None else 2 * torch.finfo(x.dtype).eps * max(map(abs, bounds))
+    if bounds is not None and not (bounds[0] - slack <= low and high <= bounds[1] + slack):
         msg = (
             f"{name} spans [{low:.4g}, {high:.4g}], outside the attack's bounds {bounds}; "
             "pass images in that range, or bounds=None for a space without limits"
         )
         raise ValueError(msg)
     return x
+
+
+def clipped(x: Tensor, bounds: Bounds | None) -> Tensor:
+    """Bring every entry into the bounds, in the numbers that its dtype has."""
+    return x if bounds is None else x.clamp(*rounded_inward(bounds, x.dtype))
+
+
+@cache
+def rounded_inward(bounds: Bounds, dtype: torch.dtype) -> Bounds:
+    """Give the lowest and the highest number of a dtype that lie inside the bounds."""
+    found = []
+    for bound, inward in zip(bounds, (torch.inf, -torch.inf), strict=True):
+        nearest = torch.tensor(bound, dtype=dtype)
+        beyond = float(nearest) < bound if inward > 0 else float(nearest) > bound
+        found.append(float(torch.nextafter(nearest, torch.tensor(inward, dtype=dtype)) if beyond else nearest))
+    return found[0], found[1]
 
 
 def check_range(x: Tensor, eps: float, bounds: Bounds | None) -> None:

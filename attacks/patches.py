@@ -71,6 +71,8 @@ class Hills:
         return x + _on_sphere(moved, eps)
 
 
+MOVES: dict[str, Moves] = {"linf": Stripes(), "l2": Hills()}
+
 Window = tuple[slice, slice, slice, slice]
 
 

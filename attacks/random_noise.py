@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from .base import Attack, Kind, check_ball
 from .geometry import BALLS, wide
-from .inputs import Bounds
+from .inputs import Bounds, clipped
 from .losses import margin
 from .noise import Noise
 
@@ -89,4 +89,4 @@ class GaussianNoise(RandomNoise):
     def draw(self, x: Tensor, noise: Noise) -> Tensor:
         """Add noise."""
         noisy = x + self.eps * noise.normal(*x.shape[1:])
-        return noisy if self.bounds is None else noisy.clamp(*self.bounds)
+        return clipped(noisy, self.bounds)

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from .base import Attack, check_ball
+from .geometry import BALLS
 from .inputs import Bounds
 from .losses import margin, misclassified
-from .patches import Hills, Moves, Stripes
+from .patches import MOVES
 
 # Iterations (of 10,000) after which the share of the image that a patch covers is halved again.
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
@@ -65,7 +66,7 @@ class Square(Attack):
             raise ValueError(msg)
         self.eps, self.queries, self.patch, self.rescale = eps, queries, patch, rescale
         self.seed, self.bounds = seed, bounds
-        self.moves: Moves = Stripes() if norm == "linf" else Hills()
+        self.ball, self.moves = BALLS[norm], MOVES[norm]
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Search patch by patch."""
@@ -77,7 +78,7 @@ class Square(Attack):
             if not len(rows):
                 return best
             for query in range(self.queries + 1):
-                tried = tried if self.bounds is None else tried.clamp(*self.bounds)
+                tried = self.ball.project(tried, x[rows], self.eps, self.bounds)
                 logits = model(tried)
                 value, fooled = margin(logits, y[rows]), misclassified(logits, y[rows])
                 better = (value > reached[rows]) | fooled

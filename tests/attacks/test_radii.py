@@ -207,6 +207,33 @@ def test_projecting_twice_changes_nothing_and_ends_in_the_ball(dtype, norm, boun
     assert (least_size(once, x, norm) <= eps + spare).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("eps", [1e-6, 1e-3, 0.1, 0.5, 3.0])
+def test_entries_that_are_rounded_alike_stay_in_the_l2_ball(dtype, eps):
+    """Of a constant image, moved alike everywhere, all errors have one sign."""
+    grey = torch.full((2, 1, 64, 64), 0.5, dtype=dtype)
+    ahead = grey + torch.stack([torch.ones(1, 64, 64), torch.ones(1, 64, 64).cumsum(2) / 64]).to(dtype)
+    found = BALLS["l2"].project(ahead, grey, eps, None)
+    sizes = (found.double() - grey.double()).flatten(1).norm(dim=1)
+    # What is measured is rounded to the dtype as well.
+    ulp = torch.finfo(dtype).eps * torch.maximum(found.double().flatten(1).amax(dim=1), sizes)
+    assert (sizes <= eps + 3 * ulp).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("mean", "std"), [(0.485, 0.229), (0.406, 0.225), (0.1307, 0.3081), (0.4465, 0.261)])
+@pytest.mark.parametrize("name", [name for name in BOUNDED if name != "adaptive-lr"])
+def test_black_and_white_are_inside_bounds_that_are_not_numbers_of_the_dtype(small_net, name, mean, std, dtype):
+    pixels = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(0)).mul(2).sub(0.5).clamp(0, 1)
+    x = ((pixels - mean) / std).to(dtype)
+    low, high = (0 - mean) / std, (1 - mean) / std
+    y = small_net.to(dtype)(x).argmax(dim=1)
+    found = BOUNDED[name](0.3, (low, high))(small_net, x, y)
+    assert ((found.double() >= low) | (found == x)).all()
+    assert ((found.double() <= high) | (found == x)).all()
+    assert torch.equal(BOUNDED[name](0.0, (low, high))(small_net, x, y), x)
+
+
 def test_an_attack_that_leaves_the_ball_is_named():
     x = torch.rand(4, 1, 3, 3)
     with pytest.raises(ValueError, match=r"mine went .* beyond eps = 0.1 in linf; it is made for another norm"):
