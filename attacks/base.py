@@ -172,11 +172,23 @@ def input_gradient(
         return logits, values, gradient
     with torch.enable_grad():
         x_adv = x_adv.detach().requires_grad_()
-        logits = model(x_adv)
+        logits = _followed(model, x_adv)
         require_gradient(logits)
         values = objective(logits)
         gradient = gradient_to(x_adv, values.sum())
     return logits.detach(), values.detach(), gradient
+
+
+def _followed(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    try:
+        return model(x)
+    except RuntimeError as error:
+        if "Inference tensors" not in str(error):
+            raise
+        msg = (
+            "the model holds tensors made inside torch.inference_mode(), which no gradient can pass; make them outside"
+        )
+        raise NoGradientError(msg) from error
 
 
 def gradient_to(x: Tensor, value: Tensor, *, again: bool = False) -> Tensor:

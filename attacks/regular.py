@@ -118,7 +118,7 @@ def regular(model: Callable[[Tensor], Any], x: Tensor) -> tuple[nn.Module, int |
     if not callable(model):
         msg = f"model must be a torch.nn.Module or a function of a batch, got {type(model).__name__}"
         raise TypeError(msg)
-    if isinstance(model, nn.Module) and any(parameter.is_inference() for parameter in model.parameters()):
+    if isinstance(model, nn.Module) and any(each.is_inference() for each in (*model.parameters(), *model.buffers())):
         msg = "the model was made inside torch.inference_mode(), so that no gradient can pass it; make it outside"
         raise ModelError(msg)
     needs = Needs(precision=_autocast(x.device.type))

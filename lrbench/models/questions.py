@@ -73,8 +73,13 @@ def depends_on_batch(predict: Predict, x: Tensor, logits: Tensor) -> Answer:
 
 
 def gives_probabilities(logits: Tensor) -> Answer:
-    """Whether outputs (N, classes) are probabilities, none negative and with sum 1: the share that are; yes if all."""
-    share = ((logits >= 0).all(dim=1) & ((logits.sum(dim=1) - 1).abs() < SUM)).float().mean().item()
+    """Whether outputs (N, classes) are probabilities, none negative and with sum 1: the share that are; yes if all.
+
+    Of a single output, which stands as (0, z) here, whether it lies between 0 and 1.
+    """
+    single = logits.shape[1] == 2 and bool((logits[:, 0] == 0).all())
+    summed = logits[:, 1] <= 1 if single else (logits.sum(dim=1) - 1).abs() < SUM
+    share = ((logits >= 0).all(dim=1) & summed).float().mean().item()
     return Answer(share, share == 1)
 
 

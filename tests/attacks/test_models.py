@@ -12,6 +12,7 @@ from support.takers import TAKERS, attack, same
 from support.unchanged import differing, everything
 from torch import nn
 
+from lrbench.attacks import PGD
 from lrbench.attacks.base import NoGradientError
 from lrbench.attacks.regular import ModelError
 
@@ -194,6 +195,26 @@ def test_inputs_and_labels_made_in_inference_mode(taker, net):
         inside = taker(net, x, made)
     assert same(inside, expected)
     assert same(taker(net, x, made), expected)
+
+
+def test_what_a_model_holds_that_was_made_in_inference_mode_is_named(net):
+    class Lit(nn.Module):
+        def __init__(self, *, buffer):
+            super().__init__()
+            self.net = net
+            with torch.inference_mode():
+                shift = torch.ones(1, *X.shape[1:])
+            if buffer:
+                self.register_buffer("shift", shift)
+            else:
+                self.shift = shift
+
+        def forward(self, x):
+            return self.net(x * self.shift)
+
+    for buffer in (True, False):
+        with pytest.raises((ModelError, NoGradientError), match=r"made inside torch.inference_mode\(\)"):
+            PGD(0.03)(Lit(buffer=buffer), X, right(net))
 
 
 def test_a_model_made_in_inference_mode_is_named(taker, net):
