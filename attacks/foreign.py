@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from .base import Attack, Kind
 from .geometry import held, wide
+from .gradient_free import GRADIENT_FREE
 from .inputs import Bounds
 from .losses import misclassified
 
@@ -228,7 +229,9 @@ def _factory(
         if p.name not in {k.name for k in known} and p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}
     ]
     factory.__signature__ = inspect.Signature([*known, *extra])  # type: ignore[attr-defined]
+    library, _, what = name.partition(":")
     factory.kind = kind  # type: ignore[attr-defined]
+    factory.needs_gradients = what not in GRADIENT_FREE[library]  # type: ignore[attr-defined]
     return factory
 
 

@@ -106,7 +106,7 @@ def _spec(name: str) -> Raw:
         return own[name]
     known = [*own, *(entry.name for entry in MODELS)]
     # A name with a colon is looked up when it has been told of, since that can run code.
-    if name not in known and ":" not in name:
+    if name not in known and not MODELS.is_elsewhere(name):
         msg = f"unknown model {name!r}; {nearest(name, known)}, or register yours with `lrbench register`"
         raise UsageError(msg)
     return {"arch": name}
@@ -132,7 +132,7 @@ def _common_sizes(suite: Suite, data: ImageData) -> dict[str, int]:
         try:
             with guarded():
                 factory = MODELS[spec.arch].load()
-            sizes, _ = probe(factory, spec, data.network_outputs, tuple(data.train.images.shape[1:]))
+            sizes = probe(factory, spec, data.network_outputs, tuple(data.train.images.shape[1:])).sizes
         except UsageError as error:
             msg = f"{name} {error}"
             raise UsageError(msg) from error
