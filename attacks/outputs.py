@@ -48,7 +48,7 @@ def as_logits(output: Any, n: int) -> Tensor:  # noqa: ANN401
         found = found.flatten(1)
     if found.ndim == 1 and len(found) != n and n == 1:
         found = found[None]
-    if len(found) == n and (found.ndim == 1 or found.shape[1:] == (1,)):
+    if found.shape[:1] == (n,) and (found.ndim == 1 or found.shape[1:] == (1,)):
         single = found.reshape(n)
         return torch.stack([torch.zeros_like(single), single], dim=1)
     if found.ndim != 2 or len(found) != n:

@@ -99,6 +99,8 @@ def register_command(given: argparse.Namespace) -> int:
     spec = {"arch": given.factory, **_options(given.option)}
     if given.weights:
         spec["weights"] = given.weights
+    if given.trained:
+        spec["train"] = False
     if given.no_normalize:
         spec["normalize"] = False
     # A line of ours: the parser's own would come with the whole usage.

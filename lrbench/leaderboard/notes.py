@@ -25,6 +25,7 @@ def notes(board: Leaderboard) -> list[str]:
         *(f"NOT READ: {line}" for line in board.unread),
         *_missing(board),
         *_idle(board),
+        *_lacking(board),
         *_environments(board),
         *_reading(board),
         *_strength(board),
@@ -56,6 +57,18 @@ def _missing(board: Leaderboard) -> Iterator[str]:
 def _idle(board: Leaderboard) -> Iterator[str]:
     for model in board.idle:
         yield board.cautions(model)[-1]
+
+
+def _lacking(board: Leaderboard) -> Iterator[str]:
+    for model in board.models:
+        lacks = board.suite["models"].get(model, {}).get("lacks") or ()
+        if "gradients" in lacks:
+            yield (
+                f"LEFT OUT of {model}: attacks that need gradients, which it has none of. Its worst case is over fewer "
+                "attacks than that of the others, so a weaker bound."
+            )
+        if "layers" in lacks:
+            yield f"LEFT OUT of {model}: what is measured of layers, which it has none of."
 
 
 def _environments(board: Leaderboard) -> Iterator[str]:

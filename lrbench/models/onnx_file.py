@@ -30,7 +30,11 @@ def factory_of_file(path: str) -> Callable[..., nn.Module]:
     _library("onnx2torch")
 
     def factory() -> nn.Module:
-        return network_of(file)
+        try:
+            return network_of(file)
+        except UsageError as error:
+            msg = f"cannot be built: {error}"
+            raise UsageError(msg) from error
 
     return factory
 

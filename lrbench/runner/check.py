@@ -184,7 +184,7 @@ class Checker:
             alike = spec.model_dump_json(exclude={"lr_layers", "training", "start"})
             try:
                 if alike not in known:
-                    known[alike] = self._looked_at(name, spec, data)
+                    known[alike] = self.look_at(name, spec, data)
             except SystemExit as error:
                 announce(f"{name} was not looked over: {exit_reason(error)}")
                 continue
@@ -234,7 +234,16 @@ class Checker:
             raise self.document.error((*where, error.option), str(error)) from None
         return factory
 
-    def _looked_at(self, name: str, spec: ModelSpec, data: ImageData) -> Probed:
+    def look_at(self, name: str, spec: ModelSpec, data: ImageData) -> Probed:
+        """Build a model, run it on two images, and hold its weights against it.
+
+        Raises
+        ------
+        UsageError
+            If it cannot be built or run, or is no model for this data.
+        SystemExit
+            If its code raises it.
+        """
         where = ("models", name)
         factory = self._factory(MODELS, spec.arch, where, spec.options, SUPPLIED_TO_MODELS, BESIDE_MODEL_OPTIONS)
         try:

@@ -131,7 +131,8 @@ def _reached(net: nn.Module, images: Tensor) -> tuple[bool, bool]:
     """Whether a gradient of the logits reaches the images, and whether one reaches a parameter."""
     channels, given = images.shape[1], images.clone().requires_grad_()
     model = Classifier(net, [0.0] * channels, [1.0] * channels).eval()
-    trainable = model(images).requires_grad
+    # What a function computes with may be parameters, too, but they are not the model's to train.
+    trainable = any(each.requires_grad for each in net.parameters()) and model(images).requires_grad
     try:
         (gradient,) = torch.autograd.grad(model(given).sum(), given, allow_unused=True)
     except RuntimeError:  # what no gradient is known of, or what keeps none

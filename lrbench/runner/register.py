@@ -67,7 +67,9 @@ def register(
     content = {"models": {**before, name: spec}}
     checked = validated(Project, content, Document(str(PROJECT), content, {})).models[name]
     images, labels, classes, statistics = _images(data, shape, classes, root)
-    findings = _look(name, checked, images, labels if checked.weights else None, classes, statistics)
+    findings = _look(
+        name, checked, images, labels if checked.weights or not checked.train else None, classes, statistics
+    )
     faults = [finding.text for finding in findings if finding.level == "fault"]
     if faults:
         msg = f"{name} is not registered: {'; '.join(faults)}"
