@@ -35,9 +35,13 @@ class Classifier(Around):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of images in [0, 1], in their dtype; under autocast in that of the network."""
-        given = (x - self.mean) / self.std
-        logits = as_logits(self.net(given if self.precision is None else given.to(self.precision)), len(x))
+        logits = as_logits(self.net(self.given(x)), len(x))
         return logits if torch.is_autocast_enabled(x.device.type) else logits.to(x)
+
+    def given(self, x: Tensor) -> Tensor:
+        """Give what the network takes for images in [0, 1]: normalised, in its precision."""
+        normalised = (x - self.mean) / self.std
+        return normalised if self.precision is None else normalised.to(self.precision)
 
 
 def precision(net: nn.Module) -> torch.dtype | None:

@@ -11,6 +11,7 @@ from lrbench.errors import short
 from lrbench.models.classifier import Classifier
 from lrbench.models.questions import (
     DRAWS,
+    FEW,
     MODAL,
     Predict,
     depends_on_batch,
@@ -65,6 +66,7 @@ def inspect_network(
 
     logits = predict(images)
     found = [Finding("good", f"{sum(p.numel() for p in net.parameters()):,} parameters, {logits.shape[1]} classes")]
+    found += _form(model, images, "")
     found += _outputs(logits)
     if found[-1].level == "fault":
         return found
@@ -75,6 +77,14 @@ def inspect_network(
     if labels is not None:
         found += _convention(net, images, labels, statistics)
     return found
+
+
+def _form(model: Classifier, x: Tensor, when: str) -> Iterator[Finding]:
+    """Say what holds the logits, where something does."""
+    with torch.no_grad():
+        output = model.net(model.given(x[:FEW]))
+    if not isinstance(output, Tensor):
+        yield Finding("good", f"{when}it gives a {type(output).__name__}, of which the logits are taken")
 
 
 def _outputs(logits: Tensor) -> Iterator[Finding]:
@@ -102,7 +112,7 @@ def _behaviour(net: nn.Module, predict: Predict, x: Tensor, logits: Tensor) -> I
         yield Finding("warning", "some parameters are not float32")
 
 
-def _training_mode(model: nn.Module, predict: Predict, x: Tensor, logits: Tensor) -> Iterator[Finding]:
+def _training_mode(model: Classifier, predict: Predict, x: Tensor, logits: Tensor) -> Iterator[Finding]:
     kinds = sorted({type(m).__name__ for m in model.modules() if isinstance(m, MODAL)})
     # Not of a copy: what holds a lock, a file or a generator has none. Batch norm writes into its buffers.
     before = [buffer.clone() for buffer in model.buffers()]
@@ -112,6 +122,7 @@ def _training_mode(model: nn.Module, predict: Predict, x: Tensor, logits: Tensor
         differs = any(
             not torch.allclose(predict(x), logits, rtol=1e-3, atol=1e-4) for _ in range(DRAWS if kinds else 1)
         )
+        form = list(_form(model, x, "in training mode "))
     except Exception as error:  # noqa: BLE001 - a network's own code may raise anything
         yield Finding("warning", f"it does not run in training mode: {short(error, 100)}")
         return
@@ -119,6 +130,7 @@ def _training_mode(model: nn.Module, predict: Predict, x: Tensor, logits: Tensor
         model.eval()
         for buffer, value in zip(model.buffers(), before, strict=True):
             buffer.copy_(value)
+    yield from form
     if differs:
         why = f" ({', '.join(kinds)})" if kinds else ""
         yield Finding("good", f"training mode differs from evaluation mode{why}; it is measured in evaluation mode")
