@@ -16,6 +16,9 @@ WEAK = frozenset({"iter-fsgm", "iter-ll-fsgm", "fgsm", "uniform-noise", "gaussia
 STANDARD = {"version": "standard", "steps": 100, "targets": 9, "queries": 5000, "eot": 1, "seed": 0}
 """Options of the standard version of AutoAttack."""
 
+OF_LAYERS = ("variance_ratio", "embeddings", "transfer", "compression", "clusters", "d_adv")
+"""What is measured of layers."""
+
 POINT = 0.01
 
 
@@ -60,15 +63,19 @@ def _idle(board: Leaderboard) -> Iterator[str]:
 
 
 def _lacking(board: Leaderboard) -> Iterator[str]:
+    diagnostics = board.suite["diagnostics"]
+    asked = [kind for kind in OF_LAYERS if diagnostics.get(kind)]
     for model in board.models:
         lacks = board.suite["models"].get(model, {}).get("lacks") or ()
-        if "gradients" in lacks:
+        ran = set(board.results.loc[board.results["model"] == model, "attack"])
+        out = [label for label in labels(board.suite) if label not in ran]
+        if "gradients" in lacks and out:
             yield (
-                f"LEFT OUT of {model}: attacks that need gradients, which it has none of. Its worst case is over fewer "
-                "attacks than that of the others, so a weaker bound."
+                f"LEFT OUT of {model}: {', '.join(out)}, since it has no gradients. Its worst case is over fewer attacks "
+                "than that of the others, so a weaker bound."
             )
-        if "layers" in lacks:
-            yield f"LEFT OUT of {model}: what is measured of layers, which it has none of."
+        if "layers" in lacks and asked:
+            yield f"LEFT OUT of {model}: {', '.join(asked)}, since it has no layers to name."
 
 
 def _environments(board: Leaderboard) -> Iterator[str]:

@@ -162,7 +162,7 @@ GLOBAL = net()
 NUMBER = 7
 
 
-def quantised():
+def quantise():
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         return Around(torch.ao.quantization.quantize_dynamic(net(), {nn.Linear}, torch.qint8))
 
@@ -212,7 +212,7 @@ SAME = {
 NEAR = {
     "float16": given(lambda: Around().half()),
     "bfloat16": given(lambda: Around().bfloat16()),
-    "quantised": given(quantised),
+    "quantised": given(quantise),
     "dropout": given(lambda: Around(nn.Sequential(*net(), nn.Dropout(0.5)))),
     "random": output(lambda z: z + 1e-3 * torch.rand_like(z)),
     "no-parameters": given(
