@@ -9,15 +9,13 @@ from lrbench.leaderboard.layout import DIFFERENCES, PAPER, WORST, eps_label, lab
 from lrbench.leaderboard.results import ADJUSTED
 from lrbench.leaderboard.status import in_what_they_differ
 from lrbench.statistics.difference import LEVEL
+from lrbench.suite.measures import OF_LAYERS
 
 WEAK = frozenset({"iter-fsgm", "iter-ll-fsgm", "fgsm", "uniform-noise", "gaussian-noise"})
 """Attacks that a model may withstand without being robust."""
 
 STANDARD = {"version": "standard", "steps": 100, "targets": 9, "queries": 5000, "eot": 1, "seed": 0}
 """Options of the standard version of AutoAttack."""
-
-OF_LAYERS = ("variance_ratio", "embeddings", "transfer", "compression", "clusters", "d_adv")
-"""What is measured of layers."""
 
 POINT = 0.01
 
@@ -71,8 +69,8 @@ def _lacking(board: Leaderboard) -> Iterator[str]:
         out = [label for label in labels(board.suite) if label not in ran]
         if "gradients" in lacks and out:
             yield (
-                f"LEFT OUT of {model}: {', '.join(out)}, since it has no gradients. Its worst case is over fewer attacks "
-                "than that of the others, so a weaker bound."
+                f"LEFT OUT of {model}: {', '.join(out)}, since it has no gradients. Its worst case is over fewer "
+                "attacks than that of the others, so a weaker bound."
             )
         if "layers" in lacks and asked:
             yield f"LEFT OUT of {model}: {', '.join(asked)}, since it has no layers to name."

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 
 from lrbench.catalogue import ATTACKS
 from lrbench.runner.threat import needs_gradients
-from lrbench.suite import AttackSpec, Diagnostics, ModelSpec, Suite
+from lrbench.suite import AttackSpec, ModelSpec, Suite
+from lrbench.suite.measures import OF_LAYERS
 from lrbench.suite.training import Lack
 
 Shape = tuple[int, ...]
-
-OF_LAYERS = ("variance_ratio", "embeddings", "transfer", "compression", "clusters", "d_adv")
-"""Diagnostics of layers."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +88,6 @@ def _parts(before: ModelSpec, suite: Suite, name: str) -> Iterator[str]:
     out = [attack.label for attack in suite.attacks if not runs_on(suite, attack, name)]
     if out:
         yield f"left out {', '.join(out)}, since no gradient of its outputs reaches its input"
-    kinds = [kind for kind in OF_LAYERS if _asked(suite.diagnostics, kind)]
+    kinds = [kind for kind in OF_LAYERS if getattr(suite.diagnostics, kind) is not None]
     if kinds and not has_layers(suite, name):
         yield f"left out {', '.join(kinds)}, since it has no layers to name"
-
-
-def _asked(diagnostics: Diagnostics, kind: str) -> bool:
-    return getattr(diagnostics, kind) is not None

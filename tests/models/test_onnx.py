@@ -5,6 +5,7 @@ import importlib
 import numpy as np
 import pytest
 import torch
+from support.graphs import WEIGHTS, graph
 
 import lrbench
 from lrbench.catalogue import MODELS
@@ -15,8 +16,6 @@ from lrbench.runner import Session, register
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnx2torch")
 
-RNG = np.random.default_rng(0)
-WEIGHTS = {"w": RNG.normal(size=(10, 64)).astype(np.float32), "b": RNG.normal(size=10).astype(np.float32)}
 SUITE = """\
 name: graph
 data: {name: digits, train: 60, test: 40}
@@ -27,23 +26,6 @@ models:
   graph: {arch: net.onnx}
   trained-on: {arch: net.onnx, train: true, training: {epochs: 1, batch_size: 30, learning_rate: 0.01}}
 """
-
-
-def graph(operator="Gemm", batch="n", opset=17, **options):
-    """Flatten, then a linear layer."""
-    value = onnx.helper.make_tensor_value_info
-    nodes = [
-        onnx.helper.make_node("Flatten", ["x"], ["flat"], name="net/Flatten"),
-        onnx.helper.make_node(operator, ["flat", "w", "b"], ["y"], name="net/Gemm", **options),
-    ]
-    made = onnx.helper.make_graph(
-        nodes,
-        "net",
-        [value("x", onnx.TensorProto.FLOAT, [batch, 1, 8, 8])],
-        [value("y", onnx.TensorProto.FLOAT, [batch, 10])],
-        [onnx.numpy_helper.from_array(array, name) for name, array in WEIGHTS.items()],
-    )
-    return onnx.helper.make_model(made, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=8)
 
 
 @pytest.fixture(autouse=True)
