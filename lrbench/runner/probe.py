@@ -131,10 +131,15 @@ def _reached(net: nn.Module, images: Tensor) -> tuple[bool, bool]:
     """Whether a gradient of the logits reaches the images, and whether one reaches a parameter."""
     channels, given = images.shape[1], images.clone().requires_grad_()
     model = Classifier(net, [0.0] * channels, [1.0] * channels).eval()
-    # What a function computes with may be parameters, too, but they are not the model's to train.
-    trainable = any(each.requires_grad for each in net.parameters()) and model(images).requires_grad
     try:
-        (gradient,) = torch.autograd.grad(model(given).sum(), given, allow_unused=True)
+        # What a function computes with may be parameters, too, but they are not the model's to train.
+        trainable = any(each.requires_grad for each in net.parameters()) and model(images).requires_grad
+        total = model(given).sum()
+    except Exception as error:  # noqa: BLE001 - a network's own code may raise anything
+        # Who fails where gradients are kept has been run without: the steps that need them say so with more around it.
+        return "Can't call numpy() on Tensor that requires grad" not in str(error), bool(list(net.parameters()))
+    try:
+        (gradient,) = torch.autograd.grad(total, given, allow_unused=True)
     except RuntimeError:  # what no gradient is known of, or what keeps none
         return False, trainable
     return gradient is not None, trainable

@@ -44,10 +44,19 @@ WEIGHTS = {
 }
 
 
-WITHOUT_GRADIENTS = {"numpy", "numpy-float64", "detached", "decision", "quantised"}
-WITHOUT_LAYERS = {"scripted", "traced", "frozen-script", "function", "lambda", "decision", "buffers-alone"}
-UNTRAINABLE = {"numpy", "numpy-float64", "detached", "decision", "quantised", "frozen-script", "without-requires-grad"}
-UNTRAINABLE |= {"function", "lambda", "buffers-alone", "no-parameters"}
+WITHOUT_GRADIENTS = {"numpy", "numpy-float64", "detached", "decision", "quantised", "numpy-of-its-input"}
+WITHOUT_LAYERS = {
+    "numpy-of-its-input",
+    "scripted",
+    "traced",
+    "frozen-script",
+    "function",
+    "lambda",
+    "decision",
+    "buffers-alone",
+}
+UNTRAINABLE = WITHOUT_GRADIENTS | {"frozen-script", "without-requires-grad", "function", "lambda", "buffers-alone"}
+UNTRAINABLE |= {"no-parameters"}
 
 
 def left_out_of(name):

@@ -195,6 +195,7 @@ SAME = {
     "function": given(lambda: predict),
     "lambda": given(lambda: lambda x: predict(x)),
     "decision": given(lambda: decide),
+    "numpy-of-its-input": given(lambda: lambda x: predict(torch.from_numpy(x.numpy())).detach().numpy()),
     "buffers-alone": given(Buffers),
     "hooked": given(hooked),
     "tied": given(Tied),
