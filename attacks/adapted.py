@@ -21,6 +21,7 @@ from .arguments import spelled
 from .base import Attack, Kind, NoGradientError, check_ball
 from .batches import out_of_memory
 from .geometry import held, wide
+from .gradient_free import GRADIENT_FREE
 from .inputs import Bounds, clipped
 from .losses import misclassified
 from .outputs import OutputError
@@ -164,7 +165,9 @@ def factory_for(
     factory.__qualname__ = name
     factory.__signature__ = inspect.Signature([*known, *extra])  # type: ignore[attr-defined]
     factory.__annotations__ |= {p.name: p.annotation for p in extra if p.annotation is not p.empty}
+    library, _, what = name.partition(":")
     factory.kind = kind  # type: ignore[attr-defined]
+    factory.needs_gradients = what not in GRADIENT_FREE[library]  # type: ignore[attr-defined]
     return spelled(factory)
 
 

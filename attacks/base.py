@@ -32,11 +32,14 @@ class Attack(ABC):
     kind : {"bounded", "minimal", "noise"}
         Stays within a radius; gives the closest adversarial point it finds, or the example itself if it finds none; or
         is no adversary at all and may go beyond its radius.
+    needs_gradients : bool
+        Whether it asks more of a model than logits.
     bounds : (float, float) or None
         Valid range of an entry; None for none.
     """
 
     kind: Kind = "bounded"
+    needs_gradients: bool = True
     bounds: Bounds | None = None
 
     def __init_subclass__(cls) -> None:

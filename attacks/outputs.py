@@ -47,7 +47,7 @@ def as_logits(output: Any, n: int) -> Tensor:  # noqa: ANN401
         raise OutputError(msg)
     if found.ndim > 2 and all(size == 1 for size in found.shape[2:]):
         found = found.flatten(1)
-    if found.ndim == 0 or (found.ndim == 1 and len(found) != n and n == 1):
+    if n == 1 and (found.ndim == 0 or (found.ndim == 1 and len(found) != 1)):
         found = found[None]  # squeezed
     if found.shape in {(n,), (n, 1)}:
         # Under an autocast of another dtype, torch stacks nothing.

@@ -33,6 +33,8 @@ class RandomNoise(Attack):
         If a parameter is out of range.
     """
 
+    needs_gradients = False
+
     def __init__(self, eps: float, draws: int = 1, *, seed: int = 0, bounds: Bounds | None = (0.0, 1.0)) -> None:
         check_ball(eps, bounds, draws=draws)
         self.eps, self.draws, self.seed, self.bounds = eps, draws, seed, bounds

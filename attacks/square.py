@@ -48,6 +48,8 @@ class Square(Attack):
         If a parameter is out of range, or examples are not images (N, C, H, W).
     """
 
+    needs_gradients = False
+
     def __init__(
         self,
         eps: float,

@@ -25,8 +25,10 @@ MODELS = Registry(
         "robustbench:DATASET/THREAT/NAME": "a trained model of RobustBench, such as cifar10/Linf/Standard",
         "FILE.py:FUNCTION": "yours: (num_classes, in_channels, **options) -> nn.Module; running a suite runs FILE.py",
         "PACKAGE.MODULE:FUNCTION": "the same from an installed package",
+        "FILE.onnx": "a trained network as an ONNX file (pip install 'lrbench[onnx]')",
     },
     group="lrbench.models",
+    ending=".onnx",
 )
 
 ATTACKS = Registry(

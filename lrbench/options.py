@@ -52,7 +52,7 @@ def check_options(
     written = factory
     while isinstance(written, functools.partial):
         written = written.func
-    hints = typing.get_type_hints(written.__init__ if inspect.isclass(written) else written)
+    hints = _hints(written.__init__ if inspect.isclass(written) else written)
     for option, value in given.items():
         if option in named:
             _check_type(option, value, hints.get(option))
@@ -61,6 +61,14 @@ def check_options(
     for name, parameter in named.items():
         if parameter.default is parameter.empty and name not in given:
             raise OptionError(name, "is required here")
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function)
+    # A user's annotations may name what is not there; they are for people then.
+    except Exception:  # noqa: BLE001
+        return {}
 
 
 def _check_type(option: str, value: Any, annotation: Any) -> None:  # noqa: ANN401

@@ -60,6 +60,8 @@ class Registry:
         Form of such names -> summary, for listings.
     group : str, optional
         Entry-point group under which installed packages offer more names; looked up when first needed.
+    ending : str, optional
+        Of files that are looked up elsewhere, too.
     """
 
     def __init__(
@@ -69,11 +71,13 @@ class Registry:
         elsewhere: str | None = None,
         forms: dict[str, str] | None = None,
         group: str | None = None,
+        ending: str | None = None,
     ) -> None:
         self.kind = kind
         self.elsewhere = elsewhere
         self.forms = forms or {}
         self.group = group
+        self.ending = ending
         self._entries = {name: Entry(name, *described) for name, described in builtin.items()}
 
     def register(self, name: str) -> Callable[[F], F]:
@@ -99,7 +103,7 @@ class Registry:
     def __getitem__(self, name: str) -> Entry:
         if name in self._entries:
             return self._entries[name]
-        if self.elsewhere is not None and ":" in name:
+        if self.elsewhere is not None and self.is_elsewhere(name):
             try:
                 return Entry(name, load_target(self.elsewhere)(name), "")
             except LookupError as error:
@@ -108,6 +112,10 @@ class Registry:
             return self._installed[name]
         msg = f"unknown {self.kind} {name!r}; {nearest(name, [*self._entries, *self._installed])}"
         raise UsageError(msg)
+
+    def is_elsewhere(self, name: str) -> bool:
+        """Whether a name is none of this registry's own by its form: one with a colon, or of a file."""
+        return ":" in name or (self.ending is not None and name.endswith(self.ending))
 
     def __contains__(self, name: str) -> bool:
         """Whether a name is registered here; what a name with a colon stands for is not looked up."""

@@ -25,6 +25,7 @@ os.environ.setdefault("COLUMNS", "140")
 
 def pytest_addoption(parser):
     parser.addoption("--cold", action="store_true", help="give hostile inputs to processes of their own")
+    parser.addoption("--every-model", action="store_true", help="evaluate every odd model, not some")
     parser.addoption("--rounds", type=int, help="rounds of each race for a lock (default: a few)")
     parser.addoption("--draws", type=int, help="draws of each fuzz, anew in every run (default: 200, always the same)")
 

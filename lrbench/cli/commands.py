@@ -99,12 +99,16 @@ def register_command(given: argparse.Namespace) -> int:
     spec = {"arch": given.factory, **_options(given.option)}
     if given.weights:
         spec["weights"] = given.weights
+    if given.trained:
+        spec["train"] = False
     if given.no_normalize:
         spec["normalize"] = False
+    # A line of ours: the parser's own would come with the whole usage.
+    classes = int(given.classes) if given.classes.isdecimal() and len(given.classes) < 10 else 0
     if code := code_of(given.factory):
         say(f"running {code}")
     findings, replaced = register(
-        given.name, spec, data=given.data, shape=given.shape, classes=given.classes, root=data_folder(given.data_dir)
+        given.name, spec, data=given.data, shape=given.shape, classes=classes, root=data_folder(given.data_dir)
     )
     for finding in findings:
         sys.stdout.write(f"{'  ' if finding.level == 'good' else '! '}{finding.text}\n")
@@ -147,20 +151,29 @@ def evaluate_command(given: argparse.Namespace) -> int:
             raise UsageError(msg)
         layers[old] = new
     root, place = data_folder(given.data_dir), _place(given)
+    told = set[str]()
+
+    def once(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            say(text)
+
     suite, document, data, left_out = suite_for(
         given.name,
         given.suite,
         root,
         given.beside,
         layers,
-        say,
+        once,
         rehearse=place.apart,
         step_timeout=place.step_timeout,
     )
     for line in left_out:
         say(f"left out {line}")
     out = given.out or f"runs/{in_path(suite.name)}-{in_path(given.name)}"
-    session = Session.of(suite, document, out=out, device=given.device, data_dir=root, data=data, place=place)
+    session = Session.of(
+        suite, document, out=out, device=given.device, data_dir=root, data=data, announce=once, place=place
+    )
     return _finish(session)
 
 

@@ -12,6 +12,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from torchvision.transforms.functional import center_crop
 from torchvision.transforms.functional import resize as resized
 
+from lrbench.data.libtiff import hush_libtiff
 from lrbench.errors import UsageError, printable, short
 from lrbench.files import is_file
 
@@ -101,11 +102,12 @@ def decode(path: str, shape: Shape, sides: tuple[int, ...] | None = None) -> NDA
 
 
 def hush_pillow() -> None:
-    """Keep Pillow from warning of damaged EXIF data and the like: what matters is raised.
+    """Keep Pillow, and what it decodes with, from telling of damaged EXIF data and the like: what matters is raised.
 
     Not by `warnings.catch_warnings`: images are decoded in threads, and it would restore the filters of another one.
     """
     warnings.filterwarnings("ignore", module="PIL")
+    hush_libtiff()
 
 
 def fault_of(image: Image.Image) -> str | None:

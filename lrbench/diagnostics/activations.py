@@ -17,9 +17,21 @@ from lrbench.diagnostics.blocks import Matrix, StoredMatrix
 
 
 def evaluate(model: nn.Module, split: Split, batch_size: int = 256) -> Tensor:
-    """Predicted classes, int64 (N,), in evaluation mode; the model is left as it was."""
+    """Predicted classes, int64 (N,), in evaluation mode; the model is left as it was.
+
+    Raises
+    ------
+    ValueError
+        If it gives NaN, of which the largest is no class.
+    """
     with frozen(model), torch.no_grad():
-        return torch.cat([model(images).argmax(dim=1) for images, _ in split.batches(batch_size)])
+        # A row's largest entry is NaN where one of them is.
+        largest = [model(images).max(dim=1) for images, _ in split.batches(batch_size)]
+    values, classes = (torch.cat(each) for each in zip(*largest, strict=True))
+    if unknown := int(values.isnan().sum()):
+        msg = f"the model gives NaN for {unknown} of {len(values)} images"
+        raise ValueError(msg)
+    return classes
 
 
 def activations(model: nn.Module, split: Split, layers: list[str], batch_size: int = 256) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ from lrbench.leaderboard.layout import DIFFERENCES, PAPER, WORST, eps_label, lab
 from lrbench.leaderboard.results import ADJUSTED
 from lrbench.leaderboard.status import in_what_they_differ
 from lrbench.statistics.difference import LEVEL
+from lrbench.suite.measures import OF_LAYERS
 
 WEAK = frozenset({"iter-fsgm", "iter-ll-fsgm", "fgsm", "uniform-noise", "gaussian-noise"})
 """Attacks that a model may withstand without being robust."""
@@ -25,6 +26,7 @@ def notes(board: Leaderboard) -> list[str]:
         *(f"NOT READ: {line}" for line in board.unread),
         *_missing(board),
         *_idle(board),
+        *_lacking(board),
         *_environments(board),
         *_reading(board),
         *_strength(board),
@@ -56,6 +58,22 @@ def _missing(board: Leaderboard) -> Iterator[str]:
 def _idle(board: Leaderboard) -> Iterator[str]:
     for model in board.idle:
         yield board.cautions(model)[-1]
+
+
+def _lacking(board: Leaderboard) -> Iterator[str]:
+    diagnostics = board.suite["diagnostics"]
+    asked = [kind for kind in OF_LAYERS if diagnostics.get(kind)]
+    for model in board.models:
+        lacks = board.suite["models"].get(model, {}).get("lacks") or ()
+        ran = set(board.results.loc[board.results["model"] == model, "attack"])
+        out = [label for label in labels(board.suite) if label not in ran]
+        if "gradients" in lacks and out:
+            yield (
+                f"LEFT OUT of {model}: {', '.join(out)}, since it has no gradients. Its worst case is over fewer "
+                "attacks than that of the others, so a weaker bound."
+            )
+        if "layers" in lacks and asked:
+            yield f"LEFT OUT of {model}: {', '.join(asked)}, since it has no layers to name."
 
 
 def _environments(board: Leaderboard) -> Iterator[str]:

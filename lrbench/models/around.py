@@ -26,4 +26,7 @@ class Around(nn.Module):
         try:
             return super().get_submodule(target)
         except AttributeError:
-            return self.net.get_submodule(target)
+            if isinstance(self.net, Around):
+                return self.net.get_submodule(target)
+            # By torch's own way: a network may answer for its modules in another, or not at all.
+            return nn.Module.get_submodule(self.net, target)

@@ -22,12 +22,24 @@ def save_checkpoint(model: nn.Module, description: dict[str, Any]) -> dict[str, 
     Parameters
     ----------
     model : nn.Module
-        Any module whose state dict holds tensors.
+        What its state dict holds besides tensors is not kept (`loose_state`): who builds it again has it.
     description : dict
         JSON-serialisable: how to build the model again.
     """
-    state = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
-    return {WEIGHTS: save(state), DESCRIPTION: (json.dumps(description, indent=2) + "\n").encode()}
+    state, kept = model.state_dict(), dict[str, Tensor]()
+    places: set[int] = set()
+    for name, tensor in state.items():
+        if isinstance(tensor, Tensor):
+            # Tied weights are kept once for each of their names: the format knows of no two names for one tensor.
+            place = tensor.untyped_storage().data_ptr()
+            kept[name] = tensor.detach().clone() if place in places else tensor.detach().contiguous()
+            places.add(place)
+    return {WEIGHTS: save(kept), DESCRIPTION: (json.dumps(description, indent=2) + "\n").encode()}
+
+
+def loose_state(model: nn.Module) -> list[str]:
+    """Name what a model's state holds besides tensors, as that of quantised networks: no checkpoint keeps it."""
+    return [name for name, value in model.state_dict().items() if not isinstance(value, Tensor)]
 
 
 def load_checkpoint(model: nn.Module, folder: Path) -> nn.Module:
@@ -64,8 +76,13 @@ def _read(folder: Path) -> dict[str, Tensor]:
 
 
 def _fill(module: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
+    # What is no tensor stays as the module has it, and so do the versions of the modules' formats.
+    whole = module.state_dict()
+    for name in [name for name, value in whole.items() if isinstance(value, Tensor)]:
+        del whole[name]
+    whole.update(state)
     try:
-        module.load_state_dict(state)
+        module.load_state_dict(whole)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         msg = f"the checkpoint {folder / WEIGHTS} does not fit the model: {reason}"

@@ -1,4 +1,4 @@
-"""Networks from elsewhere, by a name with a colon: torchvision, timm, or a function of the user's."""
+"""Networks from elsewhere: torchvision, timm, a function of the user's, an ONNX file."""
 
 import hashlib
 import importlib
@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import re
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +17,7 @@ from torch import nn
 from lrbench.catalogue import MODELS
 from lrbench.errors import UsageError, nearest, printable, short
 from lrbench.files import is_file
+from lrbench.models.onnx_file import factory_of_file
 
 MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -25,7 +27,7 @@ FORMS = " or ".join(MODELS.forms)
 
 
 def factory_of(name: str) -> Factory:
-    """Give the factory that a name with a colon stands for.
+    """Give the factory that a name with a colon, or that of a file, stands for.
 
     Loading FILE.py or a module runs its code: a suite that names one is as trusted as the code itself. FILE.py is
     relative to the working directory.
@@ -35,6 +37,8 @@ def factory_of(name: str) -> Factory:
     UsageError
         If there is no such thing.
     """
+    if name.endswith(".onnx"):
+        return factory_of_file(name)
     source, _, what = name.rpartition(":")
     if not source or not what:
         msg = f"{name!r} is not of the form {FORMS}"
@@ -70,7 +74,9 @@ def _from_torchvision(name: str) -> Factory:
         raise UsageError(msg)
 
     def factory(num_classes: int, in_channels: int, **options: Any) -> nn.Module:  # noqa: ANN401
-        model: nn.Module = models.get_model(name, weights=None, num_classes=num_classes, **options)
+        # GoogLeNet and Inception warn of how they are initialised, which a user of their names cannot change.
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):
+            model: nn.Module = models.get_model(name, weights=None, num_classes=num_classes, **options)
         return model if in_channels == 3 else _with_channels(model, in_channels)
 
     return factory
@@ -193,5 +199,13 @@ def _function(module: ModuleType, name: str, where: str) -> Factory:
         functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         msg = f"{where} has no function {name!r}; {nearest(name, functions)}"
         raise UsageError(msg)
+    if isinstance(function, nn.Module):
+        msg = f"{where}: {name} is a network; name a function that makes one, so that every seed has its own"
+        raise UsageError(msg)
+    try:
+        inspect.signature(function)
+    except (TypeError, ValueError):
+        msg = f"{where}: {name} is no function of Python that makes a network"
+        raise UsageError(msg) from None
     factory: Factory = function
     return factory

@@ -1,14 +1,24 @@
 """What to know of a stranger's network before its figures are believed."""
 
-import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from lrbench.models.questions import MODAL, Predict, depends_on_batch, gives_probabilities, is_random, lacks_gradients
+from lrbench.errors import short
+from lrbench.models.classifier import Classifier
+from lrbench.models.questions import (
+    DRAWS,
+    FEW,
+    MODAL,
+    Predict,
+    depends_on_batch,
+    gives_probabilities,
+    is_random,
+    lacks_gradients,
+)
 
 Level = Literal["good", "warning", "fault"]
 
@@ -39,7 +49,7 @@ def inspect_network(
     Parameters
     ----------
     net : nn.Module
-        Takes normalised images, gives logits.
+        Takes normalised images; gives logits, or what they are made of.
     images : Tensor, (N, C, H, W) float32 in [0, 1]
         At least 8.
     statistics : (mean, std)
@@ -47,27 +57,34 @@ def inspect_network(
     labels : Tensor, (N,) int64, optional
         For trained networks: tells which input convention they were trained with.
     """
-    net.eval()
-    mean, std = (torch.tensor(each).view(-1, 1, 1) for each in statistics)
-    x = (images - mean) / std
+    model = Classifier(net, *statistics).eval()
 
     @torch.no_grad()
     def predict(x: Tensor) -> Tensor:
-        logits: Tensor = net(x)
+        logits: Tensor = model(x)
         return logits
 
-    logits = predict(x)
+    logits = predict(images)
     found = [Finding("good", f"{sum(p.numel() for p in net.parameters()):,} parameters, {logits.shape[1]} classes")]
+    found += _form(model, images, "")
     found += _outputs(logits)
     if found[-1].level == "fault":
         return found
-    found += _behaviour(net, predict, x, logits)
-    found += _training_mode(net, x, logits)
-    found += _gradients(net, x, logits.argmax(dim=1) if labels is None else labels)
+    found += _behaviour(net, predict, images, logits)
+    found += _training_mode(model, predict, images, logits)
+    found += _gradients(model, images, logits.argmax(dim=1) if labels is None else labels)
     found += _normalises_itself(net, images.shape[1])
     if labels is not None:
         found += _convention(net, images, labels, statistics)
     return found
+
+
+def _form(model: Classifier, x: Tensor, when: str) -> Iterator[Finding]:
+    """Say what holds the logits, where something does."""
+    with torch.no_grad():
+        output = model.net(model.given(x[:FEW]))
+    if not isinstance(output, Tensor):
+        yield Finding("good", f"{when}it gives a {type(output).__name__}, of which the logits are taken")
 
 
 def _outputs(logits: Tensor) -> Iterator[Finding]:
@@ -95,15 +112,25 @@ def _behaviour(net: nn.Module, predict: Predict, x: Tensor, logits: Tensor) -> I
         yield Finding("warning", "some parameters are not float32")
 
 
-def _training_mode(net: nn.Module, x: Tensor, logits: Tensor) -> Iterator[Finding]:
-    kinds = sorted({type(m).__name__ for m in net.modules() if isinstance(m, MODAL)})
-    twin = copy.deepcopy(net).train()
-    with torch.no_grad():
-        try:
-            differs = not torch.allclose(twin(x), logits, rtol=1e-3, atol=1e-4)
-        except (RuntimeError, ValueError) as error:
-            yield Finding("warning", f"it does not run in training mode: {str(error).splitlines()[0][:100]}")
-            return
+def _training_mode(model: Classifier, predict: Predict, x: Tensor, logits: Tensor) -> Iterator[Finding]:
+    kinds = sorted({type(m).__name__ for m in model.modules() if isinstance(m, MODAL)})
+    # Not of a copy: what holds a lock, a file or a generator has none. Batch norm writes into its buffers.
+    before = [buffer.clone() for buffer in model.buffers()]
+    try:
+        model.train()
+        # Dropout of few entries may drop none of them now and then.
+        differs = any(
+            not torch.allclose(predict(x), logits, rtol=1e-3, atol=1e-4) for _ in range(DRAWS if kinds else 1)
+        )
+        form = list(_form(model, x, "in training mode "))
+    except Exception as error:  # noqa: BLE001 - a network's own code may raise anything
+        yield Finding("warning", f"it does not run in training mode: {short(error, 100)}")
+        return
+    finally:
+        model.eval()
+        for buffer, value in zip(model.buffers(), before, strict=True):
+            buffer.copy_(value)
+    yield from form
     if differs:
         why = f" ({', '.join(kinds)})" if kinds else ""
         yield Finding("good", f"training mode differs from evaluation mode{why}; it is measured in evaluation mode")
@@ -111,12 +138,12 @@ def _training_mode(net: nn.Module, x: Tensor, logits: Tensor) -> Iterator[Findin
         yield Finding("good", "training mode and evaluation mode agree")
 
 
-def _gradients(net: nn.Module, x: Tensor, labels: Tensor) -> Iterator[Finding]:
+def _gradients(model: nn.Module, x: Tensor, labels: Tensor) -> Iterator[Finding]:
     given = x.clone().requires_grad_()
     try:
-        (gradient,) = torch.autograd.grad(nn.functional.cross_entropy(net(given), labels, reduction="sum"), given)
+        (gradient,) = torch.autograd.grad(nn.functional.cross_entropy(model(given), labels, reduction="sum"), given)
     except RuntimeError:
-        yield Finding("warning", "no gradient reaches its input: white-box attacks will stand still")
+        yield Finding("warning", "no gradient reaches its input: suites leave out attacks that need one")
         return
     found = lacks_gradients(gradient)
     if found.yes:
@@ -142,12 +169,12 @@ def _normalises_itself(net: nn.Module, channels: int) -> Iterator[Finding]:
 def _convention(
     net: nn.Module, images: Tensor, labels: Tensor, statistics: tuple[tuple[float, ...], tuple[float, ...]]
 ) -> Iterator[Finding]:
-    def accuracy(mean: Tensor, std: Tensor) -> float:
+    def accuracy(mean: Sequence[float], std: Sequence[float]) -> float:
         with torch.no_grad():
-            return float((net((images - mean) / std).argmax(dim=1) == labels).float().mean())
+            return float((Classifier(net, mean, std).eval()(images).argmax(dim=1) == labels).float().mean())
 
-    ours = accuracy(*(torch.tensor(each).view(-1, 1, 1) for each in statistics))
-    others = {name: accuracy(torch.tensor(mean), torch.tensor(std)) for name, (mean, std) in CONVENTIONS.items()}
+    ours = accuracy(*statistics)
+    others = {name: accuracy([mean], [std]) for name, (mean, std) in CONVENTIONS.items()}
     best = max(others, key=lambda name: others[name])
     text = f"accuracy {100 * ours:.1f} % on {len(images)} test images, normalised by the data set's statistics"
     if others[best] > ours + 0.05:

@@ -13,6 +13,7 @@ from lrbench.models.external import code_of
 from lrbench.options import OptionError, check_options
 from lrbench.registry import Registry
 from lrbench.runner.foreign import exit_reason, guarded
+from lrbench.runner.lacking import Probed
 from lrbench.runner.layers import Layers
 from lrbench.runner.probe import check_weights, probe
 from lrbench.runner.rehearse import built, imported
@@ -23,7 +24,7 @@ from lrbench.suite.faults import short_repr
 
 SUPPLIED_TO_DATA = ("root", "train", "test")
 SUPPLIED_TO_MODELS = ("num_classes", "in_channels")
-BESIDE_MODEL_OPTIONS = ("arch", "extends", "lr_layers", "weights", "start", "train", "training", "normalize")
+BESIDE_MODEL_OPTIONS = ("arch", "extends", "lr_layers", "weights", "start", "train", "training", "normalize", "lacks")
 SUPPLIED_TO_ATTACKS = ("eps", "bounds", "norm", "subspace")
 BESIDE_ATTACK_OPTIONS = ("name", "label", "source")
 
@@ -161,8 +162,8 @@ class Checker:
             self._check_attack(attack, ("attacks", index), data)
         self._check_eps()
 
-    def check_models(self, data: ImageData, announce: Callable[[str], None] = lambda _: None) -> None:
-        """Check models and every layer that the suite names.
+    def check_models(self, data: ImageData, announce: Callable[[str], None] = lambda _: None) -> dict[str, Probed]:
+        """Check models and every layer that the suite names; give what each model is like.
 
         A model that ends the process which builds it is left to its steps, so that the other models' are taken;
         `announce` is told of it.
@@ -172,21 +173,26 @@ class Checker:
         UsageError
             With the first thing that does not fit.
         """
-        known: dict[str, dict[str, int]] = {}
+        known: dict[str, Probed] = {}
+        looked: dict[str, Probed] = {}
         layers = Layers(self.suite, self.document, len(data.train))
         ended = built(self.suite, data, self.step_timeout) if self.rehearse else {}
         for name, spec in self.suite.models.items():
             if name in ended:
                 announce(f"{name} was not looked over: {ended[name]}")
                 continue
-            alike = spec.model_dump_json(exclude={"lr_layers", "training", "train", "start"})
+            alike = spec.model_dump_json(exclude={"lr_layers", "training", "start"})
             try:
                 if alike not in known:
-                    known[alike] = self._layer_sizes(name, spec, data)
+                    known[alike] = self.look_at(name, spec, data)
             except SystemExit as error:
                 announce(f"{name} was not looked over: {exit_reason(error)}")
                 continue
-            layers.check(name, spec, known[alike])
+            looked[name] = known[alike]
+            layers.check(name, spec, looked[name].sizes)
+            if looked[name].single:
+                announce(f"{name} gives one logit an image: it is taken for that of class 1 against class 0")
+        return looked
 
     def _check_attack(self, attack: AttackSpec, where: KeyPath, data: ImageData) -> None:
         factory = self._factory(ATTACKS, attack.name, where, attack.options, SUPPLIED_TO_ATTACKS, BESIDE_ATTACK_OPTIONS)
@@ -228,25 +234,36 @@ class Checker:
             raise self.document.error((*where, error.option), str(error)) from None
         return factory
 
-    def _layer_sizes(self, name: str, spec: ModelSpec, data: ImageData) -> dict[str, int]:
-        """Entries an example of every layer's output."""
+    def look_at(self, name: str, spec: ModelSpec, data: ImageData) -> Probed:
+        """Build a model, run it on two images, and hold its weights against it.
+
+        Raises
+        ------
+        UsageError
+            If it cannot be built or run, or is no model for this data.
+        SystemExit
+            If its code raises it.
+        """
         where = ("models", name)
         factory = self._factory(MODELS, spec.arch, where, spec.options, SUPPLIED_TO_MODELS, BESIDE_MODEL_OPTIONS)
         try:
-            sizes, shape = probe(factory, spec, data.network_outputs, tuple(data.train.images.shape[1:]))
+            found = probe(factory, spec, data.network_outputs, tuple(data.train.images.shape[1:]))
         except UsageError as error:
             raise self.document.error(where, str(error)) from error
         try:
             check_weights(factory, spec, data.network_outputs, data.channels)
         except UsageError as error:
             raise self.document.error((*where, "weights"), str(error)) from error
-        if shape != (2, data.network_outputs):
+        if found.logits != (2, data.network_outputs):
             expected = f"(N, {data.network_outputs})"
-            raise self.document.error(where, f"gives logits of shape {shape}, expected {expected}")
+            raise self.document.error(where, f"gives logits of shape {found.logits}, expected {expected}")
+        if spec.train and found.trainable and found.loose:
+            message = f"its state holds what is no tensor ({found.loose[0]:.100}), so no training of it can be kept"
+            raise self.document.error(where, f"{message}; `train: false` measures it as it is")
         if isinstance(spec.normalize, Normalization):
             for part in ("mean", "std"):
                 values = getattr(spec.normalize, part)
                 if len(values) != data.channels:
                     message = f"has {len(values)} values for images of {data.channels} channels"
                     raise self.document.error((*where, "normalize", part), message)
-        return sizes
+        return found

@@ -11,6 +11,7 @@ from lrbench.attacks import paper_steps
 from lrbench.catalogue import ATTACKS, MODELS
 from lrbench.data import ImageData
 from lrbench.runner.code import dependencies, file_hash
+from lrbench.runner.lacking import has_layers
 from lrbench.suite import AttackSpec, Suite
 
 LOW_RANK = "lrbench.lowrank"
@@ -60,7 +61,7 @@ def attack_config(suite: Suite, data: ImageData, attack: AttackSpec, name: str, 
         "batch_size": threat.batch_size,
         "statistics": data.statistics if threat.space == "normalized" else None,
         "deterministic": deterministic(suite, name, attack.source),
-        "d_adv": d_adv.layers if d_adv and eps is not None else [],
+        "d_adv": d_adv.layers if d_adv and eps is not None and has_layers(suite, name) else [],
         **dependencies(*kinds, entries=[ATTACKS[attack.name]], without=() if layered else (LOW_RANK,)).config,
     }
 

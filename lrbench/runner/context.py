@@ -14,7 +14,7 @@ from lrbench.catalogue import MODELS
 from lrbench.data import ImageData
 from lrbench.errors import LrbenchError
 from lrbench.lowrank import LRLayers, attach_lr_layers
-from lrbench.models import ChosenOutputs, Classifier, load_checkpoint, load_network, load_weights
+from lrbench.models import ChosenOutputs, Classifier, load_checkpoint, load_network, load_weights, make_network
 from lrbench.names import model_in
 from lrbench.runner.plan import Step
 from lrbench.store import Row, Store
@@ -59,7 +59,7 @@ class Context:
         """
         spec = self.suite.models[name]
         factory = MODELS[spec.arch].load()
-        net = factory(num_classes=self.data.network_outputs, in_channels=self.data.channels, **spec.options)
+        net = make_network(factory, self.data.network_outputs, self.data.channels, spec.options)
         if spec.weights is not None and given_weights:
             load_weights(net, Path(spec.weights))
         if self.data.outputs is not None:

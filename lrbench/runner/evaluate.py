@@ -8,8 +8,7 @@ from lrbench.catalogue import MODELS
 from lrbench.data import ImageData
 from lrbench.errors import UsageError, nearest
 from lrbench.runner.check import Checker
-from lrbench.runner.foreign import exit_reason, guarded
-from lrbench.runner.probe import probe
+from lrbench.runner.foreign import exit_reason
 from lrbench.runner.rehearse import built
 from lrbench.suite import Suite, load_suite
 from lrbench.suite.document import Document
@@ -85,7 +84,7 @@ def suite_for(
     for each, reason in (built(checked, data, step_timeout) if rehearse else {}).items():
         msg = f"{each} cannot be built: {reason}"
         raise UsageError(msg)
-    sizes = _common_sizes(checked, data)
+    sizes = _common_sizes(Checker(checked, derived), data)
     left_out += _leave_out(raw, sizes)
     return validated(Suite, raw, derived), derived, data, left_out
 
@@ -106,7 +105,7 @@ def _spec(name: str) -> Raw:
         return own[name]
     known = [*own, *(entry.name for entry in MODELS)]
     # A name with a colon is looked up when it has been told of, since that can run code.
-    if name not in known and ":" not in name:
+    if name not in known and not MODELS.is_elsewhere(name):
         msg = f"unknown model {name!r}; {nearest(name, known)}, or register yours with `lrbench register`"
         raise UsageError(msg)
     return {"arch": name}
@@ -125,21 +124,15 @@ def _rename(raw: Raw, layers: Mapping[str, str]) -> None:
             attack["layer"] = layers.get(attack["layer"], attack["layer"])
 
 
-def _common_sizes(suite: Suite, data: ImageData) -> dict[str, int]:
+def _common_sizes(checker: Checker, data: ImageData) -> dict[str, int]:
     """Layers that all models have, with the smallest of their sizes."""
     found: list[dict[str, int]] = []
-    for name, spec in suite.models.items():
+    for name, spec in checker.suite.models.items():
         try:
-            with guarded():
-                factory = MODELS[spec.arch].load()
-            sizes, _ = probe(factory, spec, data.network_outputs, tuple(data.train.images.shape[1:]))
-        except UsageError as error:
-            msg = f"{name} {error}"
-            raise UsageError(msg) from error
+            found.append(checker.look_at(name, spec, data).sizes)
         except SystemExit as error:
             msg = f"{name} cannot be built: {exit_reason(error)}"
             raise UsageError(msg) from None
-        found.append(sizes)
     shared = set(found[0]).intersection(*found[1:])
     return {layer: min(sizes[layer] for sizes in found) for layer in shared}
 

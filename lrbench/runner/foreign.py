@@ -1,13 +1,14 @@
 """Code of others: models that a suite names by a file, a module or a package's entry point."""
 
+import io
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from lrbench.catalogue import MODELS
-from lrbench.errors import UsageError
+from lrbench.errors import UsageError, printable
 from lrbench.global_state import preserved
 from lrbench.models.external import code_of
 from lrbench.runner.code.own import named_file, own_code
@@ -17,9 +18,15 @@ from lrbench.suite import ModelSpec, Suite
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Call code of others while a suite is looked at: it changes nothing here, and prints beside our own output."""
-    with preserved(), redirect_stdout(sys.stderr), _descriptor_redirected():
-        yield
+    """Call code of others while a suite is looked at: it changes nothing here, and a line tells of what it prints."""
+    heard = io.StringIO()
+    try:
+        with preserved(), redirect_stdout(heard), redirect_stderr(heard), _descriptor_redirected():
+            yield
+    finally:
+        if lines := [line for line in heard.getvalue().splitlines() if line.strip()]:
+            more = f" (and {len(lines) - 1} lines more)" if len(lines) > 1 else ""
+            sys.stderr.write(f"lrbench: its code printed: {printable(lines[0])[:200]}{more}\n")
 
 
 @contextmanager
@@ -93,7 +100,9 @@ def with_absolute_paths(suite: Suite) -> Suite:
 def _absolute(spec: ModelSpec) -> ModelSpec:
     source, colon, function = spec.arch.rpartition(":")
     update = {}
-    if source.endswith(".py"):
+    if spec.arch.endswith(".onnx"):
+        update["arch"] = str(Path(spec.arch).expanduser().absolute())
+    elif source.endswith(".py"):
         update["arch"] = f"{Path(source).expanduser().absolute()}{colon}{function}"
     if spec.weights is not None:
         update["weights"] = str(Path(spec.weights).expanduser().absolute())

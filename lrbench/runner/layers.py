@@ -45,6 +45,8 @@ class Layers:
             if lr.rank > sizes[layer]:
                 message = f"rank {lr.rank} exceeds the layer's {sizes[layer]} features"
                 raise self.document.error(where, message)
+        if not sizes:
+            return  # what is asked of layers is left out of a model that has none
         for where, layer in self._measured_layers():
             self._require(layer, sizes, where, name)
         diagnostics = self.suite.diagnostics

@@ -12,6 +12,7 @@ from lrbench.data import ImageData
 from lrbench.errors import UsageError
 from lrbench.names import attack_id, in_path, model_place
 from lrbench.runner.configs import attack_config, deterministic, joint_code, measured_code, passes, train_config
+from lrbench.runner.lacking import has_layers, runs_on
 from lrbench.runner.threat import kind_of
 from lrbench.suite import AttackSpec, Suite
 
@@ -119,11 +120,11 @@ def _model_steps(
     }
     for kind, passed in work.items():
         spec = getattr(suite.diagnostics, "variance_ratio" if kind == "variance" else kind)
-        if spec is not None:
+        if spec is not None and (kind == "corruptions" or has_layers(suite, name)):
             content = {**spec.model_dump(mode="json"), "data": prints}
             yield _measured(suite, kind, training, content, passed)
     for attack in suite.attacks:
-        if not _repeats(suite, attack, name):
+        if runs_on(suite, attack, name) and not _repeats(suite, attack, name):
             yield from _attack_steps(suite, data, trainings, attack, training)
 
 

@@ -1,4 +1,4 @@
-"""What a model is like before it is trained: its layers' sizes and its logits' shape, from two blank images."""
+"""What a model is like before it is trained: its layers' sizes, its logits' shape, and what it lacks."""
 
 import warnings
 from collections.abc import Callable
@@ -11,18 +11,16 @@ from torch import Tensor, nn
 from lrbench.attacks.outputs import as_logits
 from lrbench.catalogue import MODELS
 from lrbench.errors import UsageError, short
-from lrbench.models import layer_names, load_weights
+from lrbench.models import Classifier, layer_names, load_weights, loose_state, make_network
+from lrbench.models.classifier import precision
 from lrbench.runner.environment import memory_bytes
 from lrbench.runner.foreign import guarded
+from lrbench.runner.lacking import Probed, Shape
 from lrbench.suite import ModelSpec
 
-Shape = tuple[int, ...]
 
-
-def probe(
-    factory: Callable[..., nn.Module], spec: ModelSpec, classes: int, image: Shape
-) -> tuple[dict[str, int], Shape]:
-    """Build a model and pass two blank images through it.
+def probe(factory: Callable[..., Any], spec: ModelSpec, classes: int, image: Shape) -> Probed:
+    """Build a model and pass two images of noise through it.
 
     Architectures that lrbench knows are built without memory, since a suite can ask for any size.
 
@@ -32,11 +30,6 @@ def probe(
     spec : ModelSpec
     classes : int
     image : (C, H, W)
-
-    Returns
-    -------
-    dict, tuple
-        Entries an example of every layer's output, shallow modules first; the logits' shape.
 
     Raises
     ------
@@ -48,11 +41,14 @@ def probe(
     where = torch.device("meta" if _is_known(spec.arch) else "cpu")
     try:
         # torch warns of empty layers and the like on lines of their own; what matters is said below.
-        with guarded():
-            with where, warnings.catch_warnings(action="ignore"):
-                net = factory(num_classes=classes, in_channels=image[0], **spec.options)
+        with guarded(), warnings.catch_warnings(action="ignore"):
+            with where:
+                net = make_network(factory, classes, image[0], spec.options)
             _require_memory(net)
-            return _passed(net, torch.zeros(2, *image, device=where))
+            if spec.train and where.type != "meta":
+                _require_another(net, make_network(factory, classes, image[0], spec.options))
+            noise = torch.rand(2, *image, generator=torch.Generator().manual_seed(0)).to(where)
+            return _passed(net, noise)
     except UsageError:
         raise
     # A factory is anybody's code, and may raise anything.
@@ -71,8 +67,8 @@ def check_weights(factory: Callable[..., nn.Module], spec: ModelSpec, classes: i
         If they cannot be read or do not fit.
     """
     if spec.weights is not None:
-        with guarded():
-            net = factory(num_classes=classes, in_channels=channels, **spec.options)
+        with guarded(), warnings.catch_warnings(action="ignore"):
+            net = make_network(factory, classes, channels, spec.options)
         load_weights(net, Path(spec.weights))
 
 
@@ -93,7 +89,14 @@ def _require_memory(net: nn.Module) -> None:
         raise UsageError(msg)
 
 
-def _passed(net: nn.Module, images: Tensor) -> tuple[dict[str, int], Shape]:
+def _require_another(net: nn.Module, other: nn.Module) -> None:
+    """Refuse a factory that gives one network again and again: one seed's training would go on from another's."""
+    if {id(parameter) for parameter in net.parameters()} & {id(parameter) for parameter in other.parameters()}:
+        msg = "gives the same parameters each time; to be trained, it must make new ones"
+        raise UsageError(msg)
+
+
+def _passed(net: nn.Module, images: Tensor) -> Probed:
     sizes: dict[str, int] = {}
 
     def size_hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
@@ -103,13 +106,43 @@ def _passed(net: nn.Module, images: Tensor) -> tuple[dict[str, int], Shape]:
 
         return hook
 
+    modules = dict(net.named_modules())
     for name in layer_names(net):
-        net.get_submodule(name).register_forward_hook(size_hook(name))
+        # TorchScript takes no hooks: its layers are as good as not there.
+        if not isinstance(modules[name], torch.jit.ScriptModule):
+            modules[name].register_forward_hook(size_hook(name))
     net.eval()
     with torch.no_grad():
-        logits = as_logits(net(images), len(images))
+        output = net(images.to(precision(net) or images.dtype, copy=True))
+    logits = as_logits(output, len(images))
     shallow_first = sorted(sizes, key=lambda name: name.count("."))
-    return {name: sizes[name] for name in shallow_first}, tuple(logits.shape)
+    gradients, trainable = (True, True) if images.is_meta else _reached(net, images)
+    return Probed(
+        {name: sizes[name] for name in shallow_first},
+        tuple(logits.shape),
+        single=isinstance(output, Tensor) and output.numel() == len(images),
+        gradients=gradients,
+        trainable=trainable,
+        loose=tuple(loose_state(net)),
+    )
+
+
+def _reached(net: nn.Module, images: Tensor) -> tuple[bool, bool]:
+    """Whether a gradient of the logits reaches the images, and whether one reaches a parameter."""
+    channels, given = images.shape[1], images.clone().requires_grad_()
+    model = Classifier(net, [0.0] * channels, [1.0] * channels).eval()
+    try:
+        # What a function computes with may be parameters, too, but they are not the model's to train.
+        trainable = any(each.requires_grad for each in net.parameters()) and model(images).requires_grad
+        total = model(given).sum()
+    except Exception as error:  # noqa: BLE001 - a network's own code may raise anything
+        # Who fails where gradients are kept has been run without: the steps that need them say so with more around it.
+        return "Can't call numpy() on Tensor that requires grad" not in str(error), bool(list(net.parameters()))
+    try:
+        (gradient,) = torch.autograd.grad(total, given, allow_unused=True)
+    except RuntimeError:  # what no gradient is known of, or what keeps none
+        return False, trainable
+    return gradient is not None, trainable
 
 
 def _named(error: Exception) -> str:

@@ -1,19 +1,24 @@
 """Register a model with a project: build it, look it over, and write it into `lrbench.yaml`."""
 
+import math
+import re
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
-from torch import Tensor
+from torch import Tensor, nn
 
 from lrbench.catalogue import DATASETS, MODELS
 from lrbench.data import to_unit
-from lrbench.errors import UsageError
-from lrbench.models import load_weights
+from lrbench.errors import UsageError, printable, short
+from lrbench.models import load_weights, make_network
 from lrbench.models.inspection import Finding, inspect_network
 from lrbench.options import OptionError, check_options
 from lrbench.runner.foreign import guarded
+from lrbench.runner.lacking import Probed
 from lrbench.runner.probe import probe
 from lrbench.runner.rehearse import Looker, called
 from lrbench.store import write_file
@@ -24,6 +29,9 @@ from lrbench.suite.project import PROJECT, Project, project_models
 
 LOOKED_AT = 200
 RANDOM_IMAGES = 16
+MOST_ENTRIES = 2**22
+MOST_CLASSES = 100_000
+SHAPE = re.compile("[0-9]{1,7}(?:[xX][0-9]{1,7}){2}")
 
 
 def register(
@@ -59,7 +67,9 @@ def register(
     content = {"models": {**before, name: spec}}
     checked = validated(Project, content, Document(str(PROJECT), content, {})).models[name]
     images, labels, classes, statistics = _images(data, shape, classes, root)
-    findings = _look(name, checked, images, labels if checked.weights else None, classes, statistics)
+    findings = _look(
+        name, checked, images, labels if checked.weights or not checked.train else None, classes, statistics
+    )
     faults = [finding.text for finding in findings if finding.level == "fault"]
     if faults:
         msg = f"{name} is not registered: {'; '.join(faults)}"
@@ -84,13 +94,18 @@ def _images(data: str, shape: str | None, classes: int, root: Path) -> tuple[Ten
         found = source(root, train=None, test=None)
         split = found.test.balanced(min(LOOKED_AT, len(found.test)))
         return to_unit(split.pixels), split.labels, len(found.classes), found.statistics
-    sides = shape.lower().split("x")
-    if len(sides) != 3 or not all(side.isdigit() and 0 < int(side) <= 4096 for side in sides):
-        msg = f"--shape {shape}: expected CHANNELSxHEIGHTxWIDTH, such as 3x32x32"
+    sides = [int(side) for side in shape.lower().split("x")] if SHAPE.fullmatch(shape) else []
+    if not 0 < math.prod(sides or [0]) <= MOST_ENTRIES:
+        msg = (
+            f"--shape {printable(shape)[:100]}: expected CHANNELSxHEIGHTxWIDTH, such as 3x32x32, of at most "
+            f"{MOST_ENTRIES:,} entries"
+        )
         raise UsageError(msg)
-    noise = torch.rand(RANDOM_IMAGES, *(int(side) for side in sides), generator=torch.Generator().manual_seed(0))
-    channels = int(sides[0])
-    return noise, None, classes, ((0.5,) * channels, (0.25,) * channels)
+    if not 2 <= classes <= MOST_CLASSES:
+        msg = f"--classes: expected a number from 2 to {MOST_CLASSES:,}"
+        raise UsageError(msg)
+    noise = torch.rand(RANDOM_IMAGES, *sides, generator=torch.Generator().manual_seed(0))
+    return noise, None, classes, ((0.5,) * sides[0], (0.25,) * sides[0])
 
 
 def _look(
@@ -104,23 +119,49 @@ def _look(
         factory = MODELS[spec.arch].load()
     try:
         check_options(factory, spec.options, ("num_classes", "in_channels"))
-        _, logits = probe(factory, spec, classes, shape)
+        found = probe(factory, spec, classes, shape)
     except OptionError as error:
         msg = f"{name}: {error.option}: {error}"
         raise UsageError(msg) from None
     except UsageError as error:
         msg = f"{name} {error}; --data or --shape says what it is for"
         raise UsageError(msg) from error
-    if logits != (2, classes):
-        msg = f"{name} gives outputs of shape {logits} for 2 images, expected logits of shape (2, {classes})"
+    if found.logits != (2, classes):
+        msg = f"{name} gives outputs of shape {found.logits} for 2 images, expected logits of shape (2, {classes})"
         raise UsageError(msg)
-    torch.manual_seed(0)
-    with guarded():
-        net = factory(num_classes=classes, in_channels=shape[0], **spec.options)
-    if spec.weights is not None:
-        load_weights(net, Path(spec.weights))
     if isinstance(spec.normalize, bool):
         chosen = statistics if spec.normalize else ((0.0,) * shape[0], (1.0,) * shape[0])
     else:
         chosen = (tuple(spec.normalize.mean), tuple(spec.normalize.std))
-    return inspect_network(net, images, chosen, labels)
+    torch.manual_seed(0)
+    with guarded(), warnings.catch_warnings(action="ignore"):
+        net = make_network(factory, classes, shape[0], spec.options)
+        if spec.weights is not None:
+            load_weights(net, Path(spec.weights))
+        return [*_lacking(found), *inspected(name, net, images, chosen, labels)]
+
+
+def _lacking(found: Probed) -> Iterator[Finding]:
+    if not found.trainable:
+        yield Finding("warning", "nothing in it can be trained: suites measure it as it is")
+    if not found.sizes:
+        yield Finding("warning", "it has no layers to name: suites leave out what is measured of layers")
+    if found.single:
+        yield Finding("warning", "it gives one logit an image: it is taken for that of class 1 against class 0")
+
+
+def inspected(
+    name: str, net: nn.Module, images: Tensor, statistics: Statistics, labels: Tensor | None
+) -> list[Finding]:
+    """Look a network over; what its code raises is a fault of its own.
+
+    Raises
+    ------
+    UsageError
+        If it fails on some of the images.
+    """
+    try:
+        return inspect_network(net, images, statistics, labels)
+    except Exception as error:
+        msg = f"{name} fails on {len(images)} images, one by one or together: {type(error).__name__}: {short(error)}"
+        raise UsageError(msg) from error

@@ -19,6 +19,7 @@ from lrbench.runner.follow import Follower
 from lrbench.runner.foreign import foreign_in, with_absolute_paths
 from lrbench.runner.interrupt import Interrupt, interruptible
 from lrbench.runner.kept import take_over
+from lrbench.runner.lacking import without_what_lacks
 from lrbench.runner.place import Place
 from lrbench.runner.plan import Step, make_plan
 from lrbench.runner.reasons import again
@@ -96,9 +97,12 @@ class Session:
         plan = make_plan(suite, data)
         store.require_room(step.id for step in plan)
         session = cls(suite, data, plan, store, chosen, root, place)
-        if session.pending:
-            checker.check_models(data, announce)
-        return session
+        if not session.pending:
+            return session
+        asked, left_out = without_what_lacks(suite, checker.check_models(data, announce))
+        for line in left_out:
+            announce(line)
+        return session if asked == suite else cls(asked, data, make_plan(asked, data), store, chosen, root, place)
 
     @cached_property
     def _tables(self) -> Tables:

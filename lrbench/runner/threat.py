@@ -18,6 +18,12 @@ def kind_of(factory: Callable[..., Any]) -> Kind:
     return kind
 
 
+def needs_gradients(factory: Callable[..., Any]) -> bool:
+    """Say whether an attack asks more of a model than logits."""
+    needs: bool = getattr(factory, "needs_gradients", True)
+    return needs
+
+
 def make_attack(
     factory: Callable[..., Attack],
     spec: AttackSpec,

@@ -184,6 +184,10 @@ class DAdvSpec(Strict):
     layers: list[str]
 
 
+OF_LAYERS = ("variance_ratio", "embeddings", "transfer", "compression", "clusters", "d_adv")
+"""Diagnostics of layers."""
+
+
 class Diagnostics(Strict):
     """What is measured besides accuracy and attacks. `d_adv` defaults to the layers of `variance_ratio`."""
 

@@ -130,6 +130,26 @@ class Suite(Strict):
         return self
 
     @model_validator(mode="after")
+    def _masking_has_a_radius(self) -> "Suite":
+        masking = self.diagnostics.masking
+        if masking and self.attacks and masking.eps is None and not any(self.threat_model.eps):
+            msg = "diagnostics.masking: threat_model.eps has no radius above 0 to check at; give masking an `eps`"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _names_apart(self) -> "Suite":
+        """Refuse names that a disk or a reader takes for one."""
+        for kind, names in (("models", list(self.models)), ("attacks", [attack.label for attack in self.attacks])):
+            seen: dict[str, str] = {}
+            for name in names:
+                other = seen.setdefault(name.casefold(), name)
+                if other != name:
+                    message = f"{kind}: {other!r} and {name!r} differ by case alone; rename one of them"
+                    raise PydanticCustomError("alike", "{message}", {"message": message})
+        return self
+
+    @model_validator(mode="after")
     def _reference_names_models(self) -> "Suite":
         for figure in self.reference.figures if self.reference else ():
             if figure.model not in self.models:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
+from lrbench.catalogue import MODELS
 from lrbench.suite.strict import Count, Eps, NonNegative, Number, Positive, Share, Strict
 
 
@@ -116,9 +117,20 @@ class Normalization(Strict):
     std: Annotated[list[Positive], Field(min_length=1)]
 
 
+Lack = Literal["gradients", "layers"]
+
+
 def comes_trained(arch: object) -> bool:
     """Whether an architecture brings its own weights."""
-    return isinstance(arch, str) and arch.startswith("robustbench:")
+    return isinstance(arch, str) and (arch.startswith("robustbench:") or arch.endswith(".onnx"))
+
+
+def comes_untrained(arch: str) -> bool:
+    """Whether an architecture brings no weights; what others made may, without anybody knowing."""
+    if arch.startswith(("torchvision:", "timm:")):
+        return True
+    target = MODELS[arch].target if arch in MODELS else None
+    return isinstance(target, str) and target.startswith("lrbench.")
 
 
 class ModelSpec(Strict):
@@ -136,6 +148,8 @@ class ModelSpec(Strict):
         What differs from the suite's `training`.
     normalize : bool or Normalization
         By the training images' statistics (true), not at all, or by given ones.
+    lacks : list of {"gradients", "layers"}, optional
+        What it cannot be asked. Found when it is looked over before a run, and spelled out in the run's suite.
     """
 
     __pydantic_extra__: dict[str, JsonValue]
@@ -149,15 +163,17 @@ class ModelSpec(Strict):
     train: bool = True
     training: Training | None = None
     normalize: bool | Normalization = True
+    lacks: list[Lack] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _loaded_is_not_trained(cls, data: Any) -> Any:  # noqa: ANN401
         if not isinstance(data, dict):
             return data
-        if comes_trained(data.get("arch")):
+        if comes_trained(arch := data.get("arch")):
             # RobustBench's models take pixels and normalise them themselves.
-            return {"train": False, "normalize": False, **data}
+            own = {"normalize": False} if str(arch).startswith("robustbench:") else {}
+            return {"train": False, **own, **data}
         if data.get("weights") is not None and "train" not in data:
             return {**data, "train": False}
         return data
@@ -170,8 +186,8 @@ class ModelSpec(Strict):
         if self.start is not None and (self.weights is not None or not self.train):
             msg = "`start` is where a training begins; it goes neither with `weights` nor with `train: false`"
             raise ValueError(msg)
-        if not self.train and self.weights is None and not comes_trained(self.arch):
-            msg = "`train: false` needs `weights`"
+        if not self.train and self.weights is None and comes_untrained(self.arch):
+            msg = f"`train: false` needs `weights`: {self.arch} comes without any"
             raise ValueError(msg)
         return self
 

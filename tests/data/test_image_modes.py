@@ -283,3 +283,23 @@ def test_an_image_that_is_turned_has_the_size_that_it_shows(tmp_path):
     path = tmp_path / "turned.png"
     path.write_bytes(turned(6))
     assert decode(str(path), Shape("RGB"), (WIDTH, HEIGHT)).shape == (WIDTH, HEIGHT, 3)
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "jpeg", "group4"])
+def test_decoders_say_nothing_beside_our_own_line(tmp_path, capfd, compression):
+    """libtiff and Pillow tell of damage on standard error, each in words of its own."""
+    image = Image.fromarray(COLOUR).convert("1" if compression == "group4" else "RGB")
+    whole, noise = saved(image.resize((32, 32)), "TIFF", compression=compression), np.random.default_rng(1)
+    said = []
+    for _ in range(40):
+        content = bytearray(whole)
+        for place in noise.integers(8, len(content), 3):
+            content[place] ^= noise.integers(1, 256)
+        (tmp_path / "mine.tif").write_bytes(content)
+        try:
+            decode(str(tmp_path / "mine.tif"), Shape("RGB"))
+        except UsageError as error:
+            said.append(str(error))
+    assert said
+    assert all(text.isprintable() for text in said)
+    assert capfd.readouterr() == ("", "")

@@ -7,6 +7,7 @@ from torch import nn
 from lrbench.diagnostics.masking import CHECKS
 from lrbench.diagnostics.masking.subject import Subject
 from lrbench.models.inspection import inspect_network
+from lrbench.models.questions import DRAWS
 
 COUNT = 40
 AS_IS = ((0.0,) * 3, (1.0,) * 3)
@@ -116,3 +117,61 @@ def test_few_calls_find_what_draws_in_every_call():
     x = images()
     assert CHECKS["random-output"].measure(Subject(net, x, torch.zeros(COUNT, dtype=torch.int64), 0.1)).flagged
     assert sum(calls) <= 4 * COUNT
+
+
+SIZES, OFFSETS = 5, 3
+
+
+class ResizeAndPad(nn.Module):
+    """Draws one of five sizes and three offsets for each batch, as a defence by random resizing does."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = Odd(lambda logits, _: logits)
+
+    def forward(self, x):
+        size, offset = 4 - int(torch.randint(SIZES, ())) % 4, int(torch.randint(OFFSETS, ()))
+        smaller = nn.functional.interpolate(x, size=(size, size))
+        left = min(offset, 4 - size)
+        return self.net(nn.functional.pad(smaller, (left, 4 - size - left, 0, 4 - size)))
+
+
+def chance_of_passing(*shares):
+    """That two calls on all images draw one thing, and `DRAWS` calls on some of them one, each thing with its share."""
+    assert sum(shares) == pytest.approx(1)
+    return sum(share**2 for share in shares) * sum(share**DRAWS for share in shares)
+
+
+def test_a_network_behind_random_resizing_passes_less_than_once_in_a_thousand():
+    """Two of the five draws give size 4, which knows one offset alone: the likeliest thing comes in 2 of 5 calls."""
+    assert chance_of_passing(2 / SIZES, *[1 / SIZES / OFFSETS] * 9) < 1e-6
+    assert chance_of_passing(2 / 3, 1 / 3) < 1e-3 < chance_of_passing(0.7, 0.3), "docs/robustness.md says two thirds"
+    net, x = ResizeAndPad(), images()
+    passed = 0
+    for seed in range(300):
+        torch.manual_seed(seed)
+        passed += not CHECKS["random-output"].measure(Subject(net, x, torch.zeros(COUNT).long(), 0.1)).flagged
+        if seed < 30:
+            found = [finding.text for finding in inspect_network(net, x, AS_IS)]
+            assert any(SAYS["random-output"] in text for text in found)
+    assert passed == 0
+
+
+class OneDropout(nn.Module):
+    """Drops nothing or everything in a call."""
+
+    def __init__(self):
+        super().__init__()
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, logits):
+        return logits * self.dropout(torch.ones(1)).clamp(max=1)
+
+
+def test_dropout_of_few_entries_is_found_in_training_mode_every_time():
+    """One entry, dropped in one call of two: a single call would find no difference in half of the cases."""
+    net = nn.Sequential(Odd(lambda logits, _: logits), OneDropout())
+    for seed in range(40):
+        torch.manual_seed(seed)
+        found = [finding.text for finding in inspect_network(net, images(), AS_IS)]
+        assert any("training mode differs" in text for text in found), seed

@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ import torch
 import yaml
 from safetensors.torch import save_file
 from support.boards import SUITE as SMALL
+from support.graphs import graph
 from torch import nn
 
 from lrbench.cli import main
@@ -25,6 +27,7 @@ from lrbench.suite.document import parse
 from lrbench.suite.load import load_suite
 
 ROOT = Path(__file__).parents[2]
+ONNX = find_spec("onnx") is not None and find_spec("onnx2torch") is not None
 PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -66,6 +69,10 @@ def small_runs(tmp_path_factory):
     exec(models, namespace)  # noqa: S102
     torch.manual_seed(0)
     save_file(namespace["build"](10, 1).state_dict(), folder / "trained.safetensors")
+    if ONNX:
+        import onnx  # noqa: PLC0415 - an extra
+
+        onnx.save(graph(transB=1), folder / "net.onnx")
     for name in ("quick", "fashion-mnist", "cifar10-jpeg", "study", "study-late"):
         (folder / name).write_text(QUICK.replace("name: quick", f"name: {name}"))
     (folder / "paper").mkdir()
@@ -109,7 +116,8 @@ def check(command, here):
     if program == "lrbench":
         arguments = [str(here) if argument in {"DIR", "~/data"} else argument for argument in arguments]
         arguments = [argument.replace("s3://", "memory://") for argument in arguments]
-        if "--address" in arguments:
+        lacks = any(argument.endswith(".onnx") for argument in arguments) and not ONNX
+        if "--address" in arguments or lacks:
             make_parser().parse_args(arguments)
         else:
             assert main(arguments) == 0, command

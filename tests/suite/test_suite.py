@@ -120,6 +120,17 @@ def test_shipped_suites_are_valid_and_named_after_their_file(name):
         (MINIMAL + "threat_model: {eps: []}\n", "threat_model.eps", "at least 1 item"),
         (MINIMAL + "threat_model: {eps: [0.1, 0.1]}\n", "threat_model.eps", "twice"),
         (MINIMAL + "threat_model: {space: pixels}\n", "threat_model.space", "'pixel' or 'normalized'"),
+        (
+            MINIMAL + "attacks: [fgsm]\nthreat_model: {eps: [0]}\ndiagnostics: {masking: {samples: 5}}\n",
+            "diagnostics.masking",
+            "no radius above 0",
+        ),
+        (MINIMAL + "  Net: {extends: net}\n", "models", "'net' and 'Net' differ by case alone"),
+        (
+            MINIMAL + "attacks: [fgsm, {name: pgd, label: FGSM}]\n",
+            "attacks",
+            "'fgsm' and 'FGSM' differ by case alone",
+        ),
         (MINIMAL + "seeds: [1, 1]\n", "seeds", "twice"),
         (MINIMAL + "seeds: [true]\n", "seeds.0", "valid integer"),
         (MINIMAL + "seeds: 1\n", "line 5: seeds", "valid list"),

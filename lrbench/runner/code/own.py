@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lrbench.models.onnx_file import files_of
 from lrbench.registry import Entry
 from lrbench.runner.code.imports import Import, imports_in
 from lrbench.runner.code.libraries import versions
-from lrbench.runner.code.meaning import PACKAGE, digest_of, parsed
+from lrbench.runner.code.meaning import PACKAGE, digest_of, file_hash, parsed
 
 INSTALLED = {"site-packages", "dist-packages"}
 
@@ -41,6 +42,8 @@ def own_code(factory: Callable[..., Any], named: Path | None = None) -> Own:
 
     Of an installed package, only its own modules are followed; others count as libraries, by version.
     """
+    if named is not None and named.suffix == ".onnx":
+        return _own_graph(named)
     # Where it is named, it may be made of what stands elsewhere: `net = partial(build, width=8)`.
     made = _file_of(factory)
     file = named or made
@@ -76,9 +79,17 @@ def own_code(factory: Callable[..., Any], named: Path | None = None) -> Own:
     )
 
 
+def _own_graph(file: Path) -> Own:
+    """Give the content of a network's file, and of those that hold its weights."""
+    hashes = {path.name: file_hash(str(path)) for path in files_of(file)}
+    return Own(hashes, frozenset({"onnx", "onnx2torch"}), frozenset({"lrbench.models.onnx_file:network_of"}))
+
+
 def named_file(entry: Entry) -> Path | None:
     """Give the file in which a name with a colon, or an entry point, is looked up."""
     target = entry.target if isinstance(entry.target, str) else entry.name
+    if target.endswith(".onnx"):
+        return Path(target).expanduser().resolve()
     source, colon, _ = target.rpartition(":")
     if not colon:
         return None

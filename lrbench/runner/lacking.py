@@ -1,0 +1,93 @@
+"""What a suite asks of models that cannot give it: left out, and said."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from lrbench.catalogue import ATTACKS
+from lrbench.runner.threat import needs_gradients
+from lrbench.suite import AttackSpec, ModelSpec, Suite
+from lrbench.suite.measures import OF_LAYERS
+from lrbench.suite.training import Lack
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Probed:
+    """A model on two images.
+
+    Attributes
+    ----------
+    sizes : dict
+        Entries an example of every layer's output, shallow modules first.
+    logits : tuple of int
+        Their shape.
+    single : bool
+        Whether it gives one logit an image, which was made two.
+    gradients : bool
+        Whether a gradient of its logits reaches its input.
+    trainable : bool
+        Whether a gradient of its logits reaches a parameter.
+    loose : tuple of str
+        What of its state is no tensor, and kept by no checkpoint.
+    """
+
+    sizes: dict[str, int]
+    logits: Shape
+    single: bool = False
+    gradients: bool = True
+    trainable: bool = True
+    loose: tuple[str, ...] = ()
+
+
+def without_what_lacks(suite: Suite, looked: Mapping[str, Probed]) -> tuple[Suite, list[str]]:
+    """Ask of no model what it cannot give.
+
+    Parameters
+    ----------
+    suite : Suite
+    looked : mapping
+        Model -> what it is like; models that are not there are left as they are.
+
+    Returns
+    -------
+    Suite, list of str
+        The suite, whose models say what they lack, and a line for each model of which something was left out.
+    """
+    models = dict(suite.models)
+    for name, found in looked.items():
+        spec = suite.models[name]
+        lacks: list[Lack] = [] if found.gradients else ["gradients"]
+        lacks += [] if found.sizes else ["layers"]
+        trained = spec.train and found.trainable
+        if lacks != (spec.lacks or []) or trained != spec.train:
+            start = spec.start if trained else None
+            models[name] = spec.model_copy(update={"lacks": lacks or None, "train": trained, "start": start})
+    changed = suite.model_copy(update={"models": models})
+    parts = {name: "; ".join(_parts(suite.models[name], changed, name)) for name in looked}
+    return changed, [f"{name}: {part}" for name, part in parts.items() if part]
+
+
+def runs_on(suite: Suite, attack: AttackSpec, name: str) -> bool:
+    """Whether an attack can be made for a model: on it, or on its source."""
+    victim = suite.models[attack.source or name].lacks or []
+    needs = needs_gradients(ATTACKS[attack.name].load())
+    layered = isinstance(attack.options.get("layer"), str)
+    return not (("gradients" in victim and needs) or ("layers" in victim and layered))
+
+
+def has_layers(suite: Suite, name: str) -> bool:
+    """Whether layers of a model can be named."""
+    return "layers" not in (suite.models[name].lacks or [])
+
+
+def _parts(before: ModelSpec, suite: Suite, name: str) -> Iterator[str]:
+    spec = suite.models[name]
+    if before.train and not spec.train:
+        yield "nothing in it can be trained, so it is measured as it is"
+    out = [attack.label for attack in suite.attacks if not runs_on(suite, attack, name)]
+    if out:
+        yield f"left out {', '.join(out)}, since no gradient of its outputs reaches its input"
+    kinds = [kind for kind in OF_LAYERS if getattr(suite.diagnostics, kind) is not None]
+    if kinds and not has_layers(suite, name):
+        yield f"left out {', '.join(kinds)}, since it has no layers to name"
