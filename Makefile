@@ -2,13 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test check lint types audit clean
+.PHONY: run test test-all check lint types audit clean
 .DELETE_ON_ERROR:
 
 run: .venv/installed
 	$(BIN)/lrbench run quick --out runs/quick
 
 test check: .venv/installed-dev lint types
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not slow"
+
+# All of them, those that take minutes as well.
+test-all: .venv/installed-dev lint types
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: .venv/installed-dev

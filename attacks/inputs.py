@@ -66,9 +66,9 @@ def rounded_inward(bounds: Bounds, dtype: torch.dtype) -> Bounds:
     """Give the lowest and the highest number of a dtype that lie inside the bounds."""
     found = []
     for bound, inward in zip(bounds, (torch.inf, -torch.inf), strict=True):
-        nearest = torch.tensor(bound, dtype=dtype)
+        nearest = torch.tensor(bound, dtype=dtype, device="cpu")
         beyond = float(nearest) < bound if inward > 0 else float(nearest) > bound
-        found.append(float(torch.nextafter(nearest, torch.tensor(inward, dtype=dtype)) if beyond else nearest))
+        found.append(float(torch.nextafter(nearest, torch.full_like(nearest, inward)) if beyond else nearest))
     return found[0], found[1]
 
 

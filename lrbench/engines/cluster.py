@@ -141,8 +141,8 @@ class Cluster:
             raise LrbenchError(msg) from error
 
 
-# One for each process of the cluster, which takes many tasks; by its run, and by the GPUs that Ray lets it see.
-_children: dict[tuple[str, str | None], Child] = {}
+# Of each process of the cluster, which takes many tasks: one for tasks without code of others, and one for others.
+_children: dict[tuple[str, str | None, bool], Child] = {}
 
 
 def _take(opener: list[Any], task: Task, timeout: float | None, fresh: bool) -> Done | Died:
@@ -161,10 +161,13 @@ def _take(opener: list[Any], task: Task, timeout: float | None, fresh: bool) -> 
 
 
 def _child(opener: Any, task: Task, timeout: float | None, *, fresh: bool) -> Child:  # noqa: ANN401
-    wanted = (opener.hex(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+    # By its run, and by the GPUs that Ray lets it see.
+    here = (opener.hex(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+    wanted = (*here, bool(task.foreign))
     if fresh or wanted not in _children or not _children[wanted].suits(task):
-        for other in list(_children.values()):
-            _end(other)
+        for place, other in list(_children.items()):
+            if fresh or place == wanted or place[:2] != here:
+                _end(other)
         # The main module is Ray's.
         with without_main():
             _children[wanted] = Child(importlib.import_module("ray").get(opener), timeout)
@@ -173,4 +176,5 @@ def _child(opener: Any, task: Task, timeout: float | None, *, fresh: bool) -> Ch
 
 def _end(child: Child) -> None:
     child.end()
-    _children.clear()
+    for place in [each for each, other in _children.items() if other is child]:
+        del _children[place]

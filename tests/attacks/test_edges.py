@@ -13,6 +13,7 @@ from torch import nn
 
 from lrbench.attacks import AutoAttack, CarliniWagner, LeftOutWarning
 from lrbench.cli import main
+from lrbench.diagnostics.masking import CHECKS
 
 X = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 ATTACKS = sorted(LITTLE)
@@ -112,7 +113,7 @@ def test_a_library_keeps_its_warnings_to_itself(net, caplog):
 def test_what_the_checks_make_of_extreme_logits(net, case):
     model = Wrapped(net, EXTREME[case])
     found = quiet(examined, model, X, right(model, X))
-    assert len(found) == 18
+    assert len(found) == len(CHECKS)
     if case in {"ties", "a constant", "detached"}:
         assert ("gradients", 1.0, True) in found
     moved = quiet(moved_by, model, X, right(model, X))
@@ -124,7 +125,7 @@ def test_what_the_checks_make_of_extreme_logits(net, case):
 def test_what_the_checks_make_of_edges(net, case):
     model = Counting(net)
     x, y = CASES[case](net)
-    assert len(quiet(examined, model, x, y)) == 18
+    assert len(quiet(examined, model, x, y)) == len(CHECKS)
     value, relative, n = quiet(moved_by, model, x, y)
     assert n == int((right(model, x) == y).sum())
     assert math.isnan(value) == math.isnan(relative) == (n == 0)

@@ -100,11 +100,21 @@ def run(folder, name, suite, options, request):
     return main(["run", "odd.yaml", "--out", out, *options]), folder / out
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_what_a_model_changes_does_not_reach_the_next(folder, alone, capfd, request, engine):
+@pytest.mark.parametrize(
+    ("engine", "changes"),
+    [
+        ("one process", CHANGES + LASTING),
+        ("two", CHANGES + LASTING),
+        # Every step begins a process on a cluster whose places take whatever comes.
+        ("ray", ("gradients", "prints", "seeds", "replaces")),
+        pytest.param("ray", CHANGES + LASTING, marks=pytest.mark.slow),
+    ],
+    ids=["one process", "two", "ray", "ray, all of them"],
+)
+def test_what_a_model_changes_does_not_reach_the_next(folder, alone, capfd, request, engine, changes):
     # One that would notice comes before the odd ones, one after them.
-    suite = HEAD + models(CHANGES + LASTING) + '  imports: {arch: "imported.py:build"}\n' + FINE
-    status, out = run(folder, "changes", suite, ENGINES[engine], request)
+    suite = HEAD + models(changes) + '  imports: {arch: "imported.py:build"}\n' + FINE
+    status, out = run(folder, f"changes {len(changes)}", suite, ENGINES[engine], request)
     assert rows(out) == alone
     assert len(alone) > 10
     assert not (out / "failures.json").exists()

@@ -101,13 +101,30 @@ def commands(block):
                 yield shlex.split(line, comments=True) if ";" not in line else command.split()
 
 
-def test_commands_run_in_reading_order(here, capsys):
+def in_reading_order():
     for page in sorted(PAGES, key=lambda page: page != "docs/index.md"):
         for match in FENCE.finditer((ROOT / page).read_text("utf-8")):
             if match[1] == "sh":
-                for command in commands(match[2]):
-                    check(command, here)
+                yield from commands(match[2])
+
+
+@pytest.mark.slow
+def test_commands_run_in_reading_order(here, capsys):
+    for command in in_reading_order():
+        check(command, here)
     capsys.readouterr()
+
+
+def test_commands_are_understood(here):
+    """Those of lrbench as they are written; what they do takes the test above."""
+    parser, understood = make_parser(), 0
+    for program, *arguments in in_reading_order():
+        if program == "lrbench":
+            assert parser.parse_args(arguments).command
+            understood += 1
+        else:
+            check([program, *arguments], here)
+    assert understood > 30
 
 
 def check(command, here):
