@@ -5,10 +5,11 @@ Importing this package is cheap: torch is loaded by what computes, not by the na
 
 from typing import TYPE_CHECKING, Any
 
-from lrbench.catalogue import ATTACKS, DATASETS, MODELS
+from lrbench.catalogue import ATTACKS, DATASETS, MEASURES, MODELS
 
 if TYPE_CHECKING:
     from lrbench.leaderboard import Leaderboard
+    from lrbench.measures import Layer, Measure, Metric, Options
     from lrbench.runner import run
 
 __version__ = "0.1.0"
@@ -16,12 +17,18 @@ __version__ = "0.1.0"
 register_model = MODELS.register
 register_attack = ATTACKS.register
 register_dataset = DATASETS.register
+register_measure = MEASURES.register
 
 __all__ = [
+    "Layer",
     "Leaderboard",
+    "Measure",
+    "Metric",
+    "Options",
     "__version__",
     "register_attack",
     "register_dataset",
+    "register_measure",
     "register_model",
     "run",
 ]
@@ -36,5 +43,9 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401
         from lrbench.leaderboard import Leaderboard  # noqa: PLC0415
 
         return Leaderboard
+    if name in {"Layer", "Measure", "Metric", "Options"}:
+        from lrbench import measures  # noqa: PLC0415
+
+        return getattr(measures, name)
     msg = f"module 'lrbench' has no attribute {name!r}"
     raise AttributeError(msg)

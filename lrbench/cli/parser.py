@@ -88,6 +88,9 @@ def make_parser() -> argparse.ArgumentParser:
     for name, kind in (("models", "MODELS"), ("attacks", "ATTACKS"), ("datasets", "DATASETS")):
         listing = subs.add_parser(name, help=f"list the {name} that a suite can name")
         listing.set_defaults(command=views.listing_command, catalogue=kind)
+    subs.add_parser("measures", help="list the measures that a suite can ask for, with their options").set_defaults(
+        command=views.measures_command
+    )
     subs.add_parser("suites", help="list the shipped suites").set_defaults(command=views.suites_command)
     return parser
 

@@ -90,6 +90,15 @@ def listing_command(given: argparse.Namespace) -> int:
     return 0
 
 
+def measures_command(given: argparse.Namespace) -> int:  # noqa: ARG001
+    """List what a suite can ask for below `diagnostics`, with the options of each and their defaults."""
+    from lrbench.catalogue import MEASURES  # noqa: PLC0415
+    from lrbench.measures.registry import options_text  # noqa: PLC0415
+
+    _two_columns([(entry.name, f"{entry.summary}; options: {options_text(entry.name)}") for entry in MEASURES])
+    return 0
+
+
 def suites_command(given: argparse.Namespace) -> int:  # noqa: ARG001
     """List the shipped suites."""
     from lrbench.suite.load import shipped_suites, summary  # noqa: PLC0415

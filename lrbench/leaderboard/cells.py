@@ -84,6 +84,10 @@ class Maker:
     def __init__(self, aggregated: pd.DataFrame, planned: int) -> None:
         self.aggregated, self.planned = aggregated, planned
 
+    def layers(self, metric: str) -> list[str]:
+        """Give the layers at which there are figures of a metric; "" stands for none."""
+        return list(dict.fromkeys(matching(self.aggregated, {"metric": metric})["layer"]))
+
     def __call__(self, key: str, heading: str, form: Form, **where: object) -> Column:
         """Make the column of the rows that have the given values."""
         rows = matching(self.aggregated, where).to_dict("records")

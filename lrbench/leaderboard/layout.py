@@ -1,12 +1,15 @@
 """Which figures a leaderboard shows, under which heading, in which of its tables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
+from lrbench.catalogue import MEASURES
 from lrbench.leaderboard.cells import Block, Column, Form, Maker, with_n
 from lrbench.leaderboard.ranking import rank_column
+from lrbench.measures import Metric
+from lrbench.measures.registry import measure_of
 
 WORST = "worst-case"
 MISCLASSIFICATION, ROBUST = "misclassification", "robust_accuracy"
@@ -206,6 +209,18 @@ def _representation_blocks(make: Maker, suite: dict[str, Any]) -> Iterator[Block
     if spec := diagnostics.get("compression"):
         title = f"Everything behind {spec['layer']} replaced by {spec['dim']} dimensions and a linear classifier"
         yield Block(title, _compression(make))
+    known = {entry.name for entry in MEASURES}
+    for name, spec in diagnostics.items():
+        if spec and name in known and (figures := measure_of(name).figures):
+            yield Block(name.replace("_", " ").capitalize(), list(_own_table(make, figures)))
+
+
+def _own_table(make: Maker, figures: Mapping[str, Metric]) -> Iterator[Column]:
+    """Give a column for each figure of a measure, at each layer that it was taken at."""
+    for metric, shown in figures.items():
+        for layer in make.layers(metric):
+            key, at = (f"{metric}[{layer}]", f" {layer}") if layer else (metric, "")
+            yield make(key, shown.heading + at, shown.form, metric=metric, layer=layer)
 
 
 def _corruptions(make: Maker, spec: dict[str, Any]) -> list[Column]:

@@ -9,7 +9,6 @@ from lrbench.leaderboard.layout import DIFFERENCES, PAPER, WORST, eps_label, lab
 from lrbench.leaderboard.results import ADJUSTED
 from lrbench.leaderboard.status import in_what_they_differ
 from lrbench.statistics.difference import LEVEL
-from lrbench.suite.measures import OF_LAYERS
 
 WEAK = frozenset({"iter-fsgm", "iter-ll-fsgm", "fgsm", "uniform-noise", "gaussian-noise"})
 """Attacks that a model may withstand without being robust."""
@@ -61,8 +60,9 @@ def _idle(board: Leaderboard) -> Iterator[str]:
 
 
 def _lacking(board: Leaderboard) -> Iterator[str]:
-    diagnostics = board.suite["diagnostics"]
-    asked = [kind for kind in OF_LAYERS if diagnostics.get(kind)]
+    asked = [
+        kind for kind, spec in board.suite["diagnostics"].items() if spec and {"layer", "layers"}.intersection(spec)
+    ]
     for model in board.models:
         lacks = board.suite["models"].get(model, {}).get("lacks") or ()
         ran = set(board.results.loc[board.results["model"] == model, "attack"])

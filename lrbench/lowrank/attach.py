@@ -120,3 +120,29 @@ class _Begin:
     def __call__(self, _module: nn.Module, _inputs: object) -> None:
         for name in self.layers:
             self.layers[name].forget()
+
+
+def layer_at(model: nn.Module, name: str) -> LRLayer | None:
+    """Give the LR-Layer on a module; None where there is none, or it never acted."""
+    layers: Any = getattr(model, "lr_layers", None)
+    if isinstance(layers, LRLayers) and name in layers and layers[name].features:
+        return layers[name]
+    return None
+
+
+def bias_at(model: nn.Module, name: str) -> Tensor | float:
+    """Give b of the LR-Layer on a module, on the CPU; 0 where there is none or it never acted (paper, section 4.2)."""
+    layer = layer_at(model, name)
+    return 0.0 if layer is None else layer.bias.cpu()
+
+
+def subspace_at(model: nn.Module, name: str) -> tuple[Tensor, Tensor] | None:
+    """Give the affine subspace of the LR-Layer on a module: orthonormal rows and b; None where there is none."""
+    layer = layer_at(model, name)
+    if layer is None:
+        return None
+    # What W reaches: less than the rows of its factor span, where the factor's coefficients are singular.
+    factor = layer.mix.double().T @ layer.rows.double()
+    _, sizes, directions = torch.linalg.svd(factor, full_matrices=False)
+    kept = sizes > 1e-6 * sizes.max().clamp_min(1e-30)
+    return directions[kept].float(), layer.bias

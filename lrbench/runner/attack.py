@@ -14,9 +14,10 @@ from lrbench.attacks.geometry import held, least_size
 from lrbench.attacks.prepared import EXAMPLES, prepared
 from lrbench.catalogue import ATTACKS
 from lrbench.data import Split, to_unit
-from lrbench.runner.context import Context, Outcome, Progress, lr_subspace, seeded_for
+from lrbench.lowrank import subspace_at
+from lrbench.measures import Progress, proportion
+from lrbench.runner.context import Context, Outcome, seeded_for
 from lrbench.runner.found import Found, earlier, parts_of
-from lrbench.runner.measure import proportion
 from lrbench.runner.plan import Step
 from lrbench.runner.threat import bounds_of, kind_of, make_attack, viewed
 from lrbench.store import Row
@@ -198,5 +199,5 @@ def _encoded(model: nn.Module, split: Split) -> Tensor:
 
 def _made(context: Context, spec: AttackSpec, eps: float, model: nn.Module) -> Attack:
     layer = spec.options.get("layer")
-    subspace: Subspace | None = lr_subspace(model, layer) if isinstance(layer, str) else None
+    subspace: Subspace | None = subspace_at(model, layer) if isinstance(layer, str) else None
     return make_attack(ATTACKS[spec.name].load(), spec, context.suite.threat_model, eps, subspace)

@@ -9,6 +9,7 @@ from lrbench.attacks import Attack
 from lrbench.catalogue import ATTACKS, DATASETS, MODELS
 from lrbench.data import ImageData, with_outputs, with_superclasses
 from lrbench.errors import UsageError, nearest, printable
+from lrbench.measures.registry import measure_of
 from lrbench.models.external import code_of
 from lrbench.options import OptionError, check_options
 from lrbench.registry import Registry
@@ -18,8 +19,9 @@ from lrbench.runner.layers import Layers
 from lrbench.runner.probe import check_weights, probe
 from lrbench.runner.rehearse import built, imported
 from lrbench.runner.threat import kind_of, make_attack
+from lrbench.strict import KeyPath
 from lrbench.suite import AttackSpec, ModelSpec, Normalization, Suite
-from lrbench.suite.document import MAX_DEPTH, Document, KeyPath
+from lrbench.suite.document import MAX_DEPTH, Document
 from lrbench.suite.faults import short_repr
 
 SUPPLIED_TO_DATA = ("root", "train", "test")
@@ -124,31 +126,16 @@ class Checker:
                 data = with_outputs(data, spec.outputs.of, spec.outputs.classes)
         except UsageError as error:
             raise self.document.error(where, str(error)) from error
-        if self.suite.diagnostics.transfer and not data.fine_classes:
-            message = f"{data.name} has no fine labels; group its classes by `data.superclasses`"
-            raise self.document.error(("diagnostics", "transfer"), message)
-        if self.suite.diagnostics.corruptions:
-            self._check_corruptions(data)
+        for kind, options in self.suite.diagnostics.measures.items():
+            measure = measure_of(kind)
+            for place, message in measure.unfit(options, data):
+                raise self.document.error(("diagnostics", kind, *place), message)
         samples = self.suite.threat_model.samples
         if samples is not None and samples > len(data.test):
             raise self.document.error(
                 ("threat_model", "samples"), f"asks for {samples} of {len(data.test)} test images"
             )
         return data
-
-    def _check_corruptions(self, data: ImageData) -> None:
-        spec = self.suite.diagnostics.corruptions
-        assert spec is not None  # noqa: S101
-        where: KeyPath = ("diagnostics", "corruptions")
-        if spec.samples is not None and spec.samples > len(data.test):
-            raise self.document.error((*where, "samples"), f"asks for {spec.samples} of {len(data.test)} test images")
-        # Loads scikit-learn, which a suite without corruptions can spare.
-        from lrbench.diagnostics.corruptions import corrupted  # noqa: PLC0415
-
-        try:
-            corrupted(data.test[:1].pixels, "brightness", 1)
-        except (ImportError, ValueError) as error:
-            raise self.document.error(where, str(error)) from None
 
     def check_attacks(self, data: ImageData) -> None:
         """Check the attacks' options and radii, and that they can be made on such data.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lrbench.attacks import paper_steps
-from lrbench.catalogue import ATTACKS, MODELS
+from lrbench.catalogue import ATTACKS, MEASURES, MODELS
 from lrbench.data import ImageData
 from lrbench.runner.code import dependencies, file_hash
 from lrbench.runner.lacking import has_layers
@@ -45,7 +45,8 @@ def train_config(suite: Suite, data: ImageData, name: str, seed: int) -> dict[st
 
 def measured_code(suite: Suite, kind: str, name: str) -> dict[str, Any]:
     """Give the code behind what a step of this kind measures of a model."""
-    return dependencies(kind, without=_without_layers(suite, name)).config
+    entries = [MEASURES[kind]] if kind in suite.diagnostics.measures else []
+    return dependencies(kind, entries=entries, without=_without_layers(suite, name)).config
 
 
 def attack_config(suite: Suite, data: ImageData, attack: AttackSpec, name: str, eps: float | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from lrbench.attacks.prepared import channels_last
 from lrbench.catalogue import MODELS
 from lrbench.data import ImageData
 from lrbench.errors import LrbenchError
-from lrbench.lowrank import LRLayers, attach_lr_layers
+from lrbench.lowrank import attach_lr_layers
 from lrbench.models import ChosenOutputs, Classifier, load_checkpoint, load_network, load_weights, make_network
 from lrbench.names import model_in
 from lrbench.runner.plan import Step
@@ -23,8 +23,6 @@ from lrbench.training import seeded
 
 KEPT = 2
 """Models kept in memory between steps: one that is attacked, and one that attacks are made on."""
-
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,7 @@ class Context:
     """Shared by the steps of one run; remembers the models that were loaded last.
 
     `elsewhere` makes such a one in another process; it can be pickled. `jobs` steps are taken side by side.
+    `shared` is what measures keep from one model to the next.
     """
 
     suite: Suite
@@ -49,7 +48,7 @@ class Context:
     elsewhere: Callable[[torch.device], "Context"] = field(default_factory=lambda: _refuse_elsewhere)
     check_stop: Callable[[], None] = lambda: None
     jobs: int = 1
-    corrupted: dict[tuple[str, int], torch.Tensor] = field(default_factory=dict)
+    shared: dict[Any, Any] = field(default_factory=dict)
     _loaded: dict[str, nn.Module] = field(default_factory=dict)
 
     def build(self, name: str, *, start: str | None = None, given_weights: bool = True) -> nn.Module:
@@ -114,23 +113,3 @@ def normalization(spec: ModelSpec, data: ImageData) -> tuple[Sequence[float], Se
     if isinstance(spec.normalize, Normalization):
         return spec.normalize.mean, spec.normalize.std
     return data.statistics if spec.normalize else ([0.0] * data.channels, [1.0] * data.channels)
-
-
-def lr_subspace(model: nn.Module, layer: str) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Give the affine subspace of the LR-Layer at `layer`: orthonormal rows and b; None where there is none."""
-    layers: Any = getattr(model, "lr_layers", None)
-    if isinstance(layers, LRLayers) and layer in layers and layers[layer].features:
-        # What W reaches: less than the rows of its factor span, where the factor's coefficients are singular.
-        factor = layers[layer].mix.double().T @ layers[layer].rows.double()
-        _, sizes, directions = torch.linalg.svd(factor, full_matrices=False)
-        kept = sizes > 1e-6 * sizes.max().clamp_min(1e-30)
-        return directions[kept].float(), layers[layer].bias
-    return None
-
-
-def lr_bias(model: nn.Module, layer: str) -> torch.Tensor | float:
-    """Give b of the LR-Layer at `layer`, on the CPU; 0 where there is none or it never acted (paper, section 4.2)."""
-    layers: Any = getattr(model, "lr_layers", None)
-    if isinstance(layers, LRLayers) and layer in layers and layers[layer].features:
-        return layers[layer].bias.cpu()
-    return 0.0

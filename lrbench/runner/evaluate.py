@@ -1,24 +1,23 @@
 """A single model against a suite that was written for others."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lrbench.catalogue import MODELS
 from lrbench.data import ImageData
 from lrbench.errors import UsageError, nearest
+from lrbench.measures import dimensions, layer_options
 from lrbench.runner.check import Checker
 from lrbench.runner.foreign import exit_reason
 from lrbench.runner.rehearse import built
 from lrbench.suite import Suite, load_suite
 from lrbench.suite.document import Document
 from lrbench.suite.faults import validated
+from lrbench.suite.measures import options_of
 from lrbench.suite.project import project_models
 
 Raw = dict[str, Any]
-
-LAYER = ("embeddings", "transfer", "compression", "clusters")
-LAYERS = ("variance_ratio", "d_adv")
 
 
 def suite_for(
@@ -112,13 +111,9 @@ def _spec(name: str) -> Raw:
 
 
 def _rename(raw: Raw, layers: Mapping[str, str]) -> None:
-    diagnostics = raw.get("diagnostics", {})
-    for kind in LAYER:
-        if diagnostics.get(kind):
-            diagnostics[kind]["layer"] = layers.get(diagnostics[kind]["layer"], diagnostics[kind]["layer"])
-    for kind in LAYERS:
-        if diagnostics.get(kind):
-            diagnostics[kind]["layers"] = [layers.get(layer, layer) for layer in diagnostics[kind]["layers"]]
+    for _, spec, option, named in _layers_in(raw):
+        renamed = [layers.get(each, each) for each in named]
+        spec[option] = renamed if isinstance(spec[option], list) else renamed[0]
     for attack in raw.get("attacks", []):
         if isinstance(attack.get("layer"), str):
             attack["layer"] = layers.get(attack["layer"], attack["layer"])
@@ -150,31 +145,45 @@ def _without_sources(raw: Raw) -> Iterable[str]:
 def _leave_out(raw: Raw, sizes: Mapping[str, int]) -> Iterable[str]:
     """Take out what these models cannot be asked; say what and why."""
     diagnostics = raw.get("diagnostics", {})
-    for kind in LAYER:
-        spec = diagnostics.get(kind)
-        if spec and spec["layer"] not in sizes:
-            del diagnostics[kind]
-            yield f"{kind}: {_no_layer(spec['layer'])}"
-    for kind in LAYERS:
-        spec = diagnostics.get(kind)
-        missing = [layer for layer in spec["layers"] if layer not in sizes] if spec else []
-        for layer in missing:
-            spec["layers"].remove(layer)
-            yield f"{kind}: {_no_layer(layer)}"
-        if spec and not spec["layers"]:
-            del diagnostics[kind]
-    embeddings = diagnostics.get("embeddings")
-    if embeddings:
-        limit = sizes[embeddings["layer"]]
-        wide = [dim for dim in embeddings["dims"] if dim != "full" and dim > limit]
-        embeddings["dims"] = [dim for dim in embeddings["dims"] if dim not in wide] or ["full"]
-        yield from (f"embeddings in {dim} dimensions: {embeddings['layer']} has only {limit}" for dim in wide)
+    for kind, spec, option, named in _layers_in(raw):
+        missing = [layer for layer in named if layer not in sizes]
+        yield from (f"{kind}: {_no_layer(layer)}" for layer in missing)
+        if len(missing) == len(named):
+            diagnostics.pop(kind, None)
+        elif missing:
+            spec[option] = [layer for layer in named if layer in sizes]
+    for kind in list(diagnostics):
+        yield from _narrowed(diagnostics, kind, sizes)
     for attack in list(raw.get("attacks", [])):
         label = attack.get("label") or attack["name"]
         layer = attack.get("layer")
         if isinstance(layer, str) and layer not in sizes:
             raw["attacks"].remove(attack)
             yield f"{label}: {_no_layer(layer)}"
+
+
+def _layers_in(raw: Raw) -> Iterator[tuple[str, Raw, str, list[str]]]:
+    """Give every option of a measure that names layers: the measure, what is said of it, the option, and the layers."""
+    for kind, spec in list((raw.get("diagnostics") or {}).items()):
+        for option in layer_options(options_of(kind)) if spec else ():
+            value = spec.get(option)
+            if value is not None:
+                yield kind, spec, option, list(value) if isinstance(value, list) else [value]
+
+
+def _narrowed(diagnostics: Raw, kind: str, sizes: Mapping[str, int]) -> Iterator[str]:
+    """Take out more dimensions than a layer has."""
+    spec = diagnostics[kind]
+    for option, within in dimensions(options_of(kind)).items() if spec else ():
+        layer, value = spec[within.layer], spec[option]
+        listed = value if isinstance(value, list) else [value]
+        wide = [dim for dim in listed if isinstance(dim, int) and dim > sizes[layer]]
+        yield from (f"{kind} in {dim} dimensions: {layer} has only {sizes[layer]}" for dim in wide)
+        left = [dim for dim in listed if dim not in wide] or ([within.otherwise] if within.otherwise else [])
+        if not left:
+            diagnostics.pop(kind, None)
+        elif wide:
+            spec[option] = left
 
 
 def _no_layer(layer: str) -> str:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from lrbench.catalogue import ATTACKS
 from lrbench.runner.threat import needs_gradients
 from lrbench.suite import AttackSpec, ModelSpec, Suite
-from lrbench.suite.measures import OF_LAYERS
 from lrbench.suite.training import Lack
 
 Shape = tuple[int, ...]
@@ -88,6 +87,6 @@ def _parts(before: ModelSpec, suite: Suite, name: str) -> Iterator[str]:
     out = [attack.label for attack in suite.attacks if not runs_on(suite, attack, name)]
     if out:
         yield f"left out {', '.join(out)}, since no gradient of its outputs reaches its input"
-    kinds = [kind for kind in OF_LAYERS if getattr(suite.diagnostics, kind) is not None]
+    kinds = list(suite.diagnostics.of_layers)
     if kinds and not has_layers(suite, name):
         yield f"left out {', '.join(kinds)}, since it has no layers to name"

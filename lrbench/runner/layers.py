@@ -1,11 +1,13 @@
 """Layers that a suite names, against those that a model has."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lrbench.errors import nearest
+from lrbench.measures import dimensions, named_layers
+from lrbench.strict import KeyPath, Strict
 from lrbench.suite import ModelSpec, Suite
-from lrbench.suite.document import Document, KeyPath
+from lrbench.suite.document import Document
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,8 @@ class Layers:
             return  # what is asked of layers is left out of a model that has none
         for where, layer in self._measured_layers():
             self._require(layer, sizes, where, name)
-        diagnostics = self.suite.diagnostics
-        if diagnostics.embeddings:
-            dims = [(("dims", index), dim) for index, dim in enumerate(diagnostics.embeddings.dims) if dim != "full"]
-            self._check_dims("embeddings", diagnostics.embeddings.layer, dims, sizes, name)
-        if diagnostics.compression:
-            dim = [(("dim",), diagnostics.compression.dim)]
-            self._check_dims("compression", diagnostics.compression.layer, dim, sizes, name)
+        for kind, options in self.suite.diagnostics.of_layers.items():
+            self._check_dims(kind, options, sizes, name)
 
     def _measured_layers(self) -> Iterator[tuple[KeyPath, str]]:
         diagnostics = self.suite.diagnostics
@@ -63,28 +60,24 @@ class Layers:
             layer = attack.options.get("layer")
             if isinstance(layer, str):
                 yield ("attacks", index, "layer"), layer
-        for kind in ("variance_ratio", "d_adv"):
-            spec = getattr(diagnostics, kind)
-            for layer in spec.layers if spec else ():
-                yield ("diagnostics", kind, "layers"), layer
-        for kind in ("embeddings", "transfer", "compression", "clusters"):
-            spec = getattr(diagnostics, kind)
-            if spec:
-                yield ("diagnostics", kind, "layer"), spec.layer
+        for kind, options in diagnostics.of_layers.items():
+            for option, layer in named_layers(options):
+                yield ("diagnostics", kind, option), layer
 
-    def _check_dims(
-        self,
-        kind: str,
-        layer: str,
-        dims: Sequence[tuple[KeyPath, int]],
-        sizes: dict[str, int],
-        model: str,
-    ) -> None:
-        limit = min(sizes[layer], self.images)
-        for where, dim in dims:
-            if dim > limit:
-                message = f"{dim} dimensions, but {layer} of {model} has only {limit}"
-                raise self.document.error(("diagnostics", kind, *where), message)
+    def _check_dims(self, kind: str, options: Strict, sizes: dict[str, int], model: str) -> None:
+        for option, within in dimensions(type(options)).items():
+            layer = getattr(options, within.layer)
+            limit = min(sizes[layer], self.images)
+            value = getattr(options, option)
+            listed = (
+                [((option,), value)]
+                if isinstance(value, int)
+                else [((option, place), each) for place, each in enumerate(value)]
+            )
+            for where, dim in listed:
+                if isinstance(dim, int) and dim > limit:
+                    message = f"{dim} dimensions, but {layer} of {model} has only {limit}"
+                    raise self.document.error(("diagnostics", kind, *where), message)
 
     def _require(self, layer: str, sizes: dict[str, int], where: KeyPath, model: str) -> None:
         if layer not in sizes:

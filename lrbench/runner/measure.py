@@ -1,41 +1,20 @@
-"""Steps that measure a trained model: accuracy, variance ratios and ranks."""
+"""Steps that measure a trained model: its accuracy, and whatever measures a suite asks for."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from math import isfinite
+from typing import Any
 
 from safetensors.torch import save
-from torch import Tensor
 
-from lrbench.data import Split
-from lrbench.data.images import balanced_indices
-from lrbench.diagnostics import (
-    class_variance_ratios,
-    effective_rank,
-    evaluate,
-    held,
-    principal,
-    stable_rank,
-    variance_ratio,
-)
-from lrbench.diagnostics.blocks import Matrix
-from lrbench.diagnostics.corruptions import corrupted
-from lrbench.leaderboard import wilson
-from lrbench.runner.context import Context, Outcome, Progress, lr_bias
+from lrbench.diagnostics import evaluate
+from lrbench.measures import Measure, Progress, Subject, proportion
+from lrbench.measures.registry import measure_of
+from lrbench.runner.context import Context, Outcome
 from lrbench.runner.plan import Step
 from lrbench.store import Row
-from lrbench.suite.measures import VarianceRatio
 
-EFFECTIVE_RANK_LIMIT = 2048
-"""Effective rank needs the whole spectrum; beyond this smaller side it is that of so many examples."""
-
-CORRUPTED_BYTES = 2**30
-"""Of corrupted images kept from one model to the next, in the machine's memory and not on the device."""
-
-
-def proportion(metric: str, value: float, n: int, **columns: object) -> Row:
-    """Give a row for a proportion of n images, with its 95 % Wilson interval."""
-    low, high = wilson(value, n)
-    return {"metric": metric, "value": value, "ci_low": low, "ci_high": high, "n": n, **columns}
+COLUMNS = {"metric", "value", "ci_low", "ci_high", "n", "layer"}
+"""What a measure's rows may hold; the rest says which model, seed and data they are of."""
 
 
 def accuracy_step(context: Context, step: Step, progress: Progress) -> Outcome:
@@ -61,77 +40,35 @@ def accuracy_step(context: Context, step: Step, progress: Progress) -> Outcome:
     )
 
 
-def corruptions_step(context: Context, step: Step, progress: Progress) -> Outcome:
-    """Accuracy under each family of common corruptions at each severity."""
-    spec = context.suite.diagnostics.corruptions
-    assert spec is not None  # noqa: S101
-    model = context.trained(step)
-    split = context.data.test.balanced(spec.samples)
-    rows: list[Row] = []
-    for place, family in enumerate(spec.families):
-        progress(place / len(spec.families), family)
-        for severity in spec.severities:
-            noisy = replace(split, images=_corrupted(context, split, family, severity).to(context.device))
-            right = (evaluate(model, noisy) == split.labels).double().mean().item()
-            rows.append(proportion(f"corruption_accuracy[{family},{severity}]", right, len(split)))
-    mean = sum(float(row["value"]) for row in rows) / len(rows)
-    rows.append({"metric": "corruption_accuracy", "value": mean, "n": len(split)})
-    return Outcome(rows)
+def measure_step(context: Context, step: Step, progress: Progress) -> Outcome:
+    """Take the measure that the step is named after."""
+    measure = measure_of(step.kind)
+    subject = Subject(
+        context.trained(step),
+        context.data.train,
+        context.data.test,
+        context.data.classes,
+        context.device,
+        step.seed,
+        alone=context.jobs == 1,
+        shared=context.shared,
+    )
+    taken = measure.take(context.suite.diagnostics.measures[step.kind], subject, progress)
+    return Outcome(list(_checked(step.kind, measure, taken)), subject.kept)
 
 
-def _corrupted(context: Context, split: Split, family: str, severity: int) -> Tensor:
-    """Give the images that every model sees, off the device; kept for the next model while memory is set aside."""
-    images = context.corrupted.get((family, severity))
-    if images is None:
-        images = corrupted(split.pixels.cpu(), family, severity)
-        kept = sum(each.numel() for each in context.corrupted.values())
-        if kept + images.numel() <= CORRUPTED_BYTES:
-            context.corrupted[family, severity] = images
-    return images
-
-
-def variance_step(context: Context, step: Step, progress: Progress) -> Outcome:
-    """VR_k of the training activations at each layer, class-wise VR_1, and ranks; b of an LR-Layer is applied first."""
-    spec = context.suite.diagnostics.variance_ratio
-    assert spec is not None  # noqa: S101
-    model = context.trained(step)
-    split = context.data.train
-    rows: list[Row] = []
-    layers = list(dict.fromkeys(spec.layers))
-    with held(model, split, layers, {layer: lr_bias(model, layer) for layer in layers}) as collected:
-        for index, layer in enumerate(layers):
-            shifted = collected.pop(layer)  # its memory is free before the next layer is looked at
-            labels = shifted.of(split.labels)
-            rows += [{**row, "layer": layer} for row in _variance_rows(context, shifted.matrix, labels, spec)]
-            progress((index + 1) / len(spec.layers), layer)
-    return Outcome(rows)
-
-
-def _centred_ratios(matrix: Matrix, ks: list[int]) -> list[float]:
-    """VR_k of the rows minus their mean: the explained variance of PCA."""
-    found = principal(matrix, max(ks), center=True)
-    shares = (found.squares.cumsum(0) / found.total).clamp_max(1)
-    return [shares[min(k, len(shares)) - 1].item() for k in ks]
-
-
-def _variance_rows(context: Context, shifted: Matrix, labels: Tensor, spec: VarianceRatio) -> Iterator[Row]:
-    curve = range(1, min(spec.curve, *shifted.shape) + 1)
-    ks = sorted({*spec.k, *curve})
-    n = shifted.shape[0]
-    for k, ratio in zip(ks, variance_ratio(shifted, ks), strict=True):
-        yield {"metric": f"vr_{k}", "value": ratio, "n": n}
-    # b moves the origin of an LR model's activations and of no other's; about their mean all are measured alike.
-    for k, ratio in zip(spec.k, _centred_ratios(shifted, spec.k), strict=True):
-        yield {"metric": f"centred_vr_{k}", "value": ratio, "n": n}
-    yield {"metric": "stable_rank", "value": stable_rank(shifted), "n": n}
-    sample = shifted
-    if min(shifted.shape) > EFFECTIVE_RANK_LIMIT:
-        chosen = balanced_indices(labels, EFFECTIVE_RANK_LIMIT)
-        sample = shifted[chosen] if isinstance(shifted, Tensor) else shifted.picked(chosen)
-    yield {"metric": "effective_rank", "value": effective_rank(sample), "n": sample.shape[0]}
-    if spec.class_wise:
-        by_class = class_variance_ratios(shifted, labels)
-        yield {"metric": "vr_1_class_mean", "value": sum(by_class.values()) / len(by_class), "n": n}
-        for label, ratio in by_class.items():
-            name = context.data.classes[label]
-            yield {"metric": f"vr_1[{name}]", "value": ratio, "n": int((labels == label).sum())}
+def _checked(name: str, measure: Measure, rows: Iterator[Any]) -> Iterator[Row]:
+    """Pass on the rows of a measure, which may be anybody's."""
+    for row in rows:
+        if not isinstance(row, dict) or not {"metric", "value"} <= row.keys() <= COLUMNS:
+            listed = ", ".join(sorted(COLUMNS))
+            msg = f"{name} gave {row!r:.100}: a row is a mapping with metric and value, and of {listed} only"
+            raise TypeError(msg)
+        if measure.figures and row["metric"] not in measure.figures:
+            msg = f"{name} gave {row['metric']!r:.60}, which is none of its figures: {', '.join(measure.figures)}"
+            raise ValueError(msg)
+        value = float(row["value"])
+        if not isfinite(value):
+            msg = f"{name} gave {value} as {row['metric']!r:.60}; leave out what cannot be measured"
+            raise ValueError(msg)
+        yield {**row, "value": value}

@@ -10,6 +10,7 @@ from typing import Any
 from lrbench.catalogue import ATTACKS
 from lrbench.data import ImageData
 from lrbench.errors import UsageError
+from lrbench.measures.registry import measure_of
 from lrbench.names import attack_id, in_path, model_place
 from lrbench.runner.configs import attack_config, deterministic, joint_code, measured_code, passes, train_config
 from lrbench.runner.lacking import has_layers, runs_on
@@ -28,7 +29,7 @@ class Step:
     id : str
         Where it is stored: kind/model/seed and what else sets it apart.
     kind : str
-        One of `lrbench.runner.kinds.KINDS`.
+        One of `lrbench.runner.kinds.KINDS`, or the name of a measure.
     model : str
     seed : int
         Of a step over all seeds the first.
@@ -109,20 +110,12 @@ def _model_steps(
     threat = suite.threat_model
     content = {"samples": threat.samples or len(data.test), "space": threat.space, "data": {"test": prints["test"]}}
     yield _measured(suite, "accuracy", training, content, 0.4 * len(data.test))
-    both = len(data.train) + len(data.test)
-    work = {
-        "variance": 0.6 * len(data.train),
-        "embeddings": 0.8 * both,
-        "transfer": 0.8 * both,
-        "compression": 0.8 * both,
-        "clusters": 0.4 * len(data.test),
-        "corruptions": 20.0 * len(data.test),
-    }
-    for kind, passed in work.items():
-        spec = getattr(suite.diagnostics, "variance_ratio" if kind == "variance" else kind)
-        if spec is not None and (kind == "corruptions" or has_layers(suite, name)):
-            content = {**spec.model_dump(mode="json"), "data": prints}
-            yield _measured(suite, kind, training, content, passed)
+    for kind, options in suite.diagnostics.measures.items():
+        if kind not in suite.diagnostics.of_layers or has_layers(suite, name):
+            measure = measure_of(kind)
+            content = {**options.model_dump(mode="json"), "data": prints}
+            work = measure.passes(options, len(data.train), len(data.test))
+            yield _measured(suite, kind, training, content, work)
     for attack in suite.attacks:
         if runs_on(suite, attack, name) and not _repeats(suite, attack, name):
             yield from _attack_steps(suite, data, trainings, attack, training)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 
+from lrbench.catalogue import MEASURES
 from lrbench.data import ImageData
 from lrbench.engines import Worker, simulate
 from lrbench.errors import UsageError
@@ -87,6 +88,7 @@ class Session:
         chosen = pick_device(device)
         place = place or Place()
         checker = Checker(suite, document, place.apart, place.step_timeout)
+        _refuse_measures_of_this_process(suite, place)
         checker.check_names(announce)
         root = data_folder(data_dir).absolute()
         data = checker.load_data(root) if data is None else data
@@ -292,6 +294,17 @@ def _refuse_own_memory(store: Store, place: Place) -> None:
     if str(store.root).startswith("memory:") and place.apart:
         msg = f"{store.root}: other processes have a memory of their own; name a folder or another URL with --out"
         raise UsageError(msg)
+
+
+def _refuse_measures_of_this_process(suite: Suite, place: Place) -> None:
+    """Refuse measures that other processes cannot load."""
+    for name in suite.diagnostics.measures if place.apart else ():
+        if not isinstance(MEASURES[name].target, str):
+            msg = (
+                f"the measure {name!r} is registered in this process alone, and steps are taken in others: offer it as "
+                "an entry point of a package (docs/add-a-measure.md), or take steps here (one job, no step_timeout)"
+            )
+            raise UsageError(msg)
 
 
 def _refuse_other_suite(store: Store, suite: Suite) -> None:

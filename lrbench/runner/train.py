@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
+from lrbench.measures import Progress
 from lrbench.models import save_checkpoint
-from lrbench.runner.context import Context, Outcome, Progress
+from lrbench.runner.context import Context, Outcome
 from lrbench.runner.plan import Step
 from lrbench.training import EpochLog, in_processes, seeded, train
 from lrbench.training.loop import Snapshot

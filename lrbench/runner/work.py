@@ -17,12 +17,13 @@ from lrbench.engines import Done, Worker
 from lrbench.engines.base import Tell
 from lrbench.errors import LrbenchError
 from lrbench.global_state import seeded
+from lrbench.measures import Progress
 from lrbench.registry import load_target
 from lrbench.runner.check import Checker
-from lrbench.runner.context import Context, Outcome, Progress
+from lrbench.runner.context import Context, Outcome
 from lrbench.runner.environment import describe_environment
 from lrbench.runner.foreign import exit_reason, import_code
-from lrbench.runner.kinds import KINDS
+from lrbench.runner.kinds import taker
 from lrbench.runner.plan import Step
 from lrbench.runner.turns import InTurn
 from lrbench.store import Hold, Record, Store, StoreError
@@ -93,7 +94,7 @@ class StepWorker:
         import_code(self.context.suite, trainings)
         # A model that draws random numbers draws the same ones whatever was done before, and in whichever process.
         with seeded(step.seed):
-            outcome: Outcome = load_target(KINDS[step.kind])(self.context, step, progress)
+            outcome: Outcome = load_target(taker(step.kind))(self.context, step, progress)
         return outcome
 
     def _failed(self, step: Step, error: BaseException, seconds: float) -> Done:

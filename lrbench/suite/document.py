@@ -8,8 +8,7 @@ from typing import Any
 import yaml
 
 from lrbench.errors import UsageError, printable
-
-KeyPath = tuple[str | int, ...]
+from lrbench.strict import KeyPath
 
 PLAIN = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "seq", "map")}
 """No dates, sets or binaries, which are not JSON, and no objects."""

@@ -5,7 +5,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from lrbench.errors import UsageError, printable
-from lrbench.suite.document import Document, KeyPath
+from lrbench.strict import KeyPath
+from lrbench.suite.document import Document
 
 MAX_REPORTED = 3
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lrbench.suite.document import Document, KeyPath
+from lrbench.strict import KeyPath
+from lrbench.suite.document import Document
 from lrbench.suite.faults import refused, short_repr
 from lrbench.suite.schema import Suite
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from lrbench.errors import UsageError, nearest, printable
 from lrbench.files import is_file
-from lrbench.suite.document import MAX_DEPTH, Document, KeyPath, read_document, read_text
+from lrbench.strict import KeyPath
+from lrbench.suite.document import MAX_DEPTH, Document, read_document, read_text
 from lrbench.suite.faults import short_repr, validated
 from lrbench.suite.known import known_suite
 from lrbench.suite.project import project_models

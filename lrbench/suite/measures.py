@@ -1,13 +1,17 @@
-"""What is measured of a trained network, and what it is held against."""
+"""What is attacked and measured of a trained network, and what it is held against."""
 
 import math
 import re
-from typing import Annotated, Any, Literal, get_args
+from functools import cache
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, create_model, field_validator, model_validator
 
+from lrbench.catalogue import MEASURES
+from lrbench.measures.base import Layer, Options, layer_options
+from lrbench.measures.registry import measure_of
 from lrbench.names import eps_digits
-from lrbench.suite.strict import Count, Eps, Name, Number, Positive, Strict
+from lrbench.strict import Count, Eps, Name, Number, Positive, Strict
 
 
 def _plain(name: Any) -> Any:  # noqa: ANN401
@@ -100,68 +104,6 @@ class AttackSpec(Strict):
         return dict(self.__pydantic_extra__)
 
 
-class VarianceRatio(Strict):
-    """VR_k of the training activations at each layer, and class-wise VR_1 (paper, sections 4.2-4.3).
-
-    `k` are the ones a leaderboard shows; `curve` is the largest k of the figure. Stable and effective rank come too.
-    """
-
-    layers: Annotated[list[str], Field(min_length=1)]
-    k: Annotated[list[Count], Field(min_length=1)] = Field(default_factory=lambda: [1, 5, 10, 20])
-    curve: Count = 30
-    class_wise: bool = True
-
-
-class Embeddings(Strict):
-    """Accuracy of a linear classifier on PCA embeddings of a layer (paper, section 4.4).
-
-    `full` among the `dims` stands for the activations themselves.
-    """
-
-    layer: str
-    dims: Annotated[list[Count | Literal["full"]], Field(min_length=1)]
-
-
-class Transfer(Strict):
-    """A linear classifier on a layer's activations, for the labels trained on and for the fine ones (section 4.1)."""
-
-    layer: str
-
-
-class Compression(Strict):
-    """Everything behind a layer replaced by PCA and a linear classifier (paper, sections 3.5 and 4.4)."""
-
-    layer: str
-    dim: Count
-    batch_size: Count = 128
-
-
-class Clusters(Strict):
-    """The first two principal components of a layer's test activations (paper, figure 6)."""
-
-    layer: str
-    samples: Count = 1000
-
-
-Family = Literal[
-    "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow",
-    "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression",
-    "speckle_noise", "gaussian_blur", "spatter", "saturate",
-]  # fmt: skip
-
-FIFTEEN: list[Family] = list(get_args(Family)[:15])
-
-
-class Corruptions(Strict):
-    """Accuracy under the families of common corruptions of CIFAR-10-C, on `samples` test images (default: all)."""
-
-    families: Annotated[list[Family], Field(min_length=1)] = Field(default_factory=lambda: list(FIFTEEN))
-    severities: Annotated[list[Annotated[int, Field(ge=1, le=5)]], Field(min_length=1)] = Field(
-        default_factory=lambda: [1, 3, 5]
-    )
-    samples: Count | None = None
-
-
 class Masking(Strict):
     """Checks for masked gradients, and the verdict (default: on where a suite attacks).
 
@@ -181,30 +123,54 @@ class Masking(Strict):
 class DAdvSpec(Strict):
     """Layers at which D_Adv is measured (paper, section 5)."""
 
-    layers: list[str]
-
-
-OF_LAYERS = ("variance_ratio", "embeddings", "transfer", "compression", "clusters", "d_adv")
-"""Diagnostics of layers."""
+    layers: list[Layer]
 
 
 class Diagnostics(Strict):
-    """What is measured besides accuracy and attacks. `d_adv` defaults to the layers of `variance_ratio`."""
+    """What is measured besides accuracy and attacks: `d_adv`, `masking`, and measures by their names.
 
-    variance_ratio: VarianceRatio | None = None
-    embeddings: Embeddings | None = None
-    transfer: Transfer | None = None
-    compression: Compression | None = None
-    clusters: Clusters | None = None
+    `d_adv` defaults to the layers of `variance_ratio`.
+    """
+
     d_adv: DAdvSpec | None = None
-    corruptions: Corruptions | None = None
     masking: Masking | Literal[False] | None = None
+
+    @property
+    def measures(self) -> dict[str, Options]:
+        """Measures that are asked for, each with its options."""
+        names = [name for name in type(self).model_fields if name not in Diagnostics.model_fields]
+        return {name: options for name in names if (options := getattr(self, name)) is not None}
+
+    @property
+    def of_layers(self) -> dict[str, Strict]:
+        """What is asked for that names layers, each with its options."""
+        asked: dict[str, Strict] = {**self.measures, **({} if self.d_adv is None else {"d_adv": self.d_adv})}
+        return {name: options for name, options in asked.items() if layer_options(type(options))}
 
     @model_validator(mode="after")
     def _same_layers(self) -> "Diagnostics":
-        if self.d_adv is None and self.variance_ratio is not None:
-            object.__setattr__(self, "d_adv", DAdvSpec(layers=list(self.variance_ratio.layers)))
+        if self.d_adv is None and (spec := self.measures.get("variance_ratio")) is not None:
+            object.__setattr__(self, "d_adv", DAdvSpec(layers=list(spec.layers)))  # type: ignore[attr-defined]
         return self
+
+
+def read_diagnostics(value: Any) -> Any:  # noqa: ANN401
+    """Read what is asked of the measures that there are now, with their own options."""
+    if isinstance(value, Diagnostics):
+        return value
+    return _diagnostics(tuple(entry.name for entry in MEASURES)).model_validate(value)
+
+
+def options_of(name: str) -> type[Strict]:
+    """Give what can be said below a name of `diagnostics`."""
+    own: dict[str, type[Strict]] = {"d_adv": DAdvSpec, "masking": Masking}
+    return own[name] if name in own else measure_of(name).Options
+
+
+@cache
+def _diagnostics(names: tuple[str, ...]) -> type[Diagnostics]:
+    fields: dict[str, Any] = {name: (measure_of(name).Options | None, None) for name in names}
+    return create_model("Diagnostics", __base__=Diagnostics, **fields)
 
 
 class ReferenceFigure(Strict):

@@ -6,9 +6,9 @@ from typing import Any
 from pydantic import Field
 
 from lrbench.files import is_file
+from lrbench.strict import Strict, Title
 from lrbench.suite.document import read_document
 from lrbench.suite.faults import validated
-from lrbench.suite.strict import Strict, Title
 from lrbench.suite.training import ModelSpec
 
 PROJECT = Path("lrbench.yaml")

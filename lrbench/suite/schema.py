@@ -2,12 +2,20 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializeAsAny,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from lrbench.errors import nearest
-from lrbench.suite.measures import AttackSpec, Diagnostics, Masking, Reference, ThreatModel
-from lrbench.suite.strict import Count, Name, Strict, Title
+from lrbench.strict import Count, Name, Strict, Title
+from lrbench.suite.measures import AttackSpec, Diagnostics, Masking, Reference, ThreatModel, read_diagnostics
 from lrbench.suite.training import LowRank, ModelSpec, Training
 
 
@@ -85,7 +93,9 @@ class Suite(Strict):
     low_rank: LowRank = LowRank()
     threat_model: ThreatModel = ThreatModel()
     attacks: list[Annotated[AttackSpec, BeforeValidator(_named)]] = Field(default_factory=list)
-    diagnostics: Diagnostics = Diagnostics()
+    diagnostics: Annotated[SerializeAsAny[Diagnostics], BeforeValidator(read_diagnostics)] = Field(
+        default_factory=lambda: read_diagnostics({})
+    )
     reference: Reference | None = None
 
     def training_of(self, model: str) -> Training:

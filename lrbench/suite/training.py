@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from lrbench.catalogue import MODELS
-from lrbench.suite.strict import Count, Eps, NonNegative, Number, Positive, Share, Strict
+from lrbench.strict import Count, Eps, NonNegative, Number, Positive, Share, Strict
 
 
 def _ranked(value: Any) -> Any:  # noqa: ANN401

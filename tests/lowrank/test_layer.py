@@ -5,8 +5,9 @@ import pytest
 import torch
 from support.dense_oracle import DenseLRLayer, exact_projection, nystrom_projection
 from support.nets import conv_net
+from torch import nn
 
-from lrbench.lowrank import LRLayer, attach_lr_layers
+from lrbench.lowrank import LRLayer, attach_lr_layers, subspace_at
 
 M, N, K = 48, 20, 6
 
@@ -232,3 +233,18 @@ def test_activations_that_diverged_are_said_to_have():
     layer(torch.full((N, M), float("nan")))
     with pytest.raises(FloatingPointError, match="NaN"):
         layer.penalty()
+
+
+def test_the_subspace_is_what_w_reaches():
+    """Where the factor's coefficients are singular, its rows span more than W does."""
+    torch.manual_seed(0)
+    model = attach_lr_layers(nn.Sequential(nn.Flatten(), nn.Linear(8, 8)), {"1": 3})
+    layer = model.lr_layers["1"]
+    model.train()
+    model(torch.randn(16, 8))
+    model.lr_layers.penalty()
+    layer.mix = torch.diag(torch.tensor([1.0, 1.0, 0.0]))
+    basis, _ = subspace_at(model, "1")
+    assert basis.shape == (2, 8)
+    assert torch.allclose(layer.weight @ basis.T @ basis, layer.weight, atol=1e-5)
+    assert torch.linalg.matrix_rank(layer.weight) == 2

@@ -6,14 +6,14 @@ import sys
 import pytest
 from support.code import forget, install
 
-from lrbench.catalogue import ATTACKS, MODELS
+from lrbench.catalogue import ATTACKS, MEASURES, MODELS
 from lrbench.models.external import factory_of
 from lrbench.runner.code import dependencies
 from lrbench.runner.code.closure import INERT
 from lrbench.runner.code.modules import WHOLE, defined_at, module
 from lrbench.runner.code.own import own_code
 from lrbench.runner.code.steps import AROUND, ELSEWHERE
-from lrbench.runner.kinds import KINDS
+from lrbench.runner.kinds import KINDS, MEASURE, taker
 
 
 @pytest.fixture(autouse=True)
@@ -24,18 +24,18 @@ def read_anew():
 
 
 def test_every_kind_of_step_rests_on_what_takes_it_and_what_makes_its_model():
-    for kind, taker in KINDS.items():
+    for kind in [*KINDS, "brightness"]:
         found = dependencies(kind)
-        path = taker.partition(":")[0].replace(".", "/") + ".py"
+        path = taker(kind).partition(":")[0].replace(".", "/") + ".py"
         assert {path, "lrbench/global_state.py", "lrbench/runner/context.py"} <= set(found.code), kind
         assert "torch" in found.libraries
 
 
 def test_what_code_is_looked_for_by_name_is_there():
-    targets = [entry.target for registry in (MODELS, ATTACKS) for entry in registry]
+    targets = [entry.target for registry in (MODELS, ATTACKS, MEASURES) for entry in registry]
     ours = [each for each in targets if isinstance(each, str) and each.startswith("lrbench.")]
     assert "lrbench.attacks:AutoAttack" in ours
-    for name in [AROUND, *KINDS.values(), *ELSEWHERE.values(), *ours]:
+    for name in [AROUND, MEASURE, *KINDS.values(), *ELSEWHERE.values(), *ours]:
         source, _, attribute = name.partition(":")
         place = defined_at(source, attribute)
         assert place is not None, name

@@ -2,14 +2,11 @@
 
 import torch
 from support.suites import TINY
-from torch import nn
 
 import lrbench
-from lrbench.data import Split
-from lrbench.lowrank import attach_lr_layers
 from lrbench.models import Classifier
-from lrbench.runner import Session, measure
-from lrbench.runner.context import Context, lr_subspace
+from lrbench.runner import Session
+from lrbench.runner.context import Context
 from lrbench.runner.plan import Step
 from lrbench.runner.reporter import Silent
 from lrbench.runner.work import one_line
@@ -99,43 +96,3 @@ def test_an_operation_without_a_deterministic_form_is_answered_with_the_switch()
     told = one_line(error)
     assert told.startswith("reflection_pad2d_backward_cuda has no deterministic form")
     assert "deterministic: false" in told
-
-
-def test_corrupted_images_stay_off_the_device_and_within_their_bound(monkeypatch):
-    made = []
-
-    class OnDevice(torch.Tensor):
-        """Stands for images on another device: whoever keeps one of these keeps the device's memory."""
-
-        def cpu(self):
-            return self.as_subclass(torch.Tensor)
-
-    def corrupt(images, family, severity):
-        made.append((family, severity))
-        assert not isinstance(images, OnDevice)
-        return images.clone()
-
-    monkeypatch.setattr(measure, "corrupted", corrupt)
-    monkeypatch.setattr(measure, "CORRUPTED_BYTES", 3 * 10 * 3 * 32 * 32)
-    images = torch.zeros(10, 3, 32, 32, dtype=torch.uint8).as_subclass(OnDevice)
-    split = Split(images, torch.zeros(10, dtype=torch.int64))
-    context = Context(None, None, torch.device("cpu"), None)
-    moved = [measure._corrupted(context, split, "fog", severity) for severity in (0, 1, 2, 3, 4, 0, 1, 2, 3, 4)]
-    assert len(context.corrupted) == 3
-    assert not any(isinstance(images, OnDevice) for images in moved)
-    assert made == [("fog", each) for each in (0, 1, 2, 3, 4, 3, 4)]
-
-
-def test_the_subspace_is_what_w_reaches():
-    """Where the factor's coefficients are singular, its rows span more than W does."""
-    torch.manual_seed(0)
-    model = attach_lr_layers(nn.Sequential(nn.Flatten(), nn.Linear(8, 8)), {"1": 3})
-    layer = model.lr_layers["1"]
-    model.train()
-    model(torch.randn(16, 8))
-    model.lr_layers.penalty()
-    layer.mix = torch.diag(torch.tensor([1.0, 1.0, 0.0]))
-    basis, _ = lr_subspace(model, "1")
-    assert basis.shape == (2, 8)
-    assert torch.allclose(layer.weight @ basis.T @ basis, layer.weight, atol=1e-5)
-    assert torch.linalg.matrix_rank(layer.weight) == 2

@@ -226,7 +226,7 @@ def test_a_version_of_torch_makes_everything_again(finished, monkeypatch):
             {"pgd", "pgd-from-first", "fab-t", "masking", "worst", "difference"},
         ),
         ("diagnostics/masking/strength.py", "return", "return None or", {"masking"}),
-        ("lrbench/suite/strict.py", "return", "return None or", set()),
+        ("lrbench/strict.py", "return", "return None or", set()),
         ("runner/run.py", "return", "return None or", set()),
         ("diagnostics/variance.py", "return", "return None or", set()),
     ],

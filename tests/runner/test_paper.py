@@ -53,8 +53,8 @@ def test_a_plan_of_a_full_suite_names_its_steps(name, tmp_path, monkeypatch):
     session = Session.open(name, tmp_path / "out", data_dir=tmp_path / "data")
     kinds = {step.kind for step in session.plan}
     if name.endswith("figures1-5"):
-        assert kinds == {"train", "accuracy", "variance", "attack", "masking", "worst", "difference"}
+        assert kinds == {"train", "accuracy", "variance_ratio", "attack", "masking", "worst", "difference"}
         assert len(session.plan) == 3 * (3 + 2 * 8 + 2) + 2
     else:
-        assert kinds == {"train", "accuracy", "variance", "embeddings", "transfer", "clusters"}
+        assert kinds == {"train", "accuracy", "variance_ratio", "embeddings", "transfer", "clusters"}
     assert not (tmp_path / "out").exists()

@@ -146,8 +146,8 @@ def test_a_change_makes_just_the_affected_steps_again(finished, tmp_path):
 
     assert states("seeds", "seeds") == {}
     narrower = states("k: [1, 10]", "k: [1]")
-    assert set(narrower) == {f"variance/{model}/seed-{seed}" for model in ("net", "lr") for seed in (0, 1)}
-    assert narrower["variance/net/seed-0"] == "changed: k [1, 10] -> [1]"
+    assert set(narrower) == {f"variance_ratio/{model}/seed-{seed}" for model in ("net", "lr") for seed in (0, 1)}
+    assert narrower["variance_ratio/net/seed-0"] == "changed: k [1, 10] -> [1]"
     wider = states("eps: [8/255,", "eps: [8/255, 16/255,")
     attacks = {step: state for step, state in wider.items() if step.startswith("attack/")}
     assert all(step.endswith("eps-16") and state == "new" for step, state in attacks.items())

@@ -11,6 +11,7 @@ from lrbench.runner.code.meaning import PACKAGE, digest_of
 from lrbench.runner.code.modules import defined_at, module
 
 INERT = {
+    "lrbench.strict": "types of what a suite says, which stands in the configuration of its steps",
     "lrbench.suite": "what a suite says stands in the configuration of its steps",
     "lrbench.catalogue": "names and summaries; what a name stands for is counted by itself",
     "lrbench.registry": "looks names up",

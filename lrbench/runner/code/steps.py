@@ -9,7 +9,7 @@ from lrbench.registry import Entry
 from lrbench.runner.code.closure import closure
 from lrbench.runner.code.libraries import versions
 from lrbench.runner.code.own import named_file, own_code
-from lrbench.runner.kinds import KINDS
+from lrbench.runner.kinds import taker
 
 AROUND = "lrbench.global_state:seeded"
 """What every step is taken in."""
@@ -52,13 +52,13 @@ def dependencies(*kinds: str, entries: Iterable[Entry] = (), without: Iterable[s
     Parameters
     ----------
     kinds : str
-        Of `lrbench.runner.kinds.KINDS`: its own, and others whose result it takes for its own.
+        Of `lrbench.runner.kinds.KINDS`, or a measure: its own, and others whose result it takes for its own.
     entries : iterable of Entry
-        Factories that it calls: its architecture, its attack.
+        Factories that it calls: its architecture, its attack, its measure.
     without : iterable of str
         Modules that it does not call into with its configuration.
     """
-    starts, libraries = [AROUND, *(KINDS[kind] for kind in kinds)], {"torch"}
+    starts, libraries = [AROUND, *(taker(kind) for kind in kinds)], {"torch"}
     own: dict[str, dict[str, str]] = {}
     for entry in entries:
         library = entry.name.partition(":")[0] if ":" in entry.name else ""

@@ -1,4 +1,4 @@
-"""The base of every suite record, and the field types they share."""
+"""The base of every record of a suite, a measure's options among them, and the field types they share."""
 
 import re
 from typing import Annotated, Any
@@ -7,6 +7,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from lrbench.errors import nearest
+
+KeyPath = tuple[str | int, ...]
+"""Where in a document something stands."""
 
 
 class Strict(BaseModel):

@@ -1,0 +1,31 @@
+"""What can be measured of a trained model: one file a measure, found by the registry."""
+
+from lrbench.measures.base import (
+    Layer,
+    Measure,
+    Metric,
+    Options,
+    Progress,
+    Row,
+    Subject,
+    Within,
+    dimensions,
+    layer_options,
+    named_layers,
+    proportion,
+)
+
+__all__ = [
+    "Layer",
+    "Measure",
+    "Metric",
+    "Options",
+    "Progress",
+    "Row",
+    "Subject",
+    "Within",
+    "dimensions",
+    "layer_options",
+    "named_layers",
+    "proportion",
+]

@@ -1,0 +1,157 @@
+"""What a measure says of itself, and what it is handed. Loads no torch, so that suites are read without it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
+
+from lrbench.strict import KeyPath, Strict
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from lrbench.data import ImageData, Split
+
+Row = dict[str, Any]
+Progress = Callable[[float, str], None]
+
+Form = Literal["percent", "points", "number", "count", "milliseconds"]
+
+
+class Options(Strict):
+    """Options of a measure: the keys below its name under `diagnostics`, with their types and defaults."""
+
+
+class _NamesLayer:
+    """Marks an option that names a layer of every model."""
+
+
+Layer = Annotated[str, _NamesLayer()]
+"""Name of a layer, or in a list of several. Checked against every model before anything is trained."""
+
+
+@dataclass(frozen=True)
+class Within:
+    """Marks an option, or a list, of numbers of dimensions: at most those that a layer has.
+
+    Attributes
+    ----------
+    layer : str
+        The option that names the layer.
+    otherwise : str, optional
+        What takes the place of numbers that are all too large, where a suite is taken to other models.
+    """
+
+    layer: str
+    otherwise: str | None = None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of a measure, as tables show it.
+
+    Attributes
+    ----------
+    heading : str
+    form : {"number", "percent", "points", "count", "milliseconds"}
+    better : {"higher", "lower"} or None
+        Which direction is better; None if neither is.
+    """
+
+    heading: str
+    form: Form = "number"
+    better: Literal["higher", "lower"] | None = None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A trained model, and what it is measured on.
+
+    Attributes
+    ----------
+    model : nn.Module
+        In evaluation mode, on the device: pixels in [0, 1], (N, C, H, W) float32, to logits (N, classes).
+    train, test : Split
+        All images of the suite's data.
+    classes : tuple of str
+    device : torch.device
+    seed : int
+        Of the training, for what a measure draws.
+    alone : bool
+        Whether nothing else runs on the machine meanwhile, so that times mean something.
+    shared : dict
+        Lives as long as the process: for what every model is measured with, such as corrupted images.
+    kept : dict
+        Name -> content of files that are kept beside the rows.
+    """
+
+    model: "nn.Module"
+    train: "Split"
+    test: "Split"
+    classes: tuple[str, ...]
+    device: "torch.device"
+    seed: int
+    alone: bool = True
+    shared: dict[Any, Any] = field(default_factory=dict)
+    kept: dict[str, bytes] = field(default_factory=dict)
+
+
+class Measure:
+    """One thing to be known of a trained model. All there is to say of it is said here.
+
+    Attributes
+    ----------
+    Options : type
+        What a suite can say of it.
+    figures : mapping
+        Metric -> how it is shown, in a table of the measure's own.
+    """
+
+    Options: ClassVar[type[Options]] = Options
+    figures: ClassVar[Mapping[str, Metric]] = {}
+
+    def unfit(self, options: Any, data: "ImageData") -> Iterator[tuple[KeyPath, str]]:
+        """Say what of the options does not fit the data: the place below the measure's name, and why."""
+        yield from ()
+
+    def passes(self, options: Any, train: int, test: int) -> float:
+        """Give the rough cost, in forward-and-backward passes of one image, on so many images."""
+        return 0.4 * test
+
+    def take(self, options: Any, subject: Subject, progress: Progress) -> Iterator[Row]:
+        """Give the rows: `metric`, `value`, and where they apply `layer`, `n`, `ci_low` and `ci_high`.
+
+        `progress` is told the share that is done, and of what.
+        """
+        raise NotImplementedError
+
+
+def proportion(metric: str, value: float, n: int, **columns: object) -> Row:
+    """Give a row for a proportion of n images, with its 95 % Wilson interval."""
+    from lrbench.statistics import wilson
+
+    low, high = wilson(value, n)
+    return {"metric": metric, "value": value, "ci_low": low, "ci_high": high, "n": n, **columns}
+
+
+def layer_options(kind: type[Strict]) -> list[str]:
+    """Names of the options that name layers."""
+    return [name for name, each in kind.model_fields.items() if _marked([*each.metadata, each.annotation])]
+
+
+def _marked(parts: list[Any]) -> bool:
+    return any(isinstance(part, _NamesLayer) or _marked(list(get_args(part))) for part in parts)
+
+
+def named_layers(options: Strict) -> Iterator[tuple[str, str]]:
+    """Give each layer that options name, and which option does."""
+    for name in layer_options(type(options)):
+        value = getattr(options, name)
+        yield from ((name, layer) for layer in ([value] if isinstance(value, str) else value))
+
+
+def dimensions(kind: type[Strict]) -> dict[str, Within]:
+    """Options that are numbers of dimensions of a layer."""
+    return {
+        name: mark for name, each in kind.model_fields.items() for mark in each.metadata if isinstance(mark, Within)
+    }

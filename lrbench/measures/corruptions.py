@@ -1,0 +1,88 @@
+"""Accuracy under the common corruptions of CIFAR-10-C (Hendrycks and Dietterich, 2019)."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+
+from pydantic import Field
+
+from lrbench.measures.base import Measure, Options, Progress, Row, Subject, proportion
+from lrbench.strict import Count, KeyPath
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lrbench.data import ImageData, Split
+
+Family = Literal[
+    "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow",
+    "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression",
+    "speckle_noise", "gaussian_blur", "spatter", "saturate",
+]  # fmt: skip
+
+FIFTEEN: list[Family] = list(get_args(Family)[:15])
+
+KEPT_BYTES = 2**30
+"""Of corrupted images kept from one model to the next, in the machine's memory and not on the device."""
+
+
+class CorruptionsOptions(Options):
+    """Accuracy under the families of common corruptions of CIFAR-10-C, on `samples` test images (default: all)."""
+
+    families: Annotated[list[Family], Field(min_length=1)] = Field(default_factory=lambda: list(FIFTEEN))
+    severities: Annotated[list[Annotated[int, Field(ge=1, le=5)]], Field(min_length=1)] = Field(
+        default_factory=lambda: [1, 3, 5]
+    )
+    samples: Count | None = None
+
+
+class Corruptions(Measure):
+    """Accuracy under each family of common corruptions at each severity, and their mean."""
+
+    Options = CorruptionsOptions
+
+    def unfit(self, options: Any, data: "ImageData") -> Iterator[tuple[KeyPath, str]]:
+        """Ask for as many images, of a size and with the libraries that corruptions need."""
+        from lrbench.diagnostics.corruptions import corrupted
+
+        if options.samples is not None and options.samples > len(data.test):
+            yield ("samples",), f"asks for {options.samples} of {len(data.test)} test images"
+            return
+        try:
+            corrupted(data.test[:1].pixels, "brightness", 1)
+        except (ImportError, ValueError) as error:
+            yield (), str(error)
+
+    def passes(self, options: Any, train: int, test: int) -> float:
+        """Corrupt and pass the test images."""
+        return 20.0 * test
+
+    def take(self, options: Any, subject: Subject, progress: Progress) -> Iterator[Row]:
+        """Go through the families."""
+        from dataclasses import replace
+
+        from lrbench.diagnostics import evaluate
+
+        split = subject.test.balanced(options.samples)
+        found: list[float] = []
+        for place, family in enumerate(options.families):
+            progress(place / len(options.families), family)
+            for severity in options.severities:
+                noisy = replace(split, images=_corrupted(subject, split, family, severity).to(subject.device))
+                right = (evaluate(subject.model, noisy) == split.labels).double().mean().item()
+                found.append(right)
+                yield proportion(f"corruption_accuracy[{family},{severity}]", right, len(split))
+        yield {"metric": "corruption_accuracy", "value": sum(found) / len(found), "n": len(split)}
+
+
+def _corrupted(subject: Subject, split: "Split", family: str, severity: int) -> "Tensor":
+    """Give the images that every model sees, off the device; kept for the next model while memory is set aside."""
+    from lrbench.diagnostics.corruptions import corrupted
+
+    known: dict[tuple[str, int], Tensor] = subject.shared.setdefault("corruptions", {})
+    images = known.get((family, severity))
+    if images is None:
+        images = corrupted(split.pixels.cpu(), family, severity)
+        kept = sum(each.numel() for each in known.values())
+        if kept + images.numel() <= KEPT_BYTES:
+            known[family, severity] = images
+    return images

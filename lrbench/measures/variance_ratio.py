@@ -1,0 +1,90 @@
+"""Variance ratios of the training activations, and ranks (paper, sections 4.2-4.3)."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from lrbench.measures.base import Layer, Measure, Options, Progress, Row, Subject
+from lrbench.strict import Count
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lrbench.diagnostics.blocks import Matrix
+
+EFFECTIVE_RANK_LIMIT = 2048
+"""Effective rank needs the whole spectrum; beyond this smaller side it is that of so many examples."""
+
+
+class VarianceRatioOptions(Options):
+    """VR_k of the training activations at each layer, and class-wise VR_1 (paper, sections 4.2-4.3).
+
+    `k` are the ones a leaderboard shows; `curve` is the largest k of the figure. Stable and effective rank come too.
+    """
+
+    layers: Annotated[list[Layer], Field(min_length=1)]
+    k: Annotated[list[Count], Field(min_length=1)] = Field(default_factory=lambda: [1, 5, 10, 20])
+    curve: Count = 30
+    class_wise: bool = True
+
+
+class VarianceRatio(Measure):
+    """Variance ratios and ranks of the training activations; b of an LR-Layer is applied first."""
+
+    Options = VarianceRatioOptions
+
+    def passes(self, options: Any, train: int, test: int) -> float:
+        """Pass the training images."""
+        return 0.6 * train
+
+    def take(self, options: Any, subject: Subject, progress: Progress) -> Iterator[Row]:
+        """Go through the layers."""
+        from lrbench.diagnostics import held
+        from lrbench.lowrank import bias_at
+
+        layers = list(dict.fromkeys(options.layers))
+        shifts = {layer: bias_at(subject.model, layer) for layer in layers}
+        with held(subject.model, subject.train, layers, shifts) as collected:
+            for index, layer in enumerate(layers):
+                shifted = collected.pop(layer)  # its memory is free before the next layer is looked at
+                labels = shifted.of(subject.train.labels)
+                for row in _rows(subject, shifted.matrix, labels, options):
+                    yield {**row, "layer": layer}
+                progress((index + 1) / len(layers), layer)
+
+
+def _centred_ratios(matrix: "Matrix", ks: list[int]) -> list[float]:
+    """VR_k of the rows minus their mean: the explained variance of PCA."""
+    from lrbench.diagnostics import principal
+
+    found = principal(matrix, max(ks), center=True)
+    shares = (found.squares.cumsum(0) / found.total).clamp_max(1)
+    return [shares[min(k, len(shares)) - 1].item() for k in ks]
+
+
+def _rows(subject: Subject, shifted: "Matrix", labels: "Tensor", options: VarianceRatioOptions) -> Iterator[Row]:
+    import torch
+
+    from lrbench.data.images import balanced_indices
+    from lrbench.diagnostics import class_variance_ratios, effective_rank, stable_rank, variance_ratio
+
+    curve = range(1, min(options.curve, *shifted.shape) + 1)
+    ks = sorted({*options.k, *curve})
+    n = shifted.shape[0]
+    for k, ratio in zip(ks, variance_ratio(shifted, ks), strict=True):
+        yield {"metric": f"vr_{k}", "value": ratio, "n": n}
+    # b moves the origin of an LR model's activations and of no other's; about their mean all are measured alike.
+    for k, ratio in zip(options.k, _centred_ratios(shifted, options.k), strict=True):
+        yield {"metric": f"centred_vr_{k}", "value": ratio, "n": n}
+    yield {"metric": "stable_rank", "value": stable_rank(shifted), "n": n}
+    sample = shifted
+    if min(shifted.shape) > EFFECTIVE_RANK_LIMIT:
+        chosen = balanced_indices(labels, EFFECTIVE_RANK_LIMIT)
+        sample = shifted[chosen] if isinstance(shifted, torch.Tensor) else shifted.picked(chosen)
+    yield {"metric": "effective_rank", "value": effective_rank(sample), "n": sample.shape[0]}
+    if options.class_wise:
+        by_class = class_variance_ratios(shifted, labels)
+        yield {"metric": "vr_1_class_mean", "value": sum(by_class.values()) / len(by_class), "n": n}
+        for label, ratio in by_class.items():
+            yield {"metric": f"vr_1[{subject.classes[label]}]", "value": ratio, "n": int((labels == label).sum())}

@@ -1,0 +1,162 @@
+"""A measure of a user's own, from the page of the docs: checked, taken, shown, compared, published, made again."""
+
+import re
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from support.plain import FACTORY
+
+import lrbench
+from lrbench.catalogue import MEASURES
+from lrbench.cli import main
+from lrbench.errors import UsageError
+from lrbench.runner import Session
+from lrbench.runner.place import Place
+
+PAGE = Path(__file__).parents[2] / "docs/add-a-measure.md"
+CODE = re.search(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)[1]
+SUITE = """\
+name: mine
+data: {name: digits, train: 60, test: 30}
+seeds: [0, 1]
+training: {epochs: 1, batch_size: 30}
+threat_model: {eps: [8/255], samples: 10}
+attacks: [fgsm]
+diagnostics:
+  masking: false
+  brightness: {layer: "1", images: 20}
+models:
+  net: {arch: "net.py:build"}
+  other: {arch: "net.py:build", training: {learning_rate: 0.01}}
+"""
+STEPS = {f"brightness/{model}/seed-{seed}" for model in ("net", "other") for seed in (0, 1)}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with the suite, and an installed package that offers the measure."""
+    (tmp_path / "net.py").write_text(FACTORY)
+    (tmp_path / "mine.yaml").write_text(SUITE)
+    (tmp_path / "bright.py").write_text(re.sub(r"^@.*\n", "", CODE, flags=re.MULTILINE))
+    info = tmp_path / "bright-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bright\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[lrbench.measures]\nbrightness = bright:Brightness\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(MEASURES.__dict__, "_installed", raising=False)
+    yield tmp_path
+    MEASURES.__dict__.pop("_installed", None)
+    sys.modules.pop("bright", None)
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """The measure, by its decorator, in this process alone."""
+    monkeypatch.setattr(MEASURES, "_entries", dict(MEASURES._entries))
+    namespace = {"__name__": "notebook"}
+    exec(CODE, namespace)  # noqa: S102
+    return namespace["Brightness"]
+
+
+def test_it_is_short():
+    assert len(CODE.splitlines()) <= 30
+
+
+@pytest.mark.usefixtures("folder")
+def test_it_is_taken_shown_compared_published_and_resumed(capsys):
+    assert main(["run", "mine.yaml", "--out", "out"]) == 0
+    assert Session.open("mine.yaml", "out").pending == []
+    capsys.readouterr()
+    rows = pd.read_csv("out/results.csv", dtype={"layer": str}).query("metric in ['brightness', 'mean_activation']")
+    assert len(rows) == 8
+    assert set(rows["n"]) == {20}
+    assert set(rows.query("metric == 'mean_activation'")["layer"]) == {"1"}
+    bright = rows.query("metric == 'brightness'")["value"]
+    assert bright.nunique() == 1, "the same images for all"
+    assert 0.2 < bright.iloc[0] < 0.5
+    assert main(["show", "out"]) == 0
+    assert main(["compare", "out:net", "out:other"]) == 0
+    assert main(["publish", "out", "--to", "boards", "--check"]) == 0
+    shown = capsys.readouterr().out
+    for page in (shown, *(Path(each).read_text() for each in ("out/report.html", "boards/mine/README.md"))):
+        assert "Brightness" in page
+        assert "mean activation" in page
+        assert f"{bright.iloc[0]:.4g}" in page
+
+
+def test_its_code_and_its_options_make_its_steps_again_and_no_others(folder):
+    lrbench.run("mine.yaml", out="out")
+
+    def pending(suite="mine.yaml"):
+        return {step: why for step, why in Session.open(suite, "out").states.items() if why != "done"}
+
+    assert pending() == {}
+    Path("other.yaml").write_text(SUITE.replace("images: 20", "images: 25"))
+    assert pending("other.yaml") == dict.fromkeys(STEPS, "changed: images 20 -> 25")
+    (folder / "bright.py").write_text((folder / "bright.py").read_text().replace("/ 255", "/ 256"))
+    sys.modules.pop("bright")
+    MEASURES.__dict__.pop("_installed")
+    for cached in ("own_code", "parsed"):
+        module = sys.modules[f"lrbench.runner.code.{'own' if cached == 'own_code' else 'meaning'}"]
+        getattr(module, cached).cache_clear()
+    assert pending() == dict.fromkeys(STEPS, "changed: bright.py")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("images: 20", "imagse: 20", r"line 9: diagnostics\.brightness\.imagse: unknown key; did you mean 'images'"),
+        ("images: 20", "images: many", r"line 9: diagnostics\.brightness\.images: should be a valid integer"),
+        ('layer: "1"', "layer: conv1", r"line 9: diagnostics\.brightness\.layer: model net has no layer 'conv1'"),
+        ('{layer: "1", images: 20}', "{}", r"line 9: diagnostics\.brightness\.layer: .*required"),
+        ("  brightness", "  brightnes", r"line 9: diagnostics\.brightnes: unknown key; did you mean 'brightness'"),
+    ],
+)
+def test_what_a_suite_says_of_it_is_checked(folder, old, new, said):
+    Path("wrong.yaml").write_text(SUITE.replace(old, new))
+    with pytest.raises(UsageError, match=said):
+        Session.open("wrong.yaml", "out")
+    assert not (folder / "out").exists()
+
+
+def test_other_processes_need_a_package(tmp_path, monkeypatch, registered):
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(FACTORY)
+    Path("mine.yaml").write_text(SUITE.replace("seeds: [0, 1]", "seeds: [0]"))
+    with pytest.raises(UsageError, match=r"measure 'brightness' is registered in this process alone"):
+        Session.open("mine.yaml", "out", place=Place(jobs=2))
+    board = lrbench.run("mine.yaml", out="out")
+    assert not board.failures
+    assert "brightness" in board.table()
+    assert registered.figures.keys() == {"brightness", "mean_activation"}
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ('{"metric": "brightness", "value": float("nan")}', "ValueError: brightness gave nan as 'brightness'"),
+        ('{"metric": "brightnes", "value": 1}', "'brightnes', which is none of its figures: brightness"),
+        ('{"metric": "brightness", "valeu": 1}', "TypeError: brightness gave"),
+        ('{"metric": "brightness", "value": 1, "model": "net"}', "a row is a mapping with metric and value"),
+        ("0.5", "TypeError: brightness gave 0.5"),
+    ],
+)
+def test_rows_that_are_none_fail_its_steps_and_nothing_else(tmp_path, monkeypatch, registered, row, said):
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(FACTORY)
+    Path("mine.yaml").write_text(SUITE.replace("seeds: [0, 1]", "seeds: [0]"))
+    monkeypatch.setattr(registered, "take", lambda *_: iter([eval(row)]))  # noqa: S307
+    board = lrbench.run("mine.yaml", out="out")
+    assert set(board.failures) == {step for step in STEPS if step.endswith("0")}
+    assert all(said in reason for reason in board.failures.values())
+
+
+def test_what_is_no_measure_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(MEASURES, "_entries", dict(MEASURES._entries))
+    lrbench.register_measure("nothing")(lambda: None)
+    (tmp_path / "mine.yaml").write_text(SUITE.replace("brightness", "nothing"))
+    with pytest.raises(UsageError, match=r"the measure 'nothing' is no subclass of lrbench\.Measure"):
+        Session.open(tmp_path / "mine.yaml", tmp_path / "out")

@@ -1,0 +1,74 @@
+"""The measures that come with lrbench, as the registry knows them."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lrbench.catalogue import MEASURES
+from lrbench.cli import main
+from lrbench.measures import dimensions, layer_options, named_layers
+from lrbench.measures.registry import measure_of
+from lrbench.suite import Suite
+
+SAID = {
+    "variance_ratio": {"layers": ["a", "b"]},
+    "embeddings": {"layer": "a", "dims": ["full", 3]},
+    "transfer": {"layer": "a"},
+    "compression": {"layer": "a", "dim": 3},
+    "clusters": {"layer": "a"},
+    "corruptions": {},
+}
+
+
+def test_every_one_of_them_is_read_with_its_own_options():
+    raw = {"name": "all", "data": "digits", "models": {"net": {"arch": "resnet18"}}, "diagnostics": SAID}
+    suite = Suite.model_validate(raw)
+    assert list(suite.diagnostics.measures) == [entry.name for entry in MEASURES] == list(SAID)
+    for name, options in suite.diagnostics.measures.items():
+        assert type(options) is measure_of(name).Options
+        assert options.model_dump(mode="json", exclude_unset=True) == SAID[name]
+    assert {name for name in SAID if name not in suite.diagnostics.of_layers} == {"corruptions"}
+    assert list(named_layers(suite.diagnostics.measures["variance_ratio"])) == [("layers", "a"), ("layers", "b")]
+    assert Suite.model_validate_json(suite.model_dump_json()) == suite
+    assert Suite.model_validate(suite.model_dump(mode="json")) == suite
+
+
+def test_dimensions_are_those_of_a_layer_that_is_named():
+    for entry in MEASURES:
+        options = measure_of(entry.name).Options
+        for within in dimensions(options).values():
+            assert within.layer in layer_options(options)
+
+
+def test_the_list_has_every_option_with_its_default(capsys):
+    assert main(["measures"]) == 0
+    said = capsys.readouterr().out
+    for entry in MEASURES:
+        line = re.search(rf"^{entry.name} .*$", said, re.MULTILINE)[0]
+        assert entry.summary in line
+        for option in measure_of(entry.name).Options.model_fields:
+            assert option in line.partition("options: ")[2]
+    page = (Path(__file__).parents[2] / "docs/suite.md").read_text("utf-8")
+    for entry in MEASURES:
+        row = re.search(rf"^\| `{entry.name}` \| {{(.*)$", page, re.MULTILINE)[1]
+        assert all(f"`{option}`" in row for option in measure_of(entry.name).Options.model_fields)
+
+
+@pytest.mark.parametrize(
+    "code", ["import lrbench.measures", "from lrbench.suite import load_suite; load_suite('quick')"]
+)
+def test_reading_what_a_suite_asks_for_loads_no_torch(code):
+    heavy = "{'torch', 'sklearn', 'scipy'}"
+    subprocess.run([sys.executable, "-c", f"import sys; {code}; assert not {heavy} & set(sys.modules)"], check=True)
+
+
+def test_the_runner_knows_no_measure_by_name():
+    root = Path(__file__).parents[2] / "lrbench"
+    names = [entry.name for entry in MEASURES]
+    for path in sorted((root / "runner").rglob("*.py")):
+        text = path.read_text("utf-8")
+        found = [name for name in names if re.search(rf"[\"'.]{name}\b(?!\.py)", text)]
+        assert not found or path.name == "figures.py", f"{path}: {found}"
