@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from lrbench.runner.plan import Step
+from lrbench.runner.step import Step
 
 PLAIN_INTERVAL = 15.0
 """Seconds between two plain lines about the same step."""

@@ -1,6 +1,5 @@
 """The leaderboard of one run."""
 
-import io
 import json
 from functools import cached_property
 from html import escape
@@ -15,8 +14,9 @@ from lrbench.leaderboard.aggregate import over_seeds
 from lrbench.leaderboard.cells import Block
 from lrbench.leaderboard.figure_text import cell_parts, verdict_shown
 from lrbench.leaderboard.layout import WORST, blocks_of
+from lrbench.leaderboard.read import optional_json, read_table
 from lrbench.leaderboard.reference import Comparison, comparisons
-from lrbench.leaderboard.results import COLUMNS, TEXT, derived, is_derived, is_time
+from lrbench.leaderboard.results import derived, is_derived, is_time
 from lrbench.leaderboard.status import Status
 from lrbench.store import place_of
 from lrbench.suite import read_run
@@ -84,8 +84,8 @@ class Leaderboard:
             raise UsageError(msg)
         suite, unread = read_run(path)
         try:
-            tables = [_read_table(path / name) for name in ("results.csv", "timings.csv") if (path / name).exists()]
-            masking, failures = (_optional_json(path / name) for name in ("masking.json", "failures.json"))
+            tables = [read_table(path / name) for name in ("results.csv", "timings.csv") if (path / name).exists()]
+            masking, failures = (optional_json(path / name) for name in ("masking.json", "failures.json"))
             told = path / "status.json"
             status = Status.read(told.read_text("utf-8")) if told.exists() else None
             results = pd.concat(tables, ignore_index=True)
@@ -242,18 +242,3 @@ class Leaderboard:
         """Measured times as CSV, with the same columns; empty if there are none."""
         times = self.results[self._timed]
         return "" if times.empty else times.to_csv(index=False)
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    types = {"seed": "Int64", "n": "Int64"} | dict.fromkeys(TEXT, str)
-    table = pd.read_csv(io.BytesIO(path.read_bytes()), dtype=types)
-    if tuple(table.columns) != COLUMNS:
-        msg = f"{path.name} must have the columns {', '.join(COLUMNS)}"
-        raise ValueError(msg)
-    table[list(TEXT)] = table[list(TEXT)].fillna("")
-    return table
-
-
-def _optional_json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    return content

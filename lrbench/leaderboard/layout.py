@@ -1,15 +1,13 @@
 """Which figures a leaderboard shows, under which heading, in which of its tables."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
-from lrbench.catalogue import MEASURES
 from lrbench.leaderboard.cells import Block, Column, Form, Maker, with_n
 from lrbench.leaderboard.ranking import rank_column
-from lrbench.measures import Metric
-from lrbench.measures.registry import measure_of
+from lrbench.leaderboard.representation import embedding, representation_blocks, variance
 
 WORST = "worst-case"
 MISCLASSIFICATION, ROBUST = "misclassification", "robust_accuracy"
@@ -29,7 +27,7 @@ def blocks_of(aggregated: pd.DataFrame, suite: dict[str, Any], data: str, progre
     make = Maker(aggregated, seeds)
     title = f"{suite['name']} on {data}, {seeds} seed{'s' * (seeds > 1)}" + (f": {progress}" if progress else "")
     summary = [rank_column(_ranked_by(make, suite), models), *_summary(make, suite)]
-    found = [Block(title, summary), *_attack_blocks(make, suite), *_representation_blocks(make, suite)]
+    found = [Block(title, summary), *_attack_blocks(make, suite), *representation_blocks(make, suite)]
     # That nobody was checked is told; that nobody was measured goes without saying.
     shown = [
         Block(block.title, [each for each in block.columns if each.cells or (models and each.form == "verdict")])
@@ -49,10 +47,10 @@ def _summary(make: Maker, suite: dict[str, Any]) -> list[Column]:
     if attacks and diagnostics["d_adv"]:
         columns += _d_adv(make, attacks[0], suite["threat_model"], diagnostics["d_adv"]["layers"])
     if diagnostics["variance_ratio"]:
-        columns += _variance(make, diagnostics["variance_ratio"])
+        columns += variance(make, diagnostics["variance_ratio"])
     if diagnostics["embeddings"]:
         dims = [dim for dim in diagnostics["embeddings"]["dims"] if dim != "full"]
-        columns += [_embedding(make, diagnostics["embeddings"]["layer"], min(dims))] if dims else []
+        columns += [embedding(make, diagnostics["embeddings"]["layer"], min(dims))] if dims else []
     return columns
 
 
@@ -168,92 +166,3 @@ def _d_adv(make: Maker, attack: str, threat: dict[str, Any], layers: list[str]) 
             where = {"metric": metric, "layer": layer, "attack": attack, "eps": eps}
             columns.append(make(key, f"{name} {layer}", "number", **where))
     return columns
-
-
-def _variance(make: Maker, spec: dict[str, Any]) -> list[Column]:
-    return [
-        make(f"vr_{k}[{layer}]", f"VR_{k} {layer}", "number", metric=f"vr_{k}", layer=layer)
-        for layer in spec["layers"]
-        for k in _telling(spec["k"])
-    ]
-
-
-def _telling(ks: list[int]) -> list[int]:
-    """Choose the k to show: 10, the number of classes of the usual data sets, if it was asked for."""
-    return [10] if 10 in ks else ks[-1:]
-
-
-def _embedding(make: Maker, layer: str, dim: int | str) -> Column:
-    metric = f"embedding_accuracy_{dim}"
-    where = "all" if dim == "full" else dim
-    return make(f"{metric}[{layer}]", f"accuracy {layer} in {where} dims", "percent", metric=metric, layer=layer)
-
-
-def _representation_blocks(make: Maker, suite: dict[str, Any]) -> Iterator[Block]:
-    diagnostics = suite["diagnostics"]
-    if spec := diagnostics["variance_ratio"]:
-        for layer in spec["layers"]:
-            yield Block(f"Activations of {layer}", _spectrum(make, layer, spec["k"]))
-    if spec := diagnostics["embeddings"]:
-        columns = [_embedding(make, spec["layer"], dim) for dim in spec["dims"]]
-        yield Block("Linear classifier on PCA embeddings", columns)
-    if spec := diagnostics.get("corruptions"):
-        severities = ", ".join(str(severity) for severity in spec["severities"])
-        yield Block(f"Accuracy under common corruptions, severities {severities}", _corruptions(make, spec))
-    if spec := diagnostics.get("transfer"):
-        columns = [
-            make(f"transfer_{kind}", f"{kind} labels", "percent", metric=f"transfer_{kind}")
-            for kind in ("coarse", "fine")
-        ]
-        yield Block(f"Linear classifier on {spec['layer']}, trained on coarse labels", columns)
-    if spec := diagnostics.get("compression"):
-        title = f"Everything behind {spec['layer']} replaced by {spec['dim']} dimensions and a linear classifier"
-        yield Block(title, _compression(make))
-    known = {entry.name for entry in MEASURES}
-    for name, spec in diagnostics.items():
-        if spec and name in known and (figures := measure_of(name).figures):
-            yield Block(name.replace("_", " ").capitalize(), list(_own_table(make, figures)))
-
-
-def _own_table(make: Maker, figures: Mapping[str, Metric]) -> Iterator[Column]:
-    """Give a column for each figure of a measure, at each layer that it was taken at."""
-    for metric, shown in figures.items():
-        for layer in make.layers(metric):
-            key, at = (f"{metric}[{layer}]", f" {layer}") if layer else (metric, "")
-            yield make(key, shown.heading + at, shown.form, metric=metric, layer=layer)
-
-
-def _corruptions(make: Maker, spec: dict[str, Any]) -> list[Column]:
-    metric = "corruption_accuracy"
-    columns = [make(metric, "mean", "percent", metric=metric)]
-    for family in spec["families"]:
-        for severity in spec["severities"]:
-            name = f"{metric}[{family},{severity}]"
-            columns.append(make(name, f"{family.replace('_', ' ')} {severity}", "percent", metric=name))
-    return columns
-
-
-def _spectrum(make: Maker, layer: str, ks: list[int]) -> list[Column]:
-    metrics = {f"vr_{k}": f"VR_{k}" for k in ks}
-    metrics |= {f"centred_vr_{k}": f"centred VR_{k}" for k in _telling(ks)}
-    metrics["vr_1_class_mean"] = "VR_1, mean over classes"
-    metrics["stable_rank"], metrics["effective_rank"] = "stable rank", "effective rank"
-    return [
-        make(f"{metric}[{layer}]", heading, "number", metric=metric, layer=layer) for metric, heading in metrics.items()
-    ]
-
-
-def _compression(make: Maker) -> list[Column]:
-    figures: list[tuple[str, str, Form]] = [
-        ("parameters", "parameters", "count"),
-        ("multiply_adds", "multiply-adds", "count"),
-        ("seconds_per_image", "ms an image", "milliseconds"),
-        ("seconds_per_image_beside_others", "ms an image beside other jobs", "milliseconds"),
-        ("compression_accuracy", "accuracy", "percent"),
-    ]
-    columns = [
-        make(f"{metric}[{kind}]", f"{heading}, {kind}", form, metric=f"{metric}[{kind}]")
-        for metric, heading, form in figures
-        for kind in ("full", "compressed")
-    ]
-    return [column for column in columns if column.cells or not column.key.startswith("seconds")]

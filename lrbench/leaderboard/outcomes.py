@@ -230,22 +230,9 @@ class Run:
         # Of a run that was not whole nothing may have been measured of a seed.
         return unpacked(kept[str(seed)]) if str(seed) in kept else {}
 
-    def examples(self, model: str, seed: int, label: str, eps: float | None) -> dict[str, Any]:
-        """Give the images that an attack's step kept, with their labels, the classes they were given before and after.
-
-        Arrays with an entry an image: `clean`, `adversarial`, `label`, `before`, `predicted`.
-        """
-        step_id = attack_id(model, seed, label, eps)
-        kept, outcomes = self.load(step_id, "examples.safetensors"), self.load(step_id)
-        rows = np.searchsorted(outcomes["index"], kept["index"])
-        before = self.load(f"accuracy/{model_place(model, seed)}")["predicted"]
-        told = {"label": outcomes["label"], "before": before, "predicted": outcomes["predicted"]}
-        return kept | {name: values[rows] for name, values in told.items()}
-
     def _misclassified(self, step_id: str) -> np.ndarray:
         outcomes = self.load(step_id)
-        wrong: np.ndarray = outcomes["predicted"] != outcomes["label"]
-        return wrong
+        return np.asarray(outcomes["predicted"] != outcomes["label"])
 
     def load(self, step_id: str, name: str = "outcomes.safetensors") -> dict[str, Any]:
         """Read the arrays that a step kept, held against their checksum.

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lrbench.lowrank.layer import LRLayer, Penalty
+from lrbench.lowrank.layer import LRLayer
+from lrbench.lowrank.pieces import Penalty
 
 
 class LRLayers(nn.Module):

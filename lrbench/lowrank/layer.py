@@ -8,42 +8,11 @@ from torch import Tensor, nn
 from lrbench.lowrank.factors import LowRank
 from lrbench.lowrank.gather import gathered
 from lrbench.lowrank.interpolation import interpolated
-from lrbench.lowrank.projection import Exact, Nystrom, Projection, Subspace
-from lrbench.lowrank.spectrum import top_eigenpairs
+from lrbench.lowrank.pieces import LayerState, Penalty, check, check_steps, principal_projector, projection_of
 from lrbench.lowrank.step import gradient_step
-
-PROJECTIONS = ("exact", "nystrom", "subspace")
 
 REFRESH = 16
 """Updates after which the factor is multiplied out: its two parts lose a little orthogonality with each."""
-
-
-class Penalty(NamedTuple):
-    """The two penalties of a batch, scalars: reconstruction L_c and norm L_N, their weights included."""
-
-    reconstruction: Tensor
-    norm: Tensor
-
-
-class LayerState(NamedTuple):
-    """What an LR-Layer is doing.
-
-    Attributes
-    ----------
-    rank : int
-        Numerical rank of W: eigenvalues above 1e-4 of the largest.
-    largest_eigenvalue : float
-        Of W; 1 is a projector's.
-    residual : float
-        ||W (A + b) - (A + b)||_F / ||A + b||_F on the last penalised batch: what is not in the subspace.
-    projection_error : float
-        Of the last projection (`lrbench.lowrank.projection.Projected`).
-    """
-
-    rank: int
-    largest_eigenvalue: float
-    residual: float
-    projection_error: float
 
 
 class _Batch(NamedTuple):
@@ -125,8 +94,8 @@ class LRLayer(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        _check(projection, {"rank": rank, "every": every}, {"lambda_1": lambda_1, "lambda_2": lambda_2})
-        _check_steps({"step": step, "bias_step": bias_step})
+        check(projection, {"rank": rank, "every": every}, {"lambda_1": lambda_1, "lambda_2": lambda_2})
+        check_steps({"step": step, "bias_step": bias_step})
         self.rank = rank
         self.lambda_1, self.lambda_2 = lambda_1, lambda_2
         self.step, self.bias_step = step, bias_step
@@ -136,7 +105,7 @@ class LRLayer(nn.Module):
         self.calls = self.updates = 0
         self.started = False
         self.projection = projection
-        self._project = _projection(projection, columns, runs)
+        self._project = projection_of(projection, columns, runs)
         self._recorded: list[Tensor] = []
         self._batches: list[_Batch] = []
         self._residual = self._error = torch.zeros(())
@@ -258,7 +227,7 @@ class LRLayer(nn.Module):
 
     @torch.no_grad()
     def _start(self, X: Tensor) -> None:
-        W = LowRank.from_factor(_principal_projector(gathered(X), self.rank))
+        W = LowRank.from_factor(principal_projector(gathered(X), self.rank))
         self.rows, self.mix, self.gram = W.rows, W.mix, W.gram
         self.started = True
 
@@ -277,36 +246,3 @@ class LRLayer(nn.Module):
         if stored is not None and not self.features and len(stored):
             self._allocate(len(stored), torch.empty(0))
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-def _projection(name: str, columns: int | Tensor | None, runs: int) -> Projection:
-    if name == "nystrom":
-        return Nystrom(columns, runs)
-    return Exact() if name == "exact" else Subspace()
-
-
-def _principal_projector(X: Tensor, rank: int) -> Tensor:
-    """Orthonormal columns spanning X's top right-singular vectors, zero-padded to `rank`."""
-    squares, left = top_eigenpairs(X @ X.T, min(rank, len(X)))
-    return nn.functional.pad(X.T @ (left * squares.rsqrt()), (0, rank - len(squares)))
-
-
-def _check(projection: str, counts: dict[str, int], weights: dict[str, float]) -> None:
-    if projection not in PROJECTIONS:
-        msg = f"projection must be one of {', '.join(PROJECTIONS)}, got {projection!r}"
-        raise ValueError(msg)
-    for name, count in counts.items():
-        if count < 1:
-            msg = f"{name} must be at least 1, got {count}"
-            raise ValueError(msg)
-    for name, weight in weights.items():
-        if not 0 <= weight < float("inf"):
-            msg = f"{name} must be a finite number >= 0, got {weight}"
-            raise ValueError(msg)
-
-
-def _check_steps(steps: dict[str, float]) -> None:
-    for name, value in steps.items():
-        if not 0 < value <= 1:
-            msg = f"{name} must lie in (0, 1], got {value}"
-            raise ValueError(msg)

@@ -18,7 +18,7 @@ from lrbench.lowrank import subspace_at
 from lrbench.measures import Progress, proportion
 from lrbench.runner.context import Context, Outcome, seeded_for
 from lrbench.runner.found import Found, earlier, parts_of
-from lrbench.runner.plan import Step
+from lrbench.runner.step import Step
 from lrbench.runner.threat import bounds_of, kind_of, make_attack, viewed
 from lrbench.store import Row
 from lrbench.suite import AttackSpec

@@ -127,14 +127,12 @@ class Checker:
         except UsageError as error:
             raise self.document.error(where, str(error)) from error
         for kind, options in self.suite.diagnostics.measures.items():
-            measure = measure_of(kind)
-            for place, message in measure.unfit(options, data):
+            for place, message in measure_of(kind).unfit(options, data):
                 raise self.document.error(("diagnostics", kind, *place), message)
         samples = self.suite.threat_model.samples
         if samples is not None and samples > len(data.test):
-            raise self.document.error(
-                ("threat_model", "samples"), f"asks for {samples} of {len(data.test)} test images"
-            )
+            message = f"asks for {samples} of {len(data.test)} test images"
+            raise self.document.error(("threat_model", "samples"), message)
         return data
 
     def check_attacks(self, data: ImageData) -> None:
@@ -147,7 +145,10 @@ class Checker:
         """
         for index, attack in enumerate(self.suite.attacks):
             self._check_attack(attack, ("attacks", index), data)
-        self._check_eps()
+        threat = self.suite.threat_model
+        for index, eps in enumerate(threat.eps):
+            if threat.space == "pixel" and threat.norm == "linf" and eps > 1:
+                raise self.document.error(("threat_model", "eps", index), f"pixels span [0, 1]; got {eps:g}")
 
     def check_models(self, data: ImageData, announce: Callable[[str], None] = lambda _: None) -> dict[str, Probed]:
         """Check models and every layer that the suite names; give what each model is like.
@@ -196,12 +197,6 @@ class Checker:
             message = f"{attack.name} looks for the smallest perturbation of one model; `{key}` does not go with it"
             raise self.document.error((*where, key), message)
 
-    def _check_eps(self) -> None:
-        threat = self.suite.threat_model
-        for index, eps in enumerate(threat.eps):
-            if threat.space == "pixel" and threat.norm == "linf" and eps > 1:
-                raise self.document.error(("threat_model", "eps", index), f"pixels span [0, 1]; got {eps:g}")
-
     def _factory(
         self,
         registry: Registry,
@@ -247,10 +242,8 @@ class Checker:
         if spec.train and found.trainable and found.loose:
             message = f"its state holds what is no tensor ({found.loose[0]:.100}), so no training of it can be kept"
             raise self.document.error(where, f"{message}; `train: false` measures it as it is")
-        if isinstance(spec.normalize, Normalization):
-            for part in ("mean", "std"):
-                values = getattr(spec.normalize, part)
-                if len(values) != data.channels:
-                    message = f"has {len(values)} values for images of {data.channels} channels"
-                    raise self.document.error((*where, "normalize", part), message)
+        for part in ("mean", "std") if isinstance(spec.normalize, Normalization) else ():
+            if (count := len(getattr(spec.normalize, part))) != data.channels:
+                message = f"has {count} values for images of {data.channels} channels"
+                raise self.document.error((*where, "normalize", part), message)
         return found

@@ -16,7 +16,7 @@ from lrbench.errors import LrbenchError
 from lrbench.lowrank import attach_lr_layers
 from lrbench.models import ChosenOutputs, Classifier, load_checkpoint, load_network, load_weights, make_network
 from lrbench.names import model_in
-from lrbench.runner.plan import Step
+from lrbench.runner.step import Step
 from lrbench.store import Row, Store
 from lrbench.suite import ModelSpec, Normalization, Suite
 from lrbench.training import seeded

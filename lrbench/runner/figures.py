@@ -14,7 +14,7 @@ from safetensors.numpy import load
 from lrbench.errors import LrbenchError
 from lrbench.leaderboard import Leaderboard
 from lrbench.runner.code import folder_version
-from lrbench.runner.plan import Step
+from lrbench.runner.step import Step
 from lrbench.starting import begin_as_child, process_context
 from lrbench.store import Record, Store
 

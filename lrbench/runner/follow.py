@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from lrbench.engines import Done, Task
 from lrbench.runner.interrupt import Interrupt
-from lrbench.runner.plan import Step
 from lrbench.runner.reporter import Costs, Reporter
+from lrbench.runner.step import Step
 from lrbench.store import Store
 
 

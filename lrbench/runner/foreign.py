@@ -12,7 +12,7 @@ from lrbench.errors import UsageError, printable
 from lrbench.global_state import preserved
 from lrbench.models.external import code_of
 from lrbench.runner.code.own import named_file, own_code
-from lrbench.runner.plan import Step
+from lrbench.runner.step import Step
 from lrbench.suite import ModelSpec, Suite
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from lrbench.attacks import Attack
 from lrbench.catalogue import ATTACKS
 from lrbench.names import whole_of
-from lrbench.runner.plan import Step
+from lrbench.runner.step import Step
 from lrbench.store import Store
 
 OUTCOMES = "outcomes.safetensors"

@@ -16,7 +16,7 @@ from lrbench.leaderboard.difference_rows import difference_rows
 from lrbench.measures import Progress, proportion
 from lrbench.names import attack_id, fooled_by, model_place
 from lrbench.runner.context import Context, Outcome, seeded_for
-from lrbench.runner.plan import Step
+from lrbench.runner.step import Step
 from lrbench.runner.threat import bounds_of, kind_of, viewed
 from lrbench.statistics import difference_of
 from lrbench.store import Row

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from lrbench.runner.plan import Step
+from lrbench.runner.step import Step
 from lrbench.store import Record, Store, View
 
 ASIDE = "aside"

@@ -10,7 +10,7 @@ from lrbench.diagnostics import evaluate
 from lrbench.measures import Measure, Progress, Subject, proportion
 from lrbench.measures.registry import measure_of
 from lrbench.runner.context import Context, Outcome
-from lrbench.runner.plan import Step
+from lrbench.runner.step import Step
 from lrbench.store import Row
 
 COLUMNS = {"metric", "value", "ci_low", "ci_high", "n", "layer"}

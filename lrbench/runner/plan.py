@@ -1,9 +1,6 @@
-"""The plan: which steps a suite takes, what each depends on, and the key that says whether it is done."""
+"""The plan: which steps a suite takes, and what each depends on."""
 
-import hashlib
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
@@ -12,54 +9,14 @@ from lrbench.data import ImageData
 from lrbench.errors import UsageError
 from lrbench.measures.registry import measure_of
 from lrbench.names import attack_id, in_path, model_place
-from lrbench.runner.configs import attack_config, deterministic, joint_code, measured_code, passes, train_config
+from lrbench.runner.configs import attack_config, deterministic, joint_code, measured_code, passes
 from lrbench.runner.lacking import has_layers, runs_on
+from lrbench.runner.step import Step, Trainings
 from lrbench.runner.threat import kind_of
+from lrbench.runner.trainings import add_training
 from lrbench.suite import AttackSpec, Suite
 
 MAX_STEPS = 50_000
-
-
-@dataclass(frozen=True)
-class Step:
-    """One piece of work that is done or not.
-
-    Attributes
-    ----------
-    id : str
-        Where it is stored: kind/model/seed and what else sets it apart.
-    kind : str
-        One of `lrbench.runner.kinds.KINDS`, or the name of a measure.
-    model : str
-    seed : int
-        Of a step over all seeds the first.
-    config : dict
-        Everything that determines the result, JSON-serialisable: configuration, data, code, keys of what it needs.
-        Its hash is the step's key, so it holds no names: whoever renames a model makes nothing again.
-    needs : tuple of str
-        Ids of the steps whose artefacts it reads.
-    work : float
-        Rough cost, in forward-and-backward passes of one image.
-    labels : tuple of str
-        Labels of the attacks that its rows tell of.
-    """
-
-    id: str
-    kind: str
-    model: str
-    seed: int
-    config: dict[str, Any]
-    needs: tuple[str, ...] = ()
-    work: float = 1.0
-    labels: tuple[str, ...] = ()
-    key: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        canonical = json.dumps(self.config, sort_keys=True, separators=(",", ":"))
-        object.__setattr__(self, "key", hashlib.sha256(canonical.encode()).hexdigest())
-
-
-Trainings = dict[tuple[str, int], Step]
 
 
 def make_plan(suite: Suite, data: ImageData) -> list[Step]:
@@ -79,7 +36,7 @@ def make_plan(suite: Suite, data: ImageData) -> list[Step]:
     trainings: Trainings = {}
     steps: dict[str, Step] = {}
     for name, seed in product(suite.models, suite.seeds):
-        _add_training(trainings, suite, data, name, seed)
+        add_training(trainings, suite, data, name, seed)
     for name, seed in product(suite.models, suite.seeds):
         own = _model_steps(suite, data, prints, trainings, name, seed)
         steps |= {step.id: step for step in own}
@@ -245,24 +202,3 @@ def _joint(
     }
     needed = tuple(step.id for step in needs)
     return Step(f"{kind}/{model_place(name, seed)}", kind, name, seed, content, needed, work, labels)
-
-
-def _add_training(trainings: Trainings, suite: Suite, data: ImageData, name: str, seed: int) -> Step:
-    """Add the step that makes a model, and before it the one that makes the network it starts from."""
-    if (name, seed) not in trainings:
-        start = suite.models[name].start
-        before = None if start is None else _add_training(trainings, suite, data, start, seed)
-        trainings[name, seed] = _train_step(suite, data, name, seed, before)
-    return trainings[name, seed]
-
-
-def _train_step(suite: Suite, data: ImageData, name: str, seed: int, before: Step | None) -> Step:
-    spec, training = suite.models[name], suite.training_of(name)
-    kind = "train" if spec.train else "load"
-    config = train_config(suite, data, name, seed)
-    if before is not None:
-        config["start"] = before.key
-    needs = () if before is None else (before.id,)
-    epochs = training.epochs * (1 + (training.adversarial.steps if training.adversarial else 0))
-    work = 1.3 * epochs * len(data.train) if spec.train else 1.0
-    return Step(f"{kind}/{model_place(name, seed)}", kind, name, seed, config, needs, work)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from lrbench.engines import Task
-from lrbench.runner.plan import Step
+from lrbench.runner.step import Step
 
 
 class Reporter(Protocol):

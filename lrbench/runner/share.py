@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from lrbench.errors import UsageError
-from lrbench.runner.plan import Step
+from lrbench.runner.step import Step
 
 
 @dataclass(frozen=True)

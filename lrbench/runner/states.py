@@ -5,8 +5,8 @@ from functools import cached_property
 
 from lrbench.names import whole_of
 from lrbench.runner.kept import under_other_names
-from lrbench.runner.plan import Step
 from lrbench.runner.reasons import difference
+from lrbench.runner.step import Step
 from lrbench.store import RECORD, Record, Store
 
 DONE = "done"

@@ -12,7 +12,7 @@ from lrbench.leaderboard import Leaderboard, tidy
 from lrbench.leaderboard.render import to_markdown
 from lrbench.leaderboard.status import Environment, Status
 from lrbench.names import whole_of
-from lrbench.runner.plan import Step
+from lrbench.runner.step import Step
 from lrbench.store import Record, Store, taken_under
 from lrbench.suite import Suite
 

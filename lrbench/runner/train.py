@@ -11,7 +11,7 @@ import torch
 from lrbench.measures import Progress
 from lrbench.models import save_checkpoint
 from lrbench.runner.context import Context, Outcome
-from lrbench.runner.plan import Step
+from lrbench.runner.step import Step
 from lrbench.training import EpochLog, in_processes, seeded, train
 from lrbench.training.loop import Snapshot
 from lrbench.training.parallel import Tell

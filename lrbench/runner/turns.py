@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lrbench.engines import Done, Worker
 from lrbench.engines.base import Tell
-from lrbench.runner.plan import Step
+from lrbench.runner.step import Step
 from lrbench.store import Store
 
 

@@ -24,7 +24,7 @@ from lrbench.runner.context import Context, Outcome
 from lrbench.runner.environment import describe_environment
 from lrbench.runner.foreign import exit_reason, import_code
 from lrbench.runner.kinds import taker
-from lrbench.runner.plan import Step
+from lrbench.runner.step import Step
 from lrbench.runner.turns import InTurn
 from lrbench.store import Hold, Record, Store, StoreError
 from lrbench.suite import Suite

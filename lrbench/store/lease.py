@@ -7,15 +7,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from lrbench.store.chain import NOBODY, Chain, Entry, State
-from lrbench.store.lock import HeldError, Hold, is_gone, removed, this_process
-from lrbench.store.write import StoreError
+from lrbench.store.chain import Chain, Entry, State
+from lrbench.store.lock import HeldError, Hold, is_gone, this_process
+from lrbench.store.losing import STALE_SECONDS, lost, unanswered
 
 LEASE = ".lease"
 
 RENEW_SECONDS = 20.0
-STALE_SECONDS = 120.0
-"""Older than this by the reader's clock, a lease holds nobody up; clocks may differ by less."""
 
 LOOK_SECONDS = 1.0
 """So often a holder looks at its clock."""
@@ -163,9 +161,9 @@ class Lease:
                 if ask and self._taken is None:
                     self._ask()
             except OSError as error:
-                raise _unanswered(self.root, error) from error
+                raise unanswered(self.root, error) from error
             if self._taken is not None:
-                raise _lost(self.root, self._taken)
+                raise lost(self.root, self._taken)
 
     def free(self) -> None:
         """Give it back, unless it was lost; where the store does not answer, it gets old by itself."""
@@ -229,26 +227,13 @@ class Lent:
         try:
             _, entry = _chain(self._root, self._hold.part).last()
         except OSError as error:
-            raise _unanswered(self._root, error) from error
+            raise unanswered(self._root, error) from error
         if entry.token != self._hold.token or entry.state != "held":
-            raise _lost(self._root, entry)
+            raise lost(self._root, entry)
 
 
 def _chain(root: Path, part: str | None, kind: str = LEASE) -> Chain:
     return Chain(root / (kind if part is None else f"{kind}-{part}"))
-
-
-def _unanswered(root: Path, error: OSError) -> StoreError:
-    return StoreError(f"cannot write to {root}: {error}; what was finished is kept, run the command again")
-
-
-def _lost(root: Path, entry: Entry) -> StoreError:
-    if entry == NOBODY:
-        return removed(root)
-    return StoreError(
-        f"{root} was taken over by {entry.owner}, since this one was not heard of for {STALE_SECONDS:g} s; "
-        "it writes no more, and what it had finished is kept"
-    )
 
 
 def _is_stale(entry: Entry) -> bool:

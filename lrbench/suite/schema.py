@@ -14,9 +14,10 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from lrbench.errors import nearest
+from lrbench.recipes import Training
 from lrbench.strict import Count, Name, Strict, Title
 from lrbench.suite.measures import AttackSpec, Diagnostics, Masking, Reference, ThreatModel, read_diagnostics
-from lrbench.suite.training import LowRank, ModelSpec, Training
+from lrbench.suite.training import LowRank, ModelSpec
 
 
 def _named(value: Any) -> Any:  # noqa: ANN401

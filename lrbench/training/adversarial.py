@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from lrbench.attacks import PGD, Bounds, NormalizedSpace
 from lrbench.attacks.frozen import frozen
-from lrbench.suite import Adversarial
+from lrbench.recipes import Adversarial
 
 Statistics = tuple[Sequence[float], Sequence[float]]
 Perturb = Callable[[Tensor, Tensor], Tensor]

@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from lrbench.data import Augmentation, Split, to_unit
 from lrbench.errors import LrbenchError, TrainingDivergedError
 from lrbench.lowrank import LRLayers
-from lrbench.suite import Training
+from lrbench.recipes import Training
 from lrbench.training.adversarial import Statistics, perturbation
 from lrbench.training.log import EpochLog, LayerLog
 from lrbench.training.optimiser import make_optimizer, make_schedule

@@ -4,7 +4,7 @@ from torch import nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
 
-from lrbench.suite import Training
+from lrbench.recipes import Training
 
 
 def make_optimizer(model: nn.Module, config: Training) -> SGD:

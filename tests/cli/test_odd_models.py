@@ -85,7 +85,7 @@ def _inside(home, monkeypatch, tmp_path):
     monkeypatch.setattr("lrbench.suite.project.PROJECT", tmp_path / "lrbench.yaml")
     monkeypatch.setattr(register, "PROJECT", tmp_path / "lrbench.yaml")
     monkeypatch.setattr(register, "called", lambda _: {})
-    monkeypatch.setattr(importlib.import_module("lrbench.runner.run"), "write_views", lambda *_, **__: None)
+    monkeypatch.setattr(importlib.import_module("lrbench.runner.session"), "write_views", lambda *_, **__: None)
 
 
 def arch(name):

@@ -73,7 +73,7 @@ def _inside(tmp_path, monkeypatch):
     (tmp_path / "own.py").write_text(FILE)
     (tmp_path / "own.yaml").write_text(SUITE)
     monkeypatch.setattr(register, "called", lambda _: {})
-    monkeypatch.setattr(importlib.import_module("lrbench.runner.run"), "write_views", lambda *_, **__: None)
+    monkeypatch.setattr(importlib.import_module("lrbench.runner.session"), "write_views", lambda *_, **__: None)
 
 
 def value(board, model, metric, **columns):

@@ -32,7 +32,7 @@ models:
 def _inside(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(register, "called", lambda _: {})
-    monkeypatch.setattr(importlib.import_module("lrbench.runner.run"), "write_views", lambda *_, **__: None)
+    monkeypatch.setattr(importlib.import_module("lrbench.runner.session"), "write_views", lambda *_, **__: None)
 
 
 def write(**options):

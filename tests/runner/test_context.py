@@ -7,8 +7,8 @@ import lrbench
 from lrbench.models import Classifier
 from lrbench.runner import Session
 from lrbench.runner.context import Context
-from lrbench.runner.plan import Step
 from lrbench.runner.reporter import Silent
+from lrbench.runner.step import Step
 from lrbench.runner.work import one_line
 
 SOURCES = """\

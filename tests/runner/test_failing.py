@@ -11,8 +11,8 @@ import pytest
 
 import lrbench
 from lrbench.cli import main
+from lrbench.runner import Session
 from lrbench.runner.interrupt import interruptible
-from lrbench.runner.run import Session
 
 FACTORY = """\
 import os

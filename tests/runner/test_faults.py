@@ -8,8 +8,8 @@ import pytest
 
 import lrbench
 from lrbench.errors import LrbenchError
+from lrbench.runner import Session
 from lrbench.runner.reporter import Silent
-from lrbench.runner.run import Session
 
 FACTORY = """\
 import torch

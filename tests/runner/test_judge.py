@@ -10,7 +10,7 @@ from safetensors.numpy import load
 
 from lrbench.leaderboard.paired import compare
 from lrbench.leaderboard.render import print_board, to_markdown
-from lrbench.runner.run import Session, run
+from lrbench.runner import Session, run
 from lrbench.statistics import difference_of, holm
 
 FACTORY = """\

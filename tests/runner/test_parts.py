@@ -1,9 +1,9 @@
 import pytest
 
 from lrbench.options import OptionError, check_options
-from lrbench.runner.plan import Step
 from lrbench.runner.reasons import difference
 from lrbench.runner.reporter import Costs
+from lrbench.runner.step import Step
 
 
 def test_costs_are_learnt_by_kind():

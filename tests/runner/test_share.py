@@ -13,8 +13,8 @@ from support.plain import FACTORY
 import lrbench
 from lrbench.cli import main
 from lrbench.errors import UsageError
-from lrbench.runner.plan import Step
 from lrbench.runner.share import Share, takable
+from lrbench.runner.step import Step
 from lrbench.store import Store
 
 SUITE = """\

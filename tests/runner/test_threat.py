@@ -7,7 +7,7 @@ import lrbench
 from lrbench.attacks.base import Attack
 from lrbench.catalogue import ATTACKS
 from lrbench.runner import attack as attack_steps
-from lrbench.runner.run import run
+from lrbench.runner import run
 
 SUITE = """\
 name: held

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from lrbench.engines import Done
-from lrbench.runner.plan import Step
+from lrbench.runner.step import Step
 from lrbench.runner.turns import InTurn
 from lrbench.store import Record, Store, is_remote, place_of
 from lrbench.store.turns import TURN, WAIT_SECONDS, turn

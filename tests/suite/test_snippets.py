@@ -21,6 +21,7 @@ from support.boards import SUITE as SMALL
 from support.graphs import graph
 from torch import nn
 
+from lrbench.catalogue import ATTACKS, DATASETS, MEASURES, MODELS
 from lrbench.cli import main
 from lrbench.cli.parser import make_parser
 from lrbench.suite.document import parse
@@ -192,6 +193,9 @@ def test_python(text, here, monkeypatch):
     if not (here / "runs/quick").exists():
         assert main(["run", "quick"]) == 0
     monkeypatch.setattr("builtins.print", lambda *_: None)
+    # What a page registers is nothing to other tests.
+    for registry in (MODELS, ATTACKS, DATASETS, MEASURES):
+        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
     torch.manual_seed(0)
     net = Net()
     x, y = torch.rand(60, 1, 8, 8), torch.arange(60) % 10
@@ -217,6 +221,7 @@ def test_the_site_builds_without_a_complaint(tmp_path):
     assert {
         "add-a-model",
         "add-an-attack",
+        "add-a-measure",
         "suite",
         "leaderboards",
         "robustness",

@@ -12,7 +12,7 @@ from PIL import Image
 from lrbench.errors import UsageError
 from lrbench.leaderboard.layout import eps_label, labels, middle
 from lrbench.leaderboard.outcomes import Run
-from lrbench.names import model_place
+from lrbench.names import attack_id, model_place
 
 LARGEST = 96
 """Side in pixels above which an image is made smaller."""
@@ -67,7 +67,7 @@ def strips(run: Run) -> list[Strip]:
 
 def _examples(run: Run, model: str, seed: int, label: str, eps: float) -> list[Example]:
     try:
-        kept = run.examples(model, seed, label, eps)
+        kept = _kept(run, model, seed, attack_id(model, seed, label, eps))
     except UsageError:
         return []  # this attack did not run at this radius, or its step failed
     names = _classes(run, model, seed)
@@ -108,3 +108,15 @@ def _png(image: Any) -> str:  # noqa: ANN401
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _kept(run: Run, model: str, seed: int, step_id: str) -> dict[str, Any]:
+    """Give the images that an attack's step kept, with their labels, the classes they were given before and after.
+
+    Arrays with an entry an image: `clean`, `adversarial`, `label`, `before`, `predicted`.
+    """
+    kept, outcomes = run.load(step_id, "examples.safetensors"), run.load(step_id)
+    rows = np.searchsorted(outcomes["index"], kept["index"])
+    before = run.load(f"accuracy/{model_place(model, seed)}")["predicted"]
+    told = {"label": outcomes["label"], "before": before, "predicted": outcomes["predicted"]}
+    return kept | {name: values[rows] for name, values in told.items()}

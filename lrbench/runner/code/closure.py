@@ -12,6 +12,7 @@ from lrbench.runner.code.modules import defined_at, module
 
 INERT = {
     "lrbench.strict": "types of what a suite says, which stands in the configuration of its steps",
+    "lrbench.recipes": "what a suite says of training stands in the configuration of its steps",
     "lrbench.suite": "what a suite says stands in the configuration of its steps",
     "lrbench.catalogue": "names and summaries; what a name stands for is counted by itself",
     "lrbench.registry": "looks names up",
@@ -28,6 +29,8 @@ INERT = {
     "lrbench.data.download": "images are counted by their content",
     "lrbench.runner.kinds": "which function takes a step; that function is counted",
     "lrbench.runner.plan": "what it says of a step is the step's configuration",
+    "lrbench.runner.step": "what a step is called",
+    "lrbench.runner.trainings": "what it says of a step is the step's configuration",
     "lrbench.runner.code": "hashes",
 }
 """Modules, with those below them, that cannot change a result, and why. Any other counts."""

@@ -1,0 +1,64 @@
+"""How networks are trained: what a suite says of it, and what the training loop reads."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from lrbench.strict import Count, Eps, NonNegative, Number, Positive, Share, Strict
+
+
+class Augment(Strict):
+    """Random shift by up to `crop` pixels, and horizontal flip."""
+
+    crop: Annotated[int, Field(ge=0, le=64)] = 0
+    flip: bool = False
+
+
+class Adversarial(Strict):
+    """PGD training (Madry et al., 2018): each batch is attacked in the Linf ball before it is learnt.
+
+    `step_size` defaults to eps / 4. In `space: normalized` eps is in standard deviations and nothing is clipped.
+    """
+
+    eps: Eps
+    steps: Count = 7
+    step_size: Eps | None = None
+    space: Literal["pixel", "normalized"] = "pixel"
+
+
+class Training(Strict):
+    """SGD, and when the LR-Layers are switched on (paper, section 4).
+
+    `precision: bfloat16` runs the network under autocast; weights and LR-Layers stay in float32. `compile` passes the
+    network through `torch.compile`. `deterministic: false` lets torch choose faster algorithms, in training and in what
+    attacks the model, and a run that is repeated then differs in its last digits. With `processes` above 1 each batch
+    is shared out among so many processes of one machine, one GPU each where there are some (data-parallel training).
+    """
+
+    epochs: Count = 30
+    batch_size: Count = 128
+    learning_rate: Positive = 0.1
+    schedule: Literal["constant", "cosine", "one-cycle"] = "cosine"
+    momentum: Annotated[Number, Field(ge=0, lt=1)] = 0.9
+    weight_decay: NonNegative = 5e-4
+    label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    gradient_clip: Positive | None = 5.0
+    warmup_accuracy: Share = 0.65
+    augment: Augment = Augment()
+    adversarial: Adversarial | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
+    deterministic: bool = True
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
+
+    @model_validator(mode="after")
+    def _even_shares(self) -> "Training":
+        if self.batch_size % self.processes:
+            msg = f"batch_size {self.batch_size} cannot be shared evenly among {self.processes} processes"
+            raise ValueError(msg)
+        return self
+
+    def changed(self, other: "Training") -> "Training":
+        """Give this with the fields that `other` sets."""
+        changes = {name: getattr(other, name) for name in other.model_fields_set}
+        return Training.model_validate({name: getattr(self, name) for name in Training.model_fields} | changes)

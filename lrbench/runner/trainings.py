@@ -1,0 +1,28 @@
+"""The steps that make models: each training, after that which it starts from."""
+
+from lrbench.data import ImageData
+from lrbench.names import model_place
+from lrbench.runner.configs import train_config
+from lrbench.runner.step import Step, Trainings
+from lrbench.suite import Suite
+
+
+def add_training(trainings: Trainings, suite: Suite, data: ImageData, name: str, seed: int) -> Step:
+    """Add the step that makes a model, and before it the one that makes the network it starts from."""
+    if (name, seed) not in trainings:
+        start = suite.models[name].start
+        before = None if start is None else add_training(trainings, suite, data, start, seed)
+        trainings[name, seed] = _train_step(suite, data, name, seed, before)
+    return trainings[name, seed]
+
+
+def _train_step(suite: Suite, data: ImageData, name: str, seed: int, before: Step | None) -> Step:
+    spec, training = suite.models[name], suite.training_of(name)
+    kind = "train" if spec.train else "load"
+    config = train_config(suite, data, name, seed)
+    if before is not None:
+        config["start"] = before.key
+    needs = () if before is None else (before.id,)
+    epochs = training.epochs * (1 + (training.adversarial.steps if training.adversarial else 0))
+    work = 1.3 * epochs * len(data.train) if spec.train else 1.0
+    return Step(f"{kind}/{model_place(name, seed)}", kind, name, seed, config, needs, work)
