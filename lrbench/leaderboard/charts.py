@@ -166,7 +166,7 @@ def _by_distance(board: Leaderboard) -> Iterator[Chart]:
 
 def _spectra(board: Leaderboard) -> Iterator[Chart]:
     """VR_k against k (paper, figures 1 and 2)."""
-    spec = board.suite["diagnostics"]["variance_ratio"]
+    spec = board.suite["diagnostics"].get("variance_ratio")
     for layer in spec["layers"] if spec else ():
         table = board.results[board.results["layer"] == layer]
         k = pd.to_numeric(table["metric"].str.extract(r"^vr_(\d+)$")[0])
@@ -182,7 +182,7 @@ def _spectra(board: Leaderboard) -> Iterator[Chart]:
 
 
 def _classes(board: Leaderboard) -> Iterator[Chart]:
-    spec = board.suite["diagnostics"]["variance_ratio"]
+    spec = board.suite["diagnostics"].get("variance_ratio")
     for layer in spec["layers"] if spec else ():
         table = board.results[board.results["layer"] == layer]
         table = table.assign(label=table["metric"].str.extract(r"^vr_1\[(.*)\]$")[0]).dropna(subset=["label"])

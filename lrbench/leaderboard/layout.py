@@ -44,11 +44,11 @@ def _summary(make: Maker, suite: dict[str, Any]) -> list[Column]:
     columns += [
         make(f"auc_l2[{attack}]", f"AUC {attack}", "percent", metric="auc_l2", attack=attack) for attack in attacks
     ]
-    if attacks and diagnostics["d_adv"]:
+    if attacks and diagnostics.get("d_adv"):
         columns += _d_adv(make, attacks[0], suite["threat_model"], diagnostics["d_adv"]["layers"])
-    if diagnostics["variance_ratio"]:
+    if diagnostics.get("variance_ratio"):
         columns += variance(make, diagnostics["variance_ratio"])
-    if diagnostics["embeddings"]:
+    if diagnostics.get("embeddings"):
         dims = [dim for dim in diagnostics["embeddings"]["dims"] if dim != "full"]
         columns += [embedding(make, diagnostics["embeddings"]["layer"], min(dims))] if dims else []
     return columns

@@ -184,7 +184,7 @@ def _representation(board: Leaderboard) -> Iterator[str]:
             f"D_Adv is under {attack} at {eps}, over images that are right before it. It grows with the activations' "
             "scale; only the relative one compares models."
         )
-    if board.suite["diagnostics"]["variance_ratio"]:
+    if board.suite["diagnostics"].get("variance_ratio"):
         yield (
             "VR_k is of A + b with an LR-Layer's b, as in the paper, and b removes the mean: compare an LR model with "
             "a normal one by the centred VR_k."

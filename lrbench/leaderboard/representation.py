@@ -33,10 +33,10 @@ def embedding(make: Maker, layer: str, dim: int | str) -> Column:
 def representation_blocks(make: Maker, suite: dict[str, Any]) -> Iterator[Block]:
     """Give the tables of what was measured beside attacks."""
     diagnostics = suite["diagnostics"]
-    if spec := diagnostics["variance_ratio"]:
+    if spec := diagnostics.get("variance_ratio"):
         for layer in spec["layers"]:
             yield Block(f"Activations of {layer}", _spectrum(make, layer, spec["k"]))
-    if spec := diagnostics["embeddings"]:
+    if spec := diagnostics.get("embeddings"):
         columns = [embedding(make, spec["layer"], dim) for dim in spec["dims"]]
         yield Block("Linear classifier on PCA embeddings", columns)
     if spec := diagnostics.get("corruptions"):

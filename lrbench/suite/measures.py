@@ -5,7 +5,17 @@ import re
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, create_model, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    create_model,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from lrbench.catalogue import MEASURES
 from lrbench.measures.base import Layer, Options, layer_options
@@ -147,6 +157,12 @@ class Diagnostics(Strict):
         asked: dict[str, Strict] = {**self.measures, **({} if self.d_adv is None else {"d_adv": self.d_adv})}
         return {name: options for name, options in asked.items() if layer_options(type(options))}
 
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_asked(self, plainly: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Say nothing of measures that are not asked for: another process, or another machine, may not know them."""
+        told: dict[str, Any] = plainly(self)
+        return {name: value for name, value in told.items() if name in Diagnostics.model_fields or value is not None}
+
     @model_validator(mode="after")
     def _same_layers(self) -> "Diagnostics":
         if self.d_adv is None and (spec := self.measures.get("variance_ratio")) is not None:
@@ -158,7 +174,7 @@ def read_diagnostics(value: Any) -> Any:  # noqa: ANN401
     """Read what is asked of the measures that there are now, with their own options."""
     if isinstance(value, Diagnostics):
         return value
-    return _diagnostics(tuple(entry.name for entry in MEASURES)).model_validate(value)
+    return _diagnostics(tuple((entry.name, measure_of(entry.name).Options) for entry in MEASURES)).model_validate(value)
 
 
 def options_of(name: str) -> type[Strict]:
@@ -168,8 +184,8 @@ def options_of(name: str) -> type[Strict]:
 
 
 @cache
-def _diagnostics(names: tuple[str, ...]) -> type[Diagnostics]:
-    fields: dict[str, Any] = {name: (measure_of(name).Options | None, None) for name in names}
+def _diagnostics(options: tuple[tuple[str, type[Options]], ...]) -> type[Diagnostics]:
+    fields: dict[str, Any] = {name: (kind | None, None) for name, kind in options}
     return create_model("Diagnostics", __base__=Diagnostics, **fields)
 
 

@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+import lrbench
 from lrbench.catalogue import MEASURES
 from lrbench.cli import main
 from lrbench.measures import dimensions, layer_options, named_layers
@@ -34,6 +36,20 @@ def test_every_one_of_them_is_read_with_its_own_options():
     assert list(named_layers(suite.diagnostics.measures["variance_ratio"])) == [("layers", "a"), ("layers", "b")]
     assert Suite.model_validate_json(suite.model_dump_json()) == suite
     assert Suite.model_validate(suite.model_dump(mode="json")) == suite
+
+
+def test_a_measure_that_is_not_asked_for_leaves_no_trace(monkeypatch):
+    """Another process, which does not know it, reads the suite."""
+    raw = {"name": "all", "data": "digits", "models": {"net": {"arch": "resnet18"}}, "diagnostics": {}}
+    plain = Suite.model_validate(raw).model_dump_json()
+    with monkeypatch.context() as here:
+        here.setattr(MEASURES, "_entries", dict(MEASURES._entries))
+        lrbench.register_measure("brightness")(type("Brightness", (lrbench.Measure,), {}))
+        assert Suite.model_validate(raw).model_dump_json() == plain
+        asked = Suite.model_validate({**raw, "diagnostics": {"brightness": {}}}).model_dump_json()
+    assert Suite.model_validate_json(plain).diagnostics.measures == {}
+    with pytest.raises(ValidationError, match="unknown key"):
+        Suite.model_validate_json(asked)
 
 
 def test_dimensions_are_those_of_a_layer_that_is_named():

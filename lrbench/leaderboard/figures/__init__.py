@@ -49,7 +49,7 @@ def draw(board: Leaderboard, artefacts: Artefacts) -> dict[str, bytes]:
 
 def _figures(board: Leaderboard, artefacts: Artefacts) -> Iterator[tuple[str, Figure | None]]:
     diagnostics = board.suite["diagnostics"]
-    for layer in (diagnostics["variance_ratio"] or {"layers": []})["layers"]:
+    for layer in (diagnostics.get("variance_ratio") or {"layers": []})["layers"]:
         yield f"variance-ratio-{in_path(layer)}", variance_ratio(board, layer)
         yield f"class-variance-{in_path(layer)}", class_variance(board, layer)
     for label in summed_up(board.suite):

@@ -21,7 +21,7 @@ def variance_ratio(board: Leaderboard, layer: str) -> Figure | None:
     curves = table[ranks.notna()].assign(k=pd.to_numeric(ranks[ranks.notna()]))
     if curves.empty:
         return None
-    limit = (board.suite["diagnostics"]["variance_ratio"] or {}).get("curve", curves["k"].max())
+    limit = (board.suite["diagnostics"].get("variance_ratio") or {}).get("curve", curves["k"].max())
     curves = curves[curves["k"] <= limit]
     figure, (held, left) = panels(2)
     for model, look in looks(list(board.suite["models"])).items():
@@ -80,7 +80,7 @@ def misclassification(board: Leaderboard, attack: str) -> Figure | None:
 
 def embeddings(board: Leaderboard) -> Figure | None:
     """Accuracy of a linear classifier on PCA embeddings, by dimension (paper, tables 3 and 4)."""
-    spec = board.suite["diagnostics"]["embeddings"]
+    spec = board.suite["diagnostics"].get("embeddings")
     if not spec:
         return None
     dims = sorted(spec["dims"], key=lambda dim: float("inf") if dim == "full" else dim, reverse=True)
