@@ -40,6 +40,10 @@ def as_logits(output: Any, n: int) -> Tensor:  # noqa: ANN401
         If it is anything else, with what it is.
     """
     found = tensor_of(output)
+    if found.layout is not torch.strided or found.is_nested:
+        kind = "nested" if found.is_nested else str(found.layout).removeprefix("torch.")
+        msg = f"a model must give logits (N, classes); this one gave a {kind} tensor: give a dense one"
+        raise OutputError(msg)
     if not found.is_floating_point():
         msg = f"a model must give logits (N, classes); this one gave {found.dtype} of shape {tuple(found.shape)}"
         if not found.is_complex():

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from lrbench.leaderboard.results import CELL, COMPARED, RETIRED
+from lrbench.leaderboard.results import CELL, COMPARED, RETIRED, is_own
 from lrbench.statistics import wilson
 
 WORST_COUNTS = ("verdict", "flag[")
@@ -38,4 +38,8 @@ def _interval(metric: str, value: float, group: pd.DataFrame) -> tuple[float, fl
         return float("nan"), float("nan")
     if metric in COMPARED:
         return float(group["ci_low"].iloc[0]), float(group["ci_high"].iloc[0])
+    if is_own(metric):
+        # Nobody knows what it is an interval of, so that of several seeds there is none.
+        bounds = (group["ci_low"].iloc[0], group["ci_high"].iloc[0]) if len(group) == 1 else ("nan", "nan")
+        return float(bounds[0]), float(bounds[1])
     return wilson(value, int(group["n"].min()))

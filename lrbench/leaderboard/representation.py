@@ -6,7 +6,7 @@ from typing import Any
 from lrbench.catalogue import MEASURES
 from lrbench.leaderboard.cells import Block, Column, Form, Maker
 from lrbench.measures import Metric
-from lrbench.measures.registry import measure_of
+from lrbench.measures.registry import measure_of, metric_of
 
 
 def variance(make: Maker, spec: dict[str, Any]) -> list[Column]:
@@ -53,13 +53,14 @@ def representation_blocks(make: Maker, suite: dict[str, Any]) -> Iterator[Block]
         yield Block(title, _compression(make))
     known = {entry.name for entry in MEASURES}
     for name, spec in diagnostics.items():
-        if spec and name in known and (figures := measure_of(name).figures):
-            yield Block(name.replace("_", " ").capitalize(), list(_own_table(make, figures)))
+        if spec is not None and name in known and (figures := measure_of(name).figures):
+            yield Block(name.replace("_", " ").capitalize(), list(_own_table(make, name, figures)))
 
 
-def _own_table(make: Maker, figures: Mapping[str, Metric]) -> Iterator[Column]:
+def _own_table(make: Maker, name: str, figures: Mapping[str, Metric]) -> Iterator[Column]:
     """Give a column for each figure of a measure, at each layer that it was taken at."""
-    for metric, shown in figures.items():
+    for figure, shown in figures.items():
+        metric = metric_of(name, figure)
         for layer in make.layers(metric):
             key, at = (f"{metric}[{layer}]", f" {layer}") if layer else (metric, "")
             yield make(key, shown.heading + at, shown.form, metric=metric, layer=layer)

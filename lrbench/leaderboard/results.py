@@ -55,6 +55,11 @@ def is_time(metric: str) -> bool:
     return metric.startswith("seconds")
 
 
+def is_own(metric: str) -> bool:
+    """Whether a metric is of a measure of somebody's own, whose name stands before it."""
+    return ":" in metric.partition("[")[0]
+
+
 def is_derived(metric: str) -> bool:
     """Whether a metric follows from other rows of the table."""
     if metric in {"auc_l2", ROBUST, ADJUSTED}:

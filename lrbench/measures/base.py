@@ -54,6 +54,7 @@ class Metric:
     ----------
     heading : str
     form : {"number", "percent", "points", "count", "milliseconds"}
+        Values are shares for percent and points, and seconds for milliseconds.
     better : {"higher", "lower"} or None
         Which direction is better; None if neither is.
     """
@@ -82,7 +83,7 @@ class Subject:
     shared : dict
         Lives as long as the process: for what every model is measured with, such as corrupted images.
     kept : dict
-        Name -> content of files that are kept beside the rows.
+        Name -> content, bytes, of files that are kept beside the rows.
     """
 
     model: "nn.Module"
@@ -147,7 +148,7 @@ def named_layers(options: Strict) -> Iterator[tuple[str, str]]:
     """Give each layer that options name, and which option does."""
     for name in layer_options(type(options)):
         value = getattr(options, name)
-        yield from ((name, layer) for layer in ([value] if isinstance(value, str) else value))
+        yield from ((name, layer) for layer in ([value] if isinstance(value, str) else value or ()))
 
 
 def dimensions(kind: type[Strict]) -> dict[str, Within]:

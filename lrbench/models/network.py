@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from lrbench.errors import UsageError
 
@@ -48,6 +49,10 @@ def make_network(
     while inside := _inside(made):
         made = inside
     if isinstance(made, nn.Module):
+        state = (*made.parameters(), *made.buffers())
+        if any(isinstance(each, UninitializedParameter | UninitializedBuffer) for each in state):
+            msg = "has parameters that take their shape from the first images; run it once before giving it back"
+            raise UsageError(msg)
         if any(parameter.is_inference() for parameter in made.parameters()):
             msg = "was made inside torch.inference_mode(), so that no gradient can pass it; make it outside"
             raise UsageError(msg)

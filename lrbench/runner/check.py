@@ -9,7 +9,7 @@ from lrbench.attacks import Attack
 from lrbench.catalogue import ATTACKS, DATASETS, MODELS
 from lrbench.data import ImageData, with_outputs, with_superclasses
 from lrbench.errors import UsageError, nearest, printable
-from lrbench.measures.registry import measure_of
+from lrbench.measures.registry import faults_of
 from lrbench.models.external import code_of
 from lrbench.options import OptionError, check_options
 from lrbench.registry import Registry
@@ -127,7 +127,7 @@ class Checker:
         except UsageError as error:
             raise self.document.error(where, str(error)) from error
         for kind, options in self.suite.diagnostics.measures.items():
-            for place, message in measure_of(kind).unfit(options, data):
+            for place, message in faults_of(kind, options, data):
                 raise self.document.error(("diagnostics", kind, *place), message)
         samples = self.suite.threat_model.samples
         if samples is not None and samples > len(data.test):

@@ -27,6 +27,8 @@ class Probed:
         Whether a gradient of its logits reaches its input.
     trainable : bool
         Whether a gradient of its logits reaches a parameter.
+    why : str
+        What stops a gradient on its way to the input, where something says so.
     loose : tuple of str
         What of its state is no tensor, and kept by no checkpoint.
     """
@@ -36,6 +38,7 @@ class Probed:
     single: bool = False
     gradients: bool = True
     trainable: bool = True
+    why: str = ""
     loose: tuple[str, ...] = ()
 
 
@@ -63,7 +66,7 @@ def without_what_lacks(suite: Suite, looked: Mapping[str, Probed]) -> tuple[Suit
             start = spec.start if trained else None
             models[name] = spec.model_copy(update={"lacks": lacks or None, "train": trained, "start": start})
     changed = suite.model_copy(update={"models": models})
-    parts = {name: "; ".join(_parts(suite.models[name], changed, name)) for name in looked}
+    parts = {name: "; ".join(_parts(suite.models[name], changed, name, found)) for name, found in looked.items()}
     return changed, [f"{name}: {part}" for name, part in parts.items() if part]
 
 
@@ -80,13 +83,14 @@ def has_layers(suite: Suite, name: str) -> bool:
     return "layers" not in (suite.models[name].lacks or [])
 
 
-def _parts(before: ModelSpec, suite: Suite, name: str) -> Iterator[str]:
+def _parts(before: ModelSpec, suite: Suite, name: str, found: Probed) -> Iterator[str]:
     spec = suite.models[name]
     if before.train and not spec.train:
         yield "nothing in it can be trained, so it is measured as it is"
     out = [attack.label for attack in suite.attacks if not runs_on(suite, attack, name)]
     if out:
-        yield f"left out {', '.join(out)}, since no gradient of its outputs reaches its input"
+        why = f" ({found.why})" if found.why else ""
+        yield f"left out {', '.join(out)}, since no gradient of its outputs reaches its input{why}"
     kinds = list(suite.diagnostics.of_layers)
     if kinds and not has_layers(suite, name):
         yield f"left out {', '.join(kinds)}, since it has no layers to name"

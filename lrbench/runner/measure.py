@@ -1,20 +1,13 @@
 """Steps that measure a trained model: its accuracy, and whatever measures a suite asks for."""
 
-from collections.abc import Iterator
-from math import isfinite
-from typing import Any
-
 from safetensors.torch import save
 
 from lrbench.diagnostics import evaluate
-from lrbench.measures import Measure, Progress, Subject, proportion
+from lrbench.measures import Progress, Subject, proportion
+from lrbench.measures.checked import checked_files, checked_rows
 from lrbench.measures.registry import measure_of
 from lrbench.runner.context import Context, Outcome
 from lrbench.runner.step import Step
-from lrbench.store import Row
-
-COLUMNS = {"metric", "value", "ci_low", "ci_high", "n", "layer"}
-"""What a measure's rows may hold; the rest says which model, seed and data they are of."""
 
 
 def accuracy_step(context: Context, step: Step, progress: Progress) -> Outcome:
@@ -54,21 +47,4 @@ def measure_step(context: Context, step: Step, progress: Progress) -> Outcome:
         shared=context.shared,
     )
     taken = measure.take(context.suite.diagnostics.measures[step.kind], subject, progress)
-    return Outcome(list(_checked(step.kind, measure, taken)), subject.kept)
-
-
-def _checked(name: str, measure: Measure, rows: Iterator[Any]) -> Iterator[Row]:
-    """Pass on the rows of a measure, which may be anybody's."""
-    for row in rows:
-        if not isinstance(row, dict) or not {"metric", "value"} <= row.keys() <= COLUMNS:
-            listed = ", ".join(sorted(COLUMNS))
-            msg = f"{name} gave {row!r:.100}: a row is a mapping with metric and value, and of {listed} only"
-            raise TypeError(msg)
-        if measure.figures and row["metric"] not in measure.figures:
-            msg = f"{name} gave {row['metric']!r:.60}, which is none of its figures: {', '.join(measure.figures)}"
-            raise ValueError(msg)
-        value = float(row["value"])
-        if not isfinite(value):
-            msg = f"{name} gave {value} as {row['metric']!r:.60}; leave out what cannot be measured"
-            raise ValueError(msg)
-        yield {**row, "value": value}
+    return Outcome(list(checked_rows(step.kind, measure, taken)), checked_files(step.kind, subject.kept))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lrbench.attacks.outputs import as_logits
+from lrbench.attacks.regular import line_of
 from lrbench.catalogue import MODELS
 from lrbench.errors import UsageError, short
 from lrbench.models import Classifier, layer_names, load_weights, loose_state, make_network
@@ -116,19 +117,20 @@ def _passed(net: nn.Module, images: Tensor) -> Probed:
         output = net(images.to(precision(net) or images.dtype, copy=True))
     logits = as_logits(output, len(images))
     shallow_first = sorted(sizes, key=lambda name: name.count("."))
-    gradients, trainable = (True, True) if images.is_meta else _reached(net, images)
+    gradients, trainable, why = (True, True, "") if images.is_meta else _reached(net, images)
     return Probed(
         {name: sizes[name] for name in shallow_first},
         tuple(logits.shape),
         single=isinstance(output, Tensor) and output.numel() == len(images),
         gradients=gradients,
         trainable=trainable,
+        why=why,
         loose=tuple(loose_state(net)),
     )
 
 
-def _reached(net: nn.Module, images: Tensor) -> tuple[bool, bool]:
-    """Whether a gradient of the logits reaches the images, and whether one reaches a parameter."""
+def _reached(net: nn.Module, images: Tensor) -> tuple[bool, bool, str]:
+    """Whether a gradient of the logits reaches the images, whether one reaches a parameter, and what stops it."""
     channels, given = images.shape[1], images.clone().requires_grad_()
     model = Classifier(net, [0.0] * channels, [1.0] * channels).eval()
     try:
@@ -137,12 +139,14 @@ def _reached(net: nn.Module, images: Tensor) -> tuple[bool, bool]:
         total = model(given).sum()
     except Exception as error:  # noqa: BLE001 - a network's own code may raise anything
         # Who fails where gradients are kept has been run without: the steps that need them say so with more around it.
-        return "Can't call numpy() on Tensor that requires grad" not in str(error), bool(list(net.parameters()))
+        return "Can't call numpy() on Tensor that requires grad" not in str(error), bool(list(net.parameters())), ""
     try:
         (gradient,) = torch.autograd.grad(total, given, allow_unused=True)
-    except RuntimeError:  # what no gradient is known of, or what keeps none
-        return False, trainable
-    return gradient is not None, trainable
+    except Exception as error:  # noqa: BLE001 - as above; and torch of what no gradient is known of, or what keeps none
+        # Reentrant checkpoints take `backward`, by which networks are trained, and not `grad`, by which inputs are.
+        says = "" if "does not require grad" in str(error) else line_of(error)
+        return False, trainable or "heckpoint" in str(error), says
+    return gradient is not None, trainable, ""
 
 
 def _named(error: Exception) -> str:

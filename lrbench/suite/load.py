@@ -81,7 +81,10 @@ def find_suite(source: str | Path) -> Path:
     UsageError
         If it is neither a file nor a shipped suite.
     """
-    path = Path(source) if isinstance(source, str) else source
+    if not isinstance(source, str | Path):
+        msg = f"a suite is the path of a YAML file or the name of a shipped suite, got {type(source).__name__}"
+        raise UsageError(msg)
+    path = Path(source)
     if is_file(path):
         return path
     shipped = shipped_suites()

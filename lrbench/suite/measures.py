@@ -136,6 +136,10 @@ class DAdvSpec(Strict):
     layers: list[Layer]
 
 
+OWN: dict[str, type[Strict]] = {"d_adv": DAdvSpec, "masking": Masking}
+"""What stands beside measures under `diagnostics`, so that no measure has such a name."""
+
+
 class Diagnostics(Strict):
     """What is measured besides accuracy and attacks: `d_adv`, `masking`, and measures by their names.
 
@@ -174,18 +178,21 @@ def read_diagnostics(value: Any) -> Any:  # noqa: ANN401
     """Read what is asked of the measures that there are now, with their own options."""
     if isinstance(value, Diagnostics):
         return value
-    return _diagnostics(tuple((entry.name, measure_of(entry.name).Options) for entry in MEASURES)).model_validate(value)
+    asked = value if isinstance(value, dict) else {}
+    names = [entry.name for entry in MEASURES if not hasattr(Diagnostics, entry.name) and entry.name not in OWN]
+    # What nobody asks for is not loaded: it may be somebody else's, and broken.
+    kinds = tuple((name, measure_of(name).Options if asked.get(name) is not None else None) for name in names)
+    return _diagnostics(kinds).model_validate(value)
 
 
 def options_of(name: str) -> type[Strict]:
     """Give what can be said below a name of `diagnostics`."""
-    own: dict[str, type[Strict]] = {"d_adv": DAdvSpec, "masking": Masking}
-    return own[name] if name in own else measure_of(name).Options
+    return OWN[name] if name in OWN else measure_of(name).Options
 
 
 @cache
-def _diagnostics(options: tuple[tuple[str, type[Options]], ...]) -> type[Diagnostics]:
-    fields: dict[str, Any] = {name: (kind | None, None) for name, kind in options}
+def _diagnostics(options: tuple[tuple[str, type[Options] | None], ...]) -> type[Diagnostics]:
+    fields: dict[str, Any] = {name: (None if kind is None else kind | None, None) for name, kind in options}
     return create_model("Diagnostics", __base__=Diagnostics, **fields)
 
 

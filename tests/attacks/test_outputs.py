@@ -56,6 +56,7 @@ REFUSED = {
     "complex numbers, text, None": [
         ("complex", "this one gave torch.complex128 of shape"), ("text", "this one gave a str"),
         ("none", "this one gave a NoneType")],
+    "sparse or nested": [("sparse", "gave a sparse_coo tensor: give a dense one")],
     "maps, a scalar, rows for other inputs": [
         ("maps", r"for 4 inputs this one gave shape \(4, 10, 4, 4\)"),
         ("a scalar", r"for 4 inputs this one gave shape \(\)"),

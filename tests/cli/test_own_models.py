@@ -8,6 +8,7 @@ import yaml
 
 import lrbench
 from lrbench.cli import main
+from lrbench.errors import UsageError
 from lrbench.leaderboard import Leaderboard
 from lrbench.runner import register
 
@@ -158,3 +159,32 @@ def test_googlenet_gives_more_than_logits_in_training_mode(capsys):
     printed = capsys.readouterr()
     assert "in training mode it gives a GoogLeNetOutputs, of which the logits are taken" in printed.out
     assert printed.err == ""
+
+
+def test_a_reentrant_checkpoint_is_trained_and_what_stops_its_gradient_is_said(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\nfrom torch.utils.checkpoint import checkpoint\n\n\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self, classes):\n"
+        "        super().__init__()\n"
+        "        self.net = nn.Sequential(nn.Flatten(), nn.Linear(64, classes))\n\n"
+        "    def forward(self, x):\n"
+        "        return checkpoint(self.net, x, use_reentrant=True)\n\n\n"
+        "def build(num_classes, in_channels):\n    return Net(num_classes)\n"
+    )
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\ndata: {name: digits, train: 60, test: 30}\ntraining: {epochs: 1, batch_size: 30}\n"
+        "threat_model: {eps: [8/255], samples: 10}\nattacks: [fgsm, {name: square, queries: 5}]\n"
+        'diagnostics: {masking: false}\nmodels: {net: {arch: "net.py:build"}}\n'
+    )
+    assert main(["plan", "mine.yaml"]) == 0
+    said = capsys.readouterr().err
+    assert "nothing in it can be trained" not in said
+    assert "left out fgsm, since no gradient of its outputs reaches its input (RuntimeError: " in said
+    assert "use_reentrant" in said
+
+
+def test_a_suite_is_a_path_or_a_name():
+    with pytest.raises(UsageError, match="a suite is the path of a YAML file or the name of a shipped suite, got dict"):
+        lrbench.run({"name": "mine"})

@@ -31,6 +31,9 @@ models:
   net: {arch: "net.py:build"}
   other: {arch: "net.py:build", training: {learning_rate: 0.01}}
 """
+TAKEN = ("masking = bright:Brightness", "model_dump = bright:Brightness", "measures = bright:Brightness")
+"""Names that are lrbench's, or pydantic's."""
+
 STEPS = {f"brightness/{model}/seed-{seed}" for model in ("net", "other") for seed in (0, 1)}
 
 
@@ -70,11 +73,12 @@ def test_it_is_taken_shown_compared_published_and_resumed(capsys):
     assert main(["run", "mine.yaml", "--out", "out"]) == 0
     assert Session.open("mine.yaml", "out").pending == []
     capsys.readouterr()
-    rows = pd.read_csv("out/results.csv", dtype={"layer": str}).query("metric in ['brightness', 'mean_activation']")
+    table = pd.read_csv("out/results.csv", dtype={"layer": str})
+    rows = table[table["metric"].str.startswith("brightness:")]
     assert len(rows) == 8
     assert set(rows["n"]) == {20}
-    assert set(rows.query("metric == 'mean_activation'")["layer"]) == {"1"}
-    bright = rows.query("metric == 'brightness'")["value"]
+    assert set(rows.query("metric == 'brightness:mean_activation'")["layer"]) == {"1"}
+    bright = rows.query("metric == 'brightness:brightness'")["value"]
     assert bright.nunique() == 1, "the same images for all"
     assert 0.2 < bright.iloc[0] < 0.5
     assert main(["show", "out"]) == 0
@@ -130,7 +134,7 @@ def test_other_processes_need_a_package(tmp_path, monkeypatch, registered):
         Session.open("mine.yaml", "out", place=Place(jobs=2))
     board = lrbench.run("mine.yaml", out="out")
     assert not board.failures
-    assert "brightness" in board.table()
+    assert "brightness:brightness" in board.table()
     assert registered.figures.keys() == {"brightness", "mean_activation"}
 
 
@@ -142,6 +146,12 @@ def test_other_processes_need_a_package(tmp_path, monkeypatch, registered):
         ('{"metric": "brightness", "valeu": 1}', "TypeError: brightness gave"),
         ('{"metric": "brightness", "value": 1, "model": "net"}', "a row is a mapping with metric and value"),
         ("0.5", "TypeError: brightness gave 0.5"),
+        ('{"metric": "brightness", "value": "3.5"}', "TypeError: brightness gave '3.5' as 'brightness': a number is"),
+        ('{"metric": "brightness", "value": 1, "n": 0}', "ValueError: brightness gave 'brightness' of 0 images"),
+        ('{"metric": "brightness", "value": 1, "n": "10"}', "ValueError: brightness gave 'brightness' of '10' images"),
+        ('{"metric": "brightness", "value": 1, "ci_low": 0.5}', "TypeError: brightness gave None as 'brightness'"),
+        ('{"metric": "brightness", "value": 1, "ci_low": 2, "ci_high": 3}', "[2, 3], which does not hold its value 1"),
+        ('{"metric": "brightness", "value": 1, "layer": 3}', "TypeError: brightness gave 'brightness' at 3: a layer"),
     ],
 )
 def test_rows_that_are_none_fail_its_steps_and_nothing_else(tmp_path, monkeypatch, registered, row, said):
@@ -152,6 +162,82 @@ def test_rows_that_are_none_fail_its_steps_and_nothing_else(tmp_path, monkeypatc
     board = lrbench.run("mine.yaml", out="out")
     assert set(board.failures) == {step for step in STEPS if step.endswith("0")}
     assert all(said in reason for reason in board.failures.values())
+
+
+@pytest.mark.parametrize(
+    ("take", "said"),
+    [
+        (lambda *_: None, "take of brightness gave NoneType: it yields rows"),
+        (lambda *_: [{"metric": "brightness", "value": 1}] * 2, "brightness gave 'brightness' twice"),
+        (lambda _, subject, __: subject.kept.update({"../up": b""}) or [], "keeps '../up': a plain name is wanted"),
+        (lambda _, subject, __: subject.kept.update({"step.json": b""}) or [], "keeps 'step.json': a plain name"),
+        (lambda _, subject, __: subject.kept.update(up="text") or [], "keeps up as str: its content is bytes"),
+    ],
+)
+def test_what_a_measure_gives_and_keeps_is_checked(tmp_path, monkeypatch, registered, take, said):
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(FACTORY)
+    Path("mine.yaml").write_text(SUITE.replace("seeds: [0, 1]", "seeds: [0]"))
+    monkeypatch.setattr(registered, "take", staticmethod(take))
+    failures = lrbench.run("mine.yaml", out="out").failures
+    assert set(failures) == {step for step in STEPS if step.endswith("0")}
+    assert all(said in reason for reason in failures.values())
+
+
+@pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize("figure", ["accuracy", "misclassification", "brightness"])
+def test_a_figure_may_be_called_like_any_other(tmp_path, monkeypatch, figure):
+    """Of lrbench, or of another measure: its measure's name stands before it."""
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(FACTORY)
+    suite = SUITE.replace("seeds: [0, 1]", "seeds: [0]")
+    Path("mine.yaml").write_text(suite.replace('brightness: {layer: "1", images: 20}', "clash: {}"))
+    row = {"metric": figure, "value": 7.5, "ci_low": 7.0, "ci_high": 9.0}
+    clash = type("Clash", (lrbench.Measure,), {"figures": {figure: lrbench.Metric("x")}, "take": lambda *_: [row]})
+    lrbench.register_measure("clash")(clash)
+    table = lrbench.run("mine.yaml", out="out").table()
+    assert set(table[f"clash:{figure}"]) == {7.5}
+    assert set(table[f"clash:{figure}_low"]) == {7.0}, "an interval of a figure that is no share, as it was given"
+    assert "Clash" in Path("out/leaderboard.md").read_text(), "without options"
+    assert (table["accuracy"] <= 1).all()
+
+
+def test_a_broken_measure_of_a_package_stops_nobody_who_does_not_ask_for_it(folder, capsys):
+    points = ("brightness = bright:Brightness", "gone = bright:Gone", *TAKEN)
+    (folder / "bright-1.0.dist-info/entry_points.txt").write_text("\n".join(["[lrbench.measures]", *points, ""]))
+    assert main(["plan", "mine.yaml"]) == 0
+    assert main(["plan", "quick"]) == 0
+    assert main(["measures"]) == 0
+    said = capsys.readouterr().out
+    assert "from the package bright; options: layer, images (100)" in said
+    assert re.search(r"^gone .*not known, since", said, re.MULTILINE)
+    Path("wrong.yaml").write_text(SUITE.replace('brightness: {layer: "1", images: 20}', "gone: {}"))
+    assert main(["plan", "wrong.yaml"]) == 2
+    assert "bright:Gone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "default"), [(set[str], {"a"}), (tuple[int, float], (1, 2.5)), (float, float("inf")), (Path, Path("a"))]
+)
+def test_options_that_do_not_come_back_are_refused_before_anything_runs(
+    tmp_path, monkeypatch, registered, kind, default
+):
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(FACTORY)
+    spec = {"__annotations__": {"layer": lrbench.Layer, "odd": kind}, "odd": default, "__module__": __name__}
+    registered.Options = type("Options", (lrbench.Options,), spec)
+    (tmp_path / "mine.yaml").write_text(SUITE.replace(", images: 20", ""))
+    with pytest.raises(UsageError, match=r"diagnostics\.brightness: its options do not come back"):
+        Session.open(tmp_path / "mine.yaml", tmp_path / "out")
+
+
+def test_a_layer_may_be_left_out(tmp_path, monkeypatch, registered):
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(FACTORY)
+    spec = {"__annotations__": {"layer": lrbench.Layer | None}, "layer": None, "__module__": __name__}
+    registered.Options = type("Options", (lrbench.Options,), spec)
+    Path("mine.yaml").write_text(SUITE.replace('{layer: "1", images: 20}', "{}"))
+    assert Session.open("mine.yaml", "out").plan
 
 
 def test_what_is_no_measure_is_named(tmp_path, monkeypatch):

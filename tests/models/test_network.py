@@ -36,6 +36,14 @@ def test_what_is_no_network_is_named(thing):
         made(lambda: thing)
 
 
+def test_a_network_whose_parameters_have_no_shape_yet_is_to_be_run_once():
+    net = nn.Sequential(nn.Flatten(), nn.LazyLinear(16), nn.ReLU(), nn.LazyLinear(10))
+    with pytest.raises(UsageError, match="run it once before giving it back"):
+        made(lambda: net)
+    net(torch.rand(2, 1, 8, 8))
+    assert made(lambda: net) is net
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_a_classifier_gives_its_network_what_it_takes_and_logits_in_the_images_dtype(dtype):
     x = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))

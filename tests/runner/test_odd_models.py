@@ -35,7 +35,7 @@ DEADLY = {
     "exit-0": "it asked its process to exit with status 0",
     "exit-1": "it asked its process to exit with status 1",
     "interrupt": "KeyboardInterrupt: no message",
-    "loop": "its process took longer than --step-timeout 6 s and was ended",
+    "loop": "its process took longer than --step-timeout 12 s and was ended",
     "os-exit": "its process ended with status 0",
     "segfault": "its process was killed by signal 11 (SIGSEGV)",
 }
@@ -132,7 +132,7 @@ def test_what_a_model_changes_does_not_reach_the_next(folder, alone, capfd, requ
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_model_that_ends_its_process_costs_its_own_steps(folder, alone, capsys, request, engine):
     elsewhere = "".join(f'  {name}: {{arch: "{name}.py:build"}}\n' for name in ELSEWHERE)
-    options = [*ENGINES[engine], "--step-timeout", "6"]
+    options = [*ENGINES[engine], "--step-timeout", "12"]
     status, out = run(folder, "deadly", HEAD + models(DEADLY) + elsewhere + FINE, options, request)
     assert status == 1
     assert rows(out) == alone

@@ -62,6 +62,7 @@ NO_LOGITS = {
     "classes": lambda z: z.argmax(dim=1),
     "maps": lambda z: z[:, :, None, None].expand(-1, -1, 4, 4),
     "fewer": lambda z: z[:-1],
+    "sparse": lambda z: z.to_sparse(),
     "none": lambda _: None,
     "text": lambda _: "logits",
     "a scalar": lambda z: z.sum(),

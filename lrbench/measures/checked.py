@@ -1,0 +1,99 @@
+"""What a measure gave, which may be anybody's, held to what a row of results and a file beside them may be."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from math import isfinite
+from numbers import Integral, Real
+from typing import Any
+
+from lrbench.measures.base import Measure, Row
+from lrbench.measures.registry import metric_of
+
+COLUMNS = {"metric", "value", "ci_low", "ci_high", "n", "layer"}
+"""What rows may hold; the rest says which model, seed and data they are of."""
+
+RESERVED = {"step.json", "failure.txt"}
+
+
+def checked_rows(name: str, measure: Measure, rows: object) -> Iterator[Row]:
+    """Pass on the rows of a measure.
+
+    Raises
+    ------
+    TypeError, ValueError
+        With the first row that is none.
+    """
+    if not isinstance(rows, Iterable):
+        msg = f"take of {name} gave {type(rows).__name__}: it yields rows, or gives a list of them"
+        raise TypeError(msg)
+    seen: set[tuple[str, str]] = set()
+    for row in rows:
+        found = _row(name, measure, row)
+        place = found["metric"], found.get("layer", "")
+        if place in seen:
+            msg = f"{name} gave {row['metric']!r:.60} twice{f' at {place[1]}' if place[1] else ''}"
+            raise ValueError(msg)
+        seen.add(place)
+        yield found
+
+
+def _row(name: str, measure: Measure, row: object) -> Row:
+    if not isinstance(row, dict) or not {"metric", "value"} <= row.keys() <= COLUMNS:
+        listed = ", ".join(sorted(COLUMNS))
+        msg = f"{name} gave {row!r:.100}: a row is a mapping with metric and value, and of {listed} only"
+        raise TypeError(msg)
+    metric, layer, n = row["metric"], row.get("layer", ""), row.get("n")
+    if measure.figures and metric not in measure.figures:
+        msg = f"{name} gave {metric!r:.60}, which is none of its figures: {', '.join(measure.figures)}"
+        raise ValueError(msg)
+    if not isinstance(layer, str):
+        msg = f"{name} gave {metric!r:.60} at {layer!r:.60}: a layer is named"
+        raise TypeError(msg)
+    if n is not None and not (isinstance(n, Integral) and not isinstance(n, bool) and int(n) > 0):
+        msg = f"{name} gave {metric!r:.60} of {n!r:.60} images: n is their number, 1 or more"
+        raise ValueError(msg)
+    told: Row = {"metric": metric_of(name, metric), "value": _number(name, metric, row["value"])}
+    told |= {"layer": layer} if "layer" in row else {}
+    told |= {} if n is None else {"n": int(n)}
+    return told | _interval(name, metric, row, told["value"])
+
+
+def _interval(name: str, metric: str, row: Row, value: float) -> Row:
+    bounds = [row.get("ci_low"), row.get("ci_high")]
+    if bounds == [None, None]:
+        return {}
+    low, high = (_number(name, metric, bound) for bound in bounds)
+    if not low <= value <= high:
+        msg = f"{name} gave {metric!r:.60} the interval [{low:g}, {high:g}], which does not hold its value {value:g}"
+        raise ValueError(msg)
+    return {"ci_low": low, "ci_high": high}
+
+
+def _number(name: str, metric: str, value: Any) -> float:
+    """Take a number, or an array or a tensor of one entry."""
+    item = value.item() if hasattr(value, "item") and getattr(value, "size", 1) != 0 else value
+    if not isinstance(item, Real) or isinstance(item, bool):
+        msg = f"{name} gave {value!r:.60} as {metric!r:.60}: a number is wanted"
+        raise TypeError(msg)
+    if not isfinite(item):
+        msg = f"{name} gave {float(item)} as {metric!r:.60}; leave out what cannot be measured"
+        raise ValueError(msg)
+    return float(item)
+
+
+def checked_files(name: str, files: Mapping[str, Any]) -> dict[str, bytes]:
+    """Pass on the files that a measure keeps.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If one is called by more than a name, or is not bytes.
+    """
+    for file, content in files.items():
+        plain = isinstance(file, str) and file.isprintable() and not set(file) & set("/\\:") and file.strip(". ")
+        if not plain or file in RESERVED or len(file) > 100:
+            msg = f"{name} keeps {file!r:.60}: a plain name is wanted, without folders"
+            raise ValueError(msg)
+        if not isinstance(content, bytes):
+            msg = f"{name} keeps {file} as {type(content).__name__}: its content is bytes"
+            raise TypeError(msg)
+    return dict(files)
