@@ -246,7 +246,7 @@ REFUSED = {
     "gives-list": (given(lambda: [net()]), "gives list"),
     "gives-state": (given(lambda: net().state_dict()), "gives OrderedDict"),
     "no-forward": (given(lambda: nn.ModuleList([net()])), "missing the required"),
-    "lazy": (given(lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(10))), "uninitialized parameter"),
+    "lazy": (given(lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(10))), "run it once before giving it back"),
     "meta": (given(lambda: net().to("meta")), "meta"),
     "inference": (given(lambda: torch.inference_mode()(net)()), "made inside torch.inference_mode()"),
     "other-size": (given(lambda: nn.Sequential(nn.Flatten(), nn.Linear(3072, 10))), "2x64 and 3072x10"),
