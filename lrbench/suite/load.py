@@ -81,10 +81,11 @@ def find_suite(source: str | Path) -> Path:
     UsageError
         If it is neither a file nor a shipped suite.
     """
-    if not isinstance(source, str | Path):
+    # A place in an object store is like a Path, and none.
+    if not isinstance(source, str) and not hasattr(source, "is_file"):
         msg = f"a suite is the path of a YAML file or the name of a shipped suite, got {type(source).__name__}"
         raise UsageError(msg)
-    path = Path(source)
+    path = Path(source) if isinstance(source, str) else source
     if is_file(path):
         return path
     shipped = shipped_suites()
