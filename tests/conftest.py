@@ -11,6 +11,7 @@ from hypothesis import settings
 from support import boards, hostile
 from torch import nn
 
+from lrbench.catalogue import ATTACKS, DATASETS, MEASURES, MODELS
 from lrbench.data import to_unit
 from lrbench.data.sources import digits as load_digits
 from lrbench.models import Classifier
@@ -43,6 +44,10 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f"at most {hostile.MOST['seconds']:.2f} s, {hostile.MOST['bytes'] / 2**20:.0f} MiB")
 
 
+# Of Ray's processes, which give way to all others of a machine unless told otherwise, and here to the other tests.
+NICENESS = "RAY_worker_niceness"
+
+
 class SmallNet(nn.Module):
     """Convolutions, batch norm, dropout and a pool: what attacks meet, small enough for tests."""
 
@@ -60,6 +65,15 @@ class SmallNet(nn.Module):
         x = torch.relu(self.bn1(self.conv1(x)))
         x = torch.relu(self.bn2(self.conv2(x)))
         return self.fc(self.dropout(self.avgpool(x).flatten(1)))
+
+
+@pytest.fixture(autouse=True)
+def _registries():
+    """What a test registers is not there in the next one."""
+    entries = [(registry, dict(registry._entries)) for registry in (MODELS, ATTACKS, DATASETS, MEASURES)]
+    yield
+    for registry, before in entries:
+        registry._entries = before
 
 
 @pytest.fixture
@@ -121,7 +135,9 @@ def ray():
     found = pytest.importorskip("ray")
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
+    os.environ[NICENESS] = "0"
     found.init("local", num_cpus=2, log_to_driver=False, configure_logging=False, include_dashboard=False)
     yield found
     found.shutdown()
+    del os.environ[NICENESS]
     os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)

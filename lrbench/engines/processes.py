@@ -96,7 +96,8 @@ class _Run:
 
     def _next(self) -> Task | None:
         """Give a task that a waiting process may take, if there is one: another would need a process begun for it."""
-        suited = self.schedule.next(lambda task: any(child.suits(task) for child in self.pool.idle))
+        idle = self.pool.idle
+        suited = self.schedule.next(lambda task: any(child.suits(task) for child in idle)) if idle else None
         return suited or self.schedule.next()
 
     def _patience(self) -> float:

@@ -1,5 +1,6 @@
 """What a measure says of itself, and what it is handed. Loads no torch, so that suites are read without it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
@@ -97,7 +98,7 @@ class Subject:
     kept: dict[str, bytes] = field(default_factory=dict)
 
 
-class Measure:
+class Measure(ABC):
     """One thing to be known of a trained model. All there is to say of it is said here.
 
     Attributes
@@ -119,12 +120,12 @@ class Measure:
         """Give the rough cost, in forward-and-backward passes of one image, on so many images."""
         return 0.4 * test
 
+    @abstractmethod
     def take(self, options: Any, subject: Subject, progress: Progress) -> Iterator[Row]:
         """Give the rows: `metric`, `value`, and where they apply `layer`, `n`, `ci_low` and `ci_high`.
 
         `progress` is told the share that is done, and of what.
         """
-        raise NotImplementedError
 
 
 def proportion(metric: str, value: float, n: int, **columns: object) -> Row:

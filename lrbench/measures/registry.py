@@ -1,5 +1,6 @@
 """Measures by the names that they are registered under."""
 
+import inspect
 import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ def measure_of(name: str) -> Measure:
     if not (isinstance(found, type) and issubclass(found, Measure)):
         msg = f"the measure {name!r} is no subclass of lrbench.Measure"
         raise UsageError(msg)
-    if found.take is Measure.take:
+    if inspect.isabstract(found):
         msg = f"the measure {name!r} has no `take`, which gives its rows"
         raise UsageError(msg)
     return found()

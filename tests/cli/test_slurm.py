@@ -86,7 +86,7 @@ def slurm(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("script", ["array.sbatch", pytest.param("ray.sbatch", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("script", ["array.sbatch", "ray.sbatch"])
 def test_a_script_gives_what_one_run_gives(slurm, script):
     expected = lrbench.run(slurm / "queued.yaml", out=slurm / "alone").results_csv()
     done = subprocess.run(

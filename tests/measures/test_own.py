@@ -56,9 +56,8 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def registered(monkeypatch):
+def registered():
     """The measure, by its decorator, in this process alone."""
-    monkeypatch.setattr(MEASURES, "_entries", dict(MEASURES._entries))
     namespace = {"__name__": "notebook"}
     exec(CODE, namespace)  # noqa: S102
     return namespace["Brightness"]
@@ -240,9 +239,15 @@ def test_a_layer_may_be_left_out(tmp_path, monkeypatch, registered):
     assert Session.open("mine.yaml", "out").plan
 
 
-def test_what_is_no_measure_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(MEASURES, "_entries", dict(MEASURES._entries))
-    lrbench.register_measure("nothing")(lambda: None)
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (lambda: None, r"is no subclass of lrbench\.Measure"),
+        (type("Nothing", (lrbench.Measure,), {}), "has no `take`, which gives its rows"),
+    ],
+)
+def test_what_is_no_measure_is_named(tmp_path, found, said):
+    lrbench.register_measure("nothing")(found)
     (tmp_path / "mine.yaml").write_text(SUITE.replace("brightness", "nothing"))
-    with pytest.raises(UsageError, match=r"the measure 'nothing' is no subclass of lrbench\.Measure"):
+    with pytest.raises(UsageError, match=f"the measure 'nothing' {said}"):
         Session.open(tmp_path / "mine.yaml", tmp_path / "out")

@@ -82,7 +82,7 @@ def workers(process, name):
                 yield pid
 
 
-@pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("engine", ["local", "ray"])
 def test_a_killed_worker_costs_nothing(suite, tmp_path, engine):
     text = suite.read_text().replace("epochs: 2", "epochs: 20").replace("  bad:", "  worse:")
     suite.write_text(text.replace(", broken: true", ""))

@@ -35,7 +35,7 @@ DEADLY = {
     "exit-0": "it asked its process to exit with status 0",
     "exit-1": "it asked its process to exit with status 1",
     "interrupt": "KeyboardInterrupt: no message",
-    "loop": "its process took longer than --step-timeout 12 s and was ended",
+    "loop": "its process took longer than --step-timeout 6 s and was ended",
     "os-exit": "its process ended with status 0",
     "segfault": "its process was killed by signal 11 (SIGSEGV)",
 }
@@ -100,21 +100,11 @@ def run(folder, name, suite, options, request):
     return main(["run", "odd.yaml", "--out", out, *options]), folder / out
 
 
-@pytest.mark.parametrize(
-    ("engine", "changes"),
-    [
-        ("one process", CHANGES + LASTING),
-        ("two", CHANGES + LASTING),
-        # Every step begins a process on a cluster whose places take whatever comes.
-        ("ray", ("gradients", "prints", "seeds", "replaces")),
-        pytest.param("ray", CHANGES + LASTING, marks=pytest.mark.slow),
-    ],
-    ids=["one process", "two", "ray", "ray, all of them"],
-)
-def test_what_a_model_changes_does_not_reach_the_next(folder, alone, capfd, request, engine, changes):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_a_model_changes_does_not_reach_the_next(folder, alone, capfd, request, engine):
     # One that would notice comes before the odd ones, one after them.
-    suite = HEAD + models(changes) + '  imports: {arch: "imported.py:build"}\n' + FINE
-    status, out = run(folder, f"changes {len(changes)}", suite, ENGINES[engine], request)
+    suite = HEAD + models(CHANGES + LASTING) + '  imports: {arch: "imported.py:build"}\n' + FINE
+    status, out = run(folder, "changes", suite, ENGINES[engine], request)
     assert rows(out) == alone
     assert len(alone) > 10
     assert not (out / "failures.json").exists()
@@ -129,22 +119,17 @@ def test_what_a_model_changes_does_not_reach_the_next(folder, alone, capfd, requ
     assert not [line for line in printed.out.splitlines() if line.startswith(("one line", "imported"))]
 
 
-@pytest.mark.parametrize(
-    ("engine", "seconds"),
-    # On a cluster every one of these steps begins a process, which takes seconds of its own.
-    [("one process", "12"), ("two", "12"), pytest.param("ray", "60", marks=pytest.mark.slow)],
-    ids=ENGINES,
-)
-def test_a_model_that_ends_its_process_costs_its_own_steps(folder, alone, capsys, request, engine, seconds):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_model_that_ends_its_process_costs_its_own_steps(folder, alone, capsys, request, engine):
     elsewhere = "".join(f'  {name}: {{arch: "{name}.py:build"}}\n' for name in ELSEWHERE)
-    options = [*ENGINES[engine], "--step-timeout", seconds]
+    options = [*ENGINES[engine], "--step-timeout", "6"]
     status, out = run(folder, "deadly", HEAD + models(DEADLY) + elsewhere + FINE, options, request)
     assert status == 1
     assert rows(out) == alone
     found = failed(out)
     for name, error in (("raises", "ArithmeticError: odd"), ("exits", "SystemExit: 0")):
         assert found.pop(name) == f"importing {folder / name}.py failed: {error}"
-    assert found == DEADLY | {"loop": DEADLY["loop"].replace("12 s", f"{seconds} s")}
+    assert found == DEADLY
     assert "in loop" in (out / "steps/train/loop/seed-0/failure.txt").read_text()
     printed = capsys.readouterr()
     assert "Traceback" not in printed.out + printed.err

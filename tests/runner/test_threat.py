@@ -5,7 +5,6 @@ import torch
 
 import lrbench
 from lrbench.attacks.base import Attack
-from lrbench.catalogue import ATTACKS
 from lrbench.runner import attack as attack_steps
 from lrbench.runner import run
 
@@ -32,8 +31,6 @@ class Beyond(Attack):
 @pytest.fixture
 def beyond():
     lrbench.register_attack("beyond")(Beyond)
-    yield
-    ATTACKS._entries.pop("beyond")
 
 
 def measured(tmp_path, attack):

@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -128,6 +129,14 @@ def test_commands_are_understood(here):
     assert understood > 30
 
 
+@cache
+def help_of(module):
+    """Give what a module says of its options."""
+    return subprocess.run(
+        [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+
 def check(command, here):
     """Run a command of lrbench; of others, see that they are there."""
     program, *arguments = command
@@ -145,10 +154,7 @@ def check(command, here):
         assert arguments[0] == "-m"
         assert arguments[1].startswith("benchmarks.") or arguments[1] == "pytest", command
         options = re.findall(r"--[a-z-]+", " ".join(arguments[2:]))
-        told = subprocess.run(
-            [sys.executable, "-m", arguments[1], "--help"], cwd=ROOT, capture_output=True, text=True, check=True
-        ).stdout
-        assert all(option in told for option in options), command
+        assert all(option in help_of(arguments[1]) for option in options), command
     elif program == "pip":
         extras = re.findall(r"lrbench\[(\w+)\]", " ".join(arguments))
         known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -191,9 +197,6 @@ def test_python(text, here, monkeypatch):
     if not (here / "runs/quick").exists():
         assert main(["run", "quick"]) == 0
     monkeypatch.setattr("builtins.print", lambda *_: None)
-    # What a page registers is nothing to other tests.
-    for registry in (MODELS, ATTACKS, DATASETS, MEASURES):
-        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
     torch.manual_seed(0)
     net = Net()
     x, y = torch.rand(60, 1, 8, 8), torch.arange(60) % 10
