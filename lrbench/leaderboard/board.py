@@ -105,15 +105,8 @@ class Leaderboard:
     def shown(self) -> Shown:
         """What measures are shown from."""
         threat = self.suite["threat_model"]
-        return Shown(
-            self.results,
-            self.aggregated,
-            self.labels,
-            len(self.suite["seeds"]),
-            labels(self.suite),
-            threat["eps"],
-            threat["norm"],
-        )
+        attacked = {"attacks": labels(self.suite), "radii": threat["eps"], "norm": threat["norm"]}
+        return Shown(self.results, self.aggregated, self.labels, len(self.suite["seeds"]), **attacked)
 
     @cached_property
     def blocks(self) -> list[Block]:

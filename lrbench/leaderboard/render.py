@@ -59,7 +59,7 @@ def _table(board: Leaderboard, block: Block, shown: Callable[[str], str]) -> Tex
 
 
 def _compared(board: Leaderboard) -> TextTable:
-    """Published figures beside the measured ones."""
+    """Put published figures beside the measured ones."""
     headings = [["model"], ["figure"], ["published in"], ["published"], ["measured here"]]
     rows = [
         [
