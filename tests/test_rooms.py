@@ -20,7 +20,7 @@ ROOMS = [
     {"attacks", "lowrank", "statistics"},
     {"catalogue", "recipes"},
     {"registry", "strict", "options"},
-    {"files", "names", "starting", "global_state", "verdicts"},
+    {"declared", "files", "names", "starting", "global_state", "verdicts"},
     {"errors"},
 ]
 """Highest first. Of a floor, rooms may not import each other, but for those below."""

@@ -6,7 +6,7 @@ from typing import Any
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.cells import matching
 from lrbench.leaderboard.layout import DIFFERENCES, PAPER, WORST, eps_label, labels, middle
-from lrbench.leaderboard.weak import WEAK
+from lrbench.leaderboard.said import is_weak
 from lrbench.statistics.difference import LEVEL
 
 POINT = 0.01
@@ -15,7 +15,7 @@ POINT = 0.01
 def advantages(board: Leaderboard) -> Iterator[str]:
     """Say of each model whether what it gains on the first one under the paper's attacks outlives the strong ones."""
     ran = set(labels(board.suite))
-    if not ran - WEAK:
+    if all(is_weak(attack["name"], board.status.attacks) for attack in board.suite["attacks"]):
         return
     baseline, *others = board.suite["models"]
     for model in others:

@@ -1,6 +1,7 @@
 """Attacks of a suite made ready: what the threat model supplies to each."""
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,9 @@ from lrbench.attacks import Attack, NormalizedSpace
 from lrbench.attacks.base import Kind
 from lrbench.data import ImageData
 from lrbench.suite import AttackSpec, ThreatModel
+
+LEAST = 0.01
+"""Passes an image of an attack that makes none; nothing takes no time."""
 
 
 def kind_of(factory: Callable[..., Any]) -> Kind:
@@ -22,6 +26,23 @@ def needs_gradients(factory: Callable[..., Any]) -> bool:
     """Say whether an attack asks more of a model than logits."""
     needs: bool = getattr(factory, "needs_gradients", True)
     return needs
+
+
+def is_weak(factory: Callable[..., Any]) -> bool:
+    """Say whether a model may withstand an attack without being robust."""
+    weak: bool = getattr(factory, "weak", False)
+    return weak
+
+
+def passes_of(factory: Callable[..., Any], spec: AttackSpec, threat: ThreatModel, eps: float | None) -> float:
+    """Give about how many forward-and-backward passes an attack takes an image; a minimal one knows of no radius."""
+    try:
+        made = make_attack(factory, spec, threat, threat.eps[0] if eps is None else eps)
+        passes = float(getattr(made, "passes", 1.0))
+    # Somebody's attack that cannot be made at this radius fails there, and keeps no other step from being taken.
+    except Exception:  # noqa: BLE001
+        return 1.0
+    return max(LEAST, passes) if math.isfinite(passes) else 1.0
 
 
 def make_attack(

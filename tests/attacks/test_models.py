@@ -13,7 +13,7 @@ from support.unchanged import differing, everything
 from torch import nn
 
 from lrbench.attacks import PGD
-from lrbench.attacks.base import NoGradientError
+from lrbench.attacks.gradients import NoGradientError
 from lrbench.attacks.regular import ModelError
 
 X = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(1))

@@ -11,8 +11,8 @@ from lrbench.leaderboard.kept.form import misshapen
 from lrbench.suite import known_suite
 from lrbench.suite.document import Document
 
-FORMAT = 2
-"""1 did not say how many of the model's steps are done."""
+FORMAT = 3
+"""1 did not say how many of the model's steps are done, 2 not which attacks of others are weak, or noise."""
 
 RECORDS = "records"
 
