@@ -9,11 +9,9 @@ from torch import Tensor, nn
 
 from lrbench.attacks import Attack, NormalizedSpace
 from lrbench.attacks.base import Kind
+from lrbench.attacks.cost import FORWARD
 from lrbench.data import ImageData
 from lrbench.suite import AttackSpec, ThreatModel
-
-LEAST = 0.01
-"""Passes an image of an attack that makes none; nothing takes no time."""
 
 
 def kind_of(factory: Callable[..., Any]) -> Kind:
@@ -35,14 +33,17 @@ def is_weak(factory: Callable[..., Any]) -> bool:
 
 
 def passes_of(factory: Callable[..., Any], spec: AttackSpec, threat: ThreatModel, eps: float | None) -> float:
-    """Give about how many forward-and-backward passes an attack takes an image; a minimal one knows of no radius."""
+    """Give about how many forward-and-backward passes an image takes: the attack's, and a look at what it found.
+
+    The radius of a search for the smallest perturbation is None.
+    """
     try:
         made = make_attack(factory, spec, threat, threat.eps[0] if eps is None else eps)
         passes = float(getattr(made, "passes", 1.0))
     # Somebody's attack that cannot be made at this radius fails there, and keeps no other step from being taken.
     except Exception:  # noqa: BLE001
-        return 1.0
-    return max(LEAST, passes) if math.isfinite(passes) else 1.0
+        passes = 1.0
+    return FORWARD + (max(0.0, passes) if math.isfinite(passes) else 1.0)
 
 
 def make_attack(

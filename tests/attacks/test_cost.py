@@ -71,7 +71,7 @@ def test_another_library_s_attack_costs_what_follows_from_its_options(name, opti
 
 def test_an_attack_that_says_nothing_costs_what_its_attributes_say():
     class Mine(Attack):
-        def run(self, model, x, y):
+        def run(self, model, x, y):  # noqa: ARG002
             return x
 
     made = Mine()

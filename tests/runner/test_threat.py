@@ -80,8 +80,8 @@ def test_a_black_image_is_left_out_of_the_l2_dissimilarity(tmp_path, monkeypatch
 @pytest.mark.parametrize("passes", [float("nan"), "many", -2.0, 0])
 def test_a_plan_is_made_whatever_an_attack_of_somebody_says(passes):
     class Odd:
-        def __init__(self, eps):
+        def __init__(self, eps):  # noqa: ARG002
             self.passes = passes
 
-    assert 0 < passes_of(Odd, AttackSpec(name="odd"), ThreatModel(eps=[0.1]), 0.1) <= 1
-    assert passes_of(None, AttackSpec(name="odd"), ThreatModel(eps=[0.1]), 0.1) == 1, "fails in its own step"
+    assert 0 < passes_of(Odd, AttackSpec(name="odd"), ThreatModel(eps=[0.1]), 0.1) < 2
+    assert 1 < passes_of(None, AttackSpec(name="odd"), ThreatModel(eps=[0.1]), 0.1) < 2, "it fails in its own step"
