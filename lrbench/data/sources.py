@@ -97,9 +97,9 @@ def npz(
 ) -> ImageData:
     """Your own arrays in one .npz file: x_train, y_train, x_test and y_test, or train_images, train_labels and so on.
 
-    Labels are integers. Images are (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 of 0..255, bool, or other numbers
-    whose range is plain; `layout` ("NHWC" or "NCHW") and `data_range` ([black, white]) say what shape and values do
-    not. `classes` is their number, or their names; default: as many as the largest label says.
+    In ROOT/`path`. Labels are integers. Images are (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 of 0..255, bool, or
+    other numbers whose range is plain; `layout` ("NHWC" or "NCHW") and `data_range` ([black, white]) say what shape and
+    values do not. `classes` is their number, or their names; default: as many as the largest label says.
 
     Raises
     ------
