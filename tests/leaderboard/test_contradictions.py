@@ -10,7 +10,7 @@ from support.boards import resealed
 
 from lrbench.cli import main
 from lrbench.errors import UsageError
-from lrbench.leaderboard.kept import checksum, packed, read_record, require_sound, unpacked
+from lrbench.leaderboard.kept import FORMAT, checksum, packed, read_record, require_sound, unpacked
 from lrbench.leaderboard.published import check, publish
 from lrbench.leaderboard.published.files import tables
 from lrbench.leaderboard.published.record import board_of
@@ -146,10 +146,10 @@ def test_a_blank_in_a_record_is_found(boards, tmp_path):
 
 def test_a_record_of_a_newer_format_is_called_newer(boards, tmp_path, capsys):
     shutil.copytree(boards, tmp_path / "boards")
-    resealed(tmp_path / "boards/small/records/net.json", lambda content: content.update(format=3, more={}))
+    resealed(tmp_path / "boards/small/records/net.json", lambda content: content.update(format=FORMAT + 1, more={}))
     assert main(["publish", "--check", "--to", str(tmp_path / "boards")]) == 2
     said = capsys.readouterr().err
-    assert "net.json is of a newer version of lrbench (format 3, and this one reads up to 2)" in said
+    assert f"net.json is of a newer version of lrbench (format {FORMAT + 1}, and this one reads up to {FORMAT})" in said
     assert "checksum" not in said
 
 

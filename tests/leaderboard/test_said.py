@@ -68,10 +68,10 @@ def test_what_is_read_in_a_file_is_what_the_class_says(name):
 
 
 def test_these_are_weak_and_noise():
-    assert {name for name in LITTLE if is_weak(name, {})} == {
-        "iter-fsgm", "iter-ll-fsgm", "fgsm", "uniform-noise", "gaussian-noise"
-    }  # fmt: skip
-    assert {name for name in LITTLE if is_noise(name, {})} == {"gaussian-noise"}
+    weak = ("iter-fsgm", "iter-ll-fsgm", "fgsm", "uniform-noise", "gaussian-noise")
+    strong = ("pgd", "apgd-ce", "apgd-t", "square", "fab-t", "autoattack", "deepfool", "carlini-wagner", "adaptive-lr")
+    assert [name for name in (*weak, *strong) if is_weak(name, {})] == [*weak]
+    assert [name for name in (*weak, *strong) if is_noise(name, {})] == ["gaussian-noise"]
 
 
 def test_of_lrbench_s_own_nobody_else_says_anything():
@@ -128,6 +128,16 @@ def test_an_attack_that_is_told_to_be_noise_contradicts_a_worst_case_over_it(ran
     resealed(path, lambda record: record["attacks"]["timid"].update(noise=True))
     with pytest.raises(UsageError, match="worst case"):
         read_record(path)
+
+
+def test_a_record_of_this_form_says_of_its_attacks_and_an_older_one_need_not(ran, tmp_path):
+    publish(ran, tmp_path / "to")
+    path = tmp_path / "to/theirs/records/net.json"
+    resealed(path, lambda record: record.pop("attacks"))
+    with pytest.raises(UsageError, match="it lacks what format 3 has"):
+        read_record(path)
+    resealed(path, lambda record: record.update(format=2))
+    assert "attacks" not in read_record(path), "whose noise may be among its worst cases, or not"
 
 
 def test_a_board_of_before_says_nothing_of_attacks_of_others(ran, tmp_path):
