@@ -5,11 +5,12 @@ from typing import Any
 
 from lrbench.leaderboard.advantages import advantages
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.cells import matching
 from lrbench.leaderboard.layout import PAPER, eps_label, labels, middle, summed_up
+from lrbench.leaderboard.measured import measured_notes
 from lrbench.leaderboard.results import ADJUSTED
 from lrbench.leaderboard.said import class_of, is_weak, other_than_standard
 from lrbench.leaderboard.status import in_what_they_differ
+from lrbench.views import matching
 
 
 def notes(board: Leaderboard) -> list[str]:
@@ -172,11 +173,7 @@ def _representation(board: Leaderboard) -> Iterator[str]:
             f"D_Adv is under {attack} at {eps}, over images that are right before it. It grows with the activations' "
             "scale; only the relative one compares models."
         )
-    if board.suite["diagnostics"].get("variance_ratio"):
-        yield (
-            "VR_k is of A + b with an LR-Layer's b, as in the paper, and b removes the mean: compare an LR model with "
-            "a normal one by the centred VR_k."
-        )
+    yield from measured_notes(board.shown, board.suite)
     reference = board.suite.get("reference")
     if reference and reference["caveat"]:
         yield reference["caveat"]
