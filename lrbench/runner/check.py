@@ -24,10 +24,7 @@ from lrbench.suite import AttackSpec, ModelSpec, Normalization, Suite
 from lrbench.suite.document import MAX_DEPTH, Document
 from lrbench.suite.faults import short_repr
 
-SUPPLIED_TO_DATA = ("root", "train", "test")
-SUPPLIED_TO_MODELS = ("num_classes", "in_channels")
 BESIDE_MODEL_OPTIONS = ("arch", "extends", "lr_layers", "weights", "start", "train", "training", "normalize", "lacks")
-SUPPLIED_TO_ATTACKS = ("eps", "bounds", "norm", "subspace")
 BESIDE_ATTACK_OPTIONS = ("name", "label", "source")
 
 
@@ -114,7 +111,7 @@ class Checker:
         """
         spec = self.suite.data
         beside = ("train", "test", "superclasses", "outputs")
-        source = self._factory(DATASETS, spec.name, ("data",), spec.options, SUPPLIED_TO_DATA, beside)
+        source = self._factory(DATASETS, spec.name, ("data",), spec.options, beside)
         where: KeyPath = ("data",)
         try:
             data: ImageData = source(root, train=spec.train, test=spec.test, **spec.options)
@@ -183,7 +180,7 @@ class Checker:
         return looked
 
     def _check_attack(self, attack: AttackSpec, where: KeyPath, data: ImageData) -> None:
-        factory = self._factory(ATTACKS, attack.name, where, attack.options, SUPPLIED_TO_ATTACKS, BESIDE_ATTACK_OPTIONS)
+        factory = self._factory(ATTACKS, attack.name, where, attack.options, BESIDE_ATTACK_OPTIONS)
         threat = self.suite.threat_model
         try:
             made = make_attack(factory, attack, threat, threat.eps[0])
@@ -203,13 +200,12 @@ class Checker:
         name: str,
         where: KeyPath,
         options: dict[str, Any],
-        supplied: tuple[str, ...],
         beside: tuple[str, ...],
     ) -> Callable[..., Any]:
         try:
             with guarded():
                 factory = registry[name].load()
-            check_options(factory, options, supplied, beside)
+            check_options(factory, options, registry.supplied, beside)
         except UsageError as error:
             raise self.document.error(where, str(error)) from None
         except OptionError as error:
@@ -227,7 +223,7 @@ class Checker:
             If its code raises it.
         """
         where = ("models", name)
-        factory = self._factory(MODELS, spec.arch, where, spec.options, SUPPLIED_TO_MODELS, BESIDE_MODEL_OPTIONS)
+        factory = self._factory(MODELS, spec.arch, where, spec.options, BESIDE_MODEL_OPTIONS)
         try:
             found = probe(factory, spec, data.network_outputs, tuple(data.train.images.shape[1:]))
         except UsageError as error:

@@ -13,7 +13,10 @@ from lrbench.suite import known_suite
 from lrbench.suite.document import Document
 
 FORMAT = 3
-"""1 did not say how many of the model's steps are done; 1 and 2 had the parameters of figures in their names."""
+"""1 did not say how many of the model's steps are done. 1 and 2 had the parameters of figures in their names.
+
+They did not say which attacks are weak, or noise, either.
+"""
 
 NAMES_WITH_PARAMETERS = 2
 
