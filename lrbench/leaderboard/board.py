@@ -66,7 +66,7 @@ class Leaderboard:
         self.suite, self.masking, self.failures = suite, masking or {}, failures or {}
         self.status, self.unread = status or Status(), unread or []
         measured = results[~results["metric"].map(is_derived).astype(bool)].reset_index(drop=True)
-        self.results, self.limits = derived(measured, suite["threat_model"].get("l2", []))
+        self.results, self.limits = derived(measured, suite["threat_model"].get("l2_dissimilarities", []))
 
     @classmethod
     def load(cls, folder: str | Path) -> "Leaderboard":

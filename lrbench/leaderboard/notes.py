@@ -96,7 +96,7 @@ def _reading(board: Leaderboard) -> Iterator[str]:
                 f"AUC {attack}{', as in the paper' if attack in PAPER else ''}: mean misclassified % over L2 "
                 f"dissimilarity 0 to {limit}; lower is more robust."
             )
-    if board.suite["threat_model"].get("l2"):
+    if board.suite["threat_model"].get("l2_dissimilarities"):
         yield "Robust accuracy at an L2 dissimilarity is read off the attack's curve between its radii."
 
 

@@ -61,5 +61,5 @@ def other_than_standard(attack: dict[str, Any]) -> dict[str, Any]:
     return {
         key: value
         for key, value in attack.items()
-        if key not in {"name", "label", "eps", "source"} and value is not None and usual.get(key) != value
+        if key not in {"name", "label", "eps", "surrogate"} and value is not None and usual.get(key) != value
     }

@@ -54,7 +54,7 @@ def attack_config(suite: Suite, data: ImageData, attack: AttackSpec, name: str, 
     """Give what determines what an attack does to an image; a search for the smallest perturbation has no radius."""
     threat = suite.threat_model
     measures = {} if eps is None else attack_measures(suite, name)
-    layered = [each for each in (name, attack.source) if each is not None and suite.models[each].lr_layers]
+    layered = [each for each in (name, attack.surrogate) if each is not None and suite.models[each].lr_layers]
     kinds = ("part", "minimal" if eps is None else "attack")
     entries = [ATTACKS[attack.name], *(MEASURES[kind] for kind in measures)]
     return {
@@ -64,7 +64,7 @@ def attack_config(suite: Suite, data: ImageData, attack: AttackSpec, name: str, 
         # Whoever draws random numbers draws them for a batch.
         "batch_size": threat.batch_size,
         "statistics": data.statistics if threat.space == "normalized" else None,
-        "deterministic": deterministic(suite, name, attack.source),
+        "deterministic": deterministic(suite, name, attack.surrogate),
         "measures": {kind: options.model_dump(mode="json") for kind, options in measures.items()},
         **dependencies(*kinds, entries=entries, without=() if layered else (LOW_RANK,)).config,
     }

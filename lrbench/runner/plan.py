@@ -90,15 +90,15 @@ def _model_steps(
 
 
 def _repeats(suite: Suite, attack: AttackSpec, name: str) -> bool:
-    """Whether an attack made on this very model is one that the suite has without a source, too.
+    """Whether an attack made on this very model is one that the suite has without a surrogate, too.
 
     Where it is not it runs: its worst case is held against those of the others, which it did run on.
     """
     made = (attack.name, attack.options, None)
-    alike = [each for each in suite.attacks if (each.name, each.options, each.source) == made]
+    alike = [each for each in suite.attacks if (each.name, each.options, each.surrogate) == made]
     radii = suite.threat_model.eps
     again = any(set(attack.radii(radii)) <= set(each.radii(radii)) for each in alike)
-    return attack.source == name and again
+    return attack.surrogate == name and again
 
 
 def _measured(suite: Suite, kind: str, training: Step, content: dict[str, Any], work: float) -> Step:
@@ -120,9 +120,9 @@ def _attack_steps(
     samples = threat.samples or len(data.test)
     needs: tuple[str, ...] = (training.id,)
     common = {"seed": seed, "data": {"test": data.test_fingerprint}, "train": training.key}
-    if attack.source not in {None, name}:
-        source = trainings[attack.source, seed]
-        needs, common["source"] = (*needs, source.id), source.key
+    if attack.surrogate not in {None, name}:
+        surrogate = trainings[attack.surrogate, seed]
+        needs, common["surrogate"] = (*needs, surrogate.id), surrogate.key
     for eps, each in costs.items():
         config = attack_config(suite, data, attack, name, eps) | common
         step_id = attack_id(name, seed, attack.label, eps)

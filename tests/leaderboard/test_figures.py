@@ -26,7 +26,7 @@ def board():
             "data": "digits",
             "seeds": [0, 1],
             "models": {name.replace(" ", "-"): {"arch": "resnet18"} for name in MODELS},
-            "threat_model": {"eps": EPS, "l2": [0.15]},
+            "threat_model": {"eps": EPS, "l2_dissimilarities": [0.15]},
             "attacks": ["iter-fsgm"],
             "diagnostics": {
                 "variance_ratio": {"layers": ["avgpool"], "k": [10], "curve": 20},

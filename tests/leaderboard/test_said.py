@@ -92,7 +92,7 @@ def test_of_lrbench_s_own_nobody_else_says_anything():
     ],
 )
 def test_the_standard_version_of_autoattack_is_its_defaults(options, changed):
-    suite = {"name": "autoattack", "label": "aa", "eps": None, "source": None}
+    suite = {"name": "autoattack", "label": "aa", "eps": None, "surrogate": None}
     assert other_than_standard(suite | options) == changed
     assert other_than_standard(suite | {"name": "pgd"} | options) == {}, "which has no standard version"
     assert other_than_standard(suite | {"name": "unheard-of"} | options) == {}

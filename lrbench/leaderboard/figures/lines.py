@@ -66,7 +66,7 @@ def misclassification(board: Leaderboard, attack: str) -> Figure | None:
         axes.fill_between(x, shown["ci_low"], shown["ci_high"], color=look.colour, alpha=0.12, linewidth=0)
     if not axes.lines:
         return None
-    for level in board.suite["threat_model"].get("l2", []):
+    for level in board.suite["threat_model"].get("l2_dissimilarities", []):
         axes.axvline(level, color="#888888", linewidth=0.8, linestyle=":")
     axes.set_xlabel(r"mean L2 dissimilarity $\|x_{adv} - x\| / \|x\|$")
     axes.set_ylabel(f"misclassified (%){told_n(attacked[attacked['metric'] == 'misclassification'])}")
