@@ -16,11 +16,13 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from lrbench.catalogue import MEASURES
 from lrbench.measures.base import Layer, Options, layer_options
 from lrbench.measures.registry import measure_of
 from lrbench.names import eps_digits
+from lrbench.renamed import MEASURES as RENAMED
 from lrbench.renamed import renamed
 from lrbench.strict import Count, Eps, Name, Number, Positive, Strict
 
@@ -180,6 +182,10 @@ def read_diagnostics(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, Diagnostics):
         return value
     asked = value if isinstance(value, dict) else {}
+    for old, new in RENAMED.items():
+        if old in asked:
+            msg = "unknown key; it is now called {new}"
+            raise PydanticCustomError("unknown_key", msg, {"key": old, "new": new})
     names = [entry.name for entry in MEASURES if not hasattr(Diagnostics, entry.name) and entry.name not in OWN]
     # What nobody asks for is not loaded: it may be somebody else's, and broken.
     kinds = tuple((name, measure_of(name).Options if asked.get(name) is not None else None) for name in names)

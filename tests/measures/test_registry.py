@@ -18,7 +18,7 @@ from lrbench.suite import Suite
 SAID = {
     "variance_ratio": {"layers": ["a", "b"]},
     "embeddings": {"layer": "a", "dims": ["full", 3]},
-    "transfer": {"layer": "a"},
+    "linear_probe": {"layer": "a"},
     "compression": {"layer": "a", "dim": 3},
     "clusters": {"layer": "a"},
     "corruptions": {},
