@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lrbench.leaderboard.drawing.data import Row
-from lrbench.leaderboard.drawing.words import SIZE, label_expression, lines_of, text_of, width_of
+from lrbench.leaderboard.drawing.words import SIZE, key_of, label_expression, lines_of, text_of, width_of
 from lrbench.views.charts import Axis, Panel
 
 Spec = dict[str, Any]
@@ -44,8 +44,13 @@ def channel(axis: Axis, way: str, rows: Iterable[Row], room: int, *, zero: bool 
         named = _named(axis, way)
         look: Spec = {"labelLimit": 0, "labelOverlap": False, "labelAngle": 0, "grid": way == "y"}
         if any(lines != [name] for name, lines in named.items()):
-            look["labelExpr"] = label_expression(named)
-        return encoded | {"type": "nominal", "scale": {"domain": list(axis.order)}, "sort": None, "axis": look}
+            look["labelExpr"] = label_expression({key_of(name): text_of(lines) for name, lines in named.items()})
+        return encoded | {
+            "type": "nominal",
+            "scale": {"domain": [key_of(name) for name in axis.order]},
+            "sort": None,
+            "axis": look,
+        }
     values = [row[name] for row in rows for name in (way, *(("low", "high") if way == "y" else ())) if name in row]
     return encoded | {"type": "quantitative", "scale": _scale(axis, zero=zero), "axis": _ticks(axis, values)}
 

@@ -3,11 +3,14 @@
 from lrbench.leaderboard.drawing.axes import Spec
 from lrbench.leaderboard.drawing.look import Medium, looks_of
 from lrbench.leaderboard.drawing.panel import SHOWN, drawn
-from lrbench.leaderboard.drawing.words import FONT, SIZE, key_of, label_expression, lines_of, text_of, width_of
+from lrbench.leaderboard.drawing.words import BOLD, FONT, SIZE, key_of, label_expression, lines_of, text_of, width_of
 from lrbench.views.charts import Chart
 
 MARGIN = 70
 """Pixels beside a panel, for its axis."""
+
+FAR = 1000
+"""Pixels from an axis to its title, at most: as many as the names on it need."""
 
 SYMBOL = 34
 """Pixels of a marker in the legend, and around it."""
@@ -46,7 +49,7 @@ def _series(chart: Chart) -> dict[str, str]:
 
 
 def _looks(told: dict[str, str], chart: Chart, width: int) -> Spec:
-    """Encode the series as colour, shape and dashes, with one legend for the first two."""
+    """Encode the series as colour, shape and dashes, with one legend for them all."""
     keys = [key_of(name) for name in chart.series]
     each = looks_of(keys)
     labels = {key_of(name): lines_of(label, width - SYMBOL) for name, label in told.items()}
@@ -69,7 +72,7 @@ def _looks(told: dict[str, str], chart: Chart, width: int) -> Spec:
             "type": "nominal",
             "title": None,
             "scale": {"domain": keys, "range": values},
-            "legend": None if encoding == "strokeDash" else legend,
+            "legend": legend,
         }
         for encoding, values in ranges.items()
     }
@@ -77,14 +80,16 @@ def _looks(told: dict[str, str], chart: Chart, width: int) -> Spec:
 
 def _titles(chart: Chart, width: int) -> list[list[str]]:
     """Break the panels' titles into lines, as many for each, so that what is beside one another is equally high."""
-    titles = [[part for line in panel.title.split("\n") for part in lines_of(line, width)] for panel in chart.panels]
-    longest = max(map(len, titles)) if any(panel.title for panel in chart.panels) else 0
-    return [[*title, *[""] * (longest - len(title))] for title in titles] if longest else [[] for _ in titles]
+    size = BOLD * (SIZE + 1)
+    broken = [panel.title.split("\n") if panel.title else [] for panel in chart.panels]
+    titles = [[part for line in lines for part in lines_of(line, width, size)] for lines in broken]
+    longest = max(map(len, titles))
+    return [[*[""] * (longest - len(title)), *title] for title in titles]
 
 
 def _title(chart: Chart, heading: list[str], medium: Medium, width: int) -> Spec:
     below = lines_of(chart.caption, width) if medium.titled and chart.caption else []
-    above = lines_of(chart.title, width, SIZE + 3) if medium.titled else []
+    above = lines_of(chart.title, width, BOLD * (SIZE + 3)) if medium.titled else []
     return {"text": text_of(above or heading), "subtitle": text_of([*below, *(heading if above else [])])}
 
 
@@ -102,6 +107,7 @@ def _config(medium: Medium) -> Spec:
             **text,
             "gridOpacity": 0.45,
             "labelFlush": False,
+            "maxExtent": FAR,
             "tickCount": 6,
             "titleFontSize": SIZE + 1,
             "titleFontWeight": "normal",

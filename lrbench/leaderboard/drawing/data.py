@@ -27,7 +27,8 @@ def rows_of(panel: Panel, table: pd.DataFrame, by: str) -> list[Row]:
     kept = {"series": by, "x": panel.x.column, "y": panel.y.column}
     kept |= {name: name for name in OPTIONAL if name in table and table[name].notna().any()}
     content = {name: table[column].tolist() for name, column in kept.items()}
-    content["series"] = [key_of(name) for name in content["series"]]
+    for name in ("series", *(way for way, axis in (("x", panel.x), ("y", panel.y)) if axis.kind == "category")):
+        content[name] = [key_of(each) for each in content[name]]
     rows = [dict(zip(content, map(_plain, values), strict=True)) for values in zip(*content.values(), strict=True)]
     return _marked([row for row in rows if None not in (row["x"], row["y"])])
 

@@ -14,28 +14,44 @@ SIZE = 11
 KEY = " "
 """Before names and titles: Vega takes some, such as `constructor`, for more than text. Nobody sees it."""
 
-WIDEST, WIDE = frozenset("@%MWmw\u2014\u2026"), 0.78
+EMS = {
+    0.23: "'ijl",
+    0.28: " !,./:;I[\\]ft",
+    0.36: '"()-`r{}|',
+    0.5: "*^Jcksvxyz",
+    0.56: "#$?L_0123456789abdeghnopqu",
+    0.61: "+<=>~FTZ",
+    0.67: "&ABEKPSVXY",
+    0.73: "CDHNRUw",
+    0.78: "GOQ",
+    0.84: "Mm",
+    0.95: "%W",
+}
+"""How wide letters are, by their size, rounded up."""
+
+EM = {letter: width for width, letters in EMS.items() for letter in letters}
+
+BOLD = 1.08
+"""How much wider bold letters are."""
 
 
 def width_of(text: str, size: float = SIZE) -> float:
-    """Give the pixels that a text takes at most."""
+    """Give the pixels that a text takes, at most."""
     return size * sum(_em(letter) for letter in text)
 
 
 def _em(letter: str) -> float:
-    if letter in WIDEST or unicodedata.east_asian_width(letter) in {"W", "F"}:
-        return 1.02
-    return WIDE if letter.isupper() else 0.61
+    return EM.get(letter, 1.02 if letter == "@" or unicodedata.east_asian_width(letter) in {"W", "F"} else 0.78)
 
 
 def lines_of(text: str, room: float, size: float = SIZE) -> list[str]:
     """Break a text into lines that are no wider than `room` pixels; words that are wider, too."""
-    letters = room / size / 0.5
+    letters = room / size / 0.3
     while True:
         lines = textwrap.wrap(text, max(4, int(letters)), break_on_hyphens=False) or [""]
         if letters <= 4 or max(width_of(line, size) for line in lines) <= room:
             return lines
-        letters *= 0.9
+        letters *= 0.95
 
 
 def key_of(name: str) -> str:
