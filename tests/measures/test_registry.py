@@ -16,6 +16,7 @@ from lrbench.measures.registry import measure_of
 from lrbench.suite import Suite
 
 SAID = {
+    "d_adv": {"layers": ["a"]},
     "variance_ratio": {"layers": ["a", "b"]},
     "embeddings": {"layer": "a", "dims": ["full", 3]},
     "linear_probe": {"layer": "a"},
