@@ -199,17 +199,18 @@ class Leaderboard:
         Parameters
         ----------
         name : str
-            "radius-ATTACK", "distance-ATTACK", "variance-LAYER", "classes-LAYER", "embeddings", "compression-FIGURE".
+            "radius-ATTACK", "distance-ATTACK", and what measures show: "variance-LAYER", "classes-LAYER", "embeddings",
+            "compression-FIGURE".
 
         Raises
         ------
         KeyError
             If the results hold no such chart; the message lists those there are.
         """
-        # Altair is not needed where nothing is drawn.
-        from lrbench.leaderboard.charts import chart  # noqa: PLC0415
+        # Altair is needed in notebooks alone.
+        from lrbench.leaderboard.notebook import plotted  # noqa: PLC0415
 
-        return chart(self, name)
+        return plotted(self.shown, self.suite, name)
 
     def _repr_html_(self) -> str:
         """Show the summary in a notebook."""
