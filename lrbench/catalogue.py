@@ -154,8 +154,8 @@ MEASURES = Registry(
             "lrbench.measures.embeddings:Embeddings",
             "accuracy of a linear classifier on PCA embeddings of a layer",
         ),
-        "transfer": (
-            "lrbench.measures.transfer:Transfer",
+        "linear_probe": (
+            "lrbench.measures.linear_probe:LinearProbe",
             "accuracy of a linear classifier on a layer, for the labels trained on and for finer ones",
         ),
         "compression": (

@@ -17,10 +17,10 @@ ROOMS = [
     {"measures"},
     {"diagnostics"},
     {"models", "data"},
-    {"attacks", "lowrank", "statistics"},
+    {"attacks", "lowrank", "statistics", "views"},
     {"catalogue", "recipes"},
     {"registry", "strict", "options"},
-    {"files", "names", "starting", "global_state", "verdicts"},
+    {"columns", "files", "names", "renamed", "starting", "global_state", "verdicts"},
     {"errors"},
 ]
 """Highest first. Of a floor, rooms may not import each other, but for those below."""

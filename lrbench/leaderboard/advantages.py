@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.cells import matching
 from lrbench.leaderboard.layout import DIFFERENCES, PAPER, WORST, eps_label, labels, middle
 from lrbench.leaderboard.weak import WEAK
 from lrbench.statistics.difference import LEVEL
+from lrbench.views import matching
 
 POINT = 0.01
 

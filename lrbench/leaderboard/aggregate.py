@@ -2,35 +2,37 @@
 
 import pandas as pd
 
-from lrbench.leaderboard.results import CELL, COMPARED, RETIRED, is_own
+from lrbench.leaderboard.results import COMPARED, RETIRED, is_own
+from lrbench.measures.registry import metric_named
 from lrbench.statistics import wilson
-
-WORST_COUNTS = ("verdict", "flag[")
+from lrbench.views import CELL, parameters_of
 
 
 def over_seeds(results: pd.DataFrame) -> pd.DataFrame:
-    """One row for each model, layer, attack, eps, space and metric.
+    """One row for each model, layer, attack, eps, space, metric and parameters of the figure.
 
     The interval of a proportion is that of its mean over seeds with n the number of images, not images times seeds:
     all seeds see the same images, so pooling them would pretend to more evidence than there is. `sd` is the
     standard deviation over seeds (NaN for one seed). A row that is over all seeds already, such as a difference, keeps
-    its interval. Of verdicts and flags it is the largest that counts, the worst of the seeds.
+    its interval. Of some figures, such as verdicts, it is the largest that counts, the worst of the seeds.
 
     Returns
     -------
     DataFrame
-        Columns: those of `CELL`, value, sd, ci_low, ci_high, n, seeds.
+        Columns: those of `CELL`, a column for each parameter, value, sd, ci_low, ci_high, n, seeds.
     """
     rows = []
-    for cell, group in results[~results["metric"].isin(RETIRED)].groupby(CELL, sort=False, dropna=False):
+    columns = [*CELL, *parameters_of(results)]
+    for cell, group in results[~results["metric"].isin(RETIRED)].groupby(columns, sort=False, dropna=False):
         metric = str(cell[CELL.index("metric")])
-        worst = metric.startswith(WORST_COUNTS)
+        known = metric_named(metric)
+        worst = known is not None and known.worst
         value = float(group["value"].max() if worst else group["value"].mean())
         n = group["n"].min()
         several = len(group) > 1
         sd = float(group["value"].std(ddof=1)) if several and not worst else float("nan")
         rows.append((*cell, value, sd, *_interval(metric, value, group), n, group["seed"].nunique()))
-    return pd.DataFrame(rows, columns=[*CELL, "value", "sd", "ci_low", "ci_high", "n", "seeds"])
+    return pd.DataFrame(rows, columns=[*columns, "value", "sd", "ci_low", "ci_high", "n", "seeds"])
 
 
 def _interval(metric: str, value: float, group: pd.DataFrame) -> tuple[float, float]:

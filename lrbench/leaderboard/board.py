@@ -11,7 +11,6 @@ import pandas as pd
 from lrbench.errors import UsageError, short
 from lrbench.files import is_file
 from lrbench.leaderboard.aggregate import over_seeds
-from lrbench.leaderboard.cells import Block
 from lrbench.leaderboard.figure_text import cell_parts, verdict_shown
 from lrbench.leaderboard.layout import WORST, blocks_of
 from lrbench.leaderboard.read import optional_json, read_table
@@ -20,6 +19,7 @@ from lrbench.leaderboard.results import derived, is_derived, is_time
 from lrbench.leaderboard.status import Status
 from lrbench.store import place_of
 from lrbench.suite import read_run
+from lrbench.views import Block, Shown, joined
 
 if TYPE_CHECKING:
     from altair import TopLevelMixin
@@ -88,7 +88,7 @@ class Leaderboard:
             masking, failures = (optional_json(path / name) for name in ("masking.json", "failures.json"))
             told = path / "status.json"
             status = Status.read(told.read_text("utf-8")) if told.exists() else None
-            results = pd.concat(tables, ignore_index=True)
+            results = joined(tables)
             board = cls(results, suite.model_dump(mode="json"), masking, failures, status, unread)
             board.blocks  # noqa: B018
         # A stranger's tables can lack or hold anything, and pandas says so in many ways.
@@ -103,10 +103,15 @@ class Leaderboard:
         return over_seeds(self.results.dropna(subset=["value"]))
 
     @cached_property
+    def shown(self) -> Shown:
+        """What measures are shown from."""
+        return Shown(self.results, self.aggregated, self.labels, len(self.suite["seeds"]))
+
+    @cached_property
     def blocks(self) -> list[Block]:
         """Tables of the leaderboard: what it shows of each model."""
         data = self.results["dataset"].iloc[0] if len(self.results) else self.suite["data"]["name"]
-        return blocks_of(self.aggregated, self.suite, str(data), self.status.progress)
+        return blocks_of(self.shown, self.suite, str(data), self.status.progress)
 
     @cached_property
     def comparisons(self) -> list[Comparison]:
@@ -139,7 +144,7 @@ class Leaderboard:
     @cached_property
     def labels(self) -> dict[str, str]:
         """Model -> its name as it is shown: marked where its LR-Layers never acted."""
-        names = dict.fromkeys([*self.suite["models"], *self.models])
+        names = dict.fromkeys([*self.suite["models"], *self.aggregated["model"]])
         return {name: f"{name} {IDLE}" if name in self.idle else name for name in names}
 
     def cautions(self, model: str) -> list[str]:

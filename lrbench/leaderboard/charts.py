@@ -9,8 +9,8 @@ import altair as alt
 import pandas as pd
 
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.cells import told_n
 from lrbench.leaderboard.layout import MISCLASSIFICATION, ROBUST, WORST, labels, summed_up
+from lrbench.views import matching, told_n
 
 COLOURS = ["#0077bb", "#ee7733", "#009988", "#cc3311", "#ee3377", "#8c6bb1", "#997700", "#777777"]
 """Told apart by colour-blind readers, on light and on dark (Tol's vibrant scheme, and two more)."""
@@ -168,9 +168,8 @@ def _spectra(board: Leaderboard) -> Iterator[Chart]:
     """VR_k against k (paper, figures 1 and 2)."""
     spec = board.suite["diagnostics"].get("variance_ratio")
     for layer in spec["layers"] if spec else ():
-        table = board.results[board.results["layer"] == layer]
-        k = pd.to_numeric(table["metric"].str.extract(r"^vr_(\d+)$")[0])
-        table = table.assign(k=k).dropna(subset=["k"])
+        table = matching(board.results, {"layer": layer, "metric": "vr"})
+        table = table.assign(k=pd.to_numeric(table["k"]))
         table = table[table["k"] <= spec["curve"]]
         if table.empty:
             continue
@@ -184,8 +183,7 @@ def _spectra(board: Leaderboard) -> Iterator[Chart]:
 def _classes(board: Leaderboard) -> Iterator[Chart]:
     spec = board.suite["diagnostics"].get("variance_ratio")
     for layer in spec["layers"] if spec else ():
-        table = board.results[board.results["layer"] == layer]
-        table = table.assign(label=table["metric"].str.extract(r"^vr_1\[(.*)\]$")[0]).dropna(subset=["label"])
+        table = matching(board.results, {"layer": layer, "metric": "class_vr"}).rename(columns={"class": "label"})
         if table.empty:
             continue
         by_class = table.groupby(["model", "label"], sort=False)["value"].mean().reset_index()
@@ -206,14 +204,13 @@ def _classes(board: Leaderboard) -> Iterator[Chart]:
 def _representations(board: Leaderboard) -> Iterator[Chart]:
     """Accuracy in few dimensions, and what a compressed network costs (paper, sections 3.5 and 4.4)."""
     table = board.aggregated
-    dims = table["metric"].str.extract(r"^embedding_accuracy_(.+)$")[0]
-    shown = table.assign(dims=dims, accuracy=100 * table["value"]).dropna(subset=["dims"])
+    shown = matching(table, {"metric": "embedding_accuracy"})
+    shown = shown.assign(dims=shown.get("dimensions"), accuracy=100 * shown["value"])
     if not shown.empty:
         yield _bars(board, shown, "dims", "accuracy", "embeddings", "Linear classifier on PCA embeddings",
                     f"Test accuracy, %{told_n(shown)}, on a layer's activations, all or few dimensions.")  # fmt: skip
-    kinds = table["metric"].str.extract(r"^(parameters|multiply_adds|compression_accuracy)\[(full|compressed)\]$")
-    parts = table.assign(figure=kinds[0], network=kinds[1]).dropna(subset=["figure"])
-    for figure, rows in parts.groupby("figure", sort=False):
+    parts = table[table["metric"].isin(["parameters", "multiply_adds", "compression_accuracy"])]
+    for figure, rows in parts.assign(network=parts.get("part")).groupby("metric", sort=False):
         name = str(figure).replace("_", " ")
         yield _bars(board, rows, "network", "value", f"compression-{figure}", f"Compression: {name}",
                     f"{name.capitalize()} of the whole network and of the one with its end replaced.")  # fmt: skip

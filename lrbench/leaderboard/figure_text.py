@@ -1,7 +1,7 @@
 """How a figure is written, wherever it is shown."""
 
-from lrbench.leaderboard.cells import Cell, Column, Form
 from lrbench.verdicts import NOT_CHECKED, VERDICTS
+from lrbench.views import Cell, Column, Form
 
 MISSING = "-"
 

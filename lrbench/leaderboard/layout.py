@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from typing import Any
 
-import pandas as pd
-
-from lrbench.leaderboard.cells import Block, Column, Form, Maker, with_n
+from lrbench.leaderboard.measured import measured_blocks, measured_summary
 from lrbench.leaderboard.ranking import rank_column
-from lrbench.leaderboard.representation import embedding, representation_blocks, variance
+from lrbench.views import Block, Column, Form, Shown, with_n
 
 WORST = "worst-case"
 MISCLASSIFICATION, ROBUST = "misclassification", "robust_accuracy"
+AT_L2 = "_at_l2"
+"""Behind a share that is read off a curve at an L2 dissimilarity, `l2`."""
+
 PAPER = ("iter-fsgm", "iter-ll-fsgm")
 DIFFERENCES: tuple[tuple[str, str, Form], ...] = (
     ("robust_accuracy_difference", "{}", "points"),
@@ -18,63 +19,56 @@ DIFFERENCES: tuple[tuple[str, str, Form], ...] = (
 )
 
 
-def blocks_of(aggregated: pd.DataFrame, suite: dict[str, Any], data: str, progress: str = "") -> list[Block]:
+def blocks_of(shown: Shown, suite: dict[str, Any], data: str, progress: str = "") -> list[Block]:
     """Tables in reading order: the summary, each attack, and what the representations are like; empty ones left out.
 
     `data` is the data set's name for the title, and `progress` what it says of a run that is not whole.
     """
-    seeds, models = len(suite["seeds"]), list(dict.fromkeys(aggregated["model"]))
-    make = Maker(aggregated, seeds)
+    seeds, models = shown.seeds, list(dict.fromkeys(shown.aggregated["model"]))
     title = f"{suite['name']} on {data}, {seeds} seed{'s' * (seeds > 1)}" + (f": {progress}" if progress else "")
-    summary = [rank_column(_ranked_by(make, suite), models), *_summary(make, suite)]
-    found = [Block(title, summary), *_attack_blocks(make, suite), *representation_blocks(make, suite)]
+    summary = [rank_column(_ranked_by(shown, suite), models), *_summary(shown, suite)]
+    found = [Block(title, summary), *_attack_blocks(shown, suite), *measured_blocks(shown, suite)]
     # That nobody was checked is told; that nobody was measured goes without saying.
-    shown = [
+    filled = [
         Block(block.title, [each for each in block.columns if each.cells or (models and each.form == "verdict")])
         for block in found
     ]
-    return [with_n(block) for block in shown if block.columns]
+    return [with_n(block) for block in filled if block.columns]
 
 
-def _summary(make: Maker, suite: dict[str, Any]) -> list[Column]:
+def _summary(shown: Shown, suite: dict[str, Any]) -> list[Column]:
     attacks = summed_up(suite)
-    diagnostics = suite["diagnostics"]
-    *judged, accuracy = _ranked_by(make, suite)
+    *judged, accuracy = _ranked_by(shown, suite)
     columns = [accuracy, *judged]
     columns += [
-        make(f"auc_l2[{attack}]", f"AUC {attack}", "percent", metric="auc_l2", attack=attack) for attack in attacks
+        shown.column("auc_l2", f"AUC {attack}", "percent", f"auc_l2[{attack}]", attack=attack) for attack in attacks
     ]
-    if attacks and diagnostics.get("d_adv"):
-        columns += _d_adv(make, attacks[0], suite["threat_model"], diagnostics["d_adv"]["layers"])
-    if diagnostics.get("variance_ratio"):
-        columns += variance(make, diagnostics["variance_ratio"])
-    if diagnostics.get("embeddings"):
-        dims = [dim for dim in diagnostics["embeddings"]["dims"] if dim != "full"]
-        columns += [embedding(make, diagnostics["embeddings"]["layer"], min(dims))] if dims else []
-    return columns
+    if attacks and suite["diagnostics"].get("d_adv"):
+        columns += _d_adv(shown, attacks[0], suite["threat_model"], suite["diagnostics"]["d_adv"]["layers"])
+    return [*columns, *measured_summary(shown, suite)]
 
 
-def _ranked_by(make: Maker, suite: dict[str, Any]) -> list[Column]:
+def _ranked_by(shown: Shown, suite: dict[str, Any]) -> list[Column]:
     """Columns that models are ranked by, the first first."""
-    accuracy = make("accuracy", "clean accuracy", "percent", metric="accuracy")
+    accuracy = shown.column("accuracy", "clean accuracy", "percent")
     if not suite["attacks"]:
         return [accuracy]
-    return [make("verdict", "verdict", "verdict", metric="verdict"), _headline(make, suite), accuracy]
+    return [shown.column("verdict", "verdict", "verdict"), _headline(shown, suite), accuracy]
 
 
-def _attack_blocks(make: Maker, suite: dict[str, Any]) -> Iterator[Block]:
+def _attack_blocks(shown: Shown, suite: dict[str, Any]) -> Iterator[Block]:
     space = suite["threat_model"]["space"]
     threat = suite["threat_model"]
-    worst = _worst_block(make, threat)
+    worst = _worst_block(shown, threat)
     yield Block(f"Robust accuracy % in the worst case over attacks by eps, {space} space", worst)
-    difference = _difference_block(make, threat)
+    difference = _difference_block(shown, threat)
     title = f"Robust accuracy in the worst case minus that of {next(iter(suite['models']))}, points"
     yield Block(title, difference)
     for attack in labels(suite):
-        columns = _radii(make, attack, threat)
+        columns = _radii(shown, attack, threat)
         if len([column for column in columns if column.cells]) > 1:
             yield Block(f"Robust accuracy % under {attack} by eps, {space} space", columns)
-    yield Block("Smallest perturbation that fools", _minimal_block(make, labels(suite)))
+    yield Block("Smallest perturbation that fools", _minimal_block(shown, labels(suite)))
 
 
 def labels(suite: dict[str, Any]) -> list[str]:
@@ -99,56 +93,53 @@ def middle(suite: dict[str, Any]) -> float:
     return eps if eps in radii else positive[len(positive) // 2]
 
 
-def _headline(make: Maker, suite: dict[str, Any]) -> Column:
+def _headline(shown: Shown, suite: dict[str, Any]) -> Column:
     """Robust accuracy in the worst case over attacks, at the radius at which the suite is summed up."""
     eps = middle(suite)
     label = eps_label(eps, suite["threat_model"]["norm"])
-    where = {"metric": ROBUST, "attack": WORST, "eps": eps}
-    return make(f"{ROBUST}[{WORST},{label}]", f"robust accuracy {label}", "percent", **where)
+    return shown.column(
+        ROBUST, f"robust accuracy {label}", "percent", f"{ROBUST}[{WORST},{label}]", attack=WORST, eps=eps
+    )
 
 
-def _worst_block(make: Maker, threat: dict[str, Any]) -> list[Column]:
-    columns = _radii(make, WORST, threat)
+def _worst_block(shown: Shown, threat: dict[str, Any]) -> list[Column]:
+    columns = _radii(shown, WORST, threat)
     return columns if any(column.cells for column in columns[1:]) else []
 
 
-def _difference_block(make: Maker, threat: dict[str, Any]) -> list[Column]:
+def _difference_block(shown: Shown, threat: dict[str, Any]) -> list[Column]:
     columns = []
     for eps in threat["eps"]:
         label = eps_label(eps, threat["norm"])
         where = {"attack": WORST, "eps": eps}
         for metric, heading, form in DIFFERENCES:
-            columns.append(make(f"{metric}[{WORST},{label}]", heading.format(label), form, metric=metric, **where))
+            columns.append(shown.column(metric, heading.format(label), form, f"{metric}[{WORST},{label}]", **where))
     return columns
 
 
-def _minimal_block(make: Maker, attacks: list[str]) -> list[Column]:
+def _minimal_block(shown: Shown, attacks: list[str]) -> list[Column]:
     columns = []
     for attack in attacks:
         for norm, name in (("linf", "Linf"), ("l2", "L2")):
             metric = f"median_{norm}"
             heading = f"{attack} median {name}"
-            columns.append(make(f"{metric}[{attack}]", heading, "number", metric=metric, attack=attack))
-        columns.append(make(f"found[{attack}]", f"{attack} found", "percent", metric="found", attack=attack))
+            columns.append(shown.column(metric, heading, "number", f"{metric}[{attack}]", attack=attack))
+        columns.append(shown.column("found", f"{attack} found", "percent", f"found[{attack}]", attack=attack))
     return columns
 
 
-def _radii(make: Maker, attack: str, threat: dict[str, Any]) -> list[Column]:
+def _radii(shown: Shown, attack: str, threat: dict[str, Any]) -> list[Column]:
     """Robust accuracy before the attack, at each radius, and at given L2 dissimilarities."""
-    metric = ROBUST
-    columns = [make(f"{metric}[{attack},0]", "clean", "percent", metric=metric, attack="")]
+    columns = [shown.column(ROBUST, "clean", "percent", f"{ROBUST}[{attack},0]", attack="")]
     for radius in threat["eps"]:
         label = eps_label(radius, threat["norm"])
-        columns.append(make(f"{metric}[{attack},{label}]", label, "percent", metric=metric, attack=attack, eps=radius))
+        key = f"{ROBUST}[{attack},{label}]"
+        columns.append(shown.column(ROBUST, label, "percent", key, attack=attack, eps=radius))
     for level in threat.get("l2", []):
-        name = at_l2(level, ROBUST)
-        columns.append(make(f"{name}[{attack}]", f"L2 {level:g}", "percent", metric=name, attack=attack))
+        metric = ROBUST + AT_L2
+        key = f"{metric}_{level:g}[{attack}]"
+        columns.append(shown.column(metric, f"L2 {level:g}", "percent", key, attack=attack, l2=level))
     return columns
-
-
-def at_l2(level: float, share: str) -> str:
-    """Metric of the misclassification, or of the robust accuracy, at an L2 dissimilarity."""
-    return f"{share}_at_l2_{level:g}"
 
 
 def eps_label(eps: float, norm: str = "linf") -> str:
@@ -156,13 +147,13 @@ def eps_label(eps: float, norm: str = "linf") -> str:
     return f"{255 * eps:.6g}/255" if norm == "linf" else f"{eps:.6g}"
 
 
-def _d_adv(make: Maker, attack: str, threat: dict[str, Any], layers: list[str]) -> list[Column]:
+def _d_adv(shown: Shown, attack: str, threat: dict[str, Any], layers: list[str]) -> list[Column]:
     """D_Adv and its companion at the last layer, under the first attack at the smallest radius."""
     columns = []
     eps = threat["eps"][0]
     for layer in layers[-1:]:
         for metric, name in (("d_adv", "D_Adv"), ("d_adv_relative", "relative D_Adv")):
             key = f"{metric}[{layer},{attack},{eps_label(eps, threat['norm'])}]"
-            where = {"metric": metric, "layer": layer, "attack": attack, "eps": eps}
-            columns.append(make(key, f"{name} {layer}", "number", **where))
+            where = {"layer": layer, "attack": attack, "eps": eps}
+            columns.append(shown.column(metric, f"{name} {layer}", "number", key, **where))
     return columns

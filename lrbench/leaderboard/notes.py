@@ -5,11 +5,12 @@ from typing import Any
 
 from lrbench.leaderboard.advantages import advantages
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.cells import matching
 from lrbench.leaderboard.layout import PAPER, eps_label, labels, middle, summed_up
+from lrbench.leaderboard.measured import measured_notes
 from lrbench.leaderboard.results import ADJUSTED
 from lrbench.leaderboard.status import in_what_they_differ
 from lrbench.leaderboard.weak import WEAK
+from lrbench.views import matching
 
 STANDARD = {"version": "standard", "steps": 100, "targets": 9, "queries": 5000, "eot": 1, "seed": 0}
 """Options of the standard version of AutoAttack."""
@@ -184,11 +185,7 @@ def _representation(board: Leaderboard) -> Iterator[str]:
             f"D_Adv is under {attack} at {eps}, over images that are right before it. It grows with the activations' "
             "scale; only the relative one compares models."
         )
-    if board.suite["diagnostics"].get("variance_ratio"):
-        yield (
-            "VR_k is of A + b with an LR-Layer's b, as in the paper, and b removes the mean: compare an LR model with "
-            "a normal one by the centred VR_k."
-        )
+    yield from measured_notes(board.shown, board.suite)
     reference = board.suite.get("reference")
     if reference and reference["caveat"]:
         yield reference["caveat"]

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from lrbench.leaderboard.cells import Cell, Column
 from lrbench.leaderboard.figure_text import verdict_shown, write_value
 from lrbench.verdicts import RANKED
+from lrbench.views import Cell, Column
 
 
 def rank_column(columns: Sequence[Column], models: Sequence[str]) -> Column:

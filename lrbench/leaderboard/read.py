@@ -7,18 +7,27 @@ from typing import Any
 
 import pandas as pd
 
-from lrbench.leaderboard.results import COLUMNS, TEXT
+from lrbench.columns import COLUMNS, TEXT
+from lrbench.renamed import renamed_row
+from lrbench.views import tidy
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read `results.csv` or `timings.csv`; ValueError for other columns."""
-    types = {"seed": "Int64", "n": "Int64"} | dict.fromkeys(TEXT, str)
-    table = pd.read_csv(io.BytesIO(path.read_bytes()), dtype=types)
-    if tuple(table.columns) != COLUMNS:
-        msg = f"{path.name} must have the columns {', '.join(COLUMNS)}"
+    """Read `results.csv` or `timings.csv`; ValueError for other columns.
+
+    Figures are given the names that they have now, whichever version of lrbench wrote the file.
+    """
+    content = path.read_bytes()
+    names = pd.read_csv(io.BytesIO(content), nrows=0).columns
+    if tuple(names[: len(COLUMNS)]) != COLUMNS:
+        msg = f"{path.name} must begin with the columns {', '.join(COLUMNS)}"
         raise ValueError(msg)
-    table[list(TEXT)] = table[list(TEXT)].fillna("")
-    return table
+    parameters = names[len(COLUMNS) :]
+    types = {"seed": "Int64", "n": "Int64"} | dict.fromkeys([*TEXT, *parameters], str)
+    table = pd.read_csv(io.BytesIO(content), dtype=types)
+    texts = [*TEXT, *parameters]
+    table[texts] = table[texts].fillna("")
+    return tidy(renamed_row(row) for row in table.to_dict("records"))
 
 
 def optional_json(path: Path) -> dict[str, Any]:

@@ -5,10 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from lrbench.leaderboard.cells import Cell, Form, cell_of, matching
 from lrbench.leaderboard.layout import eps_label
-
-SHARES = ("accuracy", "misclassification", "embedding_accuracy", "transfer", "compression_accuracy")
+from lrbench.measures.registry import metric_named
+from lrbench.views import Cell, Form, cell_of, matching
 
 
 @dataclass(frozen=True)
@@ -28,11 +27,12 @@ def comparisons(aggregated: pd.DataFrame, suite: dict[str, Any]) -> list[Compari
     reference = suite.get("reference") or {"figures": []}
     found = []
     for figure in reference["figures"]:
-        wanted = {name: figure[name] for name in ("model", "metric", "layer", "attack")}
+        wanted = {name: figure[name] for name in ("model", "metric", "layer", "attack")} | figure["parameters"]
         if figure["eps"] is not None:
             wanted["eps"] = figure["eps"]
         rows = matching(aggregated, wanted).to_dict("records")
-        form: Form = "percent" if figure["metric"].startswith(SHARES) else "number"
+        known = metric_named(figure["metric"])
+        form: Form = "number" if known is None else known.form
         measured = cell_of(rows[0], len(suite["seeds"])) if len(rows) == 1 else None
         found.append(
             Comparison(
@@ -49,5 +49,6 @@ def comparisons(aggregated: pd.DataFrame, suite: dict[str, Any]) -> list[Compari
 
 def _title(figure: dict[str, Any], norm: str) -> str:
     eps = "" if figure["eps"] is None else f"at {eps_label(figure['eps'], norm)}"
-    parts = [figure["metric"], figure["layer"], figure["attack"], eps]
+    parameters = (f"{name} {value}" for name, value in figure["parameters"].items())
+    parts = [figure["metric"], *parameters, figure["layer"], figure["attack"], eps]
     return " ".join(part for part in parts if part)

@@ -7,10 +7,10 @@ from rich.text import Text
 
 from lrbench.errors import printable
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.cells import Block, Cell, Form
 from lrbench.leaderboard.figure_text import MISSING, cell_parts, figure_parts, write_value
 from lrbench.leaderboard.notes import notes
 from lrbench.leaderboard.text import in_markdown
+from lrbench.views import Block, Cell, Form
 
 COMPARED = ("model", "figure", "published in", "published", "measured here")
 

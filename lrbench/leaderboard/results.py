@@ -1,30 +1,17 @@
 """The tidy table of results, and what follows from it for a whole run."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lrbench.leaderboard.layout import MISCLASSIFICATION, ROBUST, at_l2
+from lrbench.columns import as_text
+from lrbench.leaderboard.layout import AT_L2, MISCLASSIFICATION, ROBUST
+from lrbench.measures.registry import metric_named
 from lrbench.statistics import holm, wilson
+from lrbench.views import joined, tidy
 
-COLUMNS = (
-    "suite",
-    "model",
-    "seed",
-    "dataset",
-    "layer",
-    "attack",
-    "eps",
-    "space",
-    "metric",
-    "value",
-    "ci_low",
-    "ci_high",
-    "n",
-)
-TEXT = ("suite", "model", "dataset", "layer", "attack", "space", "metric")
 ADJUSTED = "p_adjusted"
 COMPARED = ("robust_accuracy_difference", "p_value")
 """Figures of two models, this one and the first of the suite, over all seeds."""
@@ -32,39 +19,23 @@ COMPARED = ("robust_accuracy_difference", "p_value")
 RETIRED = ("difference", "mcnemar_p")
 """Of boards published before there was one estimator over seeds. They are kept, and shown nowhere."""
 
-SHARES = (MISCLASSIFICATION, ROBUST)
-CELL = ["model", "layer", "attack", "eps", "space", "metric"]
-
-
-def tidy(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """Rows as a table with `COLUMNS` in order; absent texts are empty, absent numbers NaN, absent seeds and n NA.
-
-    A row without a seed is over all of them.
-    """
-    table = pd.DataFrame(list(rows)).reindex(columns=list(COLUMNS))
-    for column in COLUMNS:
-        if column in TEXT:
-            table[column] = table[column].astype(object).where(table[column].notna(), "").astype(str)
-        else:
-            table[column] = pd.to_numeric(table[column])
-    return table.astype({"seed": "Int64", "n": "Int64"})
+DERIVED = frozenset({"auc_l2", ROBUST, ADJUSTED, MISCLASSIFICATION + AT_L2, ROBUST + AT_L2})
 
 
 def is_time(metric: str) -> bool:
     """Whether a metric is a measured time."""
-    return metric.startswith("seconds")
+    known = metric_named(metric)
+    return known is not None and known.time
 
 
 def is_own(metric: str) -> bool:
     """Whether a metric is of a measure of somebody's own, whose name stands before it."""
-    return ":" in metric.partition("[")[0]
+    return ":" in metric
 
 
 def is_derived(metric: str) -> bool:
     """Whether a metric follows from other rows of the table."""
-    if metric in {"auc_l2", ROBUST, ADJUSTED}:
-        return True
-    return metric.startswith(tuple(f"{share}_at_l2_" for share in SHARES))
+    return metric in DERIVED
 
 
 def derived(results: pd.DataFrame, levels: Sequence[float] = ()) -> tuple[pd.DataFrame, dict[str, float]]:
@@ -101,13 +72,13 @@ def derived(results: pd.DataFrame, levels: Sequence[float] = ()) -> tuple[pd.Dat
                 error = float(np.interp(level, distances, errors))
                 low, high = wilson(error, n)
                 height = {"value": error, "ci_low": low, "ci_high": high, "n": n}
-                rows.append({**common, "metric": at_l2(level, MISCLASSIFICATION), **height})
-    found = pd.concat([results, tidy(rows)], ignore_index=True) if rows else results
+                rows.append({**common, "metric": MISCLASSIFICATION + AT_L2, "l2": as_text(level), **height})
+    found = joined([results, tidy(rows)]) if rows else results
     return _with_robust_accuracy(found), limits
 
 
 def _with_robust_accuracy(results: pd.DataFrame) -> pd.DataFrame:
-    wrong = results[results["metric"].str.startswith(MISCLASSIFICATION).astype(bool)]
+    wrong = results[results["metric"].isin([MISCLASSIFICATION, MISCLASSIFICATION + AT_L2])]
     robust = wrong.assign(
         metric=wrong["metric"].str.replace(MISCLASSIFICATION, ROBUST),
         value=1 - wrong["value"],

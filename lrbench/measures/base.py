@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from lrbench.data import ImageData, Split
+    from lrbench.views import Block, Column, Shown
 
 Row = dict[str, Any]
 Progress = Callable[[float, str], None]
@@ -58,11 +59,23 @@ class Metric:
         Values are shares for percent and points, and seconds for milliseconds.
     better : {"higher", "lower"} or None
         Which direction is better; None if neither is.
+    parameters : tuple of str
+        What else its rows name, each a column of `results.csv`: the k of VR_k, a class.
+    worst : bool
+        Whether the largest of the seeds counts, and not their mean.
+    mean_of : str
+        The figure that it is the mean of, over its parameters, at the same layer.
+    time : bool
+        Whether it is a measured time, which no second run gives again: it stands in `timings.csv`.
     """
 
     heading: str
     form: Form = "number"
     better: Literal["higher", "lower"] | None = None
+    parameters: tuple[str, ...] = ()
+    worst: bool = False
+    mean_of: str = ""
+    time: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +119,7 @@ class Measure(ABC):
     Options : type
         What a suite can say of it.
     figures : mapping
-        Metric -> how it is shown, in a table of the measure's own.
+        Metric -> what it is, and how it is shown.
     """
 
     Options: ClassVar[type[Options]] = Options
@@ -116,13 +129,32 @@ class Measure(ABC):
         """Say what of the options does not fit the data: the place below the measure's name, and why."""
         yield from ()
 
+    def summary(self, options: Any, shown: "Shown") -> Iterator["Column"]:
+        """Give what the first table of a leaderboard shows of it: nothing, unless told otherwise."""
+        yield from ()
+
+    def tables(self, options: Any, shown: "Shown") -> Iterator["Block"]:
+        """Give the tables that show it: one, of its figures, unless told otherwise."""
+        from lrbench.views import Block
+
+        columns = [
+            column
+            for figure, metric in self.figures.items()
+            for column in shown.columns(figure, metric.heading, metric.form, metric.parameters)
+        ]
+        yield Block(shown.title, columns)
+
+    def notes(self, options: Any, shown: "Shown") -> Iterator[str]:
+        """Say how its tables are to be read: nothing, unless told otherwise."""
+        yield from ()
+
     def passes(self, options: Any, train: int, test: int) -> float:
         """Give the rough cost, in forward-and-backward passes of one image, on so many images."""
         return 0.4 * test
 
     @abstractmethod
     def take(self, options: Any, subject: Subject, progress: Progress) -> Iterator[Row]:
-        """Give the rows: `metric`, `value`, and where they apply `layer`, `n`, `ci_low` and `ci_high`.
+        """Give the rows: `metric`, `value`, and where they apply `layer`, `n`, `ci_low`, `ci_high` and parameters.
 
         `progress` is told the share that is done, and of what.
         """

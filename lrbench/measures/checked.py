@@ -5,6 +5,7 @@ from math import isfinite
 from numbers import Integral, Real
 from typing import Any
 
+from lrbench.columns import as_text
 from lrbench.measures.base import Measure, Row
 from lrbench.measures.registry import metric_of
 
@@ -25,20 +26,23 @@ def checked_rows(name: str, measure: Measure, rows: object) -> Iterator[Row]:
     if not isinstance(rows, Iterable):
         msg = f"take of {name} gave {type(rows).__name__}: it yields rows, or gives a list of them"
         raise TypeError(msg)
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, ...]] = set()
     for row in rows:
         found = _row(name, measure, row)
-        place = found["metric"], found.get("layer", "")
+        parameters = _parameters(measure, row["metric"])
+        place = (found["metric"], *(found.get(column, "") for column in ("layer", *parameters)))
         if place in seen:
-            msg = f"{name} gave {row['metric']!r:.60} twice{f' at {place[1]}' if place[1] else ''}"
+            where = ", ".join(part for part in place[1:] if part)
+            msg = f"{name} gave {row['metric']!r:.60} twice{f' at {where}' if where else ''}"
             raise ValueError(msg)
         seen.add(place)
         yield found
 
 
 def _row(name: str, measure: Measure, row: object) -> Row:
-    if not isinstance(row, dict) or not {"metric", "value"} <= row.keys() <= COLUMNS:
-        listed = ", ".join(sorted(COLUMNS))
+    parameters = _parameters(measure, row.get("metric")) if isinstance(row, dict) else ()
+    if not isinstance(row, dict) or not {"metric", "value"} <= row.keys() <= COLUMNS.union(parameters):
+        listed = ", ".join([*sorted(COLUMNS), *parameters])
         msg = f"{name} gave {row!r:.100}: a row is a mapping with metric and value, and of {listed} only"
         raise TypeError(msg)
     metric, layer, n = row["metric"], row.get("layer", ""), row.get("n")
@@ -54,7 +58,20 @@ def _row(name: str, measure: Measure, row: object) -> Row:
     told: Row = {"metric": metric_of(name, metric), "value": _number(name, metric, row["value"])}
     told |= {"layer": layer} if "layer" in row else {}
     told |= {} if n is None else {"n": int(n)}
+    told |= {column: _parameter(name, metric, column, row[column]) for column in parameters if column in row}
     return told | _interval(name, metric, row, told["value"])
+
+
+def _parameters(measure: Measure, metric: object) -> tuple[str, ...]:
+    known = measure.figures.get(metric) if isinstance(metric, str) else None
+    return () if known is None else known.parameters
+
+
+def _parameter(name: str, metric: str, column: str, value: Any) -> str:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return as_text(value)
+    msg = f"{name} gave {metric!r:.60} with {column} {value!r:.60}: a parameter is a text or a number"
+    raise TypeError(msg)
 
 
 def _interval(name: str, metric: str, row: Row, value: float) -> Row:

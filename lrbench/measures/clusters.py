@@ -1,10 +1,13 @@
 """The first two principal components of a layer's test activations, for a picture (paper, figure 6)."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from lrbench.measures.base import Layer, Measure, Options, Progress, Row, Subject
+from lrbench.measures.base import Layer, Measure, Metric, Options, Progress, Row, Subject
 from lrbench.strict import Count
+
+if TYPE_CHECKING:
+    from lrbench.views import Block, Shown
 
 
 class ClustersOptions(Options):
@@ -18,6 +21,13 @@ class Clusters(Measure):
     """First two principal components of a layer's test activations, and what share of the variance they hold."""
 
     Options = ClustersOptions
+    figures: ClassVar[Mapping[str, Metric]] = {
+        "pca_share": Metric("share of the variance", parameters=("component",)),
+    }
+
+    def tables(self, options: Any, shown: "Shown") -> Iterator["Block"]:
+        """Give none: it is a picture."""
+        yield from ()
 
     def take(self, options: Any, subject: Subject, progress: Progress) -> Iterator[Row]:
         """Keep the points for the picture."""
@@ -34,4 +44,4 @@ class Clusters(Measure):
         subject.kept["clusters.safetensors"] = save({"points": points, "label": split.labels.cpu()})
         for index, square in enumerate(found.squares, 1):
             share = float(square) / found.total
-            yield {"metric": f"pca_share_{index}", "value": share, "layer": options.layer, "n": len(split)}
+            yield {"metric": "pca_share", "component": index, "value": share, "layer": options.layer, "n": len(split)}

@@ -1,10 +1,16 @@
 """What is left of a network whose end is replaced by PCA and a linear classifier (paper, sections 3.5 and 4.4)."""
 
-from collections.abc import Iterator
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from lrbench.measures.base import Layer, Measure, Options, Progress, Row, Subject, Within, proportion
+from lrbench.measures.base import Layer, Measure, Metric, Options, Progress, Row, Subject, Within, proportion
 from lrbench.strict import Count
+
+if TYPE_CHECKING:
+    from lrbench.views import Block, Shown
+
+PART = ("part",)
+"""Of the whole network, `full`, or of the one with its end replaced, `compressed`."""
 
 
 class CompressionOptions(Options):
@@ -19,6 +25,28 @@ class Compression(Measure):
     """Parameters, multiply-adds, time and accuracy of a network before and after its end is replaced."""
 
     Options = CompressionOptions
+    figures: ClassVar[Mapping[str, Metric]] = {
+        "parameters": Metric("parameters", "count", "lower", PART),
+        "multiply_adds": Metric("multiply-adds", "count", "lower", PART),
+        "seconds_per_image": Metric("ms an image", "milliseconds", "lower", PART, time=True),
+        "seconds_per_image_beside_others": Metric(
+            "ms an image beside other jobs", "milliseconds", "lower", PART, time=True
+        ),
+        "compression_accuracy": Metric("accuracy", "percent", "higher", PART),
+    }
+
+    def tables(self, options: Any, shown: "Shown") -> Iterator["Block"]:
+        """Give each figure of both networks."""
+        from lrbench.views import Block
+
+        columns = [
+            shown.column(name, f"{metric.heading}, {part}", metric.form, f"{name}[{part}]", part=part)
+            for name, metric in self.figures.items()
+            for part in ("full", "compressed")
+        ]
+        yield Block(
+            f"Everything behind {options.layer} replaced by {options.dim} dimensions and a linear classifier", columns
+        )
 
     def passes(self, options: Any, train: int, test: int) -> float:
         """Pass all images, and fit the classifier."""
@@ -39,11 +67,11 @@ class Compression(Measure):
         images = to_unit(test[: options.batch_size].pixels)
         # What others do on the machine meanwhile slows it down, so that such a time is told apart.
         seconds = "seconds_per_image" if subject.alone else "seconds_per_image_beside_others"
-        columns = {"layer": options.layer}
-        for kind, network in (("full", model), ("compressed", small)):
+        for part, network in (("full", model), ("compressed", small)):
             price = cost(network, images)
             correct = (evaluate(network, test) == test.labels).double().mean().item()
-            yield proportion(f"compression_accuracy[{kind}]", correct, len(test), **columns)
-            yield {"metric": f"parameters[{kind}]", "value": float(price.parameters), **columns}
-            yield {"metric": f"multiply_adds[{kind}]", "value": float(price.multiply_adds), **columns}
-            yield {"metric": f"{seconds}[{kind}]", "value": price.seconds, "n": len(images), **columns}
+            columns = {"layer": options.layer, "part": part}
+            yield proportion("compression_accuracy", correct, len(test), **columns)
+            yield {"metric": "parameters", "value": float(price.parameters), **columns}
+            yield {"metric": "multiply_adds", "value": float(price.multiply_adds), **columns}
+            yield {"metric": seconds, "value": price.seconds, "n": len(images), **columns}

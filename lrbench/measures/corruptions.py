@@ -1,17 +1,18 @@
 """Accuracy under the common corruptions of CIFAR-10-C (Hendrycks and Dietterich, 2019)."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from lrbench.measures.base import Measure, Options, Progress, Row, Subject, proportion
+from lrbench.measures.base import Measure, Metric, Options, Progress, Row, Subject, proportion
 from lrbench.strict import Count, KeyPath
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from lrbench.data import ImageData, Split
+    from lrbench.views import Block, Shown
 
 Family = Literal[
     "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow",
@@ -39,6 +40,29 @@ class Corruptions(Measure):
     """Accuracy under each family of common corruptions at each severity, and their mean."""
 
     Options = CorruptionsOptions
+    figures: ClassVar[Mapping[str, Metric]] = {
+        "mean_corruption_accuracy": Metric("mean", "percent", "higher", mean_of="corruption_accuracy"),
+        "corruption_accuracy": Metric("accuracy", "percent", "higher", ("corruption", "severity")),
+    }
+
+    def tables(self, options: Any, shown: "Shown") -> Iterator["Block"]:
+        """Give the mean and each family at each severity."""
+        from lrbench.views import Block
+
+        columns = [shown.column("mean_corruption_accuracy", "mean", "percent")]
+        columns += [
+            shown.column(
+                "corruption_accuracy",
+                f"{family.replace('_', ' ')} {severity}",
+                "percent",
+                f"corruption_accuracy[{family},{severity}]",
+                corruption=family,
+                severity=severity,
+            )
+            for family in options.families
+            for severity in options.severities
+        ]
+        yield Block(f"Accuracy under common corruptions, severities {', '.join(map(str, options.severities))}", columns)
 
     def unfit(self, options: Any, data: "ImageData") -> Iterator[tuple[KeyPath, str]]:
         """Ask for as many images, of a size and with the libraries that corruptions need."""
@@ -70,8 +94,8 @@ class Corruptions(Measure):
                 noisy = replace(split, images=_corrupted(subject, split, family, severity).to(subject.device))
                 right = (evaluate(subject.model, noisy) == split.labels).double().mean().item()
                 found.append(right)
-                yield proportion(f"corruption_accuracy[{family},{severity}]", right, len(split))
-        yield {"metric": "corruption_accuracy", "value": sum(found) / len(found), "n": len(split)}
+                yield proportion("corruption_accuracy", right, len(split), corruption=family, severity=severity)
+        yield {"metric": "mean_corruption_accuracy", "value": sum(found) / len(found), "n": len(split)}
 
 
 def _corrupted(subject: Subject, split: "Split", family: str, severity: int) -> "Tensor":

@@ -1,12 +1,15 @@
 """Accuracy of a linear classifier on PCA embeddings of a layer (paper, section 4.4)."""
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from lrbench.measures.base import Layer, Measure, Options, Progress, Row, Subject, Within, proportion
+from lrbench.measures.base import Layer, Measure, Metric, Options, Progress, Row, Subject, Within, proportion
 from lrbench.strict import Count
+
+if TYPE_CHECKING:
+    from lrbench.views import Block, Column, Shown
 
 
 class EmbeddingsOptions(Options):
@@ -23,6 +26,21 @@ class Embeddings(Measure):
     """Accuracy of a max-margin linear classifier on PCA embeddings of a layer."""
 
     Options = EmbeddingsOptions
+    figures: ClassVar[Mapping[str, Metric]] = {
+        "embedding_accuracy": Metric("accuracy", "percent", "higher", parameters=("dimensions",)),
+    }
+
+    def summary(self, options: Any, shown: "Shown") -> Iterator["Column"]:
+        """Give the accuracy in the fewest dimensions."""
+        numbers = [dim for dim in options.dims if dim != "full"]
+        yield from ([_accuracy(shown, options.layer, min(numbers))] if numbers else ())
+
+    def tables(self, options: Any, shown: "Shown") -> Iterator["Block"]:
+        """Give the accuracy in so many dimensions each."""
+        from lrbench.views import Block
+
+        columns = [_accuracy(shown, options.layer, dim) for dim in options.dims]
+        yield Block("Linear classifier on PCA embeddings", columns)
 
     def passes(self, options: Any, train: int, test: int) -> float:
         """Pass all images, and fit the classifiers."""
@@ -41,4 +59,10 @@ class Embeddings(Measure):
             )
             accuracies = embedding_accuracies(*pairs, options.dims, subject.seed)
         for dim, accuracy in accuracies.items():
-            yield proportion(f"embedding_accuracy_{dim}", accuracy, len(test), layer=layer)
+            yield proportion("embedding_accuracy", accuracy, len(test), layer=layer, dimensions=dim)
+
+
+def _accuracy(shown: "Shown", layer: str, dim: int | str) -> "Column":
+    heading = f"accuracy {layer} in {'all' if dim == 'full' else dim} dims"
+    key = f"embedding_accuracy_{dim}[{layer}]"
+    return shown.column("embedding_accuracy", heading, "percent", key, layer=layer, dimensions=dim)

@@ -3,15 +3,21 @@
 import inspect
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from lrbench.catalogue import MEASURES
+from lrbench.columns import COLUMNS
 from lrbench.errors import UsageError
-from lrbench.measures.base import Measure, Options
+from lrbench.measures.base import Measure, Metric, Options
+from lrbench.measures.core import CORE
 from lrbench.strict import KeyPath
 
 if TYPE_CHECKING:
     from lrbench.data import ImageData
+
+TAKEN = {*COLUMNS, "sd", "seeds"}
+"""Columns of the tables of results, so that no parameter of a figure is called so."""
 
 
 def measure_of(name: str) -> Measure:
@@ -29,6 +35,10 @@ def measure_of(name: str) -> Measure:
     if inspect.isabstract(found):
         msg = f"the measure {name!r} has no `take`, which gives its rows"
         raise UsageError(msg)
+    for figure, metric in found.figures.items():
+        if wrong := [column for column in metric.parameters if column in TAKEN or not column.isidentifier()]:
+            msg = f"the measure {name!r} calls a parameter of {figure!r} {wrong[0]!r}: choose another name"
+            raise UsageError(msg)
     return found()
 
 
@@ -41,6 +51,24 @@ def is_own(name: str) -> bool:
 def metric_of(name: str, figure: str) -> str:
     """Give what a figure is called in tables of results: of somebody's own measure, with the measure's name."""
     return f"{name}:{figure}" if is_own(name) else figure
+
+
+def metric_named(metric: str) -> Metric | None:
+    """Give what is known of a metric by its name in tables of results; None if nothing is."""
+    name, own, figure = metric.partition(":")
+    if not own:
+        return _known().get(metric)
+    try:
+        return measure_of(name).figures.get(figure)
+    # Of a package that is not here, or is broken, no more is known than what stands in the tables.
+    except Exception:  # noqa: BLE001
+        return None
+
+
+@cache
+def _known() -> dict[str, Metric]:
+    names = [entry.name for entry in MEASURES if not is_own(entry.name)]
+    return {**CORE, **{figure: metric for name in names for figure, metric in measure_of(name).figures.items()}}
 
 
 def options_text(name: str) -> str:

@@ -1,17 +1,18 @@
 """Variance ratios of the training activations, and ranks (paper, sections 4.2-4.3)."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from lrbench.measures.base import Layer, Measure, Options, Progress, Row, Subject
+from lrbench.measures.base import Layer, Measure, Metric, Options, Progress, Row, Subject
 from lrbench.strict import Count
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from lrbench.diagnostics.blocks import Matrix
+    from lrbench.views import Block, Column, Shown
 
 EFFECTIVE_RANK_LIMIT = 2048
 """Effective rank needs the whole spectrum; beyond this smaller side it is that of so many examples."""
@@ -33,6 +34,42 @@ class VarianceRatio(Measure):
     """Variance ratios and ranks of the training activations; b of an LR-Layer is applied first."""
 
     Options = VarianceRatioOptions
+    figures: ClassVar[Mapping[str, Metric]] = {
+        "vr": Metric("VR_k", parameters=("k",)),
+        "centred_vr": Metric("centred VR_k", parameters=("k",)),
+        "class_vr_mean": Metric("VR_1, mean over classes", parameters=("k",), mean_of="class_vr"),
+        "class_vr": Metric("VR_1 of a class", parameters=("k", "class")),
+        "stable_rank": Metric("stable rank"),
+        "effective_rank": Metric("effective rank"),
+    }
+
+    def summary(self, options: Any, shown: "Shown") -> Iterator["Column"]:
+        """Give one k at each layer."""
+        for layer in options.layers:
+            for k in _telling(options.k):
+                yield shown.column("vr", f"VR_{k} {layer}", "number", f"vr_{k}[{layer}]", layer=layer, k=k)
+
+    def tables(self, options: Any, shown: "Shown") -> Iterator["Block"]:
+        """Give a table for each layer."""
+        from lrbench.views import Block
+
+        for layer in options.layers:
+            columns = [_ratio(shown, "vr", layer, k) for k in options.k]
+            columns += [_ratio(shown, "centred_vr", layer, k) for k in _telling(options.k)]
+            mean = self.figures["class_vr_mean"].heading
+            columns.append(shown.column("class_vr_mean", mean, "number", f"vr_1_class_mean[{layer}]", layer=layer, k=1))
+            columns += [
+                shown.column(rank, self.figures[rank].heading, "number", layer=layer)
+                for rank in ("stable_rank", "effective_rank")
+            ]
+            yield Block(f"Activations of {layer}", columns)
+
+    def notes(self, options: Any, shown: "Shown") -> Iterator[str]:
+        """Tell what b does."""
+        yield (
+            "VR_k is of A + b with an LR-Layer's b, as in the paper, and b removes the mean: compare an LR model with "
+            "a normal one by the centred VR_k."
+        )
 
     def passes(self, options: Any, train: int, test: int) -> float:
         """Pass the training images."""
@@ -54,6 +91,16 @@ class VarianceRatio(Measure):
                 progress((index + 1) / len(layers), layer)
 
 
+def _telling(ks: list[int]) -> list[int]:
+    """Choose the k to show: 10, the number of classes of the usual data sets, if it was asked for."""
+    return [10] if 10 in ks else ks[-1:]
+
+
+def _ratio(shown: "Shown", figure: str, layer: str, k: int) -> "Column":
+    heading = "VR" if figure == "vr" else "centred VR"
+    return shown.column(figure, f"{heading}_{k}", "number", f"{figure}_{k}[{layer}]", layer=layer, k=k)
+
+
 def _centred_ratios(matrix: "Matrix", ks: list[int]) -> list[float]:
     """VR_k of the rows minus their mean: the explained variance of PCA."""
     from lrbench.diagnostics import principal
@@ -73,10 +120,10 @@ def _rows(subject: Subject, shifted: "Matrix", labels: "Tensor", options: Varian
     ks = sorted({*options.k, *curve})
     n = shifted.shape[0]
     for k, ratio in zip(ks, variance_ratio(shifted, ks), strict=True):
-        yield {"metric": f"vr_{k}", "value": ratio, "n": n}
+        yield {"metric": "vr", "k": k, "value": ratio, "n": n}
     # b moves the origin of an LR model's activations and of no other's; about their mean all are measured alike.
     for k, ratio in zip(options.k, _centred_ratios(shifted, options.k), strict=True):
-        yield {"metric": f"centred_vr_{k}", "value": ratio, "n": n}
+        yield {"metric": "centred_vr", "k": k, "value": ratio, "n": n}
     yield {"metric": "stable_rank", "value": stable_rank(shifted), "n": n}
     sample = shifted
     if min(shifted.shape) > EFFECTIVE_RANK_LIMIT:
@@ -85,6 +132,7 @@ def _rows(subject: Subject, shifted: "Matrix", labels: "Tensor", options: Varian
     yield {"metric": "effective_rank", "value": effective_rank(sample), "n": sample.shape[0]}
     if options.class_wise:
         by_class = class_variance_ratios(shifted, labels)
-        yield {"metric": "vr_1_class_mean", "value": sum(by_class.values()) / len(by_class), "n": n}
+        yield {"metric": "class_vr_mean", "k": 1, "value": sum(by_class.values()) / len(by_class), "n": n}
         for label, ratio in by_class.items():
-            yield {"metric": f"vr_1[{subject.classes[label]}]", "value": ratio, "n": int((labels == label).sum())}
+            columns = {"k": 1, "class": subject.classes[label], "n": int((labels == label).sum())}
+            yield {"metric": "class_vr", "value": ratio, **columns}

@@ -142,8 +142,8 @@ def masking_step(context: Context, step: Step, progress: Progress) -> Outcome:
         )
     figures: list[Row] = [{"metric": "verdict", "value": VERDICTS.index(verdict.name), "n": count}]
     for finding in verdict.findings:
-        figures.append({"metric": f"check[{finding.check.id}]", "value": finding.figure, "n": count})
-        figures.append({"metric": f"flag[{finding.check.id}]", "value": float(finding.flagged), "n": count})
+        figures.append({"metric": "check", "check": finding.check.id, "value": finding.figure, "n": count})
+        figures.append({"metric": "flag", "check": finding.check.id, "value": float(finding.flagged), "n": count})
     told = {
         "verdict": verdict.name,
         "eps": eps,

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from lrbench.renamed import renamed_suite
 from lrbench.strict import KeyPath
 from lrbench.suite.document import Document
 from lrbench.suite.faults import refused, short_repr
@@ -32,7 +33,7 @@ def known_suite(document: Document) -> tuple[Suite, list[str]]:
     UsageError
         If what is left is no suite.
     """
-    content, left_out = copy.deepcopy(document.content), list[str]()
+    content, left_out = renamed_suite(copy.deepcopy(document.content)), list[str]()
     while True:
         try:
             return Suite.model_validate(content), left_out

@@ -21,6 +21,7 @@ from lrbench.catalogue import MEASURES
 from lrbench.measures.base import Layer, Options, layer_options
 from lrbench.measures.registry import measure_of
 from lrbench.names import eps_digits
+from lrbench.renamed import renamed
 from lrbench.strict import Count, Eps, Name, Number, Positive, Strict
 
 
@@ -199,8 +200,8 @@ def _diagnostics(options: tuple[tuple[str, type[Options] | None], ...]) -> type[
 class ReferenceFigure(Strict):
     """A published figure that a leaderboard shows beside the measured one.
 
-    `model`, `metric`, `layer`, `attack` and `eps` name the row of `results.csv` it belongs to. `value` is a number, or
-    what can be said instead of one, such as "below 50".
+    `model`, `metric`, `layer`, `attack` and `eps` name the row of `results.csv` it belongs to, and `parameters` what
+    else its figure has, such as `{k: 20}`. `value` is a number, or what can be said instead of one, such as "below 50".
     """
 
     model: str
@@ -208,8 +209,19 @@ class ReferenceFigure(Strict):
     layer: str = ""
     attack: str = ""
     eps: Eps | None = None
+    parameters: dict[str, str | int | float] = Field(default_factory=dict)
     value: Number | str
     where: str
+
+    @field_validator("metric")
+    @classmethod
+    def _called_as_now(cls, metric: str) -> str:
+        now, parameters = renamed(metric)
+        if now == metric:
+            return metric
+        told = ", ".join(f"{name}: {value}" for name, value in parameters.items())
+        msg = f"is now `metric: {now}` with `parameters: {{{told}}}`"
+        raise ValueError(msg)
 
 
 class Reference(Strict):

@@ -39,7 +39,7 @@ diagnostics:
   masking: {samples: 20, steps: 4, queries: 10, draws: 2, unbounded: 4}
 reference:
   source: the paper
-  figures: [{model: net, metric: vr_10, layer: avgpool, value: 0.9, where: table 2}]
+  figures: [{model: net, metric: vr, parameters: {k: 10}, layer: avgpool, value: 0.9, where: table 2}]
 """
 
 

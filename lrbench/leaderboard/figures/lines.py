@@ -8,19 +8,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.cells import matching, told_n
 from lrbench.leaderboard.figures.style import Look, legend_below, looks, panels
+from lrbench.views import matching, told_n
 
 History = list[dict[str, Any]]
 
 
 def variance_ratio(board: Leaderboard, layer: str) -> Figure | None:
     """VR_k against k (paper, figures 1 and 2), and what is left, 1 - VR_k, on a logarithmic scale."""
-    table = board.results[board.results["layer"] == layer]
-    ranks = table["metric"].str.extract(r"^vr_(\d+)$")[0]
-    curves = table[ranks.notna()].assign(k=pd.to_numeric(ranks[ranks.notna()]))
+    curves = matching(board.results, {"layer": layer, "metric": "vr"})
     if curves.empty:
         return None
+    curves = curves.assign(k=pd.to_numeric(curves["k"]))
     limit = (board.suite["diagnostics"].get("variance_ratio") or {}).get("curve", curves["k"].max())
     curves = curves[curves["k"] <= limit]
     figure, (held, left) = panels(2)
@@ -88,22 +87,22 @@ def embeddings(board: Leaderboard) -> Figure | None:
     series = looks(list(board.suite["models"]))
     for index, (model, look) in enumerate(series.items()):
         offset = 0.06 * (index - (len(series) - 1) / 2)
-        _with_intervals(axes, board, model, look, [f"embedding_accuracy_{dim}" for dim in dims], offset)
+        _with_intervals(axes, board, model, look, dims, offset)
     if not axes.lines:
         return None
     axes.set_xticks(range(len(dims)), ["all" if dim == "full" else str(dim) for dim in dims])
     axes.set_xlabel(f"dimensions kept of {spec['layer']}")
-    shown = board.aggregated["metric"].isin([f"embedding_accuracy_{dim}" for dim in dims])
-    axes.set_ylabel(f"test accuracy (%){told_n(board.aggregated[shown])}")
+    axes.set_ylabel(f"test accuracy (%){told_n(matching(board.aggregated, {'metric': 'embedding_accuracy'}))}")
     axes.set_title("Linear classifier on PCA embeddings")
     legend_below(figure, axes)
     return figure
 
 
-def _with_intervals(axes: Any, board: Leaderboard, model: str, look: Look, metrics: list[str], offset: float) -> None:  # noqa: ANN401
+def _with_intervals(axes: Any, board: Leaderboard, model: str, look: Look, dims: list[Any], offset: float) -> None:  # noqa: ANN401
     places, rows = [], []
-    for place, metric in enumerate(metrics):
-        found = matching(board.aggregated, {"model": model, "metric": metric}).to_dict("records")
+    for place, dim in enumerate(dims):
+        where = {"model": model, "metric": "embedding_accuracy", "dimensions": dim}
+        found = matching(board.aggregated, where).to_dict("records")
         if found:
             places.append(place + offset)
             rows.append(found[0])

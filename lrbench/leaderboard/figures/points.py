@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.figures.style import legend_below, looks, panels
+from lrbench.views import matching
 
 Cluster = tuple[NDArray[np.float32], NDArray[np.int64]]
 
@@ -18,9 +19,7 @@ NAMED_CLASSES = 30
 
 def class_variance(board: Leaderboard, layer: str) -> Figure | None:
     """VR_1 of each class's activations (paper, figures 3 and 4), classes by the first model's figure."""
-    table = board.aggregated[board.aggregated["layer"] == layer]
-    names = table["metric"].str.extract(r"^vr_1\[(.*)\]$")[0]
-    table = table.assign(label=names)[names.notna()]
+    table = matching(board.aggregated, {"layer": layer, "metric": "class_vr"}).rename(columns={"class": "label"})
     if table.empty:
         return None
     models = list(board.suite["models"])

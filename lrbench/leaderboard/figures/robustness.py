@@ -4,9 +4,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.cells import told_n
 from lrbench.leaderboard.figures.style import legend_below, looks, panels
 from lrbench.leaderboard.layout import ROBUST, WORST, labels
+from lrbench.views import told_n
 
 
 def worst_case(board: Leaderboard) -> Figure | None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from lrbench.leaderboard.kept.attacked import FIRST, WRONG, attacked
 from lrbench.leaderboard.results import COMPARED, RETIRED, is_derived, is_time
+from lrbench.measures.registry import metric_named
 from lrbench.names import model_in
 from lrbench.statistics import wilson
 from lrbench.verdicts import VERDICTS, VerdictName, verdict_of
@@ -68,7 +69,7 @@ def _rows(record: Content, rows: list[Row]) -> Iterator[str]:
     cells = Counter(_cell(row) for row in record["results"])
     twice = next((cell for cell, count in cells.items() if count > 1), None)
     if twice is not None:
-        yield f"says {twice[0]} of {twice[1] or 'no attack'} twice (seed {twice[4]})"
+        yield f"says {twice[0]} of {twice[1] or 'no attack'} twice (seed {twice[2]})"
     common = {name: record[name] for name in ("suite", "model", "dataset")}
     seeds = record["configuration"]["seeds"]
     for row in rows:
@@ -82,7 +83,9 @@ def _rows(record: Content, rows: list[Row]) -> Iterator[str]:
 
 
 def _cell(row: Row) -> tuple[Any, ...]:
-    return tuple(row[name] for name in ("metric", "attack", "layer", "eps", "seed", "space"))
+    """Give what a figure is a figure of: its name, its attack, then everything else but its value."""
+    rest = {name: value for name, value in row.items() if name not in {"value", "ci_low", "ci_high", "n"}}
+    return row["metric"], row["attack"], row["seed"], *sorted(rest.items())
 
 
 def _is_share(row: Row) -> bool:
@@ -118,26 +121,28 @@ def _verdicts(record: Content, rows: list[Row]) -> Iterator[str]:
             yield f"says {told['verdict']!r} (seed {seed}), but its checks come to {found!r}"
         expected[int(seed), "verdict"] = VERDICTS.index(told["verdict"])
         for check in told["checks"]:
-            expected[int(seed), f"check[{check['id']}]"] = check["figure"]
-            expected[int(seed), f"flag[{check['id']}]"] = float(check["flagged"])
+            expected[int(seed), "check", check["id"]] = check["figure"]
+            expected[int(seed), "flag", check["id"]] = float(check["flagged"])
     shown = {
-        (row["seed"], row["metric"]): row["value"]
+        (row["seed"], *(row[name] for name in ("metric", "check") if name in row)): row["value"]
         for row in rows
-        if row["metric"] == "verdict" or row["metric"].startswith(("check[", "flag["))
+        if row["metric"] in {"verdict", "check", "flag"}
     }
     if record["verdict"] != (whole := verdict_told(record["masking"])):
         yield f"says {record['verdict']!r}, but its checks come to {whole!r}"
     for key in dict.fromkeys([*expected, *shown]):
         if key not in shown or key not in expected or shown[key] != expected[key]:
-            yield f"does not show what its checks for masked gradients found ({key[1]}, seed {key[0]})"
+            yield f"does not show what its checks for masked gradients found ({' '.join(key[1:])}, seed {key[0]})"
 
 
 def _means(rows: list[Row]) -> Iterator[str]:
     """Hold means against what they are means of."""
-    for mean, of in (("vr_1_class_mean", "vr_1["), ("corruption_accuracy", "corruption_accuracy[")):
-        for row in (row for row in rows if row["metric"] == mean):
-            where = (row["seed"], row["layer"])
-            parts = [r["value"] for r in rows if r["metric"].startswith(of) and (r["seed"], r["layer"]) == where]
-            numbers = [row["value"], *parts]
-            if not parts or None in numbers or not math.isclose(row["value"], sum(parts) / len(parts), abs_tol=1e-9):
-                yield f"says {mean} = {row['value']} (seed {row['seed']}), which is not the mean of its parts"
+    for row in rows:
+        known = metric_named(row["metric"])
+        if known is None or not known.mean_of:
+            continue
+        where = (known.mean_of, row["seed"], row["layer"])
+        parts = [each["value"] for each in rows if (each["metric"], each["seed"], each["layer"]) == where]
+        numbers = [row["value"], *parts]
+        if not parts or None in numbers or not math.isclose(row["value"], sum(parts) / len(parts), abs_tol=1e-9):
+            yield f"says {row['metric']} = {row['value']} (seed {row['seed']}), which is not the mean of its parts"

@@ -17,8 +17,11 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Row(Strict):
-    """A row of `results.csv`; what is missing is None."""
+class Row(BaseModel):
+    """A row of `results.csv`, with the parameters of its figure; what else is missing is None."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    __pydantic_extra__: dict[Annotated[str, StringConstraints(pattern=r"^\w+$")], str]
 
     suite: str
     model: str

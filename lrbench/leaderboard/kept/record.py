@@ -8,11 +8,14 @@ from typing import Any
 from lrbench.errors import UsageError, short
 from lrbench.leaderboard.kept.contradictions import contradictions
 from lrbench.leaderboard.kept.form import misshapen
+from lrbench.renamed import renamed_row
 from lrbench.suite import known_suite
 from lrbench.suite.document import Document
 
-FORMAT = 2
-"""1 did not say how many of the model's steps are done."""
+FORMAT = 3
+"""1 did not say how many of the model's steps are done; 1 and 2 had the parameters of figures in their names."""
+
+NAMES_WITH_PARAMETERS = 2
 
 RECORDS = "records"
 
@@ -33,7 +36,7 @@ def as_written(content: Any) -> bytes:  # noqa: ANN401
 
 
 def read_record(path: Path) -> Content:
-    """Read a record, and hold it against its checksum and against itself.
+    """Read a record, and hold it against its checksum and against itself; an older one is given as it is written today.
 
     Raises
     ------
@@ -51,7 +54,7 @@ def read_record(path: Path) -> Content:
     if as_written(content) != written:
         msg = f"{path} is not written as lrbench writes it; {AGAIN}"
         raise UsageError(msg)
-    return content
+    return _of_today(content)
 
 
 def require_sound(content: Any, what: str) -> None:  # noqa: ANN401
@@ -87,7 +90,14 @@ def _fault(content: Any) -> str | None:  # noqa: ANN401
         suite, _ = known_suite(Document("its configuration", content["configuration"], {}))
     except UsageError as error:
         return f"is no record: {short(error)}; {AGAIN}"
-    return next(contradictions({**content, "configuration": suite.model_dump(mode="json")}), None)
+    return next(contradictions({**_of_today(content), "configuration": suite.model_dump(mode="json")}), None)
+
+
+def _of_today(content: Content) -> Content:
+    """Give a sound record with the names that there are now; its format and checksum stay those of its file."""
+    if content["format"] > NAMES_WITH_PARAMETERS:
+        return content
+    return {**content, "results": [renamed_row(row) for row in content["results"]]}
 
 
 def environments_of(record: Content) -> list[dict[str, Any]]:

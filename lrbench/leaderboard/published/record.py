@@ -14,14 +14,16 @@ from lrbench.leaderboard.difference_rows import difference_rows
 from lrbench.leaderboard.kept import FORMAT, Content, checksum, environments_of, packed, unpacked, verdict_told
 from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.outcomes import Run
-from lrbench.leaderboard.results import COLUMNS, COMPARED, is_derived, is_time, tidy
+from lrbench.leaderboard.results import COMPARED, is_derived, is_time
 from lrbench.leaderboard.status import Status, distinct
 from lrbench.names import model_place
+from lrbench.renamed import renamed_row
 from lrbench.statistics import difference_of
 from lrbench.store import Record
 from lrbench.suite import known_suite
 from lrbench.suite.document import Document
 from lrbench.verdicts import VERDICTS
+from lrbench.views import COLUMNS, tidy
 
 
 def record_of(run: Run, model: str, *, partial: bool = False) -> Content:
@@ -65,7 +67,7 @@ def record_of(run: Run, model: str, *, partial: bool = False) -> Content:
         "cautions": [],
         "verdict": verdict_told(masking),
         "masking": masking,
-        "results": [_plain(row) for row in rows[list(COLUMNS)].to_dict("records")],
+        "results": [_plain(row) for row in rows.to_dict("records")],
         "outcomes": {str(seed): packed(wrong) for seed in run.seeds(model) if (wrong := run.wrong(model, seed))},
         "artefacts": {record.id: record.files for record in steps.values()},
     }
@@ -129,14 +131,13 @@ def suite_of(records: list[Content]) -> Content:
 
 def _require_found(run: Run, model: str, rows: pd.DataFrame, steps: dict[str, Record]) -> None:
     """Hold the run's table against what its steps say: whoever edits a table has not edited those."""
-    columns = [column for column in COLUMNS if column not in {"suite", "dataset"}]
 
     def told(table: pd.DataFrame) -> Counter[tuple[Any, ...]]:
-        plain = [_plain(row) for row in table[columns].to_dict("records")]
-        return Counter(tuple(row[column] for column in columns) for row in plain)
+        rows = [_plain(row) for row in table.drop(columns=["suite", "dataset"]).to_dict("records")]
+        return Counter(tuple(sorted(row.items())) for row in rows)
 
     found = tidy(
-        {"suite": "", "dataset": "", "model": model, "seed": record.config.get("seed"), **row}
+        {"suite": "", "dataset": "", "model": model, "seed": record.config.get("seed"), **renamed_row(row)}
         for record in steps.values()
         for row in record.rows
         if not is_time(row["metric"])
@@ -147,7 +148,7 @@ def _require_found(run: Run, model: str, rows: pd.DataFrame, steps: dict[str, Re
         (told(found) - told(rows), "lacks what a step"),
     ):
         if strange:
-            row = dict(zip(columns, sorted(strange, key=str)[0], strict=True))
+            row = dict(sorted(strange, key=str)[0])
             what = f"{row['metric']} {row['attack']} = {row['value']}".replace("  ", " ")
             msg = f"results.csv of {run.folder} {says} of {model} found ({what}); run the suite again"
             raise UsageError(msg)
@@ -173,8 +174,9 @@ def _require_flags_shown(
 
 
 def _plain(row: dict[Any, Any]) -> Content:
-    """Turn a row's missing numbers into None."""
+    """Turn a row's missing numbers into None; a parameter that it has not is not told."""
     return {
         str(key): None if value is pd.NA or (isinstance(value, float) and math.isnan(value)) else value
         for key, value in row.items()
+        if value != "" or key in COLUMNS
     }

@@ -12,13 +12,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.cells import Block, Column
 from lrbench.leaderboard.charts import charts, on_a_page
 from lrbench.leaderboard.figure_text import cell_parts
 from lrbench.leaderboard.notes import notes
 from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.report.examples import strips
 from lrbench.verdicts import NOT_CHECKED, RANKED
+from lrbench.views import Block, Column
 
 
 def report(folder: str | Path) -> str:

@@ -1,4 +1,4 @@
-"""A leaderboard's tables as they are before they are written down: cells, columns, and where n is told."""
+"""Tables as they are before they are written down: cells, columns, and where n is told."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
@@ -76,30 +76,6 @@ def with_n(block: Block) -> Block:
         return replace(block, title=f"{block.title}, n = {every.pop():,}")
     columns = [replace(column, counted="cells" if len(column.counts) > 1 else "heading") for column in block.columns]
     return replace(block, columns=columns)
-
-
-class Maker:
-    """Makes columns of the aggregated table; `planned` is the number of seeds that each figure should have."""
-
-    def __init__(self, aggregated: pd.DataFrame, planned: int) -> None:
-        self.aggregated, self.planned = aggregated, planned
-
-    def layers(self, metric: str) -> list[str]:
-        """Give the layers at which there are figures of a metric; "" stands for none."""
-        return list(dict.fromkeys(matching(self.aggregated, {"metric": metric})["layer"]))
-
-    def __call__(self, key: str, heading: str, form: Form, **where: object) -> Column:
-        """Make the column of the rows that have the given values."""
-        rows = matching(self.aggregated, where).to_dict("records")
-        cells = {str(row["model"]): cell_of(row, self.planned) for row in rows}
-        return Column(key, heading, form, cells)
-
-
-def matching(table: pd.DataFrame, where: dict[str, object]) -> pd.DataFrame:
-    """Rows of a table that have the given values."""
-    for name, value in where.items():
-        table = table[table[name] == value]
-    return table
 
 
 def told_n(table: pd.DataFrame) -> str:

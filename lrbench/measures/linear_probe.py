@@ -1,25 +1,41 @@
 """A linear classifier on a layer's activations, for the labels trained on and for finer ones (paper, section 4.1)."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from lrbench.measures.base import Layer, Measure, Options, Progress, Row, Subject, proportion
+from lrbench.measures.base import Layer, Measure, Metric, Options, Progress, Row, Subject, proportion
 from lrbench.strict import KeyPath
 
 if TYPE_CHECKING:
     from lrbench.data import ImageData
+    from lrbench.views import Block, Shown
+
+KINDS = ("coarse", "fine")
 
 
-class TransferOptions(Options):
+class LinearProbeOptions(Options):
     """A linear classifier on a layer's activations, for the labels trained on and for the fine ones (section 4.1)."""
 
     layer: Layer
 
 
-class Transfer(Measure):
+class LinearProbe(Measure):
     """Accuracy of a linear classifier on a layer's activations, for the coarse labels and for the fine ones."""
 
-    Options = TransferOptions
+    Options = LinearProbeOptions
+    figures: ClassVar[Mapping[str, Metric]] = {
+        "linear_probe_accuracy": Metric("accuracy", "percent", "higher", ("labels",)),
+    }
+
+    def tables(self, options: Any, shown: "Shown") -> Iterator["Block"]:
+        """Give the accuracy for either kind of labels."""
+        from lrbench.views import Block
+
+        figure = "linear_probe_accuracy"
+        columns = [
+            shown.column(figure, f"{kind} labels", "percent", f"{figure}[{kind}]", labels=kind) for kind in KINDS
+        ]
+        yield Block(f"Linear classifier on {options.layer}, trained on coarse labels", columns)
 
     def unfit(self, options: Any, data: "ImageData") -> Iterator[tuple[KeyPath, str]]:
         """Ask for fine labels."""
@@ -37,7 +53,7 @@ class Transfer(Measure):
         model, layer, train, test = subject.model, options.layer, subject.train, subject.test
         assert train.fine is not None  # noqa: S101
         assert test.fine is not None  # noqa: S101
-        kinds = (("coarse", train.labels, test.labels), ("fine", train.fine, test.fine))
+        kinds = zip(KINDS, (train.labels, train.fine), (test.labels, test.fine), strict=True)
         with held(model, train, [layer]) as seen, held(model, test, [layer]) as unseen:
             for index, (kind, y_train, y_test) in enumerate(kinds):
                 pairs = (
@@ -45,5 +61,5 @@ class Transfer(Measure):
                     (unseen[layer].matrix, unseen[layer].of(y_test)),
                 )
                 accuracy = embedding_accuracies(*pairs, ["full"], subject.seed)["full"]
-                yield proportion(f"transfer_{kind}", accuracy, len(test), layer=layer)
+                yield proportion("linear_probe_accuracy", accuracy, len(test), layer=layer, labels=kind)
                 progress((index + 1) / 2, kind)

@@ -1,0 +1,24 @@
+"""What readers are shown, as plain data: the tidy table of results, tables and charts made of it. Draws nothing."""
+
+from lrbench.columns import CELL, COLUMNS, TEXT
+from lrbench.views.results import joined, matching, parameters_of, tidy
+from lrbench.views.shown import Shown
+from lrbench.views.tables import Block, Cell, Column, Form, cell_of, told_n, with_n
+
+__all__ = [
+    "CELL",
+    "COLUMNS",
+    "TEXT",
+    "Block",
+    "Cell",
+    "Column",
+    "Form",
+    "Shown",
+    "cell_of",
+    "joined",
+    "matching",
+    "parameters_of",
+    "tidy",
+    "told_n",
+    "with_n",
+]

@@ -1,0 +1,81 @@
+"""What a measure is shown from."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from lrbench.views.results import matching
+from lrbench.views.tables import Column, Form, cell_of
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Results of all models of a board.
+
+    Attributes
+    ----------
+    results : DataFrame
+        Tidy, one row a measurement: `COLUMNS`, and a column of text for each parameter of figures.
+    aggregated : DataFrame
+        Over seeds: the same without the seed, with `sd` and `seeds`.
+    labels : mapping
+        Model -> its name as it is shown, in the suite's order.
+    seeds : int
+        That each figure should have.
+    measure : str
+        Whose figures are shown.
+    prefix : str
+        What stands before the names of its figures in tables of results, where it is somebody's own.
+    classes : sequence of str
+        Empty where they are not known.
+    kept : mapping
+        Measure -> model -> file -> content, of what measures kept with the model's first seed; empty where only the
+        results are known.
+    """
+
+    results: pd.DataFrame
+    aggregated: pd.DataFrame
+    labels: Mapping[str, str]
+    seeds: int
+    measure: str = ""
+    prefix: str = ""
+    classes: Sequence[str] = ()
+    kept: Mapping[str, Mapping[str, Mapping[str, bytes]]] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The measure's name, for readers."""
+        return self.measure.replace("_", " ").capitalize()
+
+    def rows(self, figure: str, **where: object) -> pd.DataFrame:
+        """Rows over seeds of a figure, with the given values."""
+        return matching(self.aggregated, {"metric": self.prefix + figure, **where})
+
+    def column(self, figure: str, heading: str, form: Form, key: str = "", **where: object) -> Column:
+        """Make the column of the rows of a figure that have the given values, a cell for each model.
+
+        Parameters
+        ----------
+        figure : str
+        heading : str
+        form : str
+        key : str
+            What it is called in files, if not as the figure with its layer.
+        where
+            layer, attack, eps or parameters.
+        """
+        rows = self.rows(figure, **where).to_dict("records")
+        cells = {str(row["model"]): cell_of(row, self.seeds) for row in rows}
+        layer = where.get("layer")
+        return Column(key or self.prefix + figure + (f"[{layer}]" if layer else ""), heading, form, cells)
+
+    def columns(self, figure: str, heading: str, form: Form, parameters: Sequence[str] = ()) -> Iterator[Column]:
+        """Make a column for each layer and each value of the parameters at which a figure was taken."""
+        rows = self.rows(figure)
+        names = [name for name in ("layer", *parameters) if name in rows]
+        for values in dict.fromkeys(rows[names].itertuples(index=False, name=None)):
+            told = [value for value in values if value]
+            key = self.prefix + figure + (f"[{','.join(told)}]" if told else "")
+            where = dict(zip(names, values, strict=True))
+            yield self.column(figure, " ".join([heading, *told]), form, key, **where)
