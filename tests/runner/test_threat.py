@@ -8,6 +8,8 @@ from lrbench.attacks.base import Attack
 from lrbench.runner import attack as attack_steps
 from lrbench.runner import run
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SUITE = """\
 name: held
 data: {name: digits, train: 60, test: 20}
