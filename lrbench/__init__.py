@@ -43,7 +43,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401
         from lrbench.leaderboard import Leaderboard  # noqa: PLC0415
 
         return Leaderboard
-    if name in {"Layer", "Measure", "Metric", "Options"}:
+    if name in {"AttackMeasure", "Layer", "Measure", "Metric", "Options"}:
         from lrbench import measures  # noqa: PLC0415
 
         return getattr(measures, name)

@@ -146,6 +146,10 @@ DATASETS = Registry(
 MEASURES = Registry(
     "measure",
     {
+        "d_adv": (
+            "lrbench.measures.d_adv:DAdv",
+            "how far attacks move a layer's activations",
+        ),
         "variance_ratio": (
             "lrbench.measures.variance_ratio:VarianceRatio",
             "VR_k of the training activations at each layer, class-wise VR_1, stable and effective rank",

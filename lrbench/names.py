@@ -37,3 +37,8 @@ def attack_id(model: str, seed: int, label: str, eps: float | None) -> str:
 def whole_of(step_id: str) -> str:
     """Give the id of the step that joins a part with the others, of a part; of any other step its own."""
     return step_id.partition("/part-")[0]
+
+
+def eps_label(eps: float, norm: str = "linf") -> str:
+    """Write a radius as the field does: 8/255 in Linf, 0.5 in L2."""
+    return f"{255 * eps:.6g}/255" if norm == "linf" else f"{eps:.6g}"

@@ -1,10 +1,13 @@
 """How the house is laid out: imports point downwards, none in a circle, and no file is long."""
 
 import ast
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from lrbench.catalogue import MEASURES
 
 ROOT = Path(__file__).parents[1]
 LONGEST = 250
@@ -96,6 +99,24 @@ def test_no_imports_go_in_a_circle():
 @pytest.mark.parametrize("name", MODULES)
 def test_no_file_is_long(name):
     assert len(MODULES[name].read_text("utf-8").splitlines()) <= LONGEST
+
+
+def test_who_runs_reads_and_shows_suites_knows_no_measure_by_name():
+    names = {entry.name for entry in MEASURES}
+    assert len(names) > 6
+    for name in MODULES:
+        if room(name) in {"runner", "suite", "leaderboard"}:
+            assert not names & set(words(ast.parse(MODULES[name].read_text("utf-8")))), name
+
+
+def words(tree):
+    """Whatever code names: variables, attributes, keywords, imports, and texts that are a name or begin with one."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield re.split(r"[\[:/-]", node.value)[0]
+        for field in ("id", "attr", "arg", "name"):
+            if isinstance(found := getattr(node, field, None), str):
+                yield from found.split(".")
 
 
 def test_attacks_and_low_rank_know_nothing_of_the_project():

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.layout import DIFFERENCES, PAPER, WORST, eps_label, labels, middle
+from lrbench.leaderboard.layout import DIFFERENCES, PAPER, WORST, labels, middle
 from lrbench.leaderboard.weak import WEAK
+from lrbench.names import eps_label
 from lrbench.statistics.difference import LEVEL
 from lrbench.views import matching
 

@@ -2,7 +2,6 @@
 
 import json
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,8 @@ import pandas as pd
 from lrbench.errors import UsageError, short
 from lrbench.files import is_file
 from lrbench.leaderboard.aggregate import over_seeds
-from lrbench.leaderboard.figure_text import cell_parts, verdict_shown
-from lrbench.leaderboard.layout import WORST, blocks_of
+from lrbench.leaderboard.figure_text import verdict_shown
+from lrbench.leaderboard.layout import WORST, blocks_of, labels
 from lrbench.leaderboard.read import optional_json, read_table
 from lrbench.leaderboard.reference import Comparison, comparisons
 from lrbench.leaderboard.results import derived, is_derived, is_time
@@ -105,7 +104,9 @@ class Leaderboard:
     @cached_property
     def shown(self) -> Shown:
         """What measures are shown from."""
-        return Shown(self.results, self.aggregated, self.labels, len(self.suite["seeds"]))
+        threat = self.suite["threat_model"]
+        attacked = {"attacks": labels(self.suite), "radii": threat["eps"], "norm": threat["norm"]}
+        return Shown(self.results, self.aggregated, self.labels, len(self.suite["seeds"]), **attacked)
 
     @cached_property
     def blocks(self) -> list[Block]:
@@ -212,15 +213,9 @@ class Leaderboard:
 
     def _repr_html_(self) -> str:
         """Show the summary in a notebook."""
-        block = self.blocks[0]
-        cells = {
-            f"{column.heading} {column.images}".strip(): [" ".join(cell_parts(column, model)) for model in self.models]
-            for column in block.columns
-        }
-        shown = pd.DataFrame(cells, index=pd.Index([self.labels[model] for model in self.models], name="model"))
-        lines = dict.fromkeys(line for model in self.models for line in self.cautions(model))
-        below = "".join(f"<p>{escape(line)}</p>" for line in lines)
-        return f"<p>{escape(block.title)}</p>{shown.to_html(escape=True)}{below}"
+        from lrbench.leaderboard.render import summary_html  # noqa: PLC0415
+
+        return summary_html(self)
 
     def to_csv(self) -> str:
         """`table` as CSV."""

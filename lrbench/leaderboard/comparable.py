@@ -4,8 +4,9 @@ from typing import Any
 
 from lrbench.errors import UsageError
 from lrbench.leaderboard.kept import Wrong
-from lrbench.leaderboard.layout import WORST, eps_label, labels
+from lrbench.leaderboard.layout import WORST, labels
 from lrbench.leaderboard.sides import Side
+from lrbench.names import eps_label
 
 Pairs = list[tuple[Wrong, Wrong]]
 """What A and B got wrong under each attack and radius, seed by seed."""

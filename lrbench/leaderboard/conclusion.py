@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from lrbench.leaderboard.layout import WORST, eps_label
+from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.paired import Difference, Paired
+from lrbench.names import eps_label
 from lrbench.statistics import Components, detectable, images_needed
 from lrbench.statistics.difference import LEVEL
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from lrbench.leaderboard.measured import measured_blocks, measured_summary
 from lrbench.leaderboard.ranking import rank_column
+from lrbench.names import eps_label
 from lrbench.views import Block, Column, Form, Shown, with_n
 
 WORST = "worst-case"
@@ -43,8 +44,6 @@ def _summary(shown: Shown, suite: dict[str, Any]) -> list[Column]:
     columns += [
         shown.column("auc_l2", f"AUC {attack}", "percent", f"auc_l2[{attack}]", attack=attack) for attack in attacks
     ]
-    if attacks and suite["diagnostics"].get("d_adv"):
-        columns += _d_adv(shown, attacks[0], suite["threat_model"], suite["diagnostics"]["d_adv"]["layers"])
     return [*columns, *measured_summary(shown, suite)]
 
 
@@ -139,21 +138,4 @@ def _radii(shown: Shown, attack: str, threat: dict[str, Any]) -> list[Column]:
         metric = ROBUST + AT_L2
         key = f"{metric}_{level:g}[{attack}]"
         columns.append(shown.column(metric, f"L2 {level:g}", "percent", key, attack=attack, l2=level))
-    return columns
-
-
-def eps_label(eps: float, norm: str = "linf") -> str:
-    """Write a radius as the field does: 8/255 in Linf, 0.5 in L2."""
-    return f"{255 * eps:.6g}/255" if norm == "linf" else f"{eps:.6g}"
-
-
-def _d_adv(shown: Shown, attack: str, threat: dict[str, Any], layers: list[str]) -> list[Column]:
-    """D_Adv and its companion at the last layer, under the first attack at the smallest radius."""
-    columns = []
-    eps = threat["eps"][0]
-    for layer in layers[-1:]:
-        for metric, name in (("d_adv", "D_Adv"), ("d_adv_relative", "relative D_Adv")):
-            key = f"{metric}[{layer},{attack},{eps_label(eps, threat['norm'])}]"
-            where = {"layer": layer, "attack": attack, "eps": eps}
-            columns.append(shown.column(metric, f"{name} {layer}", "number", key, **where))
     return columns

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from lrbench.catalogue import MEASURES
-from lrbench.measures import Measure, Options
+from lrbench.measures import BaseMeasure, Options
 from lrbench.measures.registry import is_own, measure_of
 from lrbench.views import Block, Column, Shown
 
@@ -28,7 +28,7 @@ def measured_notes(shown: Shown, suite: dict[str, Any]) -> Iterator[str]:
         yield from measure.notes(options, own)
 
 
-def _asked(shown: Shown, suite: dict[str, Any]) -> Iterator[tuple[Measure, Options, Shown]]:
+def _asked(shown: Shown, suite: dict[str, Any]) -> Iterator[tuple[BaseMeasure, Options, Shown]]:
     """Give each measure that a suite asks for, with its options and what it is shown from."""
     known = {entry.name for entry in MEASURES}
     for name, options in suite["diagnostics"].items():

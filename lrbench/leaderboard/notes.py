@@ -5,11 +5,12 @@ from typing import Any
 
 from lrbench.leaderboard.advantages import advantages
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.layout import PAPER, eps_label, labels, middle, summed_up
+from lrbench.leaderboard.layout import PAPER, labels, middle, summed_up
 from lrbench.leaderboard.measured import measured_notes
 from lrbench.leaderboard.results import ADJUSTED
 from lrbench.leaderboard.status import in_what_they_differ
 from lrbench.leaderboard.weak import WEAK
+from lrbench.names import eps_label
 from lrbench.views import matching
 
 STANDARD = {"version": "standard", "steps": 100, "targets": 9, "queries": 5000, "eot": 1, "seed": 0}
@@ -176,15 +177,6 @@ def _masking(board: Leaderboard) -> Iterator[str]:
 
 
 def _representation(board: Leaderboard) -> Iterator[str]:
-    if any(column.key.startswith("d_adv[") for block in board.blocks for column in block.columns):
-        attack, eps = (
-            labels(board.suite)[0],
-            eps_label(board.suite["threat_model"]["eps"][0], board.suite["threat_model"]["norm"]),
-        )
-        yield (
-            f"D_Adv is under {attack} at {eps}, over images that are right before it. It grows with the activations' "
-            "scale; only the relative one compares models."
-        )
     yield from measured_notes(board.shown, board.suite)
     reference = board.suite.get("reference")
     if reference and reference["caveat"]:

@@ -16,9 +16,10 @@ from lrbench.leaderboard.comparable import (
     require_comparable,
 )
 from lrbench.leaderboard.kept import Key
-from lrbench.leaderboard.layout import WORST, eps_label, labels, middle
+from lrbench.leaderboard.layout import WORST, labels, middle
 from lrbench.leaderboard.outcomes import CLEAN, Run
 from lrbench.leaderboard.sides import Side, paired_seeds, pairs_of, parse_side
+from lrbench.names import eps_label
 from lrbench.statistics import Estimate, difference_of, holm
 
 

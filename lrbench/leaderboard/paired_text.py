@@ -7,16 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from lrbench.leaderboard.conclusion import conclusion, points, required, requirement
-from lrbench.leaderboard.layout import eps_label
 from lrbench.leaderboard.paired import Difference, Paired
 from lrbench.leaderboard.sides import Side
+from lrbench.leaderboard.table import TextTable
 from lrbench.leaderboard.text import in_latex, in_markdown
+from lrbench.names import eps_label
 
 HEADINGS = ("attack", "radius", "A %", "B %", "B - A, points", "95 % interval", "p", "adjusted p")
 CSV_COLUMNS = (
@@ -39,13 +38,9 @@ class Wanted:
 def print_paired(found: Sequence[Paired], console: Console, wanted: Wanted = Wanted()) -> None:
     """Print comparisons as tables, with what differs in the making, and what they come to."""
     for each in found:
-        console.print(Text(title(each), style="bold"))
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        for place, heading in enumerate(HEADINGS):
-            table.add_column(heading, justify="left" if place < 1 else "right")
-        for row in rows(each):
-            table.add_row(*(Text(cell) for cell in row))
-        console.print(table)
+        table = _table(each)
+        console.print(Text(table.title, style="bold"))
+        console.print(table.in_terminal())
         for line in remarks(each, wanted):
             console.print(Text(line, style="dim"))
         console.print(Text(conclusion(each)))
@@ -72,6 +67,10 @@ def rows(paired: Paired) -> Rows:
         )
         for each in paired.differences
     ]
+
+
+def _table(paired: Paired) -> TextTable:
+    return TextTable(title(paired), [[name] for name in HEADINGS], [[[cell] for cell in row] for row in rows(paired)])
 
 
 def remarks(paired: Paired, wanted: Wanted) -> list[str]:
@@ -125,10 +124,7 @@ def to_markdown(found: Sequence[Paired], wanted: Wanted) -> str:
     """Write comparisons as Markdown."""
     parts = []
     for each in found:
-        parts += [f"## {in_markdown(title(each))}", "", f"| {' | '.join(HEADINGS)} |"]
-        parts.append("| --- |" + " ---: |" * (len(HEADINGS) - 1))
-        parts += ["| " + " | ".join(in_markdown(cell) for cell in row) + " |" for row in rows(each)]
-        parts += ["", *(f"- {in_markdown(line)}" for line in remarks(each, wanted)), ""]
+        parts += [*_table(each).in_markdown(), *(f"- {in_markdown(line)}" for line in remarks(each, wanted)), ""]
         parts += [in_markdown(conclusion(each)), ""]
     return "\n".join(parts)
 
@@ -193,11 +189,7 @@ def to_latex(found: Sequence[Paired], wanted: Wanted) -> str:  # noqa: ARG001
     """Write comparisons as LaTeX tables (package booktabs), each with what it comes to."""
     parts = []
     for each in found:
-        parts += [rf"% {in_latex(title(each))}", r"\begin{tabular}{l" + "r" * (len(HEADINGS) - 1) + "}", r"\toprule"]
-        parts.append(" & ".join(in_latex(heading) for heading in HEADINGS) + r" \\")
-        parts.append(r"\midrule")
-        parts += [" & ".join(in_latex(cell) for cell in row) + r" \\" for row in rows(each)]
-        parts += [r"\bottomrule", r"\end{tabular}", "", in_latex(conclusion(each)), ""]
+        parts += [*_table(each).in_latex(), in_latex(conclusion(each)), ""]
     return "\n".join(parts)
 
 

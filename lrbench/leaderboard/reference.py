@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from lrbench.leaderboard.layout import eps_label
 from lrbench.measures.registry import metric_named
+from lrbench.names import eps_label
 from lrbench.views import Cell, Form, cell_of, matching
 
 

@@ -1,27 +1,25 @@
-"""The leaderboard for readers: in a terminal, and as Markdown."""
+"""The leaderboard for readers: in a terminal, as Markdown, and in a notebook."""
 
-from rich.box import SIMPLE_HEAD
+from collections.abc import Callable
+from html import escape
+
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from lrbench.errors import printable
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.figure_text import MISSING, cell_parts, figure_parts, write_value
 from lrbench.leaderboard.notes import notes
+from lrbench.leaderboard.table import TextTable
 from lrbench.leaderboard.text import in_markdown
 from lrbench.views import Block, Cell, Form
-
-COMPARED = ("model", "figure", "published in", "published", "measured here")
 
 
 def renderable(board: Leaderboard) -> RenderableType:
     """Lay the leaderboard out for a rich console."""
     parts: list[RenderableType] = []
-    for block in board.blocks:
-        parts += [Text(block.title, style="bold"), _rich_table(board, block), Text()]
-    if board.comparisons:
-        parts += [Text(_reference_title(board), style="bold"), _rich_comparison(board), Text()]
+    for table in _tables(board, printable):
+        parts += [Text(table.title, style="bold"), table.in_terminal(), Text()]
     return Group(*parts, *(Text(printable(line), style="dim") for line in notes(board)))
 
 
@@ -33,62 +31,47 @@ def print_board(board: Leaderboard, console: Console) -> None:
 def to_markdown(board: Leaderboard) -> str:
     """Write the leaderboard as Markdown tables."""
     parts = [f"# {in_markdown(board.suite['name'])}", ""]
-    for block in board.blocks:
-        parts += [f"## {in_markdown(block.title)}", ""]
-        headings = [f"{column.heading}, {column.images}".removesuffix(", ") for column in block.columns]
-        parts.append("| model | " + " | ".join(map(in_markdown, headings)) + " |")
-        parts.append("| --- |" + " ---: |" * len(block.columns))
-        for model in board.models:
-            cells = [in_markdown(" ".join(cell_parts(column, model))) for column in block.columns]
-            parts.append(f"| {in_markdown(board.labels[model])} | " + " | ".join(cells) + " |")
-        parts.append("")
-    if board.comparisons:
-        parts += [
-            f"## {in_markdown(_reference_title(board))}",
-            "",
-            f"| {' | '.join(COMPARED)} |",
-            "| --- | --- | --- | ---: | ---: |",
-        ]
-        parts += [f"| {' | '.join(in_markdown(text) for text in row)} |" for row in _compared(board, " ")]
-        parts.append("")
+    for table in _tables(board, str):
+        parts += table.in_markdown()
     return "\n".join([*parts, *(f"- {in_markdown(line)}" for line in notes(board))]) + "\n"
 
 
-def _reference_title(board: Leaderboard) -> str:
-    return f"Beside {board.suite['reference']['source']}"
+def summary_html(board: Leaderboard) -> str:
+    """Write the first table as HTML, and below it what to be careful of."""
+    lines = dict.fromkeys(line for model in board.models for line in board.cautions(model))
+    below = "".join(f"<p>{escape(line)}</p>" for line in lines)
+    return _table(board, board.blocks[0], str).in_html() + below
 
 
-def _rich_table(board: Leaderboard, block: Block) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("model", no_wrap=True)
-    for column in block.columns:
-        table.add_column(Text(f"{column.heading}\n{column.images}".strip()), justify="right", overflow="fold")
-    for model in board.models:
-        cells = (Text("\n".join(cell_parts(column, model))) for column in block.columns)
-        table.add_row(Text(printable(board.labels[model])), *cells)
-    return table
+def _tables(board: Leaderboard, shown: Callable[[str], str]) -> list[TextTable]:
+    """Give all tables; `shown` makes names fit to be shown."""
+    tables = [_table(board, block, shown) for block in board.blocks]
+    return [*tables, *([_compared(board)] if board.comparisons else [])]
 
 
-def _rich_comparison(board: Leaderboard) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in COMPARED:
-        table.add_column(heading, justify="right" if heading in COMPARED[3:] else "left")
-    for row in _compared(board, " "):
-        table.add_row(*(Text(text) for text in row))
-    return table
+def _table(board: Leaderboard, block: Block, shown: Callable[[str], str]) -> TextTable:
+    headings = [["model"], *([column.heading, *([column.images] if column.images else [])] for column in block.columns)]
+    rows = [
+        [[shown(board.labels[model])], *(cell_parts(column, model) for column in block.columns)]
+        for model in board.models
+    ]
+    return TextTable(block.title, headings, rows)
 
 
-def _compared(board: Leaderboard, separator: str) -> list[tuple[str, ...]]:
-    return [
-        (
-            board.labels[each.model],
-            each.figure,
-            each.where,
-            each.published if isinstance(each.published, str) else write_value(each.published, each.form),
-            MISSING if each.measured is None else separator.join(_measured(each.measured, each.form)),
-        )
+def _compared(board: Leaderboard) -> TextTable:
+    """Put published figures beside the measured ones."""
+    headings = [["model"], ["figure"], ["published in"], ["published"], ["measured here"]]
+    rows = [
+        [
+            [board.labels[each.model]],
+            [each.figure],
+            [each.where],
+            [each.published if isinstance(each.published, str) else write_value(each.published, each.form)],
+            [MISSING if each.measured is None else " ".join(_measured(each.measured, each.form))],
+        ]
         for each in board.comparisons
     ]
+    return TextTable(f"Beside {board.suite['reference']['source']}", headings, rows, words=3)
 
 
 def _measured(cell: Cell, form: Form) -> list[str]:

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from lrbench.errors import UsageError
-from lrbench.leaderboard.layout import WORST, eps_label, middle
+from lrbench.leaderboard.layout import WORST, middle
 from lrbench.leaderboard.outcomes import Run
+from lrbench.names import eps_label
 from lrbench.statistics import Components, detectable, difference_of
 from lrbench.store import View
 

@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 from lrbench.errors import UsageError
-from lrbench.leaderboard.layout import eps_label
 from lrbench.leaderboard.notes import other_than_standard
 from lrbench.leaderboard.outcomes import Run
+from lrbench.names import eps_label
 from lrbench.verdicts import NOT_CHECKED, VERDICTS
 
 FULL_TEST = 10_000

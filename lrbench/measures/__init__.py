@@ -1,6 +1,8 @@
 """What can be measured of a trained model: one file a measure, found by the registry."""
 
+from lrbench.measures.attacked import Attacked, AttackMeasure
 from lrbench.measures.base import (
+    BaseMeasure,
     Layer,
     Measure,
     Metric,
@@ -16,6 +18,9 @@ from lrbench.measures.base import (
 )
 
 __all__ = [
+    "AttackMeasure",
+    "Attacked",
+    "BaseMeasure",
     "Layer",
     "Measure",
     "Metric",

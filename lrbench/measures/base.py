@@ -111,8 +111,8 @@ class Subject:
     kept: dict[str, bytes] = field(default_factory=dict)
 
 
-class Measure(ABC):
-    """One thing to be known of a trained model. All there is to say of it is said here.
+class BaseMeasure:
+    """What a measure says of itself, whatever it is taken of. All there is to say of it is said in its class.
 
     Attributes
     ----------
@@ -128,6 +128,16 @@ class Measure(ABC):
     def unfit(self, options: Any, data: "ImageData") -> Iterator[tuple[KeyPath, str]]:
         """Say what of the options does not fit the data: the place below the measure's name, and why."""
         yield from ()
+
+    def unasked(self, asked: Mapping[str, Any]) -> Any:
+        """Give the options that it is taken with where a suite does not name it; None: then it is not taken.
+
+        Parameters
+        ----------
+        asked : mapping
+            Measure -> its options, of those that the suite names.
+        """
+        return None
 
     def summary(self, options: Any, shown: "Shown") -> Iterator["Column"]:
         """Give what the first table of a leaderboard shows of it: nothing, unless told otherwise."""
@@ -147,6 +157,10 @@ class Measure(ABC):
     def notes(self, options: Any, shown: "Shown") -> Iterator[str]:
         """Say how its tables are to be read: nothing, unless told otherwise."""
         yield from ()
+
+
+class Measure(BaseMeasure, ABC):
+    """One thing to be known of a trained model."""
 
     def passes(self, options: Any, train: int, test: int) -> float:
         """Give the rough cost, in forward-and-backward passes of one image, on so many images."""

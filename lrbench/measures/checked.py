@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping
 from math import isfinite
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lrbench.columns import as_text
-from lrbench.measures.base import Measure, Row
+from lrbench.measures.base import BaseMeasure, Row
 from lrbench.measures.registry import metric_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 COLUMNS = {"metric", "value", "ci_low", "ci_high", "n", "layer"}
 """What rows may hold; the rest says which model, seed and data they are of."""
@@ -15,7 +18,7 @@ COLUMNS = {"metric", "value", "ci_low", "ci_high", "n", "layer"}
 RESERVED = {"step.json", "failure.txt"}
 
 
-def checked_rows(name: str, measure: Measure, rows: object) -> Iterator[Row]:
+def checked_rows(name: str, measure: BaseMeasure, rows: object) -> Iterator[Row]:
     """Pass on the rows of a measure.
 
     Raises
@@ -24,7 +27,7 @@ def checked_rows(name: str, measure: Measure, rows: object) -> Iterator[Row]:
         With the first row that is none.
     """
     if not isinstance(rows, Iterable):
-        msg = f"take of {name} gave {type(rows).__name__}: it yields rows, or gives a list of them"
+        msg = f"{name} gave {type(rows).__name__}: it yields rows, or gives a list of them"
         raise TypeError(msg)
     seen: set[tuple[str, ...]] = set()
     for row in rows:
@@ -39,7 +42,7 @@ def checked_rows(name: str, measure: Measure, rows: object) -> Iterator[Row]:
         yield found
 
 
-def _row(name: str, measure: Measure, row: object) -> Row:
+def _row(name: str, measure: BaseMeasure, row: object) -> Row:
     parameters = _parameters(measure, row.get("metric")) if isinstance(row, dict) else ()
     if not isinstance(row, dict) or not {"metric", "value"} <= row.keys() <= COLUMNS.union(parameters):
         listed = ", ".join([*sorted(COLUMNS), *parameters])
@@ -62,7 +65,7 @@ def _row(name: str, measure: Measure, row: object) -> Row:
     return told | _interval(name, metric, row, told["value"])
 
 
-def _parameters(measure: Measure, metric: object) -> tuple[str, ...]:
+def _parameters(measure: BaseMeasure, metric: object) -> tuple[str, ...]:
     known = measure.figures.get(metric) if isinstance(metric, str) else None
     return () if known is None else known.parameters
 
@@ -95,6 +98,26 @@ def _number(name: str, metric: str, value: Any) -> float:
         msg = f"{name} gave {float(item)} as {metric!r:.60}; leave out what cannot be measured"
         raise ValueError(msg)
     return float(item)
+
+
+def checked_each(name: str, each: object, count: int) -> dict[str, "Tensor"]:
+    """Pass on what a measure gave of each image of a batch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no mapping of names to tensors with an entry an image.
+    """
+    if not isinstance(each, Mapping):
+        msg = f"each of {name} gave {type(each).__name__}: it gives a mapping of names to tensors (N,)"
+        raise TypeError(msg)
+    for key, values in each.items():
+        if not isinstance(key, str) or tuple(getattr(values, "shape", ())) != (count,):
+            shape = getattr(values, "shape", None)
+            told = type(values).__name__ if shape is None else f"shape {tuple(shape)}"
+            msg = f"each of {name} gave {told} as {key!r:.60}: a tensor ({count},) is wanted, an entry an image"
+            raise ValueError(msg)
+    return {key: values.detach() for key, values in each.items()}
 
 
 def checked_files(name: str, files: Mapping[str, Any]) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lrbench.catalogue import MEASURES
 from lrbench.columns import COLUMNS
 from lrbench.errors import UsageError
-from lrbench.measures.base import Measure, Metric, Options
+from lrbench.measures.base import BaseMeasure, Metric, Options
 from lrbench.measures.core import CORE
 from lrbench.strict import KeyPath
 
@@ -20,7 +20,7 @@ TAKEN = {*COLUMNS, "sd", "seeds"}
 """Columns of the tables of results, so that no parameter of a figure is called so."""
 
 
-def measure_of(name: str) -> Measure:
+def measure_of(name: str) -> BaseMeasure:
     """Give the measure of a name.
 
     Raises
@@ -29,11 +29,13 @@ def measure_of(name: str) -> Measure:
         If there is none, or what is registered is none.
     """
     found = MEASURES[name].load()
-    if not (isinstance(found, type) and issubclass(found, Measure)):
-        msg = f"the measure {name!r} is no subclass of lrbench.Measure"
+    if not (isinstance(found, type) and issubclass(found, BaseMeasure)):
+        msg = f"the measure {name!r} is no subclass of lrbench.Measure or lrbench.AttackMeasure"
         raise UsageError(msg)
     if inspect.isabstract(found):
-        msg = f"the measure {name!r} has no `take`, which gives its rows"
+        methods: frozenset[str] = getattr(found, "__abstractmethods__", frozenset())
+        lacks = " and ".join(f"`{method}`" for method in sorted(methods))
+        msg = f"the measure {name!r} has no {lacks}, which gives its rows"
         raise UsageError(msg)
     for figure, metric in found.figures.items():
         if wrong := [column for column in metric.parameters if column in TAKEN or not column.isidentifier()]:

@@ -1,6 +1,7 @@
 """The attack steps: one attack at one radius on one trained model, or its search for the smallest perturbation."""
 
 import random
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -8,14 +9,15 @@ from torch import Tensor, nn
 
 from lrbench.attacks import Attack, NormalizedSpace, in_batches, l2_dissimilarity
 from lrbench.attacks.adaptive import Subspace
-from lrbench.attacks.distances import Moved, moved
 from lrbench.attacks.frozen import frozen
 from lrbench.attacks.geometry import held, least_size
 from lrbench.attacks.prepared import EXAMPLES, prepared
 from lrbench.catalogue import ATTACKS
 from lrbench.data import Split, to_unit
 from lrbench.lowrank import subspace_at
-from lrbench.measures import Progress, proportion
+from lrbench.measures import Attacked, AttackMeasure, Options, Progress, proportion
+from lrbench.measures.checked import checked_each, checked_rows
+from lrbench.measures.registry import measure_of
 from lrbench.runner.context import Context, Outcome, seeded_for
 from lrbench.runner.found import Found, earlier, parts_of
 from lrbench.runner.step import Step
@@ -50,11 +52,10 @@ def attack_step(context: Context, step: Step, progress: Progress) -> Outcome:
     distances = outcomes["l2_dissimilarity"].double()
     if counted := int(distances.isfinite().sum()):
         rows.append({"metric": "l2_dissimilarity", "value": distances.nanmean().item(), "n": counted, **columns})
-    for layer in step.config["d_adv"]:
-        mean = Moved(outcomes[f"d_adv[{layer}]"], outcomes[f"d_adv_relative[{layer}]"]).mean()
-        common = {"layer": layer, "n": mean.n, **columns}
-        rows.append({"metric": "d_adv", "value": mean.value, **common})
-        rows.append({"metric": "d_adv_relative", "value": mean.relative, **common})
+    for kind, measure, options in _measures(context, step):
+        of = f"{kind}:"
+        each = {name.removeprefix(of): values for name, values in outcomes.items() if name.startswith(of)}
+        rows += [{**row, **columns} for row in checked_rows(kind, measure, measure.rows(options, each))]
     return Outcome(rows, found.files)
 
 
@@ -154,11 +155,19 @@ def _outcomes(
         outcomes |= {norm: torch.where(wrong, least_size(x_adv, x, norm), torch.inf) for norm in NORMS}
     else:
         outcomes["l2_dissimilarity"] = l2_dissimilarity(x_adv, x)
-        for layer in step.config["d_adv"]:
-            module = context.trained(step).get_submodule(layer)
-            each = moved(model, module, x_adv=x_adv, x=x, y=labels, batch_size=len(x))
-            outcomes[f"d_adv[{layer}]"], outcomes[f"d_adv_relative[{layer}]"] = each
+        attacked = Attacked(model, context.trained(step), x, x_adv, labels)
+        for kind, measure, options in _measures(context, step):
+            each = checked_each(kind, measure.each(options, attacked), len(x))
+            outcomes |= {f"{kind}:{name}": values for name, values in each.items()}
     return {name: values.cpu() for name, values in outcomes.items()}
+
+
+def _measures(context: Context, step: Step) -> Iterator[tuple[str, AttackMeasure, Options]]:
+    """Give what is measured of the attack."""
+    for kind in step.config["measures"]:
+        measure = measure_of(kind)
+        assert isinstance(measure, AttackMeasure)  # noqa: S101
+        yield kind, measure, context.suite.diagnostics.measures[kind]
 
 
 def _examples(model: nn.Module, split: Split, x_adv: Tensor) -> dict[str, Tensor]:

@@ -10,6 +10,8 @@ from typing import Any
 from lrbench.attacks import paper_steps
 from lrbench.catalogue import ATTACKS, MEASURES, MODELS
 from lrbench.data import ImageData
+from lrbench.measures import AttackMeasure, Options
+from lrbench.measures.registry import measure_of
 from lrbench.runner.code import dependencies, file_hash
 from lrbench.runner.lacking import has_layers
 from lrbench.suite import AttackSpec, Suite
@@ -51,9 +53,11 @@ def measured_code(suite: Suite, kind: str, name: str) -> dict[str, Any]:
 
 def attack_config(suite: Suite, data: ImageData, attack: AttackSpec, name: str, eps: float | None) -> dict[str, Any]:
     """Give what determines what an attack does to an image; a search for the smallest perturbation has no radius."""
-    threat, d_adv = suite.threat_model, suite.diagnostics.d_adv
+    threat = suite.threat_model
+    measures = {} if eps is None else attack_measures(suite, name)
     layered = [each for each in (name, attack.source) if each is not None and suite.models[each].lr_layers]
     kinds = ("part", "minimal" if eps is None else "attack")
+    entries = [ATTACKS[attack.name], *(MEASURES[kind] for kind in measures)]
     return {
         "attack": {"name": attack.name, "options": attack.options},
         "minimal": eps is None,
@@ -62,8 +66,18 @@ def attack_config(suite: Suite, data: ImageData, attack: AttackSpec, name: str, 
         "batch_size": threat.batch_size,
         "statistics": data.statistics if threat.space == "normalized" else None,
         "deterministic": deterministic(suite, name, attack.source),
-        "d_adv": d_adv.layers if d_adv and eps is not None and has_layers(suite, name) else [],
-        **dependencies(*kinds, entries=[ATTACKS[attack.name]], without=() if layered else (LOW_RANK,)).config,
+        "measures": {kind: options.model_dump(mode="json") for kind, options in measures.items()},
+        **dependencies(*kinds, entries=entries, without=() if layered else (LOW_RANK,)).config,
+    }
+
+
+def attack_measures(suite: Suite, name: str) -> dict[str, Options]:
+    """Give what is measured of each attack on a model, with its options."""
+    asked = suite.diagnostics
+    return {
+        kind: options
+        for kind, options in asked.measures.items()
+        if isinstance(measure_of(kind), AttackMeasure) and (kind not in asked.of_layers or has_layers(suite, name))
     }
 
 

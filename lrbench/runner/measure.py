@@ -3,7 +3,7 @@
 from safetensors.torch import save
 
 from lrbench.diagnostics import evaluate
-from lrbench.measures import Progress, Subject, proportion
+from lrbench.measures import Measure, Progress, Subject, proportion
 from lrbench.measures.checked import checked_files, checked_rows
 from lrbench.measures.registry import measure_of
 from lrbench.runner.context import Context, Outcome
@@ -36,6 +36,7 @@ def accuracy_step(context: Context, step: Step, progress: Progress) -> Outcome:
 def measure_step(context: Context, step: Step, progress: Progress) -> Outcome:
     """Take the measure that the step is named after."""
     measure = measure_of(step.kind)
+    assert isinstance(measure, Measure)  # noqa: S101
     subject = Subject(
         context.trained(step),
         context.data.train,

@@ -7,6 +7,7 @@ from typing import Any
 from lrbench.catalogue import ATTACKS
 from lrbench.data import ImageData
 from lrbench.errors import UsageError
+from lrbench.measures import Measure
 from lrbench.measures.registry import measure_of
 from lrbench.names import attack_id, in_path, model_place
 from lrbench.runner.configs import attack_config, deterministic, joint_code, measured_code, passes
@@ -68,8 +69,8 @@ def _model_steps(
     content = {"samples": threat.samples or len(data.test), "space": threat.space, "data": {"test": prints["test"]}}
     yield _measured(suite, "accuracy", training, content, 0.4 * len(data.test))
     for kind, options in suite.diagnostics.measures.items():
-        if kind not in suite.diagnostics.of_layers or has_layers(suite, name):
-            measure = measure_of(kind)
+        measure = measure_of(kind)
+        if isinstance(measure, Measure) and (kind not in suite.diagnostics.of_layers or has_layers(suite, name)):
             content = {**options.model_dump(mode="json"), "data": prints}
             work = measure.passes(options, len(data.train), len(data.test))
             yield _measured(suite, kind, training, content, work)

@@ -16,11 +16,13 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from lrbench.catalogue import MEASURES
-from lrbench.measures.base import Layer, Options, layer_options
-from lrbench.measures.registry import measure_of
+from lrbench.measures.base import Options, layer_options
+from lrbench.measures.registry import is_own, measure_of
 from lrbench.names import eps_digits
+from lrbench.renamed import MEASURES as RENAMED
 from lrbench.renamed import renamed
 from lrbench.strict import Count, Eps, Name, Number, Positive, Strict
 
@@ -131,23 +133,13 @@ class Masking(Strict):
     unbounded: Count = 32
 
 
-class DAdvSpec(Strict):
-    """Layers at which D_Adv is measured (paper, section 5)."""
-
-    layers: list[Layer]
-
-
-OWN: dict[str, type[Strict]] = {"d_adv": DAdvSpec, "masking": Masking}
+OWN: dict[str, type[Strict]] = {"masking": Masking}
 """What stands beside measures under `diagnostics`, so that no measure has such a name."""
 
 
 class Diagnostics(Strict):
-    """What is measured besides accuracy and attacks: `d_adv`, `masking`, and measures by their names.
+    """What is measured besides accuracy and attacks: `masking`, and measures by their names."""
 
-    `d_adv` defaults to the layers of `variance_ratio`.
-    """
-
-    d_adv: DAdvSpec | None = None
     masking: Masking | Literal[False] | None = None
 
     @property
@@ -157,10 +149,9 @@ class Diagnostics(Strict):
         return {name: options for name in names if (options := getattr(self, name)) is not None}
 
     @property
-    def of_layers(self) -> dict[str, Strict]:
+    def of_layers(self) -> dict[str, Options]:
         """What is asked for that names layers, each with its options."""
-        asked: dict[str, Strict] = {**self.measures, **({} if self.d_adv is None else {"d_adv": self.d_adv})}
-        return {name: options for name, options in asked.items() if layer_options(type(options))}
+        return {name: options for name, options in self.measures.items() if layer_options(type(options))}
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_asked(self, plainly: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -169,9 +160,11 @@ class Diagnostics(Strict):
         return {name: value for name, value in told.items() if name in Diagnostics.model_fields or value is not None}
 
     @model_validator(mode="after")
-    def _same_layers(self) -> "Diagnostics":
-        if self.d_adv is None and (spec := self.measures.get("variance_ratio")) is not None:
-            object.__setattr__(self, "d_adv", DAdvSpec(layers=list(spec.layers)))  # type: ignore[attr-defined]
+    def _unasked(self) -> "Diagnostics":
+        """Fill in what measures of lrbench's are taken with although nobody asked."""
+        for entry in MEASURES:
+            if not is_own(entry.name) and getattr(self, entry.name, self) is None:
+                object.__setattr__(self, entry.name, measure_of(entry.name).unasked(self.measures))
         return self
 
 
@@ -180,9 +173,15 @@ def read_diagnostics(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, Diagnostics):
         return value
     asked = value if isinstance(value, dict) else {}
+    for old, new in RENAMED.items():
+        if old in asked:
+            msg = "unknown key; it is now called {new}"
+            raise PydanticCustomError("unknown_key", msg, {"key": old, "new": new})
     names = [entry.name for entry in MEASURES if not hasattr(Diagnostics, entry.name) and entry.name not in OWN]
     # What nobody asks for is not loaded: it may be somebody else's, and broken.
-    kinds = tuple((name, measure_of(name).Options if asked.get(name) is not None else None) for name in names)
+    kinds = tuple(
+        (name, measure_of(name).Options if asked.get(name) is not None or not is_own(name) else None) for name in names
+    )
     return _diagnostics(kinds).model_validate(value)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from lrbench.names import eps_label
 from lrbench.views.results import matching
 from lrbench.views.tables import Column, Form, cell_of
 
@@ -23,6 +24,11 @@ class Shown:
         Model -> its name as it is shown, in the suite's order.
     seeds : int
         That each figure should have.
+    attacks : sequence of str
+        Labels of the suite's attacks, in its order.
+    radii : sequence of float
+        In ascending order.
+    norm : {"linf", "l2"}
     measure : str
         Whose figures are shown.
     prefix : str
@@ -38,6 +44,9 @@ class Shown:
     aggregated: pd.DataFrame
     labels: Mapping[str, str]
     seeds: int
+    attacks: Sequence[str] = ()
+    radii: Sequence[float] = ()
+    norm: str = "linf"
     measure: str = ""
     prefix: str = ""
     classes: Sequence[str] = ()
@@ -71,11 +80,12 @@ class Shown:
         return Column(key or self.prefix + figure + (f"[{layer}]" if layer else ""), heading, form, cells)
 
     def columns(self, figure: str, heading: str, form: Form, parameters: Sequence[str] = ()) -> Iterator[Column]:
-        """Make a column for each layer and each value of the parameters at which a figure was taken."""
+        """Make a column for each layer, attack, radius and value of the parameters at which a figure was taken."""
         rows = self.rows(figure)
-        names = [name for name in ("layer", *parameters) if name in rows]
-        for values in dict.fromkeys(rows[names].itertuples(index=False, name=None)):
-            told = [value for value in values if value]
+        names = [name for name in ("layer", "attack", "eps", *parameters) if name in rows]
+        for values in rows[names].drop_duplicates().itertuples(index=False, name=None):
+            where = {name: value for name, value in zip(names, values, strict=True) if not pd.isna(value)}
+            shown = where | ({"eps": eps_label(where["eps"], self.norm)} if "eps" in where else {})
+            told = [value for value in shown.values() if value]
             key = self.prefix + figure + (f"[{','.join(told)}]" if told else "")
-            where = dict(zip(names, values, strict=True))
             yield self.column(figure, " ".join([heading, *told]), form, key, **where)

@@ -60,7 +60,7 @@ UNTRAINABLE |= {"no-parameters"}
 
 
 def left_out_of(name):
-    without_layers = {("vr_1", "")} if name in WITHOUT_LAYERS else set()
+    without_layers = {("vr", "")} if name in WITHOUT_LAYERS else set()
     return without_layers | ({("misclassification", "fgsm")} if name in WITHOUT_GRADIENTS else set())
 
 
@@ -164,7 +164,7 @@ def figures(out):
     return {
         (row.model, row.metric, row.attack): row.value
         for row in rows.itertuples()
-        if row.metric in {"accuracy", "misclassification", "vr_1"} and row.attack != "worst-case"
+        if row.metric in {"accuracy", "misclassification", "stable_rank"} and row.attack != "worst-case"
     }
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from lrbench.leaderboard import Leaderboard, tidy, wilson
 from lrbench.leaderboard.render import print_board, to_markdown
 from lrbench.suite import Suite
+from lrbench.views import matching
 
 EPS = [8 / 255, 16 / 255]
 CURVE = [(0.1, 0.3), (0.2, 0.7)]
@@ -22,7 +23,7 @@ def suite(**changes):
         "attacks": ["iter-fsgm"],
         "diagnostics": {
             "embeddings": {"layer": "avgpool", "dims": ["full", 5]},
-            "transfer": {"layer": "avgpool"},
+            "linear_probe": {"layer": "avgpool"},
             "compression": {"layer": "layer3", "dim": 20},
         },
         "reference": {
@@ -32,9 +33,11 @@ def suite(**changes):
                 {"model": "net", "metric": "accuracy", "value": 0.925, "where": "table 1"},
                 {"model": "net", "metric": "d_adv", "layer": "avgpool", "attack": "iter-fsgm", "eps": "8/255",
                  "value": 1.81, "where": "section 5"},
-                {"model": "net", "metric": "misclassification_at_l2_0.15", "attack": "iter-fsgm", "value": "almost 90",
+                {"model": "net", "metric": "misclassification_at_l2", "parameters": {"l2": 0.15},
+                     "attack": "iter-fsgm", "value": "almost 90",
                  "where": "figure 5"},
-                {"model": "net", "metric": "vr_20", "layer": "avgpool", "value": 0.9, "where": "table 2"},
+                {"model": "net", "metric": "vr", "parameters": {"k": 20}, "layer": "avgpool", "value": 0.9,
+                 "where": "table 2"},
             ],
         },
     }  # fmt: skip
@@ -53,14 +56,14 @@ def board(**changes):
         rows.append(share("misclassification", error, **attacked))
         rows.append({"metric": "l2_dissimilarity", "value": distance, "n": 100, **attacked})
         rows.append({"metric": "d_adv", "value": 100 * eps, "layer": "avgpool", "n": 90, **attacked})
-    rows += [share(f"embedding_accuracy_{dim}", 0.8, layer="avgpool") for dim in ("full", 5)]
-    rows += [share(f"transfer_{kind}", 0.7, layer="avgpool") for kind in ("coarse", "fine")]
+    rows += [share("embedding_accuracy", 0.8, layer="avgpool", dimensions=dim) for dim in ("full", 5)]
+    rows += [share("linear_probe_accuracy", 0.7, layer="avgpool", labels=kind) for kind in ("coarse", "fine")]
     for kind, scale in (("full", 1.0), ("compressed", 0.25)):
-        where = {"layer": "layer3"}
-        rows.append({"metric": f"parameters[{kind}]", "value": 11_173_962 * scale, **where})
-        rows.append({"metric": f"multiply_adds[{kind}]", "value": 555_422_720 * scale, **where})
-        rows.append({"metric": f"seconds_per_image[{kind}]", "value": 0.0124 * scale, "n": 32, **where})
-        rows.append(share(f"compression_accuracy[{kind}]", 0.8, **where))
+        where = {"layer": "layer3", "part": kind}
+        rows.append({"metric": "parameters", "value": 11_173_962 * scale, **where})
+        rows.append({"metric": "multiply_adds", "value": 555_422_720 * scale, **where})
+        rows.append({"metric": "seconds_per_image", "value": 0.0124 * scale, "n": 32, **where})
+        rows.append(share("compression_accuracy", 0.8, **where))
     common = {"suite": "mine", "dataset": "digits", "model": "net", "seed": 0}
     return Leaderboard(tidy({**common, **row} for row in rows), suite(**changes))
 
@@ -73,14 +76,14 @@ def printed(found):
 
 def test_misclassification_at_an_l2_is_read_off_the_curve():
     found = board()
-    row = found.results[found.results["metric"] == "misclassification_at_l2_0.15"].iloc[0]
+    (row,) = matching(found.results, {"metric": "misclassification_at_l2"}).to_dict("records")
+    assert row["l2"] == "0.15", "no curve reaches 0.9"
     assert row["value"] == pytest.approx(np.interp(0.15, [0, 0.1, 0.2], [0.1, 0.3, 0.7]))
     assert (row["ci_low"], row["ci_high"]) == pytest.approx(wilson(0.5, 100))
-    assert "misclassification_at_l2_0.9" not in set(found.results["metric"]), "no curve reaches so far"
     assert "L2 0.15" in printed(found)
 
 
-def test_tables_for_embeddings_transfer_and_compression():
+def test_tables_for_embeddings_probes_and_compression():
     text = printed(board())
     for title in (
         "Linear classifier on PCA embeddings",

@@ -10,7 +10,7 @@ from support.boards import resealed
 
 from lrbench.cli import main
 from lrbench.errors import UsageError
-from lrbench.leaderboard.kept import checksum, packed, read_record, require_sound, unpacked
+from lrbench.leaderboard.kept import FORMAT, checksum, packed, read_record, require_sound, unpacked
 from lrbench.leaderboard.published import check, publish
 from lrbench.leaderboard.published.files import tables
 from lrbench.leaderboard.published.record import board_of
@@ -72,8 +72,8 @@ def unflagged(content):
 LIES = {
     "a verdict's row": lambda c: row_of(c, "verdict").update(value=(row_of(c, "verdict")["value"] + 1) % 3),
     "no verdict's row": lambda c: c["results"].remove(row_of(c, "verdict")),
-    "a check's figure": lambda c: next(r for r in c["results"] if r["metric"].startswith("check[")).update(value=9.0),
-    "a flag": lambda c: next(r for r in c["results"] if r["metric"].startswith("flag[")).update(value=0.5),
+    "a check's figure": lambda c: row_of(c, "check").update(value=9.0),
+    "a flag": lambda c: row_of(c, "flag").update(value=0.5),
     "flags and verdicts": unflagged,
     "a seed's verdict": lambda c: c["masking"]["0"].update(
         verdict=VERDICTS[(VERDICTS.index(c["masking"]["0"]["verdict"]) + 1) % 3]
@@ -84,8 +84,8 @@ LIES = {
     "an interval": lambda c: row_of(c, "accuracy").update(ci_low=0.0),
     "half an interval": lambda c: row_of(c, "accuracy").update(ci_low=None),
     "no interval": lambda c: row_of(c, "accuracy").update(ci_low=None, ci_high=None),
-    "n": lambda c: row_of(c, "embedding_accuracy_5").update(n=61),
-    "a share that no images make": lambda c: told(row_of(c, "embedding_accuracy_5"), 0.123),
+    "n": lambda c: row_of(c, "embedding_accuracy", dimensions="5").update(n=61),
+    "a share that no images make": lambda c: told(row_of(c, "embedding_accuracy", dimensions="5"), 0.123),
     "n of an attack": lambda c: row_of(c, "misclassification", attack="autoattack").update(n=40),
     "an accuracy that its own images contradict": lambda c: told(row_of(c, "accuracy"), 1.0),
     "no row of an attack": lambda c: c["results"].remove(row_of(c, "misclassification", attack="iter-fsgm")),
@@ -103,10 +103,10 @@ LIES = {
     "a space": lambda c: row_of(c, "misclassification", attack="iter-fsgm").update(space="normalized"),
     "a seed": lambda c: row_of(c, "training_loss").update(seed=7),
     "a model": lambda c: row_of(c, "training_loss").update(model="other"),
-    "a mean": lambda c: row_of(c, "vr_1_class_mean").update(value=0.5),
-    "no part of a mean": lambda c: c["results"].remove(
-        next(r for r in c["results"] if r["metric"].startswith("vr_1["))
-    ),
+    "a mean": lambda c: row_of(c, "class_vr_mean").update(value=0.5),
+    "no part of a mean": lambda c: c["results"].remove(row_of(c, "class_vr")),
+    "another parameter": lambda c: row_of(c, "accuracy").update(k="3"),
+    "a figure without its parameter": lambda c: row_of(c, "check").pop("check"),
     "a derived figure": lambda c: c["results"].append({**row_of(c, "accuracy"), "metric": "robust_accuracy"}),
     "steps done": lambda c: c["steps"].update(done=c["steps"]["done"] - 1),
     "steps planned": lambda c: c["steps"].update(planned=c["steps"]["planned"] + 1),
@@ -146,10 +146,10 @@ def test_a_blank_in_a_record_is_found(boards, tmp_path):
 
 def test_a_record_of_a_newer_format_is_called_newer(boards, tmp_path, capsys):
     shutil.copytree(boards, tmp_path / "boards")
-    resealed(tmp_path / "boards/small/records/net.json", lambda content: content.update(format=3, more={}))
+    resealed(tmp_path / "boards/small/records/net.json", lambda content: content.update(format=FORMAT + 1, more={}))
     assert main(["publish", "--check", "--to", str(tmp_path / "boards")]) == 2
     said = capsys.readouterr().err
-    assert "net.json is of a newer version of lrbench (format 3, and this one reads up to 2)" in said
+    assert f"net.json is of a newer version of lrbench (format {FORMAT + 1}, and this one reads up to {FORMAT})" in said
     assert "checksum" not in said
 
 

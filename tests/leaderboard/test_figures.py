@@ -45,11 +45,14 @@ def board():
 
 def _rows(place, seed):
     yield from (
-        {"metric": f"vr_{k}", "layer": "avgpool", "value": 1 - 0.5 ** (k / (place + 1)) - 1e-3 * seed, "n": 100}
+        {"metric": "vr", "k": k, "layer": "avgpool", "value": 1 - 0.5 ** (k / (place + 1)) - 1e-3 * seed, "n": 100}
         for k in range(1, 21)
     )
     for index, name in enumerate(CLASSES):
-        yield {"metric": f"vr_1[{name}]", "layer": "avgpool", "value": 0.5 + 0.03 * index + 0.05 * place, "n": 10}
+        yield {
+            "metric": "class_vr", "k": 1, "class": name, "layer": "avgpool", "value": 0.5 + 0.03 * index + 0.05 * place,
+            "n": 10,
+        }  # fmt: skip
     for eps, distance, error in ((0.0, None, 0.1), (EPS[0], 0.1, 0.3 + 0.1 * place), (EPS[1], 0.2, 0.6)):
         low, high = wilson(error, 100)
         where = {"eps": eps, "space": "pixel", "attack": "iter-fsgm" if eps else ""}
@@ -58,8 +61,8 @@ def _rows(place, seed):
             yield {"metric": "l2_dissimilarity", "value": distance, "n": 100, **where}
     for dim in ("full", 10, 5):
         low, high = wilson(0.9, 100)
-        yield {"metric": f"embedding_accuracy_{dim}", "layer": "avgpool", "value": 0.9, "ci_low": low, "ci_high": high,
-               "n": 100}  # fmt: skip
+        yield {"metric": "embedding_accuracy", "dimensions": dim, "layer": "avgpool", "value": 0.9, "ci_low": low,
+               "ci_high": high, "n": 100}  # fmt: skip
 
 
 def history(layered):

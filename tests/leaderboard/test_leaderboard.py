@@ -52,10 +52,10 @@ def rows(model, errors, distances, clean=0.1):
         d_adv = {**common, "attack": "iter-fsgm", "eps": EPS[0], "space": "pixel", "layer": "avgpool", "n": 90}
         yield {**d_adv, "metric": "d_adv", "value": 3.0}
         yield {**d_adv, "metric": "d_adv_relative", "value": 0.4}
-        yield {**common, "metric": "vr_10", "layer": "avgpool", "value": 0.987, "n": 1000}
+        yield {**common, "metric": "vr", "k": 10, "layer": "avgpool", "value": 0.987, "n": 1000}
         yield {
-            **common, "metric": "embedding_accuracy_5", "layer": "avgpool", "value": 0.7, "ci_low": 0.6, "ci_high": 0.8,
-            "n": 100,
+            **common, "metric": "embedding_accuracy", "dimensions": 5, "layer": "avgpool", "value": 0.7, "ci_low": 0.6,
+            "ci_high": 0.8, "n": 100,
         }  # fmt: skip
 
 
@@ -87,7 +87,8 @@ def test_wilson_known_value_and_faults():
 
 
 def test_results_are_tidy(board):
-    assert tuple(board.results.columns) == COLUMNS
+    assert tuple(board.results.columns) == (*COLUMNS, "dimensions", "k")
+    assert set(board.results["k"]) == {"", "10"}
     assert not board.results[["suite", "model", "metric", "attack", "layer"]].isna().any().any()
 
 

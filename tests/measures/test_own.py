@@ -168,7 +168,7 @@ def test_rows_that_are_none_fail_its_steps_and_nothing_else(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("take", "said"),
     [
-        (lambda *_: None, "take of brightness gave NoneType: it yields rows"),
+        (lambda *_: None, "brightness gave NoneType: it yields rows"),
         (lambda *_: [{"metric": "brightness", "value": 1}] * 2, "brightness gave 'brightness' twice"),
         (lambda _, subject, __: subject.kept.update({"../up": b""}) or [], "keeps '../up': a plain name is wanted"),
         (lambda _, subject, __: subject.kept.update({"step.json": b""}) or [], "keeps 'step.json': a plain name"),

@@ -16,9 +16,10 @@ from lrbench.measures.registry import measure_of
 from lrbench.suite import Suite
 
 SAID = {
+    "d_adv": {"layers": ["a"]},
     "variance_ratio": {"layers": ["a", "b"]},
     "embeddings": {"layer": "a", "dims": ["full", 3]},
-    "transfer": {"layer": "a"},
+    "linear_probe": {"layer": "a"},
     "compression": {"layer": "a", "dim": 3},
     "clusters": {"layer": "a"},
     "corruptions": {},

@@ -62,7 +62,7 @@ def test_it_goes_through_register_and_a_suite(tmp_path, capsys):
     board = lrbench.run("graph.yaml", out="out")
     assert not board.failures
     rows = board.results
-    assert {"vr_1", "robust_accuracy", "accuracy"} <= set(rows["metric"])
+    assert {"vr", "robust_accuracy", "accuracy"} <= set(rows["metric"])
     assert board.suite["models"]["graph"]["train"] is False
     assert set(rows[rows["metric"] == "training_loss"]["model"]) == {"trained-on"}
     assert main(["evaluate", "graph", "--suite", "graph.yaml", "--out", "memory:graph"]) == 0

@@ -77,7 +77,7 @@ def test_such_a_network_is_measured_on_the_classes_that_are_there(folder):
     rows = board.results
     assert rows[rows["metric"] == "accuracy"]["value"].tolist() == [1.0]
     assert rows[rows["metric"] == "robust_accuracy"]["value"].min() == 1.0
-    assert {"vr_1[dark & deep]", "vr_1[mid|dle $]"} <= set(rows["metric"])
+    assert {"dark & deep", "mid|dle $"} <= set(rows[rows["metric"] == "class_vr"]["class"])
 
 
 def test_another_mapping_is_another_network(folder):

@@ -56,5 +56,5 @@ def test_a_plan_of_a_full_suite_names_its_steps(name, tmp_path, monkeypatch):
         assert kinds == {"train", "accuracy", "variance_ratio", "attack", "masking", "worst", "difference"}
         assert len(session.plan) == 3 * (3 + 2 * 8 + 2) + 2
     else:
-        assert kinds == {"train", "accuracy", "variance_ratio", "embeddings", "transfer", "clusters"}
+        assert kinds == {"train", "accuracy", "variance_ratio", "embeddings", "linear_probe", "clusters"}
     assert not (tmp_path / "out").exists()

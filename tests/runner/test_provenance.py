@@ -78,5 +78,6 @@ def test_a_time_taken_beside_other_jobs_is_told_apart(tmp_path):
     for jobs, metric in ((1, "seconds_per_image"), (2, "seconds_per_image_beside_others")):
         table = lrbench.run(path, tmp_path / f"out-{jobs}", jobs=jobs).results
         times = table[table["metric"].str.startswith("seconds")]
-        assert set(times["metric"]) == {f"{metric}[full]", f"{metric}[compressed]"}
+        assert set(times["metric"]) == {metric}
+        assert set(times["part"]) == {"full", "compressed"}
         assert {each["jobs"] for each in Run.open(tmp_path / f"out-{jobs}").environments("net")} == {jobs}

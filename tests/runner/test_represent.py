@@ -33,7 +33,7 @@ attacks: [iter-fsgm]
 diagnostics:
   variance_ratio: {layers: [avgpool], k: [1, 10], curve: 12}
   embeddings: {layer: avgpool, dims: [full, 3]}
-  transfer: {layer: avgpool}
+  linear_probe: {layer: avgpool}
   compression: {layer: layer3, dim: 6}
   clusters: {layer: avgpool, samples: 40}
   masking: {samples: 20, steps: 4, queries: 10, draws: 2, unbounded: 4}
@@ -67,37 +67,38 @@ def trained(folder, name, step="train"):
     return load_checkpoint(model, folder / "out" / "steps" / step / name / "seed-0").eval(), session.data
 
 
-def test_transfer_is_measured_on_coarse_and_fine_labels(finished):
+def test_a_linear_probe_is_measured_on_coarse_and_fine_labels(finished):
     folder, board = finished
     model, data = trained(folder, "net")
     train, test = (activations(model, split, ["avgpool"])["avgpool"] for split in (data.train, data.test))
     fine = embedding_accuracies((train, data.train.fine), (test, data.test.fine), ["full"])["full"]
-    assert value(board, model="net", metric="transfer_fine") == fine
-    coarse = value(board, model="net", metric="transfer_coarse")
-    assert coarse == value(board, model="net", metric="embedding_accuracy_full")
+    assert value(board, model="net", metric="linear_probe_accuracy", labels="fine") == fine
+    coarse = value(board, model="net", metric="linear_probe_accuracy", labels="coarse")
+    assert coarse == value(board, model="net", metric="embedding_accuracy", dimensions="full")
 
 
 def test_compression_has_every_figure_and_times_apart(finished):
     folder, board = finished
     for metric in ("parameters", "multiply_adds", "seconds_per_image"):
-        full, small = (value(board, model="net", metric=f"{metric}[{kind}]") for kind in ("full", "compressed"))
+        full, small = (value(board, model="net", metric=metric, part=part) for part in ("full", "compressed"))
         assert small > 0
         assert metric == "seconds_per_image" or small < full
-    assert value(board, model="net", metric="compression_accuracy[full]") == value(
+    assert value(board, model="net", metric="compression_accuracy", part="full") == value(
         board, model="net", metric="accuracy"
     )
-    assert 0.5 < value(board, model="net", metric="compression_accuracy[compressed]") <= 1
+    assert 0.5 < value(board, model="net", metric="compression_accuracy", part="compressed") <= 1
     assert "seconds" not in (folder / "out" / "results.csv").read_text()
     assert "seconds_per_image" in (folder / "out" / "timings.csv").read_text()
 
 
 def test_variance_comes_with_its_curve_and_ranks(finished):
     _, board = finished
-    metrics = set(board.results.query("model == 'net' and layer == 'avgpool'")["metric"])
-    assert {f"vr_{k}" for k in range(1, 13)} <= metrics
-    assert {"stable_rank", "effective_rank", "vr_1_class_mean", "vr_1[low]", "vr_1[high]", "centred_vr_1"} <= metrics
-    mean = (value(board, model="net", metric="vr_1[low]") + value(board, model="net", metric="vr_1[high]")) / 2
-    assert value(board, model="net", metric="vr_1_class_mean") == pytest.approx(mean)
+    table = board.results.query("model == 'net' and layer == 'avgpool'")
+    figures = set(table[["metric", "k"]].itertuples(index=False, name=None))
+    assert {("vr", str(k)) for k in range(1, 13)} <= figures
+    assert {("stable_rank", ""), ("effective_rank", ""), ("class_vr_mean", "1"), ("centred_vr", "1")} <= figures
+    of_class = [value(board, model="net", metric="class_vr", **{"class": name}) for name in ("low", "high")]
+    assert value(board, model="net", metric="class_vr_mean") == pytest.approx(sum(of_class) / 2)
 
 
 def test_centred_variance_does_not_depend_on_the_lr_layer_s_b(finished):
@@ -107,7 +108,7 @@ def test_centred_variance_does_not_depend_on_the_lr_layer_s_b(finished):
     centred = held - held.mean(dim=0)
     squares = torch.linalg.svdvals(centred).square()
     expected = (squares[:10].sum() / squares.sum()).item()
-    assert value(board, model="lr", layer="avgpool", metric="centred_vr_10") == pytest.approx(expected, abs=1e-5)
+    assert value(board, model="lr", layer="avgpool", metric="centred_vr", k="10") == pytest.approx(expected, abs=1e-5)
 
 
 def test_given_weights_are_measured_as_they_are(finished):
@@ -168,10 +169,10 @@ def fault(tmp_path, old, new):
         ("low: [0, 1,", "low: [0, 11,", r"line 2: data\.superclasses: low: unknown class '11'"),
         ("low: [0, 1,", "low: [0, 5,", r"data\.superclasses: high: class '5' is in two superclasses"),
         ("low: [0, 1,", "low: [0,", r"data\.superclasses: class '1' is in no superclass"),
-        (", superclasses: {low: [0, 1, 2, 3, 4], high: [5, 6, 7, 8, 9]}", "", r"diagnostics\.transfer: .* no fine"),
+        (", superclasses: {low: [0, 1, 2, 3, 4], high: [5, 6, 7, 8, 9]}", "", r"diagnostics\.linear_probe: .* no fine"),
         ("{layer: layer3, dim: 6}", "{layer: layer9, dim: 6}", r"diagnostics\.compression\.layer: .* no layer"),
         ("{layer: layer3, dim: 6}", "{layer: layer3, dim: 600}", r"diagnostics\.compression\.dim: 600 dim.* only 64"),
-        ("transfer: {layer: avgpool}", "transfer: {layer: pool}", r"diagnostics\.transfer\.layer"),
+        ("linear_probe: {layer: avgpool}", "linear_probe: {layer: pool}", r"diagnostics\.linear_probe\.layer"),
         ("clusters: {layer: avgpool", "clusters: {layer: pool", r"diagnostics\.clusters\.layer"),
         ("mean: [0.4]", "mean: [0.4, 0.4]", r"models\.loaded\.normalize\.mean: has 2 values for .* 1 channels"),
         ("width: 4, weights", "width: 8, weights", r"models\.loaded\.weights: .* does not fit the model"),
@@ -232,6 +233,8 @@ def test_accuracy_under_corruptions_is_that_of_the_corrupted_images(tmp_path):
         for severity in (1, 5):
             images = to_unit(corrupted(split.images, family, severity))
             shares.append((model(images).argmax(dim=1) == split.labels).float().mean().item())
-            assert value(board, metric=f"corruption_accuracy[{family},{severity}]") == pytest.approx(shares[-1])
-    assert value(board, metric="corruption_accuracy") == pytest.approx(sum(shares) / 4)
+            assert value(
+                board, metric="corruption_accuracy", corruption=family, severity=str(severity)
+            ) == pytest.approx(shares[-1])
+    assert value(board, metric="mean_corruption_accuracy") == pytest.approx(sum(shares) / 4)
     assert "Accuracy under common corruptions, severities 1, 5, n = 16" in [block.title for block in board.blocks]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lrbench.columns import COLUMNS
 from lrbench.leaderboard.kept.attacked import FIRST, WRONG, attacked
 from lrbench.leaderboard.results import COMPARED, RETIRED, is_derived, is_time
 from lrbench.measures.registry import metric_named
@@ -76,6 +77,8 @@ def _rows(record: Content, rows: list[Row]) -> Iterator[str]:
         told = f"says {row['metric']} = {row['value']}"
         if any(row[name] != value for name, value in common.items()) or row["seed"] not in seeds:
             yield f"{told} of another suite, model, data set or seed"
+        elif (known := metric_named(row["metric"])) and {*row} - {*COLUMNS} != {*known.parameters}:
+            yield f"{told} with other parameters than {', '.join(known.parameters) or 'none'}"
         elif is_derived(row["metric"]) or is_time(row["metric"]):
             yield f"{told}, which no record keeps"
         elif (row["ci_low"] is None) != (row["ci_high"] is None) or not _is_share(row):

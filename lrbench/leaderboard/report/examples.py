@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from lrbench.errors import UsageError
-from lrbench.leaderboard.layout import eps_label, labels, middle
+from lrbench.leaderboard.layout import labels, middle
 from lrbench.leaderboard.outcomes import Run
-from lrbench.names import attack_id, model_place
+from lrbench.names import attack_id, eps_label, model_place
 
 LARGEST = 96
 """Side in pixels above which an image is made smaller."""

@@ -1,0 +1,82 @@
+"""D_Adv: how far an attack moves a layer's activations (paper, section 5)."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lrbench.measures.attacked import Attacked, AttackMeasure
+from lrbench.measures.base import Layer, Metric, Options, Row
+from lrbench.names import eps_label
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lrbench.views import Block, Column, Shown
+
+
+class DAdvOptions(Options):
+    """D_Adv under every attack at every radius (paper, section 5); by default at the layers of `variance_ratio`.
+
+    No `layers` are none: it is not taken.
+    """
+
+    layers: list[Layer]
+
+
+class DAdv(AttackMeasure):
+    """Mean squared distance that an attack moves a layer's activations, and the same as a share of their length."""
+
+    Options = DAdvOptions
+    figures: ClassVar[Mapping[str, Metric]] = {
+        "d_adv": Metric("D_Adv", better="lower"),
+        "d_adv_relative": Metric("relative D_Adv", better="lower"),
+    }
+
+    def unasked(self, asked: Mapping[str, Any]) -> Any:
+        """Take it where variance ratios are."""
+        layers = getattr(asked.get("variance_ratio"), "layers", None)
+        return None if layers is None else DAdvOptions(layers=list(layers))
+
+    def summary(self, options: Any, shown: "Shown") -> Iterator["Column"]:
+        """Give both at the last layer, under the first attack at the smallest radius."""
+        if not (shown.attacks and options.layers):
+            return
+        attack, eps, layer = shown.attacks[0], shown.radii[0], options.layers[-1]
+        for figure, metric in self.figures.items():
+            key = f"{figure}[{layer},{attack},{eps_label(eps, shown.norm)}]"
+            yield shown.column(figure, f"{metric.heading} {layer}", "number", key, layer=layer, attack=attack, eps=eps)
+
+    def tables(self, options: Any, shown: "Shown") -> Iterator["Block"]:
+        """Give none beside the summary."""
+        yield from ()
+
+    def notes(self, options: Any, shown: "Shown") -> Iterator[str]:
+        """Say under which attack, and which of the two compares models."""
+        if any(column.cells for column in self.summary(options, shown)):
+            yield (
+                f"D_Adv is under {shown.attacks[0]} at {eps_label(shown.radii[0], shown.norm)}, over images that are "
+                "right before it. It grows with the activations' scale; only the relative one compares models."
+            )
+
+    def each(self, options: Any, attacked: Attacked) -> Mapping[str, "Tensor"]:
+        """Give both of each image, NaN where the model was wrong before."""
+        from lrbench.attacks.distances import moved
+
+        found: dict[str, Tensor] = {}
+        for layer in dict.fromkeys(options.layers):
+            module = attacked.network.get_submodule(layer)
+            x, x_adv, y = attacked.x, attacked.x_adv, attacked.y
+            squared, relative = moved(attacked.model, module, x_adv=x_adv, x=x, y=y, batch_size=len(x))
+            found |= {f"squared[{layer}]": squared, f"relative[{layer}]": relative}
+        return found
+
+    def rows(self, options: Any, each: Mapping[str, "Tensor"]) -> Iterator[Row]:
+        """Give the means over images that were right; none where there are none."""
+        from math import isfinite
+
+        from lrbench.attacks.distances import Moved
+
+        for layer in dict.fromkeys(options.layers):
+            mean = Moved(each[f"squared[{layer}]"], each[f"relative[{layer}]"]).mean()
+            for figure, value in (("d_adv", mean.value), ("d_adv_relative", mean.relative)):
+                if isfinite(value):
+                    yield {"metric": figure, "value": value, "layer": layer, "n": mean.n}
