@@ -152,13 +152,19 @@ def fooled():
     return share
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def ray():
-    """A cluster of two places on this machine, whose processes find these tests."""
+    """A cluster of two places on this machine, whose processes find these tests. It stays for whoever asks next."""
     found = pytest.importorskip("ray")
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
-    found.init("local", num_cpus=2, log_to_driver=False, configure_logging=False, include_dashboard=False)
-    yield found
-    found.shutdown()
-    os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
+    if not found.is_initialized():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+            found.init("local", num_cpus=2, log_to_driver=False, configure_logging=False, include_dashboard=False)
+    return found
+
+
+@pytest.fixture
+def no_ray():
+    """No cluster that an earlier test left, so that a run begins one of its own."""
+    if "ray" in sys.modules:
+        sys.modules["ray"].shutdown()

@@ -12,7 +12,7 @@ import lrbench
 from lrbench.cli import main
 from lrbench.runner.place import Place
 
-pytestmark = pytest.mark.usefixtures("undrawn")
+pytestmark = pytest.mark.usefixtures("undrawn", "no_ray")
 
 SUITE = """\
 name: jobs
@@ -112,6 +112,7 @@ def test_nothing_goes_on_after_the_run_was_killed(suite, tmp_path, options):
     assert len(left) >= 3
     process.kill()
     process.communicate(timeout=60)
+    deadline = time.monotonic() + 60
     while left and time.monotonic() < deadline:
         left = [pid for pid in left if Path(f"/proc/{pid}").exists() and "Z" not in status(pid)]
         time.sleep(0.1)
