@@ -132,7 +132,7 @@ def test_names_make_nothing_again(finished, copied, changes):
     assert any(note.startswith("called otherwise now, not made again: ") for note in recorder.notes)
     names = ["attack", "model"]
     values = [column for column in board.results.columns if column not in {*names, "suite"}]
-    old, new = (each.results.sort_values(["metric", "eps", "value", *names]) for each in (finished[1], board))
+    old, new = (each.results.sort_values(["metric", "check", "eps", "value", *names]) for each in (finished[1], board))
     assert [tuple(row) for row in old[values].astype(str).itertuples(index=False)] == [
         tuple(row) for row in new[values].astype(str).itertuples(index=False)
     ]

@@ -1,0 +1,111 @@
+"""Tables and records of earlier versions, whose figures had their parameters in their names."""
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lrbench import Leaderboard
+from lrbench.columns import COLUMNS
+from lrbench.errors import UsageError
+from lrbench.leaderboard.kept import read_record
+from lrbench.leaderboard.kept.record import NAMES_WITH_PARAMETERS
+from lrbench.measures.registry import metric_named
+from lrbench.renamed import renamed, renamed_row
+from lrbench.suite.load import load_suite
+
+BOARDS = Path(__file__).parents[2] / "leaderboards"
+RECORDS = sorted(BOARDS.glob("*/records/*.json"))
+OLD = [path for path in RECORDS if re.search(r'"format": [12],', path.read_text("utf-8")[:40])]
+
+NOW = {
+    "vr_10": ("vr", {"k": "10"}),
+    "centred_vr_5": ("centred_vr", {"k": "5"}),
+    "vr_1_class_mean": ("class_vr_mean", {"k": "1"}),
+    "vr_1[T-shirt/top]": ("class_vr", {"k": "1", "class": "T-shirt/top"}),
+    "vr_1[a]b]": ("class_vr", {"k": "1", "class": "a]b"}),
+    "embedding_accuracy_full": ("embedding_accuracy", {"dimensions": "full"}),
+    "embedding_accuracy_5": ("embedding_accuracy", {"dimensions": "5"}),
+    "transfer_fine": ("linear_probe_accuracy", {"labels": "fine"}),
+    "parameters[full]": ("parameters", {"part": "full"}),
+    "multiply_adds[compressed]": ("multiply_adds", {"part": "compressed"}),
+    "compression_accuracy[full]": ("compression_accuracy", {"part": "full"}),
+    "seconds_per_image[full]": ("seconds_per_image", {"part": "full"}),
+    "seconds_per_image_beside_others[full]": ("seconds_per_image_beside_others", {"part": "full"}),
+    "corruption_accuracy": ("mean_corruption_accuracy", {}),
+    "corruption_accuracy[gaussian_noise,3]": (
+        "corruption_accuracy",
+        {"corruption": "gaussian_noise", "severity": "3"},
+    ),
+    "pca_share_2": ("pca_share", {"component": "2"}),
+    "misclassification_at_l2_0.15": ("misclassification_at_l2", {"l2": "0.15"}),
+    "robust_accuracy_at_l2_0.2": ("robust_accuracy_at_l2", {"l2": "0.2"}),
+    "check[not-growing-with-eps]": ("check", {"check": "not-growing-with-eps"}),
+    "flag[gradients]": ("flag", {"check": "gradients"}),
+}
+SAME = ["accuracy", "misclassification", "d_adv", "stable_rank", "median_l2", "verdict", "mine:vr_1", "mine:vr_1[a]"]
+
+
+@pytest.mark.parametrize("old", NOW)
+def test_a_figure_has_a_name_and_parameters_now(old):
+    row = renamed_row({"metric": old, "value": 1.0})
+    name, parameters = NOW[old]
+    assert row == {"metric": name, "value": 1.0, **parameters}
+    assert set(parameters) == set(metric_named(name).parameters)
+    assert renamed_row(row) == row, "what is of today stays as it is"
+
+
+@pytest.mark.parametrize("metric", SAME)
+def test_other_names_stay(metric):
+    assert renamed(metric) == (metric, {})
+
+
+def test_there_are_old_records():
+    assert len(OLD) > 20
+
+
+@pytest.mark.parametrize("path", OLD, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
+def test_a_published_record_holds_the_same_figures(path):
+    written = json.loads(path.read_text("utf-8"))
+    assert written["format"] <= NAMES_WITH_PARAMETERS
+    rows = read_record(path)["results"]
+    for old, new in zip(written["results"], rows, strict=True):
+        assert {name: value for name, value in new.items() if name in COLUMNS and name != "metric"} == {
+            name: value for name, value in old.items() if name != "metric"
+        }
+        known = metric_named(new["metric"])
+        assert known is None or {*new} - {*COLUMNS} == {*known.parameters}
+
+
+def test_the_table_of_an_older_run_is_read(tmp_path, shown_run):
+    """As the version before wrote it: without the columns, the names with the parameters."""
+    board = Leaderboard.load(shown_run)
+    backwards = {(name, *sorted(told.items())): old for old, (name, told) in NOW.items()}
+    table, rows = board.results, []
+    for row in table.to_dict("records"):
+        parameters = sorted((name, row[name]) for name in row if name not in COLUMNS and row[name])
+        name = backwards.get((row["metric"], *parameters), row["metric"])
+        if parameters and name == row["metric"]:
+            continue
+        rows.append({column: row[column] for column in COLUMNS} | {"metric": name})
+    assert any("[" in row["metric"] for row in rows)
+    (tmp_path / "suite.yaml").write_bytes((shown_run / "suite.yaml").read_bytes())
+    pd.DataFrame(rows).to_csv(tmp_path / "results.csv", index=False)
+    found = Leaderboard.load(tmp_path).results
+    there = {tuple(map(str, row)) for row in table[[*found.columns]].itertuples(index=False)}
+    assert {tuple(map(str, row)) for row in found.itertuples(index=False)} <= there
+    assert len(found) > 10
+
+
+def test_what_is_to_be_run_is_told_the_new_names(tmp_path):
+    path = tmp_path / "old.yaml"
+    path.write_text(
+        "name: old\ndata: digits\nmodels: {net: {arch: resnet18}}\ndiagnostics:\n  transfer: {layer: avgpool}\n"
+        "reference:\n  source: x\n  figures: [{model: net, metric: vr_20, value: 1, where: x}]\n"
+    )
+    with pytest.raises(UsageError) as found:
+        load_suite(path)
+    assert "line 5: diagnostics.transfer: unknown key; it is now called linear_probe" in str(found.value)
+    assert "reference.figures.0.metric: is now `metric: vr` with `parameters: {k: 20}`" in str(found.value)
