@@ -9,18 +9,18 @@ run: .venv/installed
 	$(BIN)/lrbench run quick --out runs/quick
 
 test check: .venv/installed-dev lint types
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal -m "not slow"
 
 # All of them, those that take minutes as well.
 test-all: .venv/installed-dev lint types
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 types: .venv/installed-dev
-	$(BIN)/mypy
+	MYPY_NUM_WORKERS=2 $(BIN)/mypy
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lrbench needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
@@ -30,11 +30,12 @@ types: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-.venv/installed-dev: .venv/installed
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+# To compile all of it takes longer than what the tests load, which is compiled as it is loaded.
+.venv/installed-dev: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[dev]'
 	@# With its dependencies it would bring requests 2.25, which has known vulnerabilities.
-	$(BIN)/python -m pip install --quiet --no-deps 'torchattacks>=3.5.1'
-	touch $@
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps 'torchattacks>=3.5.1'
+	touch .venv/installed $@
 
 # Needs the network: asks for known vulnerabilities of everything that the tests install.
 audit: .venv/installed-dev

@@ -1,9 +1,13 @@
+import fcntl
+import gc
 import os
 import sys
 from pathlib import Path
 
 # Before torch is loaded. Results depend on the number of threads, and tests hold one process's against another's.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Ray's processes give way to all others of a machine unless told otherwise, and here to the other tests.
+os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - Ray spells it so
 
 import pytest
 import torch
@@ -39,13 +43,15 @@ def pytest_configure(config):
     hostile.COLD = config.getoption("--cold")
 
 
+def pytest_collection_finish():
+    # Everything imported and collected stays: whoever collects garbage need not look through it again.
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_terminal_summary(terminalreporter):
     if hostile.COLD:
         terminalreporter.write_line(f"at most {hostile.MOST['seconds']:.2f} s, {hostile.MOST['bytes'] / 2**20:.0f} MiB")
-
-
-# Of Ray's processes, which give way to all others of a machine unless told otherwise, and here to the other tests.
-NICENESS = "RAY_worker_niceness"
 
 
 class SmallNet(nn.Module):
@@ -113,9 +119,26 @@ def held_out(digits):
 
 
 @pytest.fixture(scope="session")
-def shown_run(tmp_path_factory):
-    """The folder of a run that has everything a page shows, and names that would be markup."""
-    return boards.made(tmp_path_factory.mktemp("shown"))
+def shown_run(tmp_path_factory, worker_id):
+    """The folder of a run that has everything a page shows, and names that would be markup.
+
+    Made once for all processes of a test run: whoever comes first makes it, and others wait.
+    """
+    root = tmp_path_factory.getbasetemp()
+    shown = (root if worker_id == "master" else root.parent) / "shown"
+    with shown.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shown.exists():
+            made = tmp_path_factory.mktemp("made")
+            boards.made(made)
+            made.rename(shown)
+    return shown / "run"
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Whole runs with stand-ins for their pictures and report, which take longer than the steps of a small run."""
+    monkeypatch.setattr("lrbench.runner.figures._made", lambda *_, **__: dict(boards.STAND_INS))
 
 
 @pytest.fixture
@@ -129,15 +152,19 @@ def fooled():
     return share
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def ray():
-    """A cluster of two places on this machine, whose processes find these tests."""
+    """A cluster of two places on this machine, whose processes find these tests. It stays for whoever asks next."""
     found = pytest.importorskip("ray")
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
-    os.environ[NICENESS] = "0"
-    found.init("local", num_cpus=2, log_to_driver=False, configure_logging=False, include_dashboard=False)
-    yield found
-    found.shutdown()
-    del os.environ[NICENESS]
-    os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
+    if not found.is_initialized():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+            found.init("local", num_cpus=2, log_to_driver=False, configure_logging=False, include_dashboard=False)
+    return found
+
+
+@pytest.fixture
+def no_ray():
+    """No cluster that an earlier test left, so that a run begins one of its own."""
+    if "ray" in sys.modules:
+        sys.modules["ray"].shutdown()

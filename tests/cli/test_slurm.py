@@ -1,14 +1,17 @@
 """The SLURM scripts of the documentation, with SLURM's commands played by others."""
 
 import os
+import select
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from support.plain import FACTORY
 
 import lrbench
+from lrbench.cli import main
 
 SCRIPTS = Path(__file__).parents[2] / "docs/slurm"
 
@@ -41,6 +44,13 @@ for index in $(seq "$count"); do
 done
 touch "$QUEUE/$job.done"
 echo "$job"
+"""
+SERVED = """\
+#!/bin/bash
+# Hands its arguments to whoever serves it, and ends with the status that comes back.
+printf '%s\\0' "$@" > "$QUEUE/../arguments"
+read -r status < "$QUEUE/../status"
+exit "$status"
 """
 SRUN = """\
 #!/bin/bash
@@ -86,15 +96,57 @@ def slurm(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("script", ["array.sbatch", "ray.sbatch"])
-def test_a_script_gives_what_one_run_gives(slurm, script):
+@contextmanager
+def begun(script, folder):
+    """Begin a script; what it says goes to a file of the folder."""
+    with (folder / "said").open("w") as said:
+        process = subprocess.Popen(["bash", str(SCRIPTS / script)], stdout=said, stderr=said, cwd=folder)
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def served(slurm):
+    """Do here what a script asks of lrbench, one command at a time, until it ends: none has to load what this has."""
+    (slurm / "bin/lrbench").write_text(SERVED)
+    ends = []
+    for name in ("arguments", "status"):
+        os.mkfifo(slurm / name)
+        # Both of its ends, so that nobody waits for a script that has ended.
+        ends.append(os.open(slurm / name, os.O_RDWR))
+
+    def serve(process):
+        asked, answered = ends
+        while process.poll() is None:
+            if select.select([asked], [], [], 0.1)[0]:
+                status = main(os.read(asked, 65536).decode().split("\0")[:-1])
+                os.write(answered, f"{status}\n".encode())
+
+    yield serve
+    for end in ends:
+        os.close(end)
+
+
+def outcome(process, folder):
+    """Wait for a script, and give its tables."""
+    log = folder / "queue/log"
+    assert process.wait(300) == 0, (folder / "said").read_text() + (log.read_text() if log.exists() else "")
+    return (folder / "out/results.csv").read_text()
+
+
+def test_a_script_gives_what_one_run_gives_as_an_array(slurm, served):
     expected = lrbench.run(slurm / "queued.yaml", out=slurm / "alone").results_csv()
-    done = subprocess.run(
-        ["bash", str(SCRIPTS / script)], capture_output=True, text=True, check=False, timeout=300, cwd=slurm
-    )
-    log = slurm / "queue/log"
-    assert done.returncode == 0, done.stdout + done.stderr + (log.read_text() if log.exists() else "")
-    assert (slurm / "out/results.csv").read_text() == expected
+    with begun("array.sbatch", slurm) as process:
+        served(process)
+        assert outcome(process, slurm) == expected
+
+
+def test_a_script_gives_what_one_run_gives_on_a_ray_cluster(slurm):
+    expected = lrbench.run(slurm / "queued.yaml", out=slurm / "alone").results_csv()
+    with begun("ray.sbatch", slurm) as process:
+        assert outcome(process, slurm) == expected
 
 
 def test_a_script_without_a_suite_says_so(slurm, monkeypatch):

@@ -19,6 +19,8 @@ from lrbench.data.images import Split
 from lrbench.data.streamed import AHEAD, Streamed, ahead
 from lrbench.errors import UsageError
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 KEEP = ["memory", "disk", "stream"]
 
 

@@ -17,6 +17,8 @@ from lrbench.diagnostics import (
 )
 from lrbench.errors import LrbenchError
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 MODULE = "lrbench.diagnostics.blocks.MEMORY_BYTES"
 
 

@@ -138,6 +138,7 @@ def test_other_processes_need_a_package(tmp_path, monkeypatch, registered):
     assert registered.figures.keys() == {"brightness", "mean_activation"}
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("row", "said"),
     [
@@ -164,6 +165,7 @@ def test_rows_that_are_none_fail_its_steps_and_nothing_else(tmp_path, monkeypatc
     assert all(said in reason for reason in board.failures.values())
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("take", "said"),
     [

@@ -6,6 +6,8 @@ from safetensors.torch import load_file
 
 import lrbench
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SUITE = """\
 name: parts
 data: {name: digits, train: 150, test: 100}

@@ -1,5 +1,6 @@
 """What the steps of a run share: models in memory, corrupted images."""
 
+import pytest
 import torch
 from support.suites import TINY
 
@@ -10,6 +11,8 @@ from lrbench.runner.context import Context
 from lrbench.runner.reporter import Silent
 from lrbench.runner.step import Step
 from lrbench.runner.work import one_line
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 SOURCES = """\
 name: sources

@@ -4,10 +4,10 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
+from support.commands import COMMAND
 
 import lrbench
 from lrbench.cli import main
@@ -103,7 +103,7 @@ def test_a_request_to_stop_ends_after_the_batch_and_keeps_what_is_done(tmp_path,
         "seeds: [0, 1]\ntraining: {epochs: 4, batch_size: 50, learning_rate: 0.01}\n"
     )
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "lrbench.cli", "run", str(suite), "--out", str(out)]
+    command = [*COMMAND, "run", str(suite), "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
     deadline = time.monotonic() + 120
     while not (out / "steps/train/net/seed-0/step.json").exists() and time.monotonic() < deadline:

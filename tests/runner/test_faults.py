@@ -59,6 +59,7 @@ def left_over(folder):
     return [path for path in folder.rglob("*") if path.name.startswith(".") and path.name != ".lock"]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("seed", range(10))
 def test_a_disk_that_fills_at_any_write_costs_nothing_finished(suite, undisturbed, tmp_path, monkeypatch, seed):
     out = tmp_path / "out"
@@ -121,6 +122,7 @@ def flipped(content):
     return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("harm", [truncated, emptied, flipped])
 def test_a_damaged_file_is_found_named_and_made_again(suite, undisturbed, harm):
     before = tables(undisturbed)

@@ -12,6 +12,8 @@ import lrbench
 from lrbench.cli import main
 from lrbench.runner.place import Place
 
+pytestmark = pytest.mark.usefixtures("undrawn", "no_ray")
+
 SUITE = """\
 name: jobs
 data: {name: digits, train: 150, test: 40}
@@ -82,19 +84,16 @@ def descendants(process):
 
 
 @pytest.mark.parametrize("engine", ["local", "ray"])
-def test_a_killed_worker_costs_nothing(suite, tmp_path, engine):
+def test_a_killed_worker_costs_nothing(suite, tmp_path, capsys, engine):
     dead = tmp_path / "dead"
     (tmp_path / "mine.py").write_text(FACTORY.replace("raise ArithmeticError", f"die_once({str(dead)!r})  #") + DYING)
     dead.touch()
     whole = lrbench.run(suite, out=tmp_path / "whole")
     dead.unlink()
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "lrbench.cli", "run", str(suite), "--out", str(out), "--jobs", "2"]
-    process = subprocess.run([*command, "--engine", engine], capture_output=True, text=True, check=False, timeout=240)
-    printed = process.stdout
-    assert process.returncode == 0, process.stderr
+    assert main(["run", str(suite), "--out", str(out), "--jobs", "2", "--engine", engine]) == 0
     assert dead.exists()
-    assert "; again, in a new one: " in printed
+    assert "; again, in a new one: " in capsys.readouterr().out
     assert (out / "results.csv").read_text() == whole.results_csv()
 
 
@@ -113,6 +112,7 @@ def test_nothing_goes_on_after_the_run_was_killed(suite, tmp_path, options):
     assert len(left) >= 3
     process.kill()
     process.communicate(timeout=60)
+    deadline = time.monotonic() + 60
     while left and time.monotonic() < deadline:
         left = [pid for pid in left if Path(f"/proc/{pid}").exists() and "Z" not in status(pid)]
         time.sleep(0.1)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import pytest
 from safetensors.torch import load_file
 from support.plain import FACTORY
 from support.workers import dies
@@ -37,6 +38,7 @@ lrbench.run(sys.argv[1], out=sys.argv[2])
 """
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_sigkill_in_an_epoch_loses_no_finished_one(tmp_path):
     suite = tmp_path / "long.yaml"
     suite.write_text(SUITE)

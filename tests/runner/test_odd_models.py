@@ -95,6 +95,8 @@ def failed(out):
 def run(folder, name, suite, options, request):
     if "ray" in options:
         request.getfixturevalue("ray")
+    if options:
+        request.getfixturevalue("undrawn")  # one process has drawn the same
     (folder / "odd.yaml").write_text(suite)
     out = f"{name} {' '.join(options)}"
     return main(["run", "odd.yaml", "--out", out, *options]), folder / out

@@ -12,6 +12,8 @@ from lrbench.runner import Session
 from lrbench.runner.reporter import Silent
 from lrbench.runner.share import Share
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SUITE = """\
 name: machines
 data: {name: digits, train: 60, test: 30}

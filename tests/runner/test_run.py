@@ -168,6 +168,7 @@ def test_a_change_makes_just_the_affected_steps_again(finished, tmp_path):
     }
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_damaged_artefact_is_named_and_made_again(suite_file, tmp_path):
     out = tmp_path / "out"
     board = lrbench.run(suite_file, out=out)
@@ -185,6 +186,7 @@ def test_a_damaged_artefact_is_named_and_made_again(suite_file, tmp_path):
     assert not [path for path in out.rglob("*") if path.name.startswith(".") and path.name != ".lock"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_lr_layers_that_never_acted_are_mentioned(suite_file, tmp_path):
     suite_file.write_text(suite_file.read_text().replace("warmup_accuracy: 0.0", "warmup_accuracy: 1.0"))
     recorder = Recorder()
@@ -229,6 +231,7 @@ def test_one_folder_one_suite_one_writer(suite_file, tmp_path):
         Session.open(suite_file, tmp_path / "file")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_user_s_model_joins_with_a_decorator(suite_file, tmp_path):
     @lrbench.register_model("two-layers")
     def two_layers(num_classes: int, in_channels: int, hidden: int = 16):

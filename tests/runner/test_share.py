@@ -17,6 +17,8 @@ from lrbench.runner.share import Share, takable
 from lrbench.runner.step import Step
 from lrbench.store import Store
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SUITE = """\
 name: shared
 data: {name: digits, train: 150, test: 40}

@@ -8,6 +8,8 @@ from support.plain import FACTORY
 
 from lrbench.cli import main
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SUITE = """\
 name: start
 data: {name: digits, train: 150, test: 40}

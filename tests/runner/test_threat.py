@@ -10,6 +10,8 @@ from lrbench.runner import run
 from lrbench.runner.threat import passes_of
 from lrbench.suite import AttackSpec, ThreatModel
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SUITE = """\
 name: held
 data: {name: digits, train: 60, test: 20}

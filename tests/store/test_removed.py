@@ -11,6 +11,8 @@ from lrbench.runner import figures
 from lrbench.runner.follow import Follower
 from lrbench.store import Hold, Store, StoreError, place_of
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SUITE = """\
 name: removed
 data: {name: digits, train: 100, test: 30}

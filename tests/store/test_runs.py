@@ -13,6 +13,8 @@ from lrbench.leaderboard import Leaderboard
 from lrbench.runner.tables import Tables
 from lrbench.store import RECORD, Store, lease, place_of
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SUITE = """\
 name: stored
 data: {name: digits, train: 150, test: 40}

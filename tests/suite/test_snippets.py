@@ -4,15 +4,19 @@ Suites that take long are stood in for by small files of the same name in the wo
 or install are only asked whether they are there.
 """
 
+import io
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
 import tomllib
+from contextlib import redirect_stdout, suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -25,6 +29,7 @@ from torch import nn
 from lrbench.catalogue import ATTACKS, DATASETS, MEASURES, MODELS
 from lrbench.cli import main
 from lrbench.cli.parser import make_parser
+from lrbench.global_state import preserved
 from lrbench.suite.document import parse
 from lrbench.suite.load import load_suite
 
@@ -132,9 +137,10 @@ def test_commands_are_understood(here):
 @cache
 def help_of(module):
     """Give what a module says of its options."""
-    return subprocess.run(
-        [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
+    told = io.StringIO()
+    with preserved(), redirect_stdout(told), patch.object(sys, "argv", [module, "--help"]), suppress(SystemExit):
+        runpy.run_module(module, run_name="__main__")
+    return told.getvalue()
 
 
 def check(command, here):

@@ -11,6 +11,9 @@ from lrbench.names import in_path
 from lrbench.runner import Session
 from lrbench.runner.tables import Tables
 
+STAND_INS = {"figures/training.png": b"a picture", "figures/training.svg": b"a picture", "report.html": b"a report"}
+"""Of what a run draws, for tests that look at none of it."""
+
 NASTY = "<script>alert(1)</script>"
 SPECIAL = 'a & b_50% $x$ #1, "q" \\'
 

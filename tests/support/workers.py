@@ -16,6 +16,10 @@ def stuck(_):
         time.sleep(0.01)
 
 
+def parent_of(process):
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 ODD = {
     "exits": lambda status: os._exit(int(status)),
     "signal": lambda number: os.kill(os.getpid(), int(number)),
@@ -45,6 +49,10 @@ class Toy:
             raise LrbenchError(msg)
         if task.startswith("dies") and len(list(self.folder.glob(f"{task}.*"))) < int(task.partition("-")[2]):
             os.kill(os.getpid(), signal.SIGKILL)
+        if task.startswith("loses") and len(list(self.folder.glob(f"{task}.*"))) < 2:
+            # Ray's process has begun the server that this one is a copy of.
+            os.kill(parent_of(os.getppid()), signal.SIGKILL)
+            stuck(None)
         kind, _, number = task.partition("-")
         for left in (name for name in vars(os) if name.startswith("left_")):
             (self.folder / f"{left}.seen-by.{task}").touch()

@@ -14,6 +14,8 @@ from lrbench.data import Augmentation
 from lrbench.errors import LrbenchError, TrainingDivergedError
 from lrbench.training import in_processes
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 CPU = torch.device("cpu")
 AUGMENT = {"augment": {"crop": 1, "flip": True}}
 

@@ -1,0 +1,15 @@
+"""lrbench in a process of its own, for tests that kill it, stop it or run several."""
+
+import sys
+
+UNDRAWN = """\
+import sys
+from lrbench.starting import load_ahead
+load_ahead()
+import lrbench.runner.figures as figures
+figures._made = lambda *_, **__: {"report.html": b"a report"}
+from lrbench.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+COMMAND = [sys.executable, "-c", UNDRAWN]
+"""What `lrbench` does on the command line, but for pictures and the report."""
