@@ -266,7 +266,7 @@ def test_it_may_have_a_chart(tmp_path, monkeypatch, registered):
         subject.kept["seed.txt"] = str(subject.seed).encode()
         yield from take(self, options, subject, progress)
 
-    def charts(self, options, shown):  # noqa: ARG001
+    def charts(_, __, shown):
         kept.update({model: dict(files) for model, files in shown.kept.get("brightness", {}).items()})
         rows = shown.rows("mean_activation")
         panel = Panel(rows, Axis("layer", "layer", "category", order=["1"]), Axis("value", "mean"), "bars")
