@@ -120,5 +120,11 @@ def test_a_helper_is_found_however_its_name_is_imported(tmp_path, monkeypatch, h
     sys.modules.pop("helper", None)
 
 
+def test_what_stands_in_no_file_is_not_taken_for_its_metaclass():
+    namespace = {"__name__": "notebook"}
+    exec("import lrbench\nclass Bright(lrbench.Measure):\n    def take(self, *_): ...", namespace)  # noqa: S102
+    assert own_code(namespace["Bright"]).files == {}
+
+
 def test_lrbench_s_own_factories_are_no_user_s_code():
     assert own_code(MODELS["resnet18"].load()).files == {}

@@ -105,8 +105,8 @@ def _file_of(factory: Callable[..., Any]) -> Path | None:
         factory = factory.func
     try:
         found = inspect.getsourcefile(inspect.unwrap(factory))
-    except TypeError:  # an object that can be called
-        return _file_of(type(factory)) if type(factory) is not type else None
+    except TypeError:  # an object that can be called, or a class that stands in no file
+        return None if isinstance(factory, type) else _file_of(type(factory))
     file = Path(found or "")
     return file.resolve() if file.is_file() else None
 
