@@ -8,7 +8,7 @@ from support.code import forget, install
 
 from lrbench.catalogue import ATTACKS, MEASURES, MODELS
 from lrbench.models.external import factory_of
-from lrbench.runner.code import dependencies
+from lrbench.runner.code import dependencies, meaning
 from lrbench.runner.code.closure import INERT
 from lrbench.runner.code.modules import WHOLE, defined_at, module
 from lrbench.runner.code.own import own_code
@@ -47,6 +47,28 @@ def test_what_cannot_change_a_result_is_there_and_is_followed_nowhere():
     for name in INERT:
         assert module(name) is not None
         assert not {path for path in reached if path.removesuffix(".py").replace("/", ".").startswith(f"{name}.")}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changes"),
+    [
+        ('yield Block(f"Activations of {layer}", columns)', 'yield Block(f"What {layer} gives", columns)', False),
+        ("VR_k is of A + b", "VR_k is of A and b", False),
+        ('"value": effective_rank(sample)', '"value": 2 * effective_rank(sample)', True),
+        ("return 0.6 * train", "return 0.7 * train", True),
+    ],
+)
+def test_how_a_measure_is_shown_makes_nothing_again(monkeypatch, old, new, changes):
+    def key():
+        return dependencies("variance_ratio", entries=[MEASURES["variance_ratio"]]).code
+
+    before = key()
+    assert "lrbench/measures/variance_ratio.py" in before
+    source = meaning.source_of
+    assert any(old in source(file) for file in (meaning.PACKAGE / "measures").glob("*.py"))
+    monkeypatch.setattr(meaning, "source_of", lambda file: source(file).replace(old, new))
+    forget()
+    assert (key() != before) == changes
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,9 @@ from lrbench.runner.code.meaning import PACKAGE, parsed
 
 WHOLE = "*"
 
+SHOWING = frozenset({"summary", "tables", "charts", "notes"})
+"""Methods of measures that are shown anew every time, from results."""
+
 
 class Place(NamedTuple):
     """A top-level definition of a module; all of them for `WHOLE`."""
@@ -41,7 +44,7 @@ class Module:
         self.imported: dict[str, Import] = {}
         self.always: list[ast.stmt] = []
         self._targets: dict[str, frozenset[Import]] = {}
-        for statement in parsed(file).body:
+        for statement in map(_without_showing, parsed(file).body):
             if isinstance(statement, ast.Import | ast.ImportFrom):
                 self.imported |= {each.local: self._absolute(each) for each in imports_in(statement)}
                 continue
@@ -94,6 +97,19 @@ class Module:
                     yield Import(node.id, self.name, node.id)
             for found in imports_in(statement):
                 yield self._absolute(found)
+
+
+def _without_showing(statement: ast.stmt) -> ast.stmt:
+    """Leave out of a measure's class how it is shown, which changes no result."""
+    if not (isinstance(statement, ast.ClassDef) and _is_measure(statement)):
+        return statement
+    counted = [each for each in statement.body if SHOWING.isdisjoint(_names_defined(each))]
+    rest = ast.ClassDef(statement.name, statement.bases, statement.keywords, counted, statement.decorator_list)
+    return ast.copy_location(rest, statement)
+
+
+def _is_measure(kind: ast.ClassDef) -> bool:
+    return any(name.endswith("Measure") for name in (kind.name, *map(ast.unparse, kind.bases)))
 
 
 def _names_defined(statement: ast.stmt) -> Iterator[str]:
