@@ -31,6 +31,8 @@ def report(folder: str | Path) -> str:
     """
     run = Run.open(folder)
     board = run.board
+    # First, since a damaged record is refused here: nothing is drawn for a page that will not be.
+    environments = run.environments()
     drawn = charts(board)
     specs = [on_a_page(chart.spec).to_json() for chart in drawn]
     return template("report/report.html").render(
@@ -47,7 +49,7 @@ def report(folder: str | Path) -> str:
         progress=board.status.progress,
         failures=board.failures,
         configuration=yaml.safe_dump(board.suite, sort_keys=False, allow_unicode=True),
-        environments=run.environments(),
+        environments=environments,
         style=asset("style.css"),
         script=_bundle(asset("page.js")) if drawn else asset("page.js"),
     )
