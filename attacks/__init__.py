@@ -7,7 +7,8 @@ Pure torch: nothing here knows of suites, checkpoints or files.
 """
 
 from .adaptive import AdaptiveLR
-from .apgd import APGD, TargetedAPGD
+from .apgd import APGD
+from .apgd_targeted import TargetedAPGD
 from .autoattack import AutoAttack, LeftOutWarning
 from .base import Attack
 from .batches import in_batches

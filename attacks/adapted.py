@@ -18,13 +18,16 @@ import torch
 from torch import Tensor, nn
 
 from .arguments import spelled
-from .base import Attack, Kind, NoGradientError, check_ball
+from .base import Attack, Kind
 from .batches import out_of_memory
+from .cost import passes_of
 from .geometry import held, wide
 from .gradient_free import GRADIENT_FREE
+from .gradients import NoGradientError
 from .inputs import Bounds, clipped
 from .losses import misclassified
 from .outputs import OutputError
+from .ranges import check_ball
 from .regular import FAILURES, ModelError, line_of
 
 Call = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -68,6 +71,8 @@ class Foreign(Attack):
         Attack each example on its own, so that what it meets does not depend on the batch.
     options : mapping
         Of the library's own, for messages.
+    defaults : mapping
+        Of its other options, from which its cost follows.
     """
 
     def __init__(
@@ -80,10 +85,17 @@ class Foreign(Attack):
         seed: int,
         one_by_one: bool,
         options: Mapping[str, Any] = MappingProxyType({}),
+        defaults: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.name, self.kind, self.call = name, kind, call
         self.eps, self.norm, self.bounds = threat
         self.seed, self.one_by_one, self.options = seed, one_by_one, options
+        self.defaults = defaults
+
+    @property
+    def passes(self) -> float:
+        """What follows from its options' names: steps, restarts, queries, in the words of the library."""
+        return passes_of({**self.defaults, **self.options}, gradients=self.needs_gradients)
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Let the library attack; hold the result to what it has to be."""
@@ -141,6 +153,9 @@ def factory_for(
     one_by_one : bool
         Default of the option.
     """
+    library, _, what = name.partition(":")
+    needs_gradients = what not in GRADIENT_FREE[library]
+    defaults = {p.name: p.default for p in own}
 
     def factory(
         *,
@@ -154,7 +169,9 @@ def factory_for(
         check_ball(eps, bounds)
         threat = Threat(eps, norm, bounds)
         call = call_with(threat, options)
-        return Foreign(name, kind, call, threat, seed=seed, one_by_one=one_by_one, options=options)
+        made = Foreign(name, kind, call, threat, seed=seed, one_by_one=one_by_one, options=options, defaults=defaults)
+        made.needs_gradients = needs_gradients
+        return made
 
     known = [p for p in inspect.signature(factory).parameters.values() if p.kind is not p.VAR_KEYWORD]
     extra = [
@@ -165,9 +182,8 @@ def factory_for(
     factory.__qualname__ = name
     factory.__signature__ = inspect.Signature([*known, *extra])  # type: ignore[attr-defined]
     factory.__annotations__ |= {p.name: p.annotation for p in extra if p.annotation is not p.empty}
-    library, _, what = name.partition(":")
     factory.kind = kind  # type: ignore[attr-defined]
-    factory.needs_gradients = what not in GRADIENT_FREE[library]  # type: ignore[attr-defined]
+    factory.needs_gradients = needs_gradients  # type: ignore[attr-defined]
     return spelled(factory)
 
 

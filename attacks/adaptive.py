@@ -11,6 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from .base import named
+from .cost import FORWARD
 from .inputs import Bounds
 from .layers import find_module, reached, watched
 from .pgd import PGD
@@ -19,12 +21,14 @@ from .ranges import finite
 Subspace = tuple[Tensor, Tensor]
 
 
+@named("adaptive-lr")
 class AdaptiveLR(PGD):
-    """PGD on the loss plus `weight` times the squared distance, in activation space, from where activations should be.
+    """PGD that also drives activations out of an LR-Layer's subspace.
 
-    The distance is that of the activation to the affine subspace {a : a + b in span(basis)}, or without a `subspace`
-    to the clean activation; in units of the clean activation's norm, so that an LR-Layer's norm penalty, which shrinks
-    activations, does not shrink it.
+    On the loss plus `weight` times the squared distance, in activation space, from where activations should be. It is
+    that of the activation to the affine subspace {a : a + b in span(basis)}, or without a `subspace` to the clean
+    activation; in units of the clean activation's norm, so that an LR-Layer's norm penalty, which shrinks activations,
+    does not shrink it.
 
     Parameters
     ----------
@@ -66,6 +70,11 @@ class AdaptiveLR(PGD):
         )
         finite(weight=weight)
         self.layer, self.weight, self.subspace = layer, weight, subspace
+
+    @property
+    def passes(self) -> float:
+        """Those of PGD, and one for the clean activations."""
+        return FORWARD + super().passes
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Attack with the layer's output in view."""

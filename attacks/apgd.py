@@ -1,4 +1,4 @@
-"""Auto-PGD: PGD that sets its own step size, and its targeted form.
+"""Auto-PGD: PGD that sets its own step size.
 
 Source: Croce and Hein, *Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free
 attacks*, 2020, section 3 and algorithm 1. Where the paper leaves something open, or the authors' code
@@ -12,12 +12,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .base import Attack, check_ball, input_gradient
+from .base import Attack, named
+from .cost import FORWARD
 from .geometry import BALLS, wide
+from .gradients import input_gradient
 from .inputs import Bounds
-from .losses import LOSSES, misclassified, targeted_dlr, too_few
+from .losses import LOSSES, misclassified, too_few
 from .noise import Noise
-from .ranges import at_least
+from .ranges import check_ball
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 
@@ -57,8 +59,9 @@ class _State:
     value_then: Tensor  # the best value at the last checkpoint
 
 
+@named("apgd-ce")
 class APGD(Attack):
-    """APGD with the cross-entropy or another loss; parameter-free.
+    """Auto-PGD: PGD that sets its own step size.
 
     Parameters
     ----------
@@ -99,6 +102,11 @@ class APGD(Attack):
         self.eps, self.steps, self.eot, self.restarts, self.seed, self.bounds = eps, steps, eot, restarts, seed, bounds
         self.ball, self.loss = BALLS[norm], LOSSES[loss]
         self._checkpoints = checkpoints(steps)
+
+    @property
+    def passes(self) -> float:
+        """Of each run a look at who withstood those before, and a gradient at the start and after each step."""
+        return self.restarts * (FORWARD + (1 + self.steps) * self.eot)
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Attack from each start what has withstood the ones before."""
@@ -191,49 +199,3 @@ class APGD(Attack):
         state.gradient = torch.where(wide(halve, state.x), state.best_gradient, state.gradient)
         state.halved, state.value_then = halve, state.best_value.clone()
         state.increases = torch.zeros_like(state.increases)
-
-
-class TargetedAPGD(APGD):
-    """APGD-T: a run towards each of the likeliest wrong classes, with the targeted DLR loss.
-
-    Parameters
-    ----------
-    eps, steps, norm, eot, seed, bounds
-        As for `APGD`.
-    targets : int, >= 1
-        Wrong classes tried, the likeliest first; at most all.
-    """
-
-    def __init__(
-        self,
-        eps: float,
-        steps: int = 100,
-        *,
-        norm: Literal["linf", "l2"] = "linf",
-        targets: int = 9,
-        eot: int = 1,
-        seed: int = 0,
-        bounds: Bounds | None = (0.0, 1.0),
-    ) -> None:
-        super().__init__(eps, steps, norm=norm, eot=eot, seed=seed, bounds=bounds)
-        at_least(1, targets=targets)
-        self.targets = targets
-
-    def unfit(self, classes: int, shape: tuple[int, ...]) -> str | None:  # noqa: ARG002
-        """Say whether there are too few classes for the loss."""
-        return too_few(targeted_dlr, classes)
-
-    def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        """Attack towards each target what has withstood the ones before."""
-        with torch.no_grad():
-            logits = model(x)
-        others = logits.scatter(1, y[:, None], -torch.inf).argsort(dim=1, descending=True)
-        found = x.clone()
-        for place in range(min(self.targets, logits.shape[1] - 1)):
-            target = others[:, place]
-
-            def objective_of(rows: Tensor, target: Tensor = target) -> tuple[Objective, Tensor]:
-                return (lambda logits, labels: targeted_dlr(logits, labels, target[rows])), y[rows]
-
-            self.attack_standing(model, x, y, found, f"target {place}", objective_of)
-        return found

@@ -47,6 +47,7 @@ ELSEWHERE = {
     "n_queries": "queries",
     "n_restarts": "restarts",
     "n_target_classes": "targets",
+    "binary_search_steps": "searches",
     "eot_iter": "eot",
     "p": "norm",
     "ord": "norm",

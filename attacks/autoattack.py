@@ -5,14 +5,16 @@ attacks*, 2020; the versions are those of the authors' code (fra31/auto-attack),
 """
 
 import warnings
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from .apgd import APGD, TargetedAPGD
-from .base import Attack
+from .apgd import APGD
+from .apgd_targeted import TargetedAPGD
+from .base import Attack, named
+from .cost import FORWARD
 from .fab import FAB
 from .geometry import BALLS
 from .inputs import Bounds
@@ -42,12 +44,14 @@ class LeftOutWarning(UserWarning):
     """Members of AutoAttack were left out, since they cannot be made on this model."""
 
 
+@named("autoattack")
 class AutoAttack(Attack):
-    """AutoAttack; with the defaults it is the standard version, and with fewer steps, targets or queries it is not.
+    """APGD-CE, APGD-T, FAB-T and Square, each on what has withstood those before.
 
-    A member that cannot be made on the model is left out, with a warning (`LeftOutWarning`): the DLR loss needs three
-    classes, its targeted form four, and Square images. What a member finds is projected into the ball and counts if
-    the model itself, not a copy that was made ready for speed, misclassifies it there.
+    With the defaults it is the standard version, and with fewer steps, targets or queries it is not. A member that
+    cannot be made on the model is left out, with a warning (`LeftOutWarning`): the DLR loss needs three classes, its
+    targeted form four, and Square images. What a member finds is projected into the ball and counts if the model
+    itself, not a copy that was made ready for speed, misclassifies it there.
 
     Parameters
     ----------
@@ -80,6 +84,8 @@ class AutoAttack(Attack):
         If a parameter is out of range.
     """
 
+    standard: ClassVar[Mapping[str, Any] | None] = {"eot": 1}
+
     def __init__(  # noqa: PLR0913
         self,
         eps: float,
@@ -110,6 +116,11 @@ class AutoAttack(Attack):
             "square": Square(eps, queries, patch=PATCH, rescale=False, **common),  # type: ignore[arg-type]
         }
         self.members = {name: made[name] for name in MEMBERS[version]}
+
+    @property
+    def passes(self) -> float:
+        """Those of its members, a look at the image and one at what each of them found."""
+        return FORWARD + sum(FORWARD + member.passes for member in self.members.values())
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Attack in turn."""

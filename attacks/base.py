@@ -1,23 +1,30 @@
 """What every attack is: a callable of (model, x, y), and the loop that gradient attacks share."""
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from .arguments import spelled
-from .batches import in_batches, out_of_memory
+from .batches import in_batches
+from .cost import passes_of
+from .gradients import input_gradient
 from .inputs import Bounds, as_inputs, as_labels, check_range, clipped, ordinary
 from .prepared import Prepared, laid_out, only_channels_last, prepared
-from .ranges import at_least, finite
-from .regular import NO_KERNEL, line_of
 
 Kind = Literal["bounded", "minimal", "noise"]
 
 Precision = Literal["float32", "bfloat16"]
+
+
+A = TypeVar("A", bound="type[Attack]")
+
+
+def named(name: str) -> Callable[[A], A]:  # noqa: ARG001
+    """Say what suites call an attack of this folder: `lrbench.catalogue` finds it by this line, without running it."""
+    return lambda attack: attack
 
 
 class Attack(ABC):
@@ -34,12 +41,19 @@ class Attack(ABC):
         is no adversary at all and may go beyond its radius.
     needs_gradients : bool
         Whether it asks more of a model than logits.
+    weak : bool
+        Whether a model may withstand it without being robust: a board that shows it alone says so.
+    standard : mapping, optional
+        Of an attack that is known by one setting of its options, the defaults: what those that are None there come to.
+        A board says where an attack ran with others.
     bounds : (float, float) or None
         Valid range of an entry; None for none.
     """
 
     kind: Kind = "bounded"
     needs_gradients: bool = True
+    weak: ClassVar[bool] = False
+    standard: ClassVar[Mapping[str, Any] | None] = None
     bounds: Bounds | None = None
 
     def __init_subclass__(cls) -> None:
@@ -87,6 +101,15 @@ class Attack(ABC):
             found = torch.cat(in_batches(lambda rows: self.run(fast, start[rows], y[rows]), len(x), len(x)))
             found = torch.where(found == start, given, found)
             return found if only_channels_last(x) else found.contiguous()
+
+    @property
+    def passes(self) -> float:
+        """How many forward-and-backward passes it takes an image that withstands it; `cost.FORWARD` for forward alone.
+
+        Plans are estimated by it. Unless an attack says otherwise, it follows from what its attributes are called:
+        steps, restarts, eot, targets, searches, queries.
+        """
+        return passes_of(getattr(self, "__dict__", {}), gradients=self.needs_gradients)
 
     def unfit(self, classes: int, shape: tuple[int, ...]) -> str | None:  # noqa: ARG002
         """Say why this attack cannot be made on a model of so many classes, with inputs of a shape; None if it can."""
@@ -153,92 +176,3 @@ class IterativeAttack(Attack):
     @abstractmethod
     def project(self, x_adv: Tensor, x: Tensor) -> Tensor:
         """Bring a point back into what the threat model allows around x."""
-
-
-def input_gradient(
-    model: Callable[[Tensor], Tensor], x_adv: Tensor, objective: Callable[[Tensor], Tensor], eot: int = 1
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Give logits, values of an objective of them, (N,), and its gradient with respect to the input.
-
-    The gradient of the sum, not the mean: an example's gradient must not depend on who else is in the batch. With
-    `eot` above 1 all three are means over so many passes, for models that draw random numbers (expectation over
-    transformation; Athalye, Engstrom, Ilyas and Kwok, *Synthesizing robust adversarial examples*, 2018).
-
-    Raises
-    ------
-    RuntimeError
-        If the model's output does not depend differentiably on its input.
-    """
-    if eot > 1:
-        passes = [input_gradient(model, x_adv, objective) for _ in range(eot)]
-        logits, values, gradient = (torch.stack(parts).mean(dim=0) for parts in zip(*passes, strict=True))
-        return logits, values, gradient
-    with torch.enable_grad():
-        x_adv = x_adv.detach().requires_grad_()
-        logits = _followed(model, x_adv)
-        require_gradient(logits)
-        values = objective(logits)
-        gradient = gradient_to(x_adv, values.sum())
-    return logits.detach(), values.detach(), gradient
-
-
-def _followed(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    try:
-        return model(x)
-    except RuntimeError as error:
-        if "Inference tensors" not in str(error):
-            raise
-        msg = (
-            "the model holds tensors made inside torch.inference_mode(), which no gradient can pass; make them outside"
-        )
-        raise NoGradientError(msg) from error
-
-
-def gradient_to(x: Tensor, value: Tensor, *, again: bool = False) -> Tensor:
-    """Give the gradient of a value with respect to inputs; with `again`, another may be asked of the same pass.
-
-    Raises
-    ------
-    NoGradientError
-        If the value does not depend on them, or the model fails on the way back.
-    """
-    msg = "no gradient of the model's output reaches its input; a gradient attack cannot run on it"
-    try:
-        (gradient,) = torch.autograd.grad(value, x, retain_graph=again, allow_unused=True)
-    except UserWarning as error:
-        if NO_KERNEL not in str(error):
-            raise
-        raise NoGradientError(msg) from error
-    except RuntimeError as error:
-        if out_of_memory(error):
-            raise
-        msg = f"the model fails in its backward pass: {line_of(error)}"
-        raise NoGradientError(msg) from error
-    if gradient is None:
-        raise NoGradientError(msg)
-    return gradient
-
-
-class NoGradientError(RuntimeError):
-    """The model's output does not depend differentiably on its input."""
-
-
-def require_gradient(logits: Tensor) -> None:
-    """Raise NoGradientError if logits do not depend differentiably on anything."""
-    if not logits.requires_grad:
-        msg = "the model's output carries no gradient to its input; a gradient attack cannot run on it"
-        raise NoGradientError(msg)
-
-
-def check_ball(eps: float, bounds: Bounds | None, **counts: int) -> None:
-    """Raise ValueError unless radius, bounds and counts of iterations are in range."""
-    finite(eps=eps)
-    at_least(1, **counts)
-    check_bounds(bounds)
-
-
-def check_bounds(bounds: Bounds | None) -> None:
-    """Raise ValueError unless bounds are finite and in order."""
-    if bounds is not None and not -math.inf < bounds[0] < bounds[1] < math.inf:
-        msg = f"bounds must be (low, high), finite, with low < high, or None for none, got {bounds}"
-        raise ValueError(msg)

@@ -6,20 +6,24 @@ Source: Carlini and Wagner, *Towards evaluating the robustness of neural network
 import torch
 from torch import Tensor, nn
 
-from .base import Attack, Kind, check_bounds, input_gradient
+from .base import Attack, Kind, named
+from .cost import FORWARD
+from .gradients import input_gradient
 from .inputs import Bounds, clipped
 from .losses import margin, misclassified
-from .ranges import at_least, finite
+from .ranges import at_least, check_bounds, finite
 
 BETAS = (0.9, 0.999)
 NEARLY = 1e-6
 """Share of half an entry's range, or a coarser dtype's rounding, by which the inverse of tanh ends before a bound."""
 
 
+@named("carlini-wagner")
 class CarliniWagner(Attack):
-    """C&W L2: minimise ||d||^2 + c max(-margin + confidence, 0) by Adam; binary search over c for each example.
+    """The smallest perturbation in L2, by Adam and a search for its weight.
 
-    With bounds, an example moves in the space of atanh, so that it cannot leave them; without, it moves as it is.
+    Minimises ||d||^2 + c max(-margin + confidence, 0), with a binary search over c for each example. With bounds, an
+    example moves in the space of atanh, so that it cannot leave them; without, it moves as it is.
 
     Parameters
     ----------
@@ -60,6 +64,11 @@ class CarliniWagner(Attack):
         check_bounds(bounds)
         self.steps, self.searches, self.learning_rate = steps, searches, learning_rate
         self.initial_const, self.confidence, self.bounds = initial_const, confidence, bounds
+
+    @property
+    def passes(self) -> float:
+        """A look at the image, and a gradient a step of each search."""
+        return FORWARD + self.searches * self.steps
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Search c for every example."""

@@ -9,19 +9,24 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .base import Attack, Kind, check_bounds, gradient_to, require_gradient
+from .base import Attack, Kind, named
+from .cost import BACKWARD, FORWARD
 from .geometry import wide
+from .gradients import gradient_to, require_gradient
 from .inputs import Bounds, clipped
 from .losses import misclassified
-from .ranges import at_least, finite
+from .ranges import at_least, check_bounds, finite
 
 TINY = 1e-8
 BEHIND = 1e-4
 """Added to each distance, as the authors do, so that a step does not end on the boundary itself."""
+USUAL = 3
+"""Steps after which most images are misclassified, by the authors."""
 
 
+@named("deepfool")
 class DeepFool(Attack):
-    """DeepFool, in the L2 or the Linf norm.
+    """The smallest perturbation, step by step to the nearest linearised boundary, in L2 or Linf.
 
     Parameters
     ----------
@@ -59,6 +64,11 @@ class DeepFool(Attack):
         check_bounds(bounds)
         self.norm, self.steps, self.overshoot = norm, steps, overshoot
         self.candidates, self.bounds = candidates, bounds
+
+    @property
+    def passes(self) -> float:
+        """A gradient for each candidate a step, as many as it usually takes, and a look at the last one's end."""
+        return FORWARD + min(self.steps, USUAL) * (FORWARD + (self.candidates - 1) * BACKWARD)
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Move every example until it is misclassified."""

@@ -12,13 +12,15 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .base import Attack, Kind, check_bounds, gradient_to, input_gradient, require_gradient
+from .base import Attack, Kind, named
+from .cost import BACKWARD, CLASSES, FORWARD
 from .geometry import BALLS, length, wide
+from .gradients import gradient_to, input_gradient, require_gradient
 from .hyperplane import onto_hyperplane
 from .inputs import Bounds, clipped
 from .losses import misclassified
 from .noise import Noise
-from .ranges import at_least, finite
+from .ranges import at_least, check_bounds, finite
 
 Boundary = Callable[[nn.Module, Tensor], tuple[Tensor, Tensor]]
 """(model, points) -> gap to a boundary, (N,), negative on the true label's side, and its gradient."""
@@ -32,8 +34,11 @@ BACK = 0.9
 TINY = 1e-12
 
 
+@named("fab-t")
 class FAB(Attack):
-    """FAB, in the L2 or the Linf norm; the first run starts from the clean example.
+    """The smallest perturbation, by projections onto linearised boundaries.
+
+    In the L2 or the Linf norm; the first run starts from the clean example.
 
     Parameters
     ----------
@@ -89,6 +94,13 @@ class FAB(Attack):
         check_bounds(bounds)
         self.norm, self.steps, self.targets, self.targeted = norm, steps, targets, targeted
         self.restarts, self.enough, self.searches, self.seed, self.bounds = restarts, enough, searches, seed, bounds
+
+    @property
+    def passes(self) -> float:
+        """Those of its runs: a gradient a step, without a target one for each class, and a look at where it led."""
+        gradient = 1.0 if self.targeted else FORWARD + CLASSES * BACKWARD
+        run = self.steps * (gradient + FORWARD) + self.searches * FORWARD
+        return FORWARD + (self.targets if self.targeted else 1) * self.restarts * run
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Search towards each target and from each start; keep each example's closest."""

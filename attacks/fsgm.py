@@ -9,10 +9,11 @@ import math
 
 from torch import Tensor
 
-from .base import Precision, check_ball
+from .base import Precision, named
 from .inputs import Bounds
 from .losses import cross_entropy
 from .pgd import PGD
+from .ranges import check_ball
 
 
 def paper_steps(eps: float) -> int:
@@ -24,8 +25,11 @@ def paper_steps(eps: float) -> int:
     return max(1, math.ceil(round(min(e + 4, 1.25 * e), 6)))
 
 
+@named("iter-fsgm")
 class IterFSGM(PGD):
-    """Iter-FSGM: x <- Clip(x + step_size * sign(grad_x L(x, y))), untargeted.
+    """The paper's Iter-FSGM: sign gradient steps of size eps away from the label.
+
+    x <- Clip(x + step_size * sign(grad_x L(x, y))), untargeted. Weak: steps of the full eps search badly.
 
     Parameters
     ----------
@@ -47,6 +51,8 @@ class IterFSGM(PGD):
         If a parameter is out of range.
     """
 
+    weak = True
+
     def __init__(
         self,
         eps: float,
@@ -67,11 +73,12 @@ class IterFSGM(PGD):
         )
 
 
+@named("iter-ll-fsgm")
 class IterLLFSGM(IterFSGM):
-    """Iter-LL-FSGM: x <- Clip(x - step_size * sign(grad_x L(x, y_t))), y_t = argmin_y P(y | x).
+    """The paper's Iter-LL-FSGM: sign gradient steps of size eps to the least likely class.
 
-    The target is the class that the model finds least likely, chosen anew in every iteration. The true
-    label is not used. Parameters as for `IterFSGM`.
+    x <- Clip(x - step_size * sign(grad_x L(x, y_t))), y_t = argmin_y P(y | x). The target is the class that the model
+    finds least likely, chosen anew in every iteration. The true label is not used. Parameters as for `IterFSGM`.
     """
 
     def objective(self, logits: Tensor, y: Tensor) -> Tensor:  # noqa: ARG002
@@ -79,11 +86,11 @@ class IterLLFSGM(IterFSGM):
         return -cross_entropy(logits, logits.detach().argmin(dim=1))
 
 
+@named("fgsm")
 class FGSM(IterFSGM):
-    """FGSM: a single sign gradient step of size eps.
+    """A single sign gradient step of size eps, to be compared with iterative attacks.
 
-    Source: Goodfellow, Shlens and Szegedy, *Explaining and harnessing adversarial examples*, 2015. Weak: it is here
-    to be compared with iterative attacks.
+    Source: Goodfellow, Shlens and Szegedy, *Explaining and harnessing adversarial examples*, 2015.
 
     Parameters
     ----------

@@ -9,16 +9,18 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .base import IterativeAttack, Precision, check_ball
+from .base import IterativeAttack, Precision, named
+from .cost import FORWARD
 from .geometry import BALLS
 from .inputs import Bounds
 from .losses import LOSSES, margin, too_few
 from .noise import FreshNoise, Noise
-from .ranges import finite
+from .ranges import check_ball, finite
 
 
+@named("pgd")
 class PGD(IterativeAttack):
-    """PGD: steps along the gradient of a loss from a random start, projected back after each.
+    """PGD: steps along the gradient of a loss from random starts, projected back after each.
 
     Parameters
     ----------
@@ -72,6 +74,12 @@ class PGD(IterativeAttack):
         self.step_size = 2.5 * eps / steps if step_size is None else step_size
         self.ball, self.loss = BALLS[norm], LOSSES[loss]
         self.random_start, self.restarts, self.seed, self.bounds = random_start, restarts, seed, bounds
+
+    @property
+    def passes(self) -> float:
+        """A gradient a step; with several starts, a look at where each ends."""
+        looks = FORWARD * self.restarts if self.restarts > 1 else 0.0
+        return self.restarts * self.steps * self.eot + looks
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Ascend from each start; with several, keep each example's best end."""

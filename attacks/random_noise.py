@@ -6,11 +6,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .base import Attack, Kind, check_ball
+from .base import Attack, Kind, named
+from .cost import FORWARD
 from .geometry import BALLS, wide
 from .inputs import Bounds, clipped
 from .losses import margin
 from .noise import Noise
+from .ranges import check_ball
 
 
 class RandomNoise(Attack):
@@ -34,10 +36,16 @@ class RandomNoise(Attack):
     """
 
     needs_gradients = False
+    weak = True
 
     def __init__(self, eps: float, draws: int = 1, *, seed: int = 0, bounds: Bounds | None = (0.0, 1.0)) -> None:
         check_ball(eps, bounds, draws=draws)
         self.eps, self.draws, self.seed, self.bounds = eps, draws, seed, bounds
+
+    @property
+    def passes(self) -> float:
+        """A look at each draw, where there are several."""
+        return FORWARD * self.draws if self.draws > 1 else 0.0
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Draw and keep the worst."""
@@ -60,8 +68,16 @@ class RandomNoise(Attack):
         """Give noisy examples within `bounds`."""
 
 
+@named("uniform-noise")
 class UniformNoise(RandomNoise):
-    """Points drawn uniformly from the ball of radius eps. Parameters: those of `RandomNoise`, and `norm`."""
+    """A control: the worst of some draws from the ball of radius eps.
+
+    Parameters
+    ----------
+    eps, draws, seed, bounds
+        As for `RandomNoise`.
+    norm : {"linf", "l2"}
+    """
 
     def __init__(
         self,
@@ -80,10 +96,14 @@ class UniformNoise(RandomNoise):
         return self.ball.project(self.ball.random(x, self.eps, noise), x, self.eps, self.bounds)
 
 
+@named("gaussian-noise")
 class GaussianNoise(RandomNoise):
-    """Normal noise of standard deviation eps, clipped to `bounds` alone: a corruption, not held to a ball.
+    """Normal noise of standard deviation eps: a corruption, clipped to the bounds and held to no ball.
 
-    Parameters as for `RandomNoise`.
+    Parameters
+    ----------
+    eps, draws, seed, bounds
+        As for `RandomNoise`.
     """
 
     kind: Kind = "noise"

@@ -1,5 +1,9 @@
 """Arguments held to be in range, each named by its keyword."""
 
+import math
+
+from .inputs import Bounds
+
 HUGE = 1e18
 """Largest number that an argument may be: its square is finite in float32."""
 
@@ -18,3 +22,17 @@ def finite(*, above_zero: bool = False, **values: float) -> None:
         if not 0 <= value <= HUGE or (above_zero and value == 0):
             msg = f"{name} must be a finite number {'>' if above_zero else '>='} 0, at most {HUGE:g}, got {value:g}"
             raise ValueError(msg)
+
+
+def check_ball(eps: float, bounds: Bounds | None, **counts: int) -> None:
+    """Raise ValueError unless radius, bounds and counts of iterations are in range."""
+    finite(eps=eps)
+    at_least(1, **counts)
+    check_bounds(bounds)
+
+
+def check_bounds(bounds: Bounds | None) -> None:
+    """Raise ValueError unless bounds are finite and in order."""
+    if bounds is not None and not -math.inf < bounds[0] < bounds[1] < math.inf:
+        msg = f"bounds must be (low, high), finite, with low < high, or None for none, got {bounds}"
+        raise ValueError(msg)

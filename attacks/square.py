@@ -10,18 +10,21 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .base import Attack, check_ball
+from .base import Attack, named
+from .cost import FORWARD
 from .geometry import BALLS
 from .inputs import Bounds
 from .losses import margin, misclassified
 from .patches import MOVES
+from .ranges import check_ball
 
 # Iterations (of 10,000) after which the share of the image that a patch covers is halved again.
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
+@named("square")
 class Square(Attack):
-    """Square attack on the margin.
+    """Random search with square patches on the margin; needs no gradients.
 
     What a patch is and where it lies is the same for all examples and follows `seed` alone, so that results do not
     depend on the batch. An example is left alone once it is misclassified.
@@ -69,6 +72,11 @@ class Square(Attack):
         self.eps, self.queries, self.patch, self.rescale = eps, queries, patch, rescale
         self.seed, self.bounds = seed, bounds
         self.ball, self.moves = BALLS[norm], MOVES[norm]
+
+    @property
+    def passes(self) -> float:
+        """A look at the image and at the first points, and one a query."""
+        return FORWARD * (2 + self.queries)
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Search patch by patch."""

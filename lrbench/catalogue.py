@@ -1,4 +1,4 @@
-"""Everything that a suite can name: models, attacks and data sets. Imports none of them."""
+"""Everything that a suite can name: models, attacks, data sets and measures. Imports none of them."""
 
 from lrbench.registry import Registry
 
@@ -18,6 +18,7 @@ MODELS = Registry(
             "VGG-19 with three fully connected layers; options: width (64), hidden (512), dropout (0.5), batch_norm",
         ),
     },
+    supplied=("num_classes", "in_channels"),
     elsewhere="lrbench.models.external:factory_of",
     forms={
         "torchvision:NAME": "any classification model of torchvision",
@@ -33,72 +34,19 @@ MODELS = Registry(
 
 ATTACKS = Registry(
     "attack",
+    # Of another library; their options are those of its classes.
     {
-        "iter-fsgm": (
-            "lrbench.attacks:IterFSGM",
-            "the paper's Iter-FSGM: sign gradient steps of size eps away from the label",
-        ),
-        "iter-ll-fsgm": (
-            "lrbench.attacks:IterLLFSGM",
-            "the paper's Iter-LL-FSGM: sign gradient steps of size eps to the least likely class",
-        ),
-        "fgsm": (
-            "lrbench.attacks:FGSM",
-            "a single sign gradient step of size eps; weak, for comparison",
-        ),
-        "apgd-ce": (
-            "lrbench.attacks:APGD",
-            "Auto-PGD, sets its own step size; options: steps (100), restarts (1), loss (cross-entropy, margin, dlr)",
-        ),
-        "apgd-t": (
-            "lrbench.attacks:TargetedAPGD",
-            "Auto-PGD towards the likeliest wrong classes with the DLR loss; options: steps (100), targets (9)",
-        ),
-        "square": (
-            "lrbench.attacks:Square",
-            "random search with square patches, needs no gradients; options: queries (5000), patch (0.8)",
-        ),
-        "pgd": (
-            "lrbench.attacks:PGD",
-            "PGD with random starts; options: steps (20), step_size, restarts (1), eot (1), loss (or margin, dlr)",
-        ),
-        "autoattack": (
-            "lrbench.attacks:AutoAttack",
-            "APGD-CE, APGD-T, FAB-T and Square in turn; options: steps (100), targets (9), queries (5000), eot (1)",
-        ),
-        "fab-t": (
-            "lrbench.attacks:FAB",
-            "smallest perturbation, by projections onto linearised boundaries; options: steps (100), targets (9)",
-        ),
-        "deepfool": (
-            "lrbench.attacks:DeepFool",
-            "smallest perturbation, step by step to the nearest linearised boundary; options: steps (50), overshoot",
-        ),
-        "carlini-wagner": (
-            "lrbench.attacks:CarliniWagner",
-            "smallest L2 perturbation, by Adam; options: steps (200), searches (9), learning_rate (0.01)",
-        ),
         "hopskipjump": (
             "lrbench.attacks.foreign:hopskipjump",
-            "smallest perturbation from decisions alone, through ART; options: max_iter (50), max_eval, init_eval",
+            "The smallest perturbation from decisions alone: `art:HopSkipJump`, image by image.",
         ),
         "boundary": (
             "lrbench.attacks.foreign:boundary",
-            "smallest L2 perturbation from decisions alone, through ART; options: max_iter (5000), num_trial, delta",
-        ),
-        "adaptive-lr": (
-            "lrbench.attacks:AdaptiveLR",
-            "PGD that also leaves an LR-Layer's subspace; options: layer, weight (1), steps (40), restarts (2), loss",
-        ),
-        "uniform-noise": (
-            "lrbench.attacks:UniformNoise",
-            "a control: the worst of some draws from the ball; options: draws (1)",
-        ),
-        "gaussian-noise": (
-            "lrbench.attacks:GaussianNoise",
-            "normal noise with eps as its standard deviation, held to no ball; options: draws (1)",
+            "The smallest perturbation in L2 from decisions alone: `art:BoundaryAttack`, image by image.",
         ),
     },
+    declared=("attacks", "named"),
+    supplied=("eps", "bounds", "norm", "subspace"),
     elsewhere="lrbench.attacks.foreign:factory_of",
     forms={
         "art:CLASS": "any evasion attack of the Adversarial Robustness Toolbox, with its options",
@@ -110,36 +58,8 @@ ATTACKS = Registry(
 
 DATASETS = Registry(
     "data set",
-    {
-        "digits": (
-            "lrbench.data.sources:digits",
-            "scikit-learn's 8x8 grey digits, embedded; 1,437 train, 360 test",
-        ),
-        "fashion-mnist": (
-            "lrbench.data.sources:fashion_mnist",
-            "Fashion-MNIST, 28x28 grey; 60,000 train, 10,000 test; options: download (false)",
-        ),
-        "cifar10": (
-            "lrbench.data.cifar:cifar10",
-            "CIFAR-10, 32x32 colour; 50,000 train, 10,000 test; options: download (false)",
-        ),
-        "cifar100": (
-            "lrbench.data.cifar:cifar100",
-            "CIFAR-100, 32x32 colour; 50,000 train, 10,000 test; options: download (false)",
-        ),
-        "cifar100-coarse": (
-            "lrbench.data.cifar:cifar100_coarse",
-            "CIFAR-100 with its 20 superclasses as labels, its 100 classes as fine ones; options: download (false)",
-        ),
-        "image-folder": (
-            "lrbench.data.folder:image_folder",
-            "your own images: PATH/{train,test}/CLASS/*; options: path, channels (3), size, resize, keep",
-        ),
-        "npz": (
-            "lrbench.data.sources:npz",
-            "your own arrays x_train, y_train, x_test, y_test in one .npz; options: path, layout, data_range, classes",
-        ),
-    },
+    declared=("data", "DATASETS.register"),
+    supplied=("root", "train", "test"),
     group="lrbench.datasets",
 )
 

@@ -63,6 +63,26 @@ def check_options(
             raise OptionError(name, "is required here")
 
 
+def options_text(signature: inspect.Signature, supplied: Collection[str]) -> str:
+    """List the options that a factory takes, each with its default and, of a choice, with what else it can be.
+
+    Such as "layer, steps (40), loss (margin, or cross-entropy, dlr)".
+    """
+    other = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    options = [each for each in signature.parameters.values() if each.name not in supplied and each.kind not in other]
+    return ", ".join(each.name + _default_text(each) for each in options) or "none"
+
+
+def _default_text(option: inspect.Parameter) -> str:
+    if option.default is option.empty or option.default is None:
+        return ""
+    default = {True: "true", False: "false"}.get(option.default) if isinstance(option.default, bool) else option.default
+    if typing.get_origin(option.annotation) is not typing.Literal:
+        return f" ({default})"
+    others = [str(each) for each in typing.get_args(option.annotation) if each != option.default]
+    return f" ({default}, or {', '.join(others)})" if others else f" ({default})"
+
+
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(function)

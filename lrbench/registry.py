@@ -1,12 +1,15 @@
 """A registry of things that a suite can name; knows names and one-line summaries without importing them."""
 
 import importlib
-from collections.abc import Callable, Iterator
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
+from types import MappingProxyType
 from typing import Any, TypeVar
 
+from lrbench.declared import Declared, declared_in
 from lrbench.errors import UsageError, nearest, short
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -38,6 +41,23 @@ class Entry:
     name: str
     target: Callable[..., Any] | str
     summary: str
+    declared: Declared | None = None
+
+    def says(self, what: str, otherwise: Any) -> Any:  # noqa: ANN401
+        """Give a class attribute of the factory; `otherwise` if it has none, or would have to be imported for it."""
+        if self.declared is not None:
+            return self.declared.facts.get(what, otherwise)
+        return otherwise if isinstance(self.target, str) else getattr(self.target, what, otherwise)
+
+    @property
+    def signature(self) -> inspect.Signature | None:
+        """What the factory is called with; None if it would have to be imported for it."""
+        if self.declared is not None:
+            return self.declared.signature
+        try:
+            return None if isinstance(self.target, str) else inspect.signature(self.target)
+        except (TypeError, ValueError):
+            return None
 
     def load(self) -> Callable[..., Any]:
         """Give the factory, imported now if it was not before."""
@@ -54,6 +74,10 @@ class Registry:
     kind : str
     builtin : dict
         Name -> (target, summary).
+    declared : (str, str), optional
+        A folder of the package and a decorator: what files there declare by it is built in, too (`lrbench.declared`).
+    supplied : tuple of str
+        Parameters that lrbench passes to a factory itself; no option may name them.
     elsewhere : str, optional
         Target of a function that gives the factory for a name with a colon, such as "timm:resnet18".
     forms : dict
@@ -67,7 +91,10 @@ class Registry:
     def __init__(
         self,
         kind: str,
-        builtin: dict[str, tuple[str, str]],
+        builtin: Mapping[str, tuple[str, str]] = MappingProxyType({}),
+        *,
+        declared: tuple[str, str] | None = None,
+        supplied: tuple[str, ...] = (),
         elsewhere: str | None = None,
         forms: dict[str, str] | None = None,
         group: str | None = None,
@@ -78,7 +105,15 @@ class Registry:
         self.forms = forms or {}
         self.group = group
         self.ending = ending
-        self._entries = {name: Entry(name, *described) for name, described in builtin.items()}
+        self.supplied = supplied
+        self._builtin, self._declared = builtin, declared
+
+    @cached_property
+    def _entries(self) -> dict[str, Entry]:
+        """What comes with lrbench and what is registered, by name."""
+        declared = {} if self._declared is None else declared_in(*self._declared)
+        entries = {name: Entry(name, *described) for name, described in declared.items()}
+        return entries | {name: Entry(name, *described) for name, described in self._builtin.items()}
 
     def register(self, name: str) -> Callable[[F], F]:
         """Register the decorated factory under `name`.
@@ -94,6 +129,8 @@ class Registry:
             if known is not None and not _same(known.target, factory):
                 msg = f"the {self.kind} name {name!r} is taken already; choose another"
                 raise UsageError(msg)
+            if known is not None and known.declared is not None:
+                return factory
             summary = (factory.__doc__ or "").strip().partition("\n")[0]
             self._entries[name] = Entry(name, factory, summary)
             return factory
@@ -138,7 +175,9 @@ class Registry:
 
 
 def _same(known: Callable[..., Any] | str, factory: Callable[..., Any]) -> bool:
-    """Whether a factory is registered again from a reloaded module, not another one under its name."""
-    if isinstance(known, str):
-        return False
-    return (known.__module__, known.__qualname__) == (factory.__module__, factory.__qualname__)
+    """Whether a factory is registered again when its module is loaded, not another one under its name."""
+    return (known if isinstance(known, str) else _place(known)) == _place(factory)
+
+
+def _place(factory: Callable[..., Any]) -> str:
+    return f"{getattr(factory, '__module__', '')}:{getattr(factory, '__qualname__', factory)}"

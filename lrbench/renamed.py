@@ -42,12 +42,31 @@ def renamed_row(row: Mapping[Any, Any]) -> dict[str, Any]:
     return {**row, "metric": metric, **parameters}
 
 
-MEASURES = {"transfer": "linear_probe"}
-"""Keys below `diagnostics`."""
+KEYS = {
+    "models": {"start": "init_from"},
+    "attacks": {"source": "surrogate"},
+    "threat_model": {"l2": "l2_dissimilarities"},
+    "diagnostics": {"transfer": "linear_probe"},
+}
+"""Section of a suite -> keys below it, or below each of its models or attacks."""
 
 
 def renamed_suite(content: Any) -> Any:  # noqa: ANN401
     """Give the content of a suite that an earlier version wrote, with the keys that there are now."""
-    if not isinstance(content, dict) or not isinstance(asked := content.get("diagnostics"), dict):
+    if not isinstance(content, dict):
         return content
-    return {**content, "diagnostics": {MEASURES.get(name, name): options for name, options in asked.items()}}
+    found = dict(content)
+    if isinstance(models := content.get("models"), dict):
+        found["models"] = {name: _renamed(spec, KEYS["models"]) for name, spec in models.items()}
+    if isinstance(attacks := content.get("attacks"), list):
+        found["attacks"] = [_renamed(attack, KEYS["attacks"]) for attack in attacks]
+    for section in ("threat_model", "diagnostics"):
+        if section in content:
+            found[section] = _renamed(content[section], KEYS[section])
+    return found
+
+
+def _renamed(record: Any, names: Mapping[str, str]) -> Any:  # noqa: ANN401
+    if not isinstance(record, dict):
+        return record
+    return {names.get(key, key): value for key, value in record.items()}

@@ -1,7 +1,9 @@
 """The base of every record of a suite, a measure's options among them, and the field types they share."""
 
 import re
-from typing import Annotated, Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -17,9 +19,16 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
+    renamed: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Keys that it had in earlier versions -> what they are called now."""
+
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, data: Any) -> Any:  # noqa: ANN401
+        for old, new in cls.renamed.items() if isinstance(data, dict) else ():
+            if old in data:
+                said = {"key": old, "new": new}
+                raise PydanticCustomError("unknown_key", "unknown key; it is now called {new}", said)
         if isinstance(data, dict) and cls.model_config.get("extra") == "forbid":
             for key in data:
                 if key not in cls.model_fields:

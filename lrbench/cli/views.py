@@ -8,7 +8,7 @@ from lrbench.cli.terminal import console, say
 from lrbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from lrbench.registry import Registry
+    from lrbench.registry import Entry, Registry
 
 
 def show_command(given: argparse.Namespace) -> int:
@@ -82,12 +82,21 @@ def compare_command(given: argparse.Namespace) -> int:
 
 
 def listing_command(given: argparse.Namespace) -> int:
-    """List what a suite can name."""
+    """List what a suite can name, with the options of what need not be imported for it."""
     from lrbench import catalogue  # noqa: PLC0415
 
     registry: Registry = getattr(catalogue, given.catalogue)
-    _two_columns([*((entry.name, entry.summary) for entry in registry), *registry.forms.items()])
+    _two_columns([*((entry.name, _line(entry, registry.supplied)) for entry in registry), *registry.forms.items()])
     return 0
+
+
+def _line(entry: "Entry", supplied: tuple[str, ...]) -> str:
+    from lrbench.options import options_text  # noqa: PLC0415
+
+    weak = "; weak" if entry.says("weak", otherwise=False) else ""
+    if entry.signature is None:
+        return f"{entry.summary}{weak}"
+    return f"{entry.summary.rstrip('.')}{weak}; options: {options_text(entry.signature, supplied)}"
 
 
 def measures_command(given: argparse.Namespace) -> int:  # noqa: ARG001

@@ -7,27 +7,40 @@ from typing import Any
 import torch
 from torchvision.datasets import CIFAR10, CIFAR100
 
+from lrbench.catalogue import DATASETS
 from lrbench.data.download import fetch, unpack
 from lrbench.data.images import ImageData, Split
 from lrbench.errors import UsageError
 
 
+@DATASETS.register("cifar10")
 def cifar10(root: Path, *, train: int | None, test: int | None, download: bool = False) -> ImageData:
-    """CIFAR-10 in ROOT/cifar-10-batches-py."""
+    """CIFAR-10, 32x32 colour: 50,000 to train, 10,000 to test.
+
+    In ROOT/cifar-10-batches-py.
+    """
     parts = _parts(CIFAR10, "cifar10", root, download=download)
     splits = [_split(part) for part in parts]
     return ImageData("cifar10", splits[0].balanced(train), splits[1].balanced(test), tuple(parts[0].classes))
 
 
+@DATASETS.register("cifar100")
 def cifar100(root: Path, *, train: int | None, test: int | None, download: bool = False) -> ImageData:
-    """CIFAR-100 with its 100 classes, in ROOT/cifar-100-python."""
+    """CIFAR-100, 32x32 colour: 50,000 to train, 10,000 to test.
+
+    With its 100 classes, in ROOT/cifar-100-python.
+    """
     parts = _parts(CIFAR100, "cifar100", root, download=download)
     splits = [_split(part) for part in parts]
     return ImageData("cifar100", splits[0].balanced(train), splits[1].balanced(test), tuple(parts[0].classes))
 
 
+@DATASETS.register("cifar100-coarse")
 def cifar100_coarse(root: Path, *, train: int | None, test: int | None, download: bool = False) -> ImageData:
-    """CIFAR-100 labelled by its 20 superclasses; the 100 classes are the fine labels (paper, section 4.1)."""
+    """CIFAR-100 with its 20 superclasses as labels, its 100 classes as fine ones.
+
+    As in the paper, section 4.1.
+    """
     parts = _parts(CIFAR100, "cifar100-coarse", root, download=download)
     folder = root / CIFAR100.base_folder
     names = _checked_pickle(folder / "meta")["coarse_label_names"]

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lrbench.catalogue import DATASETS
 from lrbench.data.decode import Shape, decode
 from lrbench.data.images import ImageData, Split, balanced_indices
 from lrbench.data.listing import Listing, listed, part_folder
@@ -28,6 +29,7 @@ DECODING = "as shown"
 """Part of what identifies decoded images: changes with the way they are decoded."""
 
 
+@DATASETS.register("image-folder")
 def image_folder(
     root: Path,
     *,
@@ -39,12 +41,13 @@ def image_folder(
     resize: int | None = None,
     keep: str = "memory",
 ) -> ImageData:
-    """Images in ROOT/PATH/{train,test}/CLASS/*; `channels` 3 for colour or 1 for grey.
+    """Your own images: ROOT/PATH/{train,test}/CLASS/*.
 
-    Each as a viewer shows it (`lrbench.data.decode`), of the files and classes that `lrbench.data.listing` finds. All
-    of one size, unless `size` is given: then the shorter side is brought to `resize` pixels (default: `size`) and
-    the middle `size` x `size` are kept. Only the examples that are chosen are decoded: all at once into memory; with
-    `keep: disk` once into a file in the cache folder, which is mapped; with `keep: stream` whenever they are asked for.
+    In colour, or in grey with `channels` 1. Each as a viewer shows it (`lrbench.data.decode`), of the files and classes
+    that `lrbench.data.listing` finds. All of one size, unless `size` is given: then the shorter side is brought to
+    `resize` pixels (default: `size`) and the middle `size` x `size` are kept. Only the examples that are chosen are
+    decoded: all at once into memory; with `keep: disk` once into a file in the cache folder, which is mapped; with
+    `keep: stream` whenever they are asked for.
 
     Raises
     ------

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lrbench.catalogue import DATASETS
 from lrbench.data.archive import PARTS, read_npz
 from lrbench.data.arrays import images_of
 from lrbench.data.download import fetch
@@ -21,8 +22,12 @@ from lrbench.errors import UsageError, printable, short
 from lrbench.files import is_file
 
 
+@DATASETS.register("digits")
 def digits(root: Path, *, train: int | None, test: int | None) -> ImageData:  # noqa: ARG001
-    """scikit-learn's 8x8 grey digits, 1,437 to train and 360 to test, classes even; levels 0..16 become 0..255."""
+    """scikit-learn's 8x8 grey digits, embedded: 1,437 to train, 360 to test.
+
+    Classes are even; levels 0..16 become 0..255.
+    """
     levels, labels = _sklearn_digits()
     images = torch.from_numpy(np.round(levels * (255 / 16)).astype(np.uint8))[:, None]
     everything = Split(images, torch.from_numpy(labels).long())
@@ -43,8 +48,12 @@ def _sklearn_digits() -> tuple[NDArray[Any], NDArray[Any]]:
     return bunch.images, bunch.target
 
 
+@DATASETS.register("fashion-mnist")
 def fashion_mnist(root: Path, *, train: int | None, test: int | None, download: bool = False) -> ImageData:
-    """Fashion-MNIST as torchvision stores it, in ROOT/FashionMNIST/raw."""
+    """Fashion-MNIST, 28x28 grey: 60,000 to train, 10,000 to test.
+
+    As torchvision stores it, in ROOT/FashionMNIST/raw.
+    """
     from torchvision.datasets import FashionMNIST  # noqa: PLC0415
 
     raw = root / "FashionMNIST" / "raw"
@@ -75,6 +84,7 @@ def fashion_mnist(root: Path, *, train: int | None, test: int | None, download: 
     return ImageData("fashion-mnist", splits[0].balanced(train), splits[1].balanced(test), tuple(parts[0].classes))
 
 
+@DATASETS.register("npz")
 def npz(
     root: Path,
     *,
@@ -85,11 +95,11 @@ def npz(
     data_range: list[float] | None = None,
     classes: int | list[str | int] | None = None,
 ) -> ImageData:
-    """Arrays x_train, y_train, x_test, y_test (or train_images, train_labels, ...): images and integer labels.
+    """Your own arrays in one .npz file: x_train, y_train, x_test and y_test, or train_images, train_labels and so on.
 
-    Images are (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 of 0..255, bool, or other numbers whose range is plain;
-    `layout` ("NHWC" or "NCHW") and `data_range` ([black, white]) say what shape and values do not. `classes` is their
-    number, or their names; default: as many as the largest label says.
+    In ROOT/`path`. Labels are integers. Images are (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 of 0..255, bool, or
+    other numbers whose range is plain; `layout` ("NHWC" or "NCHW") and `data_range` ([black, white]) say what shape and
+    values do not. `classes` is their number, or their names; default: as many as the largest label says.
 
     Raises
     ------

@@ -5,7 +5,7 @@ from typing import Any
 
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.layout import DIFFERENCES, PAPER, WORST, labels, middle
-from lrbench.leaderboard.weak import WEAK
+from lrbench.leaderboard.said import is_weak
 from lrbench.names import eps_label
 from lrbench.statistics.difference import LEVEL
 from lrbench.views import matching
@@ -16,7 +16,7 @@ POINT = 0.01
 def advantages(board: Leaderboard) -> Iterator[str]:
     """Say of each model whether what it gains on the first one under the paper's attacks outlives the strong ones."""
     ran = set(labels(board.suite))
-    if not ran - WEAK:
+    if all(is_weak(attack["name"], board.status.attacks) for attack in board.suite["attacks"]):
         return
     baseline, *others = board.suite["models"]
     for model in others:

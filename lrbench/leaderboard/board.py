@@ -66,7 +66,7 @@ class Leaderboard:
         self.suite, self.masking, self.failures = suite, masking or {}, failures or {}
         self.status, self.unread = status or Status(), unread or []
         measured = results[~results["metric"].map(is_derived).astype(bool)].reset_index(drop=True)
-        self.results, self.limits = derived(measured, suite["threat_model"].get("l2", []))
+        self.results, self.limits = derived(measured, suite["threat_model"].get("l2_dissimilarities", []))
 
     @classmethod
     def load(cls, folder: str | Path) -> "Leaderboard":
@@ -199,17 +199,18 @@ class Leaderboard:
         Parameters
         ----------
         name : str
-            "radius-ATTACK", "distance-ATTACK", "variance-LAYER", "classes-LAYER", "embeddings", "compression-FIGURE".
+            "radius-ATTACK", "distance-ATTACK", and what measures show: "variance-LAYER", "classes-LAYER", "embeddings",
+            "compression-FIGURE".
 
         Raises
         ------
         KeyError
             If the results hold no such chart; the message lists those there are.
         """
-        # Altair is not needed where nothing is drawn.
-        from lrbench.leaderboard.charts import chart  # noqa: PLC0415
+        # Altair is needed in notebooks alone.
+        from lrbench.leaderboard.notebook import plotted  # noqa: PLC0415
 
-        return chart(self, name)
+        return plotted(self.shown, self.suite, name)
 
     def _repr_html_(self) -> str:
         """Show the summary in a notebook."""

@@ -36,7 +36,7 @@ def require_comparable(first: Side, second: Side) -> None:
 def attacked_alike(first: Side, second: Side, pairs: Pairs) -> bool:
     """Whether the worst cases are over the same attacks at the same radii; a seed without one does not matter."""
     suites = [side.run.board.suite for side in (first, second)]
-    # On its own source an attack may stand under the name that it has without one.
+    # On its own surrogate an attack may stand under the name that it has without one.
     own = made_on(first, second)
     told = [wrong for pair in pairs for wrong in pair if all(any(key[0] == WORST for key in each) for each in pair)]
     ran = {frozenset(key for key in wrong if key[0] not in {*own, WORST}) for wrong in told}
@@ -50,7 +50,7 @@ def made_on(first: Side, second: Side) -> set[str]:
         attack["label"]
         for side in (first, second)
         for attack in side.run.board.suite["attacks"]
-        if attack["source"] in {first.model, second.model}
+        if attack["surrogate"] in {first.model, second.model}
     }
 
 

@@ -134,7 +134,7 @@ def _radii(shown: Shown, attack: str, threat: dict[str, Any]) -> list[Column]:
         label = eps_label(radius, threat["norm"])
         key = f"{ROBUST}[{attack},{label}]"
         columns.append(shown.column(ROBUST, label, "percent", key, attack=attack, eps=radius))
-    for level in threat.get("l2", []):
+    for level in threat.get("l2_dissimilarities", []):
         metric = ROBUST + AT_L2
         key = f"{metric}_{level:g}[{attack}]"
         columns.append(shown.column(metric, f"L2 {level:g}", "percent", key, attack=attack, l2=level))

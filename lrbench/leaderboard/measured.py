@@ -7,7 +7,7 @@ from typing import Any
 from lrbench.catalogue import MEASURES
 from lrbench.measures import BaseMeasure, Options
 from lrbench.measures.registry import is_own, measure_of
-from lrbench.views import Block, Column, Shown
+from lrbench.views import Block, Chart, Column, Shown
 
 
 def measured_summary(shown: Shown, suite: dict[str, Any]) -> Iterator[Column]:
@@ -26,6 +26,17 @@ def measured_notes(shown: Shown, suite: dict[str, Any]) -> Iterator[str]:
     """Give what they say below the tables."""
     for measure, options, own in _asked(shown, suite):
         yield from measure.notes(options, own)
+
+
+def measured_charts(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
+    """Give their charts; those of somebody's own measures go by the measure's name."""
+    for measure, options, own in _asked(shown, suite):
+        for chart in measure.charts(options, own):
+            if own.prefix:
+                file = f"{own.measure}-{chart.picture}" if chart.picture else ""
+                yield replace(chart, name=f"{own.measure}-{chart.name}", file=file)
+            else:
+                yield chart
 
 
 def _asked(shown: Shown, suite: dict[str, Any]) -> Iterator[tuple[BaseMeasure, Options, Shown]]:

@@ -8,13 +8,10 @@ from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.layout import PAPER, labels, middle, summed_up
 from lrbench.leaderboard.measured import measured_notes
 from lrbench.leaderboard.results import ADJUSTED
+from lrbench.leaderboard.said import class_of, is_weak, other_than_standard
 from lrbench.leaderboard.status import in_what_they_differ
-from lrbench.leaderboard.weak import WEAK
 from lrbench.names import eps_label
 from lrbench.views import matching
-
-STANDARD = {"version": "standard", "steps": 100, "targets": 9, "queries": 5000, "eot": 1, "seed": 0}
-"""Options of the standard version of AutoAttack."""
 
 
 def notes(board: Leaderboard) -> list[str]:
@@ -99,13 +96,13 @@ def _reading(board: Leaderboard) -> Iterator[str]:
                 f"AUC {attack}{', as in the paper' if attack in PAPER else ''}: mean misclassified % over L2 "
                 f"dissimilarity 0 to {limit}; lower is more robust."
             )
-    if board.suite["threat_model"].get("l2"):
+    if board.suite["threat_model"].get("l2_dissimilarities"):
         yield "Robust accuracy at an L2 dissimilarity is read off the attack's curve between its radii."
 
 
 def _strength(board: Leaderboard) -> Iterator[str]:
     attacks = {attack["name"] for attack in board.suite["attacks"]}
-    if attacks and attacks <= WEAK:
+    if attacks and all(is_weak(attack, board.status.attacks) for attack in attacks):
         named = " and ".join(sorted(attacks))
         weak = "a weak attack" if len(attacks) == 1 else "weak attacks"
         yield f"No attack ran but {named}, {weak}: a model that withstands {weak} is not shown to be robust."
@@ -116,23 +113,14 @@ def _strength(board: Leaderboard) -> Iterator[str]:
             "attacks ran it is a weaker bound."
         )
     for attack in board.suite["attacks"]:
-        if attack["name"] == "autoattack" and (changed := other_than_standard(attack)):
-            label = attack.get("label") or attack["name"]
+        if changed := other_than_standard(attack):
+            label, known = attack.get("label") or attack["name"], class_of(attack["name"])
             told = ", ".join(f"{key} {value}" for key, value in changed.items())
             yield (
-                f"{label} is not the standard version of AutoAttack here: {told}. Its figures are not to be held "
+                f"{label} is not the standard version of {known} here: {told}. Its figures are not to be held "
                 "against those of the standard version."
             )
     yield from _differences(board)
-
-
-def other_than_standard(attack: dict[str, Any]) -> dict[str, Any]:
-    """Give the options of AutoAttack that make it another attack than its standard version."""
-    return {
-        key: value
-        for key, value in attack.items()
-        if key not in {"name", "label", "eps", "source"} and value is not None and STANDARD.get(key) != value
-    }
 
 
 def _differences(board: Leaderboard) -> Iterator[str]:

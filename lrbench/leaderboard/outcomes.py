@@ -64,7 +64,7 @@ class Run:
     def environments(self, model: str | None = None) -> list[dict[str, Any]]:
         """Give the machines, versions and flags that a model's steps, or all, were taken under, the commonest first.
 
-        What they were compared with or made on, such as the source of a transfer attack, has records of its own.
+        What they were compared with or made on, such as the surrogate of a transfer attack, has records of its own.
         """
         if self.published:
             chosen = self.published.values() if model is None else [self._record_of(model)]

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from lrbench.errors import UsageError
-from lrbench.leaderboard.notes import other_than_standard
 from lrbench.leaderboard.outcomes import Run
+from lrbench.leaderboard.said import other_than_standard
 from lrbench.names import eps_label
 from lrbench.verdicts import NOT_CHECKED, VERDICTS
 

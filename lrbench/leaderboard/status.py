@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lrbench.leaderboard.said import Said
+
 Environment = dict[str, Any]
 """What `environment.json` says of a machine, its software and its settings."""
 
@@ -22,6 +24,8 @@ class Status:
     models : dict
         Model -> its own (done, planned), on a published board, whose models come from several runs; those alone of
         which it is known.
+    attacks : dict
+        Name -> what an attack said of itself when it ran (`lrbench.leaderboard.said`).
     suite : str, optional
         SHA-256 of the run's `suite.yaml` as it stands for its tables; None on a published board.
     """
@@ -31,12 +35,15 @@ class Status:
     environments: list[Environment] = field(default_factory=list)
     models: dict[str, tuple[int, int]] = field(default_factory=dict)
     suite: str | None = None
+    attacks: dict[str, Said] = field(default_factory=dict)
 
     @classmethod
-    def of_models(cls, models: dict[str, tuple[int, int]], environments: list[Environment]) -> "Status":
+    def of_models(
+        cls, models: dict[str, tuple[int, int]], environments: list[Environment], attacks: dict[str, Said]
+    ) -> "Status":
         """Make that of a published board from what is known of its models."""
         done, planned = (sum(counts) for counts in zip(*models.values(), strict=True)) if models else (None, None)
-        return cls(done, planned, environments, models)
+        return cls(done, planned, environments, models, attacks=attacks)
 
     @classmethod
     def read(cls, text: str) -> "Status":
@@ -55,13 +62,17 @@ class Status:
                 msg = f"status.json: {counts[0]!r} of {counts[1]!r} steps"
                 raise ValueError(msg)
         environments = [dict(each) for each in content["environments"]]
-        return cls(done, planned, environments, models, content.get("suite"))
+        said = content.get("attacks", {})
+        attacks = {str(name): {str(what): bool(is_so) for what, is_so in each.items()} for name, each in said.items()}
+        return cls(done, planned, environments, models, content.get("suite"), attacks)
 
     def write(self) -> str:
         """Write it as JSON."""
         content: dict[str, Any] = {"done": self.done, "planned": self.planned, "environments": self.environments}
         if self.models:
             content["models"] = {model: {"done": a, "planned": b} for model, (a, b) in self.models.items()}
+        if self.attacks:
+            content["attacks"] = self.attacks
         if self.suite is not None:
             content["suite"] = self.suite
         return json.dumps(content, indent=1) + "\n"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from lrbench.data import ImageData, Split
-    from lrbench.views import Block, Column, Shown
+    from lrbench.views import Block, Chart, Column, Shown
 
 Row = dict[str, Any]
 Progress = Callable[[float, str], None]
@@ -156,6 +156,10 @@ class BaseMeasure:
 
     def notes(self, options: Any, shown: "Shown") -> Iterator[str]:
         """Say how its tables are to be read: nothing, unless told otherwise."""
+        yield from ()
+
+    def charts(self, options: Any, shown: "Shown") -> Iterator["Chart"]:
+        """Give the charts that show it, for a run's pictures, its report and notebooks: none, unless told otherwise."""
         yield from ()
 
 

@@ -7,7 +7,7 @@ from lrbench.measures.base import Layer, Measure, Metric, Options, Progress, Row
 from lrbench.strict import Count
 
 if TYPE_CHECKING:
-    from lrbench.views import Block, Shown
+    from lrbench.views import Block, Chart, Shown
 
 PART = ("part",)
 """Of the whole network, `full`, or of the one with its end replaced, `compressed`."""
@@ -47,6 +47,28 @@ class Compression(Measure):
         yield Block(
             f"Everything behind {options.layer} replaced by {options.dim} dimensions and a linear classifier", columns
         )
+
+    def charts(self, options: Any, shown: "Shown") -> Iterator["Chart"]:
+        """Draw what both networks cost, and how good they are; times are as good as the machine that they are of."""
+        from lrbench.views import Axis, Chart, Panel, told_n
+
+        for figure, metric in self.figures.items():
+            rows = shown.rows(figure, layer=options.layer)
+            if rows.empty or metric.time:
+                continue
+            percent = metric.form == "percent"
+            scale = 100 if percent else 1
+            ends = {"low": scale * rows["ci_low"], "high": scale * rows["ci_high"]} if percent else {}
+            table = rows.assign(value=scale * rows["value"], **ends)
+            y = Axis("value", f"{metric.heading}{', %' if percent else ''}{told_n(rows) if percent else ''}",
+                     "number" if percent else "count")  # fmt: skip
+            panel = Panel(table, Axis("part", "network", "category", order=("full", "compressed")), y, "bars")
+            caption = (
+                f"{metric.heading.capitalize()} of the whole network, and of the one with all behind {options.layer} "
+                f"replaced.{' The error bar is the 95 % Wilson interval.' if percent else ''}"
+            )
+            title = f"Compression: {metric.heading}"
+            yield Chart(f"compression-{figure}", title, caption, [panel], shown.labels, file="")
 
     def passes(self, options: Any, train: int, test: int) -> float:
         """Pass all images, and fit the classifier."""

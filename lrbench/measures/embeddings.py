@@ -9,7 +9,7 @@ from lrbench.measures.base import Layer, Measure, Metric, Options, Progress, Row
 from lrbench.strict import Count
 
 if TYPE_CHECKING:
-    from lrbench.views import Block, Column, Shown
+    from lrbench.views import Block, Chart, Column, Shown
 
 
 class EmbeddingsOptions(Options):
@@ -41,6 +41,26 @@ class Embeddings(Measure):
 
         columns = [_accuracy(shown, options.layer, dim) for dim in options.dims]
         yield Block("Linear classifier on PCA embeddings", columns)
+
+    def charts(self, options: Any, shown: "Shown") -> Iterator["Chart"]:
+        """Draw the accuracy by dimension, the most first (paper, tables 3 and 4)."""
+        from lrbench.views import Axis, Chart, Panel, told_n
+
+        rows = shown.rows("embedding_accuracy", layer=options.layer)
+        dims = sorted(options.dims, key=lambda dim: float("inf") if dim == "full" else dim, reverse=True)
+        names = {str(dim): "all" if dim == "full" else str(dim) for dim in dims}
+        rows = rows[rows["dimensions"].isin(list(names))] if len(rows) else rows
+        if rows.empty:
+            return
+        table = rows.assign(
+            dims=rows["dimensions"].map(names), value=100 * rows["value"], low=100 * rows["ci_low"],
+            high=100 * rows["ci_high"],
+        )  # fmt: skip
+        x = Axis("dims", f"dimensions kept of {options.layer}", "category", order=list(names.values()))
+        y = Axis("value", f"test accuracy, %{told_n(rows)}")
+        caption = f"On the activations of {options.layer}, all or few dimensions; the bar is the 95 % Wilson interval."
+        title = "Linear classifier on PCA embeddings"
+        yield Chart("embeddings", title, caption, [Panel(table, x, y, "points")], shown.labels)
 
     def passes(self, options: Any, train: int, test: int) -> float:
         """Pass all images, and fit the classifiers."""

@@ -9,10 +9,14 @@ from lrbench.measures.base import Layer, Measure, Metric, Options, Progress, Row
 from lrbench.strict import Count
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import Tensor
 
     from lrbench.diagnostics.blocks import Matrix
-    from lrbench.views import Block, Column, Shown
+    from lrbench.views import Block, Chart, Column, Shown
+
+NOTHING = 1e-9
+"""What a logarithmic scale shows as nothing left."""
 
 EFFECTIVE_RANK_LIMIT = 2048
 """Effective rank needs the whole spectrum; beyond this smaller side it is that of so many examples."""
@@ -71,6 +75,16 @@ class VarianceRatio(Measure):
             "a normal one by the centred VR_k."
         )
 
+    def charts(self, options: Any, shown: "Shown") -> Iterator["Chart"]:
+        """Draw VR_k by k, and VR_1 of each class, of each layer (paper, figures 1 to 4)."""
+        for layer in options.layers:
+            ratios = shown.rows_of_seeds("vr", layer=layer)
+            if len(ratios):
+                yield _curves(shown, ratios, layer, options.curve)
+            by_class = shown.rows("class_vr", layer=layer)
+            if len(by_class):
+                yield _classes(shown, by_class, layer)
+
     def passes(self, options: Any, train: int, test: int) -> float:
         """Pass the training images."""
         return 0.6 * train
@@ -99,6 +113,42 @@ def _telling(ks: list[int]) -> list[int]:
 def _ratio(shown: "Shown", figure: str, layer: str, k: int) -> "Column":
     heading = "VR" if figure == "vr" else "centred VR"
     return shown.column(figure, f"{heading}_{k}", "number", f"{figure}_{k}[{layer}]", layer=layer, k=k)
+
+
+def _curves(shown: "Shown", ratios: "pd.DataFrame", layer: str, limit: int) -> "Chart":
+    """VR_k against k, and what is left, 1 - VR_k, on a logarithmic scale."""
+    import pandas as pd
+
+    from lrbench.views import Axis, Chart, Panel
+
+    ratios = ratios.assign(k=pd.to_numeric(ratios["k"]))
+    by_k = ratios[ratios["k"] <= limit].groupby(["model", "k"], sort=False)["value"]
+    held = by_k.agg(value="mean", low="min", high="max").reset_index().sort_values("k", kind="stable")
+    left = held.assign(value=1 - held["value"], low=1 - held["high"], high=1 - held["low"])
+    left[["value", "low", "high"]] = left[["value", "low", "high"]].clip(lower=NOTHING)
+    x = Axis("k", "number of singular directions k", "whole")
+    panels = [
+        Panel(held, x, Axis("value", "variance ratio VR_k"), "line"),
+        Panel(left, x, Axis("value", "leakage 1 - VR_k", scale="log"), "line"),
+    ]
+    caption = (
+        f"Share of the variance of {layer}'s activations in k directions, and what is left; the band spans the seeds."
+    )
+    name, title = f"variance-{layer}", f"Variance of the activations of {layer}"
+    return Chart(name, title, caption, panels, shown.labels, file=f"variance-ratio-{layer}")
+
+
+def _classes(shown: "Shown", rows: "pd.DataFrame", layer: str) -> "Chart":
+    """VR_1 of each class, by the first model's figure."""
+    from lrbench.views import Axis, Chart, Panel
+
+    first = next(model for model in shown.labels if model in set(rows["model"]))
+    ranked = rows.assign(other=rows["model"] != first).sort_values(["other", "value"], ascending=[True, False])
+    y = Axis("class", "class", "category", order=list(dict.fromkeys(ranked["class"])))
+    panel = Panel(rows[["model", "class", "value", "n"]], Axis("value", "class-wise VR_1"), y, "points")
+    caption = f"Share of each class's variance at {layer} in its first direction, mean over seeds."
+    name, title = f"classes-{layer}", f"First singular direction of each class, {layer}"
+    return Chart(name, title, caption, [panel], shown.labels, file=f"class-variance-{layer}")
 
 
 def _centred_ratios(matrix: "Matrix", ks: list[int]) -> list[float]:

@@ -101,7 +101,7 @@ def _attacked(context: Context, step: Step, ranks: slice, progress: Progress) ->
 def _newly(context: Context, step: Step, chosen: Tensor, rank: int, progress: Progress) -> Found:
     """Attack the test images with these indices, the first of which is the `rank`-th to be taken in."""
     spec, threat = _spec(context, step), context.suite.threat_model
-    place = 0 if spec.source in {None, step.model} else 1
+    place = 0 if spec.surrogate in {None, step.model} else 1
     model = _viewed(context, step, 0)
     victim = model if place == 0 else _viewed(context, step, place)
     eps = _radius(step)

@@ -24,11 +24,8 @@ from lrbench.suite import AttackSpec, ModelSpec, Normalization, Suite
 from lrbench.suite.document import MAX_DEPTH, Document
 from lrbench.suite.faults import short_repr
 
-SUPPLIED_TO_DATA = ("root", "train", "test")
-SUPPLIED_TO_MODELS = ("num_classes", "in_channels")
-BESIDE_MODEL_OPTIONS = ("arch", "extends", "lr_layers", "weights", "start", "train", "training", "normalize", "lacks")
-SUPPLIED_TO_ATTACKS = ("eps", "bounds", "norm", "subspace")
-BESIDE_ATTACK_OPTIONS = ("name", "label", "source")
+BESIDE_MODEL_OPTIONS = (*ModelSpec.model_fields, "extends")
+BESIDE_ATTACK_OPTIONS = ("name", "label", "surrogate")
 
 
 @dataclass(frozen=True)
@@ -77,11 +74,11 @@ class Checker:
         for index, attack in enumerate(self.suite.attacks):
             self._check_references(attack, ("attacks", index))
         for model in self.suite.models:
-            self._check_start(model, ("models", model, "start"))
+            self._check_start(model, ("models", model, "init_from"))
 
     def _check_start(self, model: str, where: KeyPath) -> None:
         models, passed = self.suite.models, [model]
-        while (start := models[passed[-1]].start) is not None:
+        while (start := models[passed[-1]].init_from) is not None:
             if start not in models:
                 raise self.document.error(where, f"unknown model {short_repr(start)}; {nearest(start, models)}")
             if start in passed:
@@ -95,9 +92,9 @@ class Checker:
 
     def _check_references(self, attack: AttackSpec, where: KeyPath) -> None:
         models, radii = self.suite.models, self.suite.threat_model.eps
-        if attack.source is not None and attack.source not in models:
-            message = f"unknown model {attack.source!r}; {nearest(attack.source, models)}"
-            raise self.document.error((*where, "source"), message)
+        if attack.surrogate is not None and attack.surrogate not in models:
+            message = f"unknown model {attack.surrogate!r}; {nearest(attack.surrogate, models)}"
+            raise self.document.error((*where, "surrogate"), message)
         for radius in attack.eps or ():
             if radius not in radii:
                 listed = ", ".join(f"{255 * eps:.4g}/255" for eps in radii)
@@ -114,7 +111,7 @@ class Checker:
         """
         spec = self.suite.data
         beside = ("train", "test", "superclasses", "outputs")
-        source = self._factory(DATASETS, spec.name, ("data",), spec.options, SUPPLIED_TO_DATA, beside)
+        source = self._factory(DATASETS, spec.name, ("data",), spec.options, beside)
         where: KeyPath = ("data",)
         try:
             data: ImageData = source(root, train=spec.train, test=spec.test, **spec.options)
@@ -169,7 +166,7 @@ class Checker:
             if name in ended:
                 announce(f"{name} was not looked over: {ended[name]}")
                 continue
-            alike = spec.model_dump_json(exclude={"lr_layers", "training", "start"})
+            alike = spec.model_dump_json(exclude={"lr_layers", "training", "init_from"})
             try:
                 if alike not in known:
                     known[alike] = self.look_at(name, spec, data)
@@ -183,7 +180,7 @@ class Checker:
         return looked
 
     def _check_attack(self, attack: AttackSpec, where: KeyPath, data: ImageData) -> None:
-        factory = self._factory(ATTACKS, attack.name, where, attack.options, SUPPLIED_TO_ATTACKS, BESIDE_ATTACK_OPTIONS)
+        factory = self._factory(ATTACKS, attack.name, where, attack.options, BESIDE_ATTACK_OPTIONS)
         threat = self.suite.threat_model
         try:
             made = make_attack(factory, attack, threat, threat.eps[0])
@@ -192,8 +189,8 @@ class Checker:
         shape = (data.channels, *data.test.images.shape[2:])
         if isinstance(made, Attack) and (reason := made.unfit(len(data.classes), shape)) is not None:
             raise self.document.error(where, reason.replace("this model has", f"{data.name} has"))
-        if kind_of(factory) == "minimal" and (attack.source is not None or attack.eps is not None):
-            key = "source" if attack.source is not None else "eps"
+        if kind_of(factory) == "minimal" and (attack.surrogate is not None or attack.eps is not None):
+            key = "surrogate" if attack.surrogate is not None else "eps"
             message = f"{attack.name} looks for the smallest perturbation of one model; `{key}` does not go with it"
             raise self.document.error((*where, key), message)
 
@@ -203,13 +200,12 @@ class Checker:
         name: str,
         where: KeyPath,
         options: dict[str, Any],
-        supplied: tuple[str, ...],
         beside: tuple[str, ...],
     ) -> Callable[..., Any]:
         try:
             with guarded():
                 factory = registry[name].load()
-            check_options(factory, options, supplied, beside)
+            check_options(factory, options, registry.supplied, beside)
         except UsageError as error:
             raise self.document.error(where, str(error)) from None
         except OptionError as error:
@@ -227,7 +223,7 @@ class Checker:
             If its code raises it.
         """
         where = ("models", name)
-        factory = self._factory(MODELS, spec.arch, where, spec.options, SUPPLIED_TO_MODELS, BESIDE_MODEL_OPTIONS)
+        factory = self._factory(MODELS, spec.arch, where, spec.options, BESIDE_MODEL_OPTIONS)
         try:
             found = probe(factory, spec, data.network_outputs, tuple(data.train.images.shape[1:]))
         except UsageError as error:

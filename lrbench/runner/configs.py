@@ -7,7 +7,6 @@ counts by their keys.
 from collections.abc import Iterator
 from typing import Any
 
-from lrbench.attacks import paper_steps
 from lrbench.catalogue import ATTACKS, MEASURES, MODELS
 from lrbench.data import ImageData
 from lrbench.measures import AttackMeasure, Options
@@ -55,7 +54,7 @@ def attack_config(suite: Suite, data: ImageData, attack: AttackSpec, name: str, 
     """Give what determines what an attack does to an image; a search for the smallest perturbation has no radius."""
     threat = suite.threat_model
     measures = {} if eps is None else attack_measures(suite, name)
-    layered = [each for each in (name, attack.source) if each is not None and suite.models[each].lr_layers]
+    layered = [each for each in (name, attack.surrogate) if each is not None and suite.models[each].lr_layers]
     kinds = ("part", "minimal" if eps is None else "attack")
     entries = [ATTACKS[attack.name], *(MEASURES[kind] for kind in measures)]
     return {
@@ -65,7 +64,7 @@ def attack_config(suite: Suite, data: ImageData, attack: AttackSpec, name: str, 
         # Whoever draws random numbers draws them for a batch.
         "batch_size": threat.batch_size,
         "statistics": data.statistics if threat.space == "normalized" else None,
-        "deterministic": deterministic(suite, name, attack.source),
+        "deterministic": deterministic(suite, name, attack.surrogate),
         "measures": {kind: options.model_dump(mode="json") for kind, options in measures.items()},
         **dependencies(*kinds, entries=entries, without=() if layered else (LOW_RANK,)).config,
     }
@@ -89,18 +88,6 @@ def deterministic(suite: Suite, *models: str | None) -> bool:
 def joint_code(kind: str) -> dict[str, Any]:
     """Give the code of a step that looks at what other steps found, and at no model."""
     return dependencies(kind, without=OF_MODELS).config
-
-
-def passes(attack: AttackSpec, eps: float | None) -> float:
-    """Rough forward-and-backward passes an image."""
-    options, name = attack.options, attack.name
-    factors = {"autoattack": 4, "fab-t": 9, "apgd-t": 4, "carlini-wagner": 9, "deepfool": 3}
-    queries = options.get("queries", 5000 if name in {"square", "autoattack"} else 0)
-    default = {"fgsm": 1, "pgd": 20, "apgd-ce": 100, "apgd-t": 100, "fab-t": 100, "autoattack": 100}.get(name, 0)
-    steps = options.get("steps") or default
-    known = float(steps * factors.get(name, 1) * options.get("restarts", 1) + 0.4 * queries)
-    # The number of the paper's attacks follows from eps.
-    return known or (1.0 if eps is None else float(paper_steps(eps)))
 
 
 def _without_layers(suite: Suite, name: str) -> Iterator[str]:

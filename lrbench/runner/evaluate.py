@@ -92,7 +92,7 @@ def _with_starts(suite: Suite, names: Sequence[str]) -> list[str]:
     """Add the models that these start from."""
     found = list(dict.fromkeys(names))
     for each in found:
-        start = suite.models[each].start
+        start = suite.models[each].init_from
         if start in suite.models and start not in found:
             found.append(start)
     return found
@@ -135,11 +135,11 @@ def _common_sizes(checker: Checker, data: ImageData) -> dict[str, int]:
 def _without_sources(raw: Raw) -> Iterable[str]:
     """Take out attacks that are made on models that are not there."""
     for attack in list(raw.get("attacks", [])):
-        source = attack.get("source")
-        if source not in {None, *raw["models"]}:
+        surrogate = attack.get("surrogate")
+        if surrogate not in {None, *raw["models"]}:
             raw["attacks"].remove(attack)
             label = attack.get("label") or attack["name"]
-            yield f"{label}: its source {source} is not measured here; --beside {source} adds it"
+            yield f"{label}: its surrogate {surrogate} is not measured here; --beside {surrogate} adds it"
 
 
 def _leave_out(raw: Raw, sizes: Mapping[str, int]) -> Iterable[str]:

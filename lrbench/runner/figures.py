@@ -3,23 +3,25 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load
 
 from lrbench.errors import LrbenchError
 from lrbench.leaderboard import Leaderboard
+from lrbench.leaderboard.charts import Artefacts, charts
 from lrbench.runner.code import folder_version
+from lrbench.runner.kinds import KINDS
 from lrbench.runner.step import Step
 from lrbench.starting import begin_as_child, process_context
 from lrbench.store import Record, Store
-
-if TYPE_CHECKING:
-    from lrbench.leaderboard.figures import Artefacts
+from lrbench.views.charts import Chart
 
 INDEX = "figures/index.json"
 REPORT = "report.html"
@@ -40,22 +42,13 @@ def write_views(
     key = _key(board, done)
     if board.results.empty or _whole(store, key):
         return
-    # Loads matplotlib, which a run that has nothing left to do can spare.
-    from lrbench.leaderboard.figures import Artefacts  # noqa: PLC0415
-
-    artefacts = Artefacts(classes=list(classes))
-    for step, _ in done:
-        folder = store.folder(step.id)
-        if step.kind == "train":
-            artefacts.histories[step.model, step.seed] = json.loads((folder / "history.json").read_text("utf-8"))
-        elif step.kind == "clusters" and step.model not in artefacts.clusters:
-            arrays = load((folder / "clusters.safetensors").read_bytes())
-            artefacts.clusters[step.model] = (arrays["points"], arrays["label"])
-        elif step.kind == "minimal":
-            sizes = load((folder / "outcomes.safetensors").read_bytes())[board.suite["threat_model"]["norm"]]
-            of_attack = artefacts.sizes.setdefault(step.labels[0], {})
-            of_attack[step.model] = np.concatenate([of_attack.get(step.model, sizes[:0]), sizes])
-    files = _made(store, board, artefacts, side_by_side=side_by_side)
+    kept: dict[str, dict[str, Mapping[str, bytes]]] = {}
+    for step, record in done:
+        if step.kind not in KINDS:
+            kept.setdefault(step.kind, {}).setdefault(step.model, _Files(store.folder(step.id), record.files))
+    shown = replace(board.shown, classes=classes, kept=kept)
+    drawn = charts(shown, board.suite, _artefacts(store, done, board.suite["threat_model"]["norm"]))
+    files = _made(store, drawn, side_by_side=side_by_side)
     for name, content in files.items():
         store.write_bytes(name, content)
     if (store.root / "figures").is_dir():
@@ -66,13 +59,45 @@ def write_views(
     store.write(INDEX, json.dumps({"key": key, "files": checksums}, indent=1) + "\n")
 
 
-def _made(store: Store, board: Leaderboard, artefacts: "Artefacts", *, side_by_side: bool) -> dict[str, bytes]:
-    from lrbench.leaderboard.figures import draw  # noqa: PLC0415
+class _Files(Mapping[str, bytes]):
+    """What a measure kept, which is read when it is asked for: it can be large, and few pictures need it."""
+
+    def __init__(self, folder: Path, names: Iterable[str]) -> None:
+        self._folder, self._names = folder, tuple(names)
+
+    def __getitem__(self, name: str) -> bytes:
+        if name not in self._names:
+            raise KeyError(name)
+        return (self._folder / name).read_bytes()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _artefacts(store: Store, done: list[tuple[Step, Record]], norm: str) -> Artefacts:
+    made = Artefacts()
+    for step, _ in done:
+        folder = store.folder(step.id)
+        if step.kind == "train":
+            made.histories[step.model, step.seed] = json.loads((folder / "history.json").read_text("utf-8"))
+        elif step.kind == "minimal":
+            sizes = load((folder / "outcomes.safetensors").read_bytes())[norm]
+            of_attack = made.sizes.setdefault(step.labels[0], {})
+            of_attack[step.model] = np.concatenate([of_attack.get(step.model, sizes[:0]), sizes])
+    return made
+
+
+def _made(store: Store, drawn: Iterable[Chart], *, side_by_side: bool) -> dict[str, bytes]:
+    # They load the library that draws, which a run that has nothing left to do can spare.
+    from lrbench.leaderboard.drawing import as_files  # noqa: PLC0415
     from lrbench.leaderboard.report import report  # noqa: PLC0415
 
     with _another_process() if side_by_side else nullcontext() as pool:
         page = None if pool is None else pool.submit(report, store.root)
-        files = {f"figures/{name}": content for name, content in draw(board, artefacts).items()}
+        files = {f"figures/{name}": content for name, content in as_files(drawn).items()}
         files[REPORT] = (report(store.root) if page is None else _awaited(page)).encode()
     return files
 
@@ -101,7 +126,7 @@ def _whole(store: Store, key: str) -> bool:
 
 
 def _key(board: Leaderboard, done: list[tuple[Step, Record]]) -> str:
-    digest = hashlib.sha256(folder_version("leaderboard").encode())
+    digest = hashlib.sha256("".join(map(folder_version, ("leaderboard", "measures", "views"))).encode())
     digest.update(board.status.write().encode())
     digest.update(json.dumps(board.failures).encode())
     # Thresholds, published figures and descriptions are in no step's key, but on these pages.

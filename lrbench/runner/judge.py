@@ -170,7 +170,7 @@ def _transfers(context: Context, step: Step, eps: float, rows: Tensor) -> list[T
     """Whom each transfer attack of the suite fooled among the images that are examined."""
     found = []
     for spec in context.suite.attacks:
-        fooled = _fooled(context, step, spec, eps) if spec.source not in {None, step.model} else None
+        fooled = _fooled(context, step, spec, eps) if spec.surrogate not in {None, step.model} else None
         if fooled is not None:
             found.append(torch.from_numpy(fooled).to(rows.device)[rows])
     return found

@@ -63,16 +63,16 @@ def without_what_lacks(suite: Suite, looked: Mapping[str, Probed]) -> tuple[Suit
         lacks += [] if found.sizes else ["layers"]
         trained = spec.train and found.trainable
         if lacks != (spec.lacks or []) or trained != spec.train:
-            start = spec.start if trained else None
-            models[name] = spec.model_copy(update={"lacks": lacks or None, "train": trained, "start": start})
+            init_from = spec.init_from if trained else None
+            models[name] = spec.model_copy(update={"lacks": lacks or None, "train": trained, "init_from": init_from})
     changed = suite.model_copy(update={"models": models})
     parts = {name: "; ".join(_parts(suite.models[name], changed, name, found)) for name, found in looked.items()}
     return changed, [f"{name}: {part}" for name, part in parts.items() if part]
 
 
 def runs_on(suite: Suite, attack: AttackSpec, name: str) -> bool:
-    """Whether an attack can be made for a model: on it, or on its source."""
-    victim = suite.models[attack.source or name].lacks or []
+    """Whether an attack can be made for a model: on it, or on its surrogate."""
+    victim = suite.models[attack.surrogate or name].lacks or []
     needs = needs_gradients(ATTACKS[attack.name].load())
     layered = isinstance(attack.options.get("layer"), str)
     return not (("gradients" in victim and needs) or ("layers" in victim and layered))

@@ -10,14 +10,17 @@ from lrbench.errors import UsageError
 from lrbench.measures import Measure
 from lrbench.measures.registry import measure_of
 from lrbench.names import attack_id, in_path, model_place
-from lrbench.runner.configs import attack_config, deterministic, joint_code, measured_code, passes
+from lrbench.runner.configs import attack_config, deterministic, joint_code, measured_code
 from lrbench.runner.lacking import has_layers, runs_on
 from lrbench.runner.step import Step, Trainings
-from lrbench.runner.threat import kind_of
+from lrbench.runner.threat import kind_of, passes_of
 from lrbench.runner.trainings import add_training
 from lrbench.suite import AttackSpec, Suite
 
 MAX_STEPS = 50_000
+
+Costs = dict[str, dict[float | None, float]]
+"""Attack -> radius -> passes an image; the radius of a search for the smallest perturbation is None."""
 
 
 def make_plan(suite: Suite, data: ImageData) -> list[Step]:
@@ -36,10 +39,11 @@ def make_plan(suite: Suite, data: ImageData) -> list[Step]:
     prints = {"train": data.train_fingerprint, "test": data.test_fingerprint}
     trainings: Trainings = {}
     steps: dict[str, Step] = {}
+    costs = {attack.label: _costs(suite, attack) for attack in suite.attacks}
     for name, seed in product(suite.models, suite.seeds):
         add_training(trainings, suite, data, name, seed)
     for name, seed in product(suite.models, suite.seeds):
-        own = _model_steps(suite, data, prints, trainings, name, seed)
+        own = _model_steps(suite, data, prints, trainings[name, seed], trainings, costs)
         steps |= {step.id: step for step in own}
     steps |= {step.id: step for step in _joint_steps(suite, data, prints, trainings, steps)}
     return _ordered(list(steps.values()))
@@ -60,11 +64,17 @@ def _ordered(steps: list[Step]) -> list[Step]:
     return list(found.values())
 
 
+def _costs(suite: Suite, attack: AttackSpec) -> dict[float | None, float]:
+    factory, threat = ATTACKS[attack.name].load(), suite.threat_model
+    radii = [None] if kind_of(factory) == "minimal" else attack.radii(threat.eps)
+    return {eps: passes_of(factory, attack, threat, eps) for eps in radii}
+
+
 def _model_steps(
-    suite: Suite, data: ImageData, prints: dict[str, str], trainings: Trainings, name: str, seed: int
+    suite: Suite, data: ImageData, prints: dict[str, str], training: Step, trainings: Trainings, costs: Costs
 ) -> Iterator[Step]:
-    training = trainings[name, seed]
     yield training
+    name = training.model
     threat = suite.threat_model
     content = {"samples": threat.samples or len(data.test), "space": threat.space, "data": {"test": prints["test"]}}
     yield _measured(suite, "accuracy", training, content, 0.4 * len(data.test))
@@ -76,19 +86,19 @@ def _model_steps(
             yield _measured(suite, kind, training, content, work)
     for attack in suite.attacks:
         if runs_on(suite, attack, name) and not _repeats(suite, attack, name):
-            yield from _attack_steps(suite, data, trainings, attack, training)
+            yield from _attack_steps(suite, data, training, trainings, attack, costs[attack.label])
 
 
 def _repeats(suite: Suite, attack: AttackSpec, name: str) -> bool:
-    """Whether an attack made on this very model is one that the suite has without a source, too.
+    """Whether an attack made on this very model is one that the suite has without a surrogate, too.
 
     Where it is not it runs: its worst case is held against those of the others, which it did run on.
     """
     made = (attack.name, attack.options, None)
-    alike = [each for each in suite.attacks if (each.name, each.options, each.source) == made]
+    alike = [each for each in suite.attacks if (each.name, each.options, each.surrogate) == made]
     radii = suite.threat_model.eps
     again = any(set(attack.radii(radii)) <= set(each.radii(radii)) for each in alike)
-    return attack.source == name and again
+    return attack.surrogate == name and again
 
 
 def _measured(suite: Suite, kind: str, training: Step, content: dict[str, Any], work: float) -> Step:
@@ -98,20 +108,24 @@ def _measured(suite: Suite, kind: str, training: Step, content: dict[str, Any], 
 
 
 def _attack_steps(
-    suite: Suite, data: ImageData, trainings: Trainings, attack: AttackSpec, training: Step
+    suite: Suite,
+    data: ImageData,
+    training: Step,
+    trainings: Trainings,
+    attack: AttackSpec,
+    costs: dict[float | None, float],
 ) -> Iterator[Step]:
     """Give the steps of an attack on a model: at each radius, each in parts where there are many images."""
     threat, name, seed = suite.threat_model, training.model, training.seed
     samples = threat.samples or len(data.test)
-    minimal = kind_of(ATTACKS[attack.name].load()) == "minimal"
     needs: tuple[str, ...] = (training.id,)
     common = {"seed": seed, "data": {"test": data.test_fingerprint}, "train": training.key}
-    if attack.source not in {None, name}:
-        source = trainings[attack.source, seed]
-        needs, common["source"] = (*needs, source.id), source.key
-    for eps in [None] if minimal else attack.radii(threat.eps):
+    if attack.surrogate not in {None, name}:
+        surrogate = trainings[attack.surrogate, seed]
+        needs, common["surrogate"] = (*needs, surrogate.id), surrogate.key
+    for eps, each in costs.items():
         config = attack_config(suite, data, attack, name, eps) | common
-        step_id, each = attack_id(name, seed, attack.label, eps), passes(attack, eps)
+        step_id = attack_id(name, seed, attack.label, eps)
         parts = [
             Step(
                 f"{step_id}/part-{begin}",
@@ -126,7 +140,7 @@ def _attack_steps(
             for begin, end in threat.parts(samples)
         ]
         yield from parts
-        kind, work = "minimal" if minimal else "attack", 1.0 if parts else samples * each
+        kind, work = "minimal" if eps is None else "attack", 1.0 if parts else samples * each
         needed = (*needs, *(part.id for part in parts))
         yield Step(step_id, kind, name, seed, {**config, "samples": samples}, needed, work, (attack.label,))
 

@@ -11,8 +11,8 @@ NAMED = 3
 
 WHAT = {
     "train": "the model it measures",
-    "source": "the model it is made on",
-    "start": "the network it starts from",
+    "surrogate": "the model it is made on",
+    "init_from": "the network it starts from",
     "weights": "the weights it starts from",
     "needs": "what it is made of",
     "data": "the data set",

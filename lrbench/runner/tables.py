@@ -8,11 +8,14 @@ from typing import Any
 
 import yaml
 
+from lrbench.catalogue import ATTACKS
 from lrbench.leaderboard import Leaderboard, tidy
 from lrbench.leaderboard.render import to_markdown
+from lrbench.leaderboard.said import Said
 from lrbench.leaderboard.status import Environment, Status
 from lrbench.names import whole_of
 from lrbench.runner.step import Step
+from lrbench.runner.threat import is_weak, kind_of
 from lrbench.store import Record, Store, taken_under
 from lrbench.suite import Suite
 
@@ -109,7 +112,13 @@ class Tables:
 
     def _status(self, count: int, done: Finished) -> Status:
         suite = hashlib.sha256(self._text.encode()).hexdigest()
-        return Status(count, len(self.plan), self.environments(done), suite=suite)
+        return Status(count, len(self.plan), self.environments(done), suite=suite, attacks=self._attacks)
+
+    @cached_property
+    def _attacks(self) -> dict[str, Said]:
+        """What the suite's attacks say of themselves: whoever shows the run may not have them."""
+        factories = {attack.name: ATTACKS[attack.name].load() for attack in self.suite.attacks}
+        return {name: {"weak": is_weak(each), "noise": kind_of(each) == "noise"} for name, each in factories.items()}
 
     def _count(self, done: Finished) -> int:
         """Count the steps that need not be taken any more: a part of a finished whole is one of them."""

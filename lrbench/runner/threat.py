@@ -1,6 +1,7 @@
 """Attacks of a suite made ready: what the threat model supplies to each."""
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from lrbench.attacks import Attack, NormalizedSpace
 from lrbench.attacks.base import Kind
+from lrbench.attacks.cost import FORWARD
 from lrbench.data import ImageData
 from lrbench.suite import AttackSpec, ThreatModel
 
@@ -22,6 +24,26 @@ def needs_gradients(factory: Callable[..., Any]) -> bool:
     """Say whether an attack asks more of a model than logits."""
     needs: bool = getattr(factory, "needs_gradients", True)
     return needs
+
+
+def is_weak(factory: Callable[..., Any]) -> bool:
+    """Say whether a model may withstand an attack without being robust."""
+    weak: bool = getattr(factory, "weak", False)
+    return weak
+
+
+def passes_of(factory: Callable[..., Any], spec: AttackSpec, threat: ThreatModel, eps: float | None) -> float:
+    """Give about how many forward-and-backward passes an image takes: the attack's, and a look at what it found.
+
+    The radius of a search for the smallest perturbation is None.
+    """
+    try:
+        made = make_attack(factory, spec, threat, threat.eps[0] if eps is None else eps)
+        passes = float(getattr(made, "passes", 1.0))
+    # Somebody's attack that cannot be made at this radius fails there, and keeps no other step from being taken.
+    except Exception:  # noqa: BLE001
+        passes = 1.0
+    return FORWARD + (max(0.0, passes) if math.isfinite(passes) else 1.0)
 
 
 def make_attack(

@@ -10,7 +10,7 @@ from lrbench.suite import Suite
 def add_training(trainings: Trainings, suite: Suite, data: ImageData, name: str, seed: int) -> Step:
     """Add the step that makes a model, and before it the one that makes the network it starts from."""
     if (name, seed) not in trainings:
-        start = suite.models[name].start
+        start = suite.models[name].init_from
         before = None if start is None else add_training(trainings, suite, data, start, seed)
         trainings[name, seed] = _train_step(suite, data, name, seed, before)
     return trainings[name, seed]
@@ -21,7 +21,7 @@ def _train_step(suite: Suite, data: ImageData, name: str, seed: int, before: Ste
     kind = "train" if spec.train else "load"
     config = train_config(suite, data, name, seed)
     if before is not None:
-        config["start"] = before.key
+        config["init_from"] = before.key
     needs = () if before is None else (before.id,)
     epochs = training.epochs * (1 + (training.adversarial.steps if training.adversarial else 0))
     work = 1.3 * epochs * len(data.train) if spec.train else 1.0

@@ -3,7 +3,7 @@
 import math
 import re
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -16,14 +16,12 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from lrbench.catalogue import MEASURES
 from lrbench.measures.base import Options, layer_options
 from lrbench.measures.registry import is_own, measure_of
 from lrbench.names import eps_digits
-from lrbench.renamed import MEASURES as RENAMED
-from lrbench.renamed import renamed
+from lrbench.renamed import KEYS, renamed
 from lrbench.strict import Count, Eps, Name, Number, Positive, Strict
 
 
@@ -51,15 +49,17 @@ class ThreatModel(Strict):
 
     `space: normalized` is the paper's: eps is added to the image after normalisation, without clipping to a
     pixel range. `space: pixel` is the field's: eps in [0, 1] pixels, clipped to [0, 1]. Under `norm: l2` eps is the
-    Euclidean length of the whole perturbation. `l2` lists L2 dissimilarities at which misclassification is read off
-    each attack's curve. `compile` passes the attacked network through `torch.compile`. An attack on more than `part`
-    images is split into parts of so many (whole batches), which may run side by side; the results are the same.
+    Euclidean length of the whole perturbation. `l2_dissimilarities` are those at which misclassification is
+    read off each attack's curve. `compile` passes the attacked network through `torch.compile`. An attack on more than
+    `part` images is split into parts of so many (whole batches), which may run side by side; the results are the same.
     """
+
+    renamed: ClassVar = KEYS["threat_model"]
 
     norm: Annotated[Literal["linf", "l2"], BeforeValidator(_plain)] = "linf"
     space: Literal["pixel", "normalized"] = "pixel"
     eps: Annotated[list[Eps], Field(min_length=1, max_length=100)] = Field(default_factory=lambda: [8 / 255])
-    l2: list[Positive] = Field(default_factory=list)
+    l2_dissimilarities: list[Positive] = Field(default_factory=list)
     samples: Count | None = None
     batch_size: Count = 128
     part: Count = 1000
@@ -85,26 +85,27 @@ class AttackSpec(Strict):
     """An attack by name, with its options.
 
     `label` is what tables call it (default: its name), so that one attack can be listed twice with other options. `eps`
-    picks some of the threat model's radii (default: all). With `source`, the name of another model of the suite, the
+    picks some of the threat model's radii (default: all). With `surrogate`, the name of another model of the suite, the
     attack is made on that model and its images are tried on this one: transfer.
     """
 
     __pydantic_extra__: dict[str, JsonValue]
 
     model_config = ConfigDict(extra="allow")
+    renamed: ClassVar = KEYS["attacks"]
 
     name: str
     label: Name
     eps: Annotated[list[Eps], Field(min_length=1)] | None = None
-    source: str | None = None
+    surrogate: str | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _labelled(cls, data: Any) -> Any:  # noqa: ANN401
         """Fill in the label."""
         if isinstance(data, dict) and isinstance(data.get("name"), str) and data.get("label") is None:
-            source = data.get("source")
-            return {**data, "label": _SPACES.sub("-", data["name"]) + (f"-from-{source}" if source else "")}
+            surrogate = data.get("surrogate")
+            return {**data, "label": _SPACES.sub("-", data["name"]) + (f"-from-{surrogate}" if surrogate else "")}
         return data
 
     def radii(self, eps: list[float]) -> list[float]:
@@ -140,6 +141,8 @@ OWN: dict[str, type[Strict]] = {"masking": Masking}
 class Diagnostics(Strict):
     """What is measured besides accuracy and attacks: `masking`, and measures by their names."""
 
+    renamed: ClassVar = KEYS["diagnostics"]
+
     masking: Masking | Literal[False] | None = None
 
     @property
@@ -173,10 +176,6 @@ def read_diagnostics(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, Diagnostics):
         return value
     asked = value if isinstance(value, dict) else {}
-    for old, new in RENAMED.items():
-        if old in asked:
-            msg = "unknown key; it is now called {new}"
-            raise PydanticCustomError("unknown_key", msg, {"key": old, "new": new})
     names = [entry.name for entry in MEASURES if not hasattr(Diagnostics, entry.name) and entry.name not in OWN]
     # What nobody asks for is not loaded: it may be somebody else's, and broken.
     kinds = tuple(

@@ -1,11 +1,12 @@
 """What networks are, where they come from, and what their LR-Layers are like."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from lrbench.catalogue import MODELS
 from lrbench.recipes import Training
+from lrbench.renamed import KEYS
 from lrbench.strict import Count, NonNegative, Number, Positive, Strict
 
 
@@ -84,7 +85,7 @@ class ModelSpec(Strict):
     ----------
     weights : str, optional
         Path of weights to start from. Such a model is trained only with `train: true`.
-    start : str, optional
+    init_from : str, optional
         Name of another model of the suite: training begins with the network that it trained with the same seed.
     train : bool
         Default: true without `weights`, else false.
@@ -99,11 +100,12 @@ class ModelSpec(Strict):
     __pydantic_extra__: dict[str, JsonValue]
 
     model_config = ConfigDict(extra="allow")
+    renamed: ClassVar = KEYS["models"]
 
     arch: str
     lr_layers: dict[str, Annotated[LayerSpec, BeforeValidator(_ranked)]] = Field(default_factory=dict)
     weights: str | None = None
-    start: str | None = None
+    init_from: str | None = None
     train: bool = True
     training: Training | None = None
     normalize: bool | Normalization = True
@@ -127,8 +129,8 @@ class ModelSpec(Strict):
         if not self.train and self.lr_layers:
             msg = "LR-Layers act in training only; add `train: true`, or leave out lr_layers"
             raise ValueError(msg)
-        if self.start is not None and (self.weights is not None or not self.train):
-            msg = "`start` is where a training begins; it goes neither with `weights` nor with `train: false`"
+        if self.init_from is not None and (self.weights is not None or not self.train):
+            msg = "`init_from` is where a training begins; it goes neither with `weights` nor with `train: false`"
             raise ValueError(msg)
         if not self.train and self.weights is None and comes_untrained(self.arch):
             msg = f"`train: false` needs `weights`: {self.arch} comes without any"

@@ -61,6 +61,10 @@ class Shown:
         """Rows over seeds of a figure, with the given values."""
         return matching(self.aggregated, {"metric": self.prefix + figure, **where})
 
+    def rows_of_seeds(self, figure: str, **where: object) -> pd.DataFrame:
+        """Rows of a figure of each seed, with the given values."""
+        return matching(self.results, {"metric": self.prefix + figure, **where})
+
     def column(self, figure: str, heading: str, form: Form, key: str = "", **where: object) -> Column:
         """Make the column of the rows of a figure that have the given values, a cell for each model.
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from lrbench.attacks import PGD, AdaptiveLR, GaussianNoise, UniformNoise
-from lrbench.attacks.base import input_gradient
+from lrbench.attacks.gradients import input_gradient
 
 
 def outside(model, layer, x, subspace):

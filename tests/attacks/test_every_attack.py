@@ -1,68 +1,41 @@
-"""What every attack must do. A new attack joins by one line in `ATTACKS`."""
+"""What every attack must do: those of the catalogue, some of them with other options, and those of other libraries."""
 
 import copy
 
 import pytest
 import torch
+from support.takers import EPS, LITTLE, attack, norm_of
 from torch import nn
 
-from lrbench.attacks import (
-    APGD,
-    FAB,
-    FGSM,
-    PGD,
-    AdaptiveLR,
-    AutoAttack,
-    CarliniWagner,
-    DeepFool,
-    GaussianNoise,
-    IterFSGM,
-    IterLLFSGM,
-    Square,
-    TargetedAPGD,
-    UniformNoise,
-)
+from lrbench.attacks import APGD, FAB, PGD, AutoAttack, DeepFool, IterFSGM, Square, UniformNoise
+from lrbench.attacks.adapted import Foreign
 from lrbench.attacks.foreign import factory_of
 from lrbench.attacks.geometry import length
+from lrbench.catalogue import ATTACKS as CATALOGUE
 
-EPS = 8 / 255
-ATTACKS = {
-    "iter-fsgm": IterFSGM(EPS),
-    "iter-ll-fsgm": IterLLFSGM(EPS),
+ATTACKS = {name: attack(name) for name in LITTLE if CATALOGUE[name].declared is not None}
+ATTACKS |= {
+    "adaptive-lr": attack("adaptive-lr", layer="conv2"),
     "iter-fsgm-small-steps": IterFSGM(EPS, step_size=EPS / 4, steps=6),
-    "fgsm": FGSM(EPS),
-    "apgd-ce": APGD(EPS, steps=12),
     "apgd-dlr-restarts": APGD(EPS, steps=8, loss="dlr", restarts=2),
     "apgd-l2": APGD(0.5, steps=8, norm="l2"),
-    "apgd-t": TargetedAPGD(EPS, steps=8, targets=3),
-    "square": Square(EPS, queries=40),
     "square-l2": Square(0.5, queries=40, norm="l2"),
-    "pgd": PGD(EPS, steps=5),
     "pgd-margin-restarts": PGD(EPS, steps=4, loss="margin", restarts=3),
     "pgd-dlr": PGD(EPS, steps=5, loss="dlr"),
     "pgd-l2": PGD(0.5, steps=5, norm="l2"),
     "pgd-bfloat16": PGD(EPS, steps=5, precision="bfloat16"),
     "iter-fsgm-bfloat16": IterFSGM(EPS, precision="bfloat16"),
     "pgd-eot": PGD(EPS, steps=4, eot=2),
-    "autoattack": AutoAttack(EPS, steps=5, targets=2, queries=20),
     "autoattack-l2": AutoAttack(0.5, norm="l2", steps=5, targets=2, queries=20),
-    "deepfool-l2": DeepFool(steps=8),
     "deepfool-linf": DeepFool("linf", steps=8),
-    "carlini-wagner": CarliniWagner(steps=20, searches=3, learning_rate=0.05),
-    "fab-linf": FAB(steps=6, targets=3),
     "fab-l2": FAB("l2", steps=6, targets=3),
-    "adaptive-lr": AdaptiveLR(EPS, "conv2", steps=4),
-    "uniform-noise": UniformNoise(EPS, draws=3),
     "uniform-noise-l2": UniformNoise(0.5, 2, norm="l2"),
-    "gaussian-noise": GaussianNoise(EPS, draws=2),
     "art": factory_of("art:ProjectedGradientDescentPyTorch")(eps=EPS, eps_step=EPS / 2, max_iter=4),
     "art-minimal": factory_of("art:HopSkipJump")(norm="l2", max_iter=2, max_eval=20, init_eval=5, one_by_one=True),
     "foolbox": factory_of("foolbox:LinfPGD")(eps=EPS, steps=4, random_start=False),
     "foolbox-minimal": factory_of("foolbox:L2DeepFoolAttack")(norm="l2", steps=8),
     "torchattacks": factory_of("torchattacks:BIM")(eps=EPS, alpha=EPS / 2, steps=4),
 }
-RADIUS = dict.fromkeys(["apgd-l2", "square-l2", "pgd-l2", "autoattack-l2", "uniform-noise-l2"], (0.5, "l2"))
-WITHOUT_GRADIENTS = ("square", "square-l2", "uniform-noise", "uniform-noise-l2", "gaussian-noise", "art-minimal")
 
 
 @pytest.fixture(params=ATTACKS)
@@ -70,20 +43,23 @@ def name(request):
     return request.param
 
 
-@pytest.fixture
-def attack(name):
+@pytest.fixture(name="attack")
+def one_attack(name):
     return ATTACKS[name]
 
 
-def test_keeps_shape_dtype_ball_and_bounds(name, attack, small_net, batch):
+def test_every_attack_of_the_catalogue_is_in_the_table():
+    assert {entry.name for entry in CATALOGUE} == set(LITTLE)
+
+
+def test_keeps_shape_dtype_ball_and_bounds(attack, small_net, batch):
     x, y = batch
     x_adv = attack(small_net, x, y)
     assert x_adv.shape == x.shape
     assert x_adv.dtype == x.dtype
     assert not x_adv.requires_grad
-    radius, norm = RADIUS.get(name, (EPS, "linf"))
     if attack.kind == "bounded":
-        assert length(x_adv - x, norm).max() <= radius + 1e-6
+        assert length(x_adv - x, norm_of(attack)).max() <= attack.eps + 1e-6
     if attack.kind == "minimal":
         fooled = small_net(x_adv).argmax(dim=1) != y
         assert torch.equal(x_adv[~fooled], x[~fooled]), "what does not fool is not moved"
@@ -172,7 +148,7 @@ def test_wrong_input_is_named(attack, small_net, batch, change, error, message):
         attack(small_net, *change(*batch))
 
 
-def test_a_model_without_gradients_is_said_to_have_none(name, attack, small_net, batch):
+def test_a_model_without_gradients_is_said_to_have_none(attack, small_net, batch):
     class Detached(nn.Module):
         def __init__(self):
             super().__init__()
@@ -181,11 +157,11 @@ def test_a_model_without_gradients_is_said_to_have_none(name, attack, small_net,
         def forward(self, x):
             return self.net(x).detach()
 
-    if name in WITHOUT_GRADIENTS:
+    if not attack.needs_gradients:
         attack(Detached(), *batch)
         return
     # Another library says it in its own words.
-    message = None if name.split("-")[0] in {"art", "foolbox", "torchattacks"} else "no gradient"
+    message = None if isinstance(attack, Foreign) else "no gradient"
     with pytest.raises((RuntimeError, ValueError), match=message):
         attack(Detached(), *batch)
 

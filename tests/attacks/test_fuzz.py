@@ -20,7 +20,7 @@ from torch import nn
 
 from lrbench.attacks import LeftOutWarning, LogitsWarning, d_adv
 from lrbench.attacks.adapted import ForeignError
-from lrbench.attacks.base import NoGradientError
+from lrbench.attacks.gradients import NoGradientError
 from lrbench.diagnostics.masking import examine
 
 SHAPES = [(3, 8, 8), (3, 8, 8), (3, 8, 8), (1, 5, 7), (2, 1, 1), (29,), (1,), (4, 7), (2, 3, 4, 5)]

@@ -8,17 +8,17 @@ import torch
 from support.forms import CONTEXTS
 from support.inputs import rows
 from support.models import MODULES, REFUSED_MODULES, Inplace, Shifted, Wrapped, net_of
-from support.takers import TAKERS, attack, same
+from support.takers import BLIND, TAKERS, attack, same
 from support.unchanged import differing, everything
 from torch import nn
 
 from lrbench.attacks import PGD
-from lrbench.attacks.base import NoGradientError
+from lrbench.attacks.gradients import NoGradientError
 from lrbench.attacks.regular import ModelError
 
 X = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 DTYPES = [torch.float64, torch.float16, torch.bfloat16]
-BLIND = {"square", "hopskipjump", "boundary", "uniform-noise", "gaussian-noise", "examine", "d_adv"}
+WITHOUT = {*BLIND, "examine", "d_adv"}
 """What needs no gradients; `examine` tells of them instead."""
 
 UNSEEN = {"a function", "a method", "view", "traced", "scripted", "frozen script", "compiled"}
@@ -226,7 +226,7 @@ def test_a_model_made_in_inference_mode_is_named(taker, net):
 def test_without_gradients_those_that_need_them_refuse(name, taker, net, kind):
     model = REFUSED_MODULES["quantised"](net) if kind == "quantised" else Wrapped(net, lambda z: z.detach())
     y = right(model)
-    gradients = pytest.raises(NoGradientError, match="no gradient") if name not in BLIND else contextlib.nullcontext()
+    gradients = pytest.raises(NoGradientError, match="no gradient") if name not in WITHOUT else contextlib.nullcontext()
     with warnings.catch_warnings(), gradients:
         warnings.simplefilter("error")
         found = taker(model, X, y)
@@ -247,7 +247,7 @@ def test_one_that_fails_on_the_way_back_is_said_to(name, taker, net):
 
     model = Wrapped(net, Failing.apply)
     y = right(model)
-    if name in BLIND:
+    if name in WITHOUT:
         found = taker(model, X, y)
         assert name != "examine" or ("gradients", 1.0, True) in found
         return

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from support.takers import LITTLE, attack
 
 from lrbench.attacks import (
     APGD,
@@ -24,6 +25,7 @@ from lrbench.attacks.foreign import factory_of
 from lrbench.attacks.geometry import BALLS, held, least_size, length
 from lrbench.attacks.losses import dlr, margin, misclassified
 from lrbench.attacks.prepared import Prepared
+from lrbench.catalogue import ATTACKS
 
 RADII = [1, 2, 4, 8, 16]
 SPACES = {"pixel": (0.0, 1.0), "normalized": None}
@@ -31,6 +33,10 @@ SHORT = {"steps": 6, "targets": 2, "queries": 20}
 N = 40
 
 BOUNDED = {
+    name: lambda eps, bounds, name=name: attack(name, eps=eps, bounds=bounds)
+    for name in LITTLE
+    if ATTACKS[name].load().kind == "bounded"
+} | {
     "fgsm": FGSM,
     "iter-fsgm": lambda eps, bounds: IterFSGM(eps, bounds=bounds),
     "iter-ll-fsgm": lambda eps, bounds: IterLLFSGM(eps, bounds=bounds),

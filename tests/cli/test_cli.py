@@ -95,7 +95,7 @@ def test_help_and_show_import_no_torch(tmp_path):
         ("[iter-fsgm]", "[{name: iter-fsgm, step: 3}]", "line 8: attacks.0.step", "'steps'"),
         ("[iter-fsgm]", "[{name: iter-fsgm, bounds: 3}]", "line 8: attacks.0.bounds", "unknown key"),
         ("[iter-fsgm]", "[{name: iter-fsgm, eps: [9/255]}]", "line 8: attacks.0.eps", "not one of threat_model.eps"),
-        ("[iter-fsgm]", "[{name: pgd, source: nett}]", "line 8: attacks.0.source", "'net'"),
+        ("[iter-fsgm]", "[{name: pgd, surrogate: nett}]", "line 8: attacks.0.surrogate", "'net'"),
         ("[iter-fsgm]", "[pgd, pgd]", "line 8: attacks", "give one of them a label"),
         ("[iter-fsgm]", "['art:Nothing']", "line 8: attacks.0", "art has no attack 'Nothing'"),
         ("[iter-fsgm]", "[{name: 'foolbox:LinfPGD', stpes: 3}]", "line 8: attacks.0.stpes", "'steps'"),

@@ -60,7 +60,7 @@ attacks:
   - {name: pgd, steps: 5}
   - {name: square, queries: 100}
   - {name: hopskipjump, max_iter: 2, max_eval: 50, init_eval: 10}
-  - {name: pgd, source: net, steps: 5}
+  - {name: pgd, surrogate: net, steps: 5}
 diagnostics: {masking: {samples: 10, steps: 2, queries: 4, draws: 2, unbounded: 2}, clusters: {layer: "0"}}
 models:
   net: {arch: "own.py:trained", train: false, normalize: false}

@@ -19,7 +19,7 @@ def suite(**changes):
         "name": "mine",
         "data": "digits",
         "models": {"net": {"arch": "resnet18"}},
-        "threat_model": {"eps": EPS, "space": "normalized", "l2": [0.15, 0.9]},
+        "threat_model": {"eps": EPS, "space": "normalized", "l2_dissimilarities": [0.15, 0.9]},
         "attacks": ["iter-fsgm"],
         "diagnostics": {
             "embeddings": {"layer": "avgpool", "dims": ["full", 5]},

@@ -33,7 +33,7 @@ def older(published, tmp_path):
     def age(content):
         content["format"] = 1
         content["environment"] = content.pop("environments")[0]
-        del content["outcomes"], content["cautions"], content["steps"]
+        del content["outcomes"], content["cautions"], content["steps"], content["attacks"]
 
     for path in (to / "small/records").iterdir():
         resealed(path, age)

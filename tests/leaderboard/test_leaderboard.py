@@ -164,7 +164,7 @@ def test_the_terminal_shows_every_figure_with_its_interval(board):
 )
 def test_a_weaker_autoattack_is_not_taken_for_the_standard_version(options, told):
     content = suite()
-    content["attacks"] = [{"name": "autoattack", "label": "aa", "source": None, "eps": None} | options]
+    content["attacks"] = [{"name": "autoattack", "label": "aa", "surrogate": None, "eps": None} | options]
     lines = notes(Leaderboard(tidy(rows("net", (0.5, 0.9), (0.1, 0.2))), content))
     found = [line for line in lines if "standard version" in line]
     assert bool(found) == (told is not None)

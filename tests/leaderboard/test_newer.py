@@ -24,7 +24,7 @@ def run(shown_run, tmp_path_factory):
     shutil.copytree(shown_run, to)
     suite = yaml.safe_load((to / "suite.yaml").read_text())
     newer(suite)
-    suite["attacks"].append({"name": "newest", "label": "newest", "eps": None, "source": None, "depth": 9})
+    suite["attacks"].append({"name": "newest", "label": "newest", "eps": None, "surrogate": None, "depth": 9})
     (to / "suite.yaml").write_text(yaml.safe_dump(suite, sort_keys=False))
     results = (to / "results.csv").read_text()
     (to / "results.csv").write_text(results + "small,net,0,digits,,,,,sharpness[0.1],0.5,,,20\n")

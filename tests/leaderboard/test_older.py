@@ -20,6 +20,18 @@ BOARDS = Path(__file__).parents[2] / "leaderboards"
 RECORDS = sorted(BOARDS.glob("*/records/*.json"))
 OLD = [path for path in RECORDS if re.search(r'"format": [12],', path.read_text("utf-8")[:40])]
 
+SUITE = """\
+name: old
+data: digits
+models: {net: {arch: resnet18}, other: {extends: net, init_from: net}}
+threat_model: {eps: [8/255], l2_dissimilarities: [0.1]}
+attacks: [{name: pgd, surrogate: net}]
+diagnostics: {linear_probe: {layer: avgpool}}
+reference:
+  source: x
+  figures: [{model: net, metric: vr, parameters: {k: 20}, layer: avgpool, value: 1, where: x}]
+"""
+
 NOW = {
     "vr_10": ("vr", {"k": "10"}),
     "centred_vr_5": ("centred_vr", {"k": "5"}),
@@ -99,13 +111,29 @@ def test_the_table_of_an_older_run_is_read(tmp_path, shown_run):
     assert len(found) > 10
 
 
-def test_what_is_to_be_run_is_told_the_new_names(tmp_path):
+def test_the_suite_of_an_older_record_has_the_keys_of_today():
+    suites = [read_record(path)["configuration"] for path in OLD]
+    assert all("l2" not in suite["threat_model"] for suite in suites)
+    assert any(suite["threat_model"]["l2_dissimilarities"] == [0.1, 0.2] for suite in suites)
+    assert any(attack["surrogate"] == "resnet18" for suite in suites for attack in suite["attacks"])
+    assert any(spec["init_from"] == "resnet18-warm" for suite in suites for spec in suite["models"].values())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("linear_probe", "transfer", "diagnostics.transfer: unknown key; it is now called linear_probe"),
+        ("l2_dissimilarities", "l2", "threat_model.l2: unknown key; it is now called l2_dissimilarities"),
+        ("surrogate", "source", "attacks.0.source: unknown key; it is now called surrogate"),
+        ("init_from", "start", "models.other.start: unknown key; it is now called init_from"),
+        ("metric: vr, parameters: {k: 20}", "metric: vr_20", "metric: is now `metric: vr` with `parameters: {k: 20}`"),
+    ],
+)
+def test_what_is_to_be_run_is_told_the_new_names(tmp_path, old, new, said):
     path = tmp_path / "old.yaml"
-    path.write_text(
-        "name: old\ndata: digits\nmodels: {net: {arch: resnet18}}\ndiagnostics:\n  transfer: {layer: avgpool}\n"
-        "reference:\n  source: x\n  figures: [{model: net, metric: vr_20, value: 1, where: x}]\n"
-    )
-    with pytest.raises(UsageError) as found:
+    path.write_text(SUITE)
+    load_suite(path)
+    assert old in SUITE
+    path.write_text(SUITE.replace(old, new))
+    with pytest.raises(UsageError, match=re.escape(said)):
         load_suite(path)
-    assert "line 5: diagnostics.transfer: unknown key; it is now called linear_probe" in str(found.value)
-    assert "reference.figures.0.metric: is now `metric: vr` with `parameters: {k: 20}`" in str(found.value)

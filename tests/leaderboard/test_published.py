@@ -48,7 +48,7 @@ def test_the_markdown_holds_the_tables_with_the_figures_beside(published):
     assert len(pictures) >= 3
     for line in pictures:
         name = line.partition("(")[2].rstrip(")")
-        assert (published / "small" / name).read_bytes().startswith(b"<?xml")
+        assert (published / "small" / name).read_bytes().startswith(b"<svg")
     assert text.count("| model |") >= 5
     assert "suspicious" in text or "held up" in text
     for record in (published / "small/records").iterdir():

@@ -4,16 +4,15 @@ import io
 import json
 import shutil
 
-import numpy as np
 import pytest
 from rich.console import Console
+from support.pictures import contents
 from support.tables import board_of, rows_of
 
 from lrbench.cli import main
 from lrbench.leaderboard import Leaderboard
 from lrbench.leaderboard.charts import charts
-from lrbench.leaderboard.figures import Artefacts, draw
-from lrbench.leaderboard.figures.robustness import smallest, worst_case
+from lrbench.leaderboard.drawing import PAGE, as_files, as_svg, drawing
 from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.published.page import index_page
 from lrbench.leaderboard.render import print_board, to_markdown
@@ -63,10 +62,11 @@ def test_a_model_whose_layers_never_acted_is_marked_wherever_it_is_shown():
         assert "never acted with seed 1" in text
         assert "net \u2020" not in text
     assert board.table().loc["lr", "lr_layers"] == "never acted with seed 1"
-    legend = json.dumps(json.dumps(board.labels))[1:-1]
-    assert "2020" in legend
-    assert all(legend in json.dumps(each.spec.to_dict()) for each in charts(board))
-    assert "lr \u2020".encode() in draw(board, Artefacts())["worst-case.svg"]
+    drawn = list(charts(board.shown, board.suite))
+    assert len(drawn) > 1
+    assert all(each.series == board.labels for each in drawn)
+    assert all("lr \u2020" in contents(as_svg(drawing(each, PAGE))) for each in drawn)
+    assert "lr \u2020".encode() in as_files(drawn)["worst-case.svg"]
     for view in views(layered((5.0, 3.0))):
         assert "\u2020" not in view
         assert "never acted" not in view
@@ -133,24 +133,17 @@ def test_no_table_has_misclassification_under_another_name():
                 assert column.cells["strong"].value > column.cells["weak"].value, column.heading
     assert "Robust accuracy %" in printed(board)
     assert "Misclassified" not in printed(board)
-    for chart in charts(board):
-        if chart.name.startswith("radius-"):
-            assert "robust accuracy, %" in json.dumps(chart.spec.to_dict())
+    drawn = [chart for chart in charts(board.shown, board.suite) if chart.name.startswith("radius-")]
+    assert drawn
+    assert all(chart.panels[0].y.title.startswith("robust accuracy, %") for chart in drawn)
 
 
 def test_the_picture_of_the_worst_case_is_of_robust_accuracy():
-    figure = worst_case(board_of(rows_of("net", wrong=(0.3, 0.6))))
-    (line,) = (line for line in figure.axes[0].lines if line.get_label() == "net")
-    assert list(line.get_ydata()) == pytest.approx([70, 40])
-    assert figure.axes[0].get_ylabel() == "robust accuracy, %, n = 100"
-
-
-def test_the_picture_of_smallest_perturbations_is_of_robust_accuracy():
-    figure = smallest({"net": np.array([1.0, 2.0, 3.0, np.inf])}, board_of(rows_of("net")))
-    heights = figure.axes[0].lines[0].get_ydata()
-    assert heights[0] == 100
-    assert heights[-1] <= 50
-    assert list(heights) == sorted(heights, reverse=True)
+    board = board_of(rows_of("net", wrong=(0.3, 0.6)))
+    (chart,) = (each for each in charts(board.shown, board.suite) if each.picture == "worst-case")
+    (panel,) = chart.panels
+    assert list(panel.table["value"]) == pytest.approx([90, 70, 40])
+    assert panel.y.title == "robust accuracy, %, n = 100"
 
 
 def curves(*distances):

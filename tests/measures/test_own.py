@@ -14,6 +14,7 @@ from lrbench.cli import main
 from lrbench.errors import UsageError
 from lrbench.runner import Session
 from lrbench.runner.place import Place
+from lrbench.views import Axis, Chart, Panel
 
 PAGE = Path(__file__).parents[2] / "docs/add-a-measure.md"
 CODE = re.search(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)[1]
@@ -253,3 +254,29 @@ def test_what_is_no_measure_is_named(tmp_path, found, said):
     (tmp_path / "mine.yaml").write_text(SUITE.replace("brightness", "nothing"))
     with pytest.raises(UsageError, match=f"the measure 'nothing' {said}"):
         Session.open(tmp_path / "mine.yaml", tmp_path / "out")
+
+
+def test_it_may_have_a_chart(tmp_path, monkeypatch, registered):
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(FACTORY)
+    Path("mine.yaml").write_text(SUITE)
+    take, kept = registered.take, {}
+
+    def keep(self, options, subject, progress):
+        subject.kept["seed.txt"] = str(subject.seed).encode()
+        yield from take(self, options, subject, progress)
+
+    def charts(_, __, shown):
+        kept.update({model: dict(files) for model, files in shown.kept.get("brightness", {}).items()})
+        rows = shown.rows("mean_activation")
+        panel = Panel(rows, Axis("layer", "layer", "category", order=["1"]), Axis("value", "mean"), "bars")
+        yield Chart("means", "What a layer makes of them", "Bars.", [panel], shown.labels)
+
+    monkeypatch.setattr(registered, "take", keep)
+    monkeypatch.setattr(registered, "charts", charts, raising=False)
+    board = lrbench.run("mine.yaml", out="out")
+    assert board.failures == {}
+    assert kept == {model: {"seed.txt": b"0"} for model in ("net", "other")}, "of the first seed"
+    assert Path("out/figures/brightness-means.png").stat().st_size > 1000
+    assert "What a layer makes of them" in Path("out/report.html").read_text()
+    assert board.plot("brightness-means").to_dict()["title"]

@@ -14,7 +14,7 @@ data: {name: digits, train: 150, test: 100}
 models: {net: {arch: "MINE:net"}, other: {arch: "MINE:net"}}
 training: {epochs: 2, batch_size: 50}
 threat_model: {eps: [8/255, 16/255], samples: 90, batch_size: 16, part: PART}
-attacks: [iter-fsgm, {name: deepfool, steps: 3}, {name: square, queries: 5}, {name: pgd, steps: 2, source: net}]
+attacks: [iter-fsgm, {name: deepfool, steps: 3}, {name: square, queries: 5}, {name: pgd, steps: 2, surrogate: net}]
 diagnostics: {masking: false, d_adv: {layers: ["1"]}}
 """
 FACTORY = """\

@@ -23,7 +23,7 @@ models:
   c: {extends: a, training: {learning_rate: 0.03}}
 training: {epochs: 1, batch_size: 50}
 threat_model: {space: pixel, eps: [16/255], samples: 10}
-attacks: [{name: pgd, source: a, steps: 2}, {name: pgd, source: b, steps: 2}]
+attacks: [{name: pgd, surrogate: a, steps: 2}, {name: pgd, surrogate: b, steps: 2}]
 diagnostics: {variance_ratio: {layers: [avgpool], k: [1], class_wise: false}, masking: false}
 """
 
@@ -62,7 +62,7 @@ models:
   odd: {extends: plain, training: {deterministic: false}}
 training: {epochs: 1, batch_size: 30}
 threat_model: {space: pixel, eps: [16/255], samples: 10}
-attacks: [{name: pgd, steps: 1}, {name: pgd, steps: 1, source: odd}]
+attacks: [{name: pgd, steps: 1}, {name: pgd, steps: 1, surrogate: odd}]
 diagnostics: {masking: {samples: 10, steps: 2, queries: 2, draws: 1, unbounded: 2}}
 """
 

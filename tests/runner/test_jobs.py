@@ -24,7 +24,7 @@ models:
 seeds: [0, 1]
 training: {epochs: 2, batch_size: 50, warmup_accuracy: 0.0}
 threat_model: {eps: [8/255], samples: 10}
-attacks: [fgsm, {name: pgd, steps: 2, source: net}]
+attacks: [fgsm, {name: pgd, steps: 2, surrogate: net}]
 diagnostics: {masking: false}
 """
 FACTORY = """\

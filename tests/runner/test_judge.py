@@ -44,7 +44,7 @@ training: {epochs: 4, batch_size: 50, learning_rate: 0.05}
 threat_model: {space: pixel, eps: [8/255, 32/255], samples: 40}
 attacks:
   - iter-fsgm
-  - {name: pgd, source: net, steps: 8}
+  - {name: pgd, surrogate: net, steps: 8}
   - {name: deepfool, steps: 10}
   - {name: square, queries: 30, eps: [32/255]}
   - {name: gaussian-noise, eps: [32/255]}

@@ -111,7 +111,7 @@ def test_rows_of_a_minimal_attack_at_each_radius_do_not_rest_on_its_search(finis
 @pytest.mark.parametrize(
     "changes",
     [
-        [("  first: {", "  renamed: {"), ("source: first", "source: renamed, label: pgd-from-first")],
+        [("  first: {", "  renamed: {"), ("surrogate: first", "surrogate: renamed, label: pgd-from-first")],
         [
             ("{name: pgd, steps: 2}", "{name: pgd, label: strong, steps: 2}"),
             ("{name: fab-t,", "{name: fab-t, label: f,"),
@@ -120,7 +120,7 @@ def test_rows_of_a_minimal_attack_at_each_radius_do_not_rest_on_its_search(finis
             ("  first: {", "  x: {"),
             ("  second: {", "  first: {"),
             ("  x: {", "  second: {"),
-            ("source: first", "source: second"),
+            ("surrogate: first", "surrogate: second"),
         ],
     ],
 )
@@ -157,7 +157,7 @@ def test_one_attack_called_two_is_counted_anew_and_not_made_anew(copied):
 
 
 def test_a_share_leaves_what_was_renamed_to_the_share_it_belongs_to(copied):
-    edited(copied, ("  first: {", "  renamed: {"), ("source: first", "source: renamed, label: pgd-from-first"))
+    edited(copied, ("  first: {", "  renamed: {"), ("surrogate: first", "surrogate: renamed, label: pgd-from-first"))
     session = Session.open(copied, copied.parent / "out")
     assert session.run_share(Share(("train/*",)), Recorder()) == {}
     steps = copied.parent / "out/steps"

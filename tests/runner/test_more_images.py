@@ -151,7 +151,7 @@ def test_a_transfer_to_a_model_that_draws_is_tried_again(tmp_path, monkeypatch, 
     )
     text = text.replace(
         "attacks: [{name: pgd, steps: 2}, {name: square, queries: 5}, {name: fab-t, steps: 2, targets: 2}]",
-        "attacks: [{name: pgd, steps: 2, source: a}]",
+        "attacks: [{name: pgd, steps: 2, surrogate: a}]",
     )
     for out, samples in (("out", 40), ("out", 20), ("fresh", 20)):
         path.write_text(

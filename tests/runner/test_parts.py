@@ -27,7 +27,7 @@ def test_costs_are_learnt_by_kind():
         ({"code": "x"}, {"code": "y"}, "the code of this step"),
         ({"data": {"train": "x"}}, {"data": {"train": "y"}}, "the data set"),
         ({"train": "x"}, {"train": "y"}, "the model it measures"),
-        ({"start": "x"}, {"start": "y"}, "the network it starts from"),
+        ({"init_from": "x"}, {"init_from": "y"}, "the network it starts from"),
         ({"code": {"a.py": "1", "b.py": "1"}}, {"code": {"a.py": "2", "b.py": "1"}}, "the code of a.py"),
         ({"libraries": {"torch": "1"}}, {"libraries": {"torch": "2"}}, "torch 1 -> 2"),
         ({"libraries": {"torch": "1"}}, {"libraries": {"torch": "1", "timm": "2"}}, "timm not used -> 2"),

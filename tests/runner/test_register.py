@@ -34,7 +34,7 @@ threat_model: {eps: [8/255], samples: 10}
 attacks:
   - fgsm
   - {name: adaptive-lr, layer: avgpool, steps: 2}
-  - {name: pgd, source: base, steps: 2}
+  - {name: pgd, surrogate: base, steps: 2}
 diagnostics:
   variance_ratio: {layers: [avgpool], k: [2]}
   embeddings: {layer: avgpool, dims: [20, 4]}
@@ -155,7 +155,7 @@ def test_a_model_is_evaluated_beside_another_and_says_what_is_left_out(capsys):
 
 
 def test_what_the_model_beside_starts_from_comes_along(folder, capsys):
-    started = SUITE.replace("width: 4}", "width: 4, start: warm}\n  warm: {arch: resnet18, width: 4}")
+    started = SUITE.replace("width: 4}", "width: 4, init_from: warm}\n  warm: {arch: resnet18, width: 4}")
     (folder / "little.yaml").write_text(started)
     assert main(["evaluate", "mine.py:build", "--suite", "little.yaml", "--beside", "base", "--out", "o"]) == 0
     assert list(lrbench.Leaderboard.load("o").suite["models"]) == ["base", "warm", "mine.py:build"]
@@ -167,7 +167,9 @@ def test_alone_and_with_its_own_layer(capsys):
     assert main(["register", "my-net", "--factory", "mine.py:build"]) == 0
     assert main(["evaluate", "my-net", "--suite", "little.yaml", "--layer", "avgpool=3", "--out", "o"]) == 0
     err = capsys.readouterr().err
-    assert "left out pgd: its source base is not measured here; --beside base adds it" in err.replace("-from-base", "")
+    assert "left out pgd: its surrogate base is not measured here; --beside base adds it" in err.replace(
+        "-from-base", ""
+    )
     board = lrbench.Leaderboard.load("o")
     assert board.suite["diagnostics"]["embeddings"]["layer"] == "3"
     assert "adaptive-lr" in {attack["label"] for attack in board.suite["attacks"]}

@@ -28,7 +28,7 @@ models:
   lr: {extends: net, lr_layers: {avgpool: 5}, training: {epochs: 1, adversarial: {eps: 8/255, steps: 1}}}
   loaded: {arch: resnet18, width: 4, weights: WEIGHTS, normalize: {mean: [0.4], std: [0.2]}}
 training: {epochs: 2, batch_size: 50, learning_rate: 0.05, warmup_accuracy: 0.0}
-threat_model: {eps: [8/255, 32/255], samples: 20, l2: [0.05]}
+threat_model: {eps: [8/255, 32/255], samples: 20, l2_dissimilarities: [0.05]}
 attacks: [iter-fsgm]
 diagnostics:
   variance_ratio: {layers: [avgpool], k: [1, 10], curve: 12}

@@ -15,9 +15,9 @@ name: start
 data: {name: digits, train: 150, test: 40}
 seeds: [0, 1]
 models:
-  next: {arch: "mine.py:build", start: warm}
+  next: {arch: "mine.py:build", init_from: warm}
   lr: {extends: next, lr_layers: {"1": 4}}
-  last: {extends: next, start: lr, training: {learning_rate: 1e-30}}
+  last: {extends: next, init_from: lr, training: {learning_rate: 1e-30}}
   warm: {arch: "mine.py:build", training: {epochs: 2}}
 training: {epochs: 1, batch_size: 50, warmup_accuracy: 0.0}
 """
@@ -50,7 +50,7 @@ def test_a_training_begins_with_the_network_of_its_seed_and_without_its_lr_layer
 
 def test_a_training_that_starts_where_another_left_off_has_less_to_learn(folder):
     assert run(folder) == 0
-    assert run(folder, SUITE.replace(", start: warm", ""), "fresh") == 0
+    assert run(folder, SUITE.replace(", init_from: warm", ""), "fresh") == 0
     started, fresh = (pd.read_csv(folder / out / "results.csv") for out in ("out", "fresh"))
     for seed in (0, 1):
         query = f"model == 'next' and seed == {seed} and metric == 'training_loss'"
@@ -74,12 +74,16 @@ def test_two_jobs_give_the_bytes_of_one(folder):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("start: warm}", "start: worm}", "models.next.start: unknown model 'worm'; did you mean 'warm'?"),
-        ("training: {epochs: 2}", "start: lr", "start from each other in a circle"),
-        ("start: warm}", "start: next}", "next -> next start from each other in a circle"),
-        ('build", training', 'build", arch_option: 3, training', "models.next.start: 'warm' is another architecture"),
-        ("start: warm}", "start: warm, weights: w.pt}", "`start` is where a training begins"),
-        ("start: warm}", "start: 3}", "models.next.start"),
+        ("init_from: warm}", "init_from: worm}", "models.next.init_from: unknown model 'worm'; did you mean 'warm'?"),
+        ("training: {epochs: 2}", "init_from: lr", "start from each other in a circle"),
+        ("init_from: warm}", "init_from: next}", "next -> next start from each other in a circle"),
+        (
+            'build", training',
+            'build", arch_option: 3, training',
+            "models.next.init_from: 'warm' is another architecture",
+        ),
+        ("init_from: warm}", "init_from: warm, weights: w.pt}", "`init_from` is where a training begins"),
+        ("init_from: warm}", "init_from: 3}", "models.next.init_from"),
     ],
 )
 def test_what_cannot_be_started_from_is_said_in_a_line(folder, capsys, old, new, said):

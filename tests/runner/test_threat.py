@@ -7,6 +7,8 @@ import lrbench
 from lrbench.attacks.base import Attack
 from lrbench.runner import attack as attack_steps
 from lrbench.runner import run
+from lrbench.runner.threat import passes_of
+from lrbench.suite import AttackSpec, ThreatModel
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -75,3 +77,13 @@ def test_a_black_image_is_left_out_of_the_l2_dissimilarity(tmp_path, monkeypatch
     assert torch.tensor(row["value"]).isfinite()
     (area,) = board.results[board.results["metric"] == "auc_l2"]["value"]
     assert 0 <= area <= 1
+
+
+@pytest.mark.parametrize("passes", [float("nan"), "many", -2.0, 0])
+def test_a_plan_is_made_whatever_an_attack_of_somebody_says(passes):
+    class Odd:
+        def __init__(self, eps):  # noqa: ARG002
+            self.passes = passes
+
+    assert 0 < passes_of(Odd, AttackSpec(name="odd"), ThreatModel(eps=[0.1]), 0.1) < 2
+    assert 1 < passes_of(None, AttackSpec(name="odd"), ThreatModel(eps=[0.1]), 0.1) < 2, "it fails in its own step"

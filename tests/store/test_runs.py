@@ -23,7 +23,7 @@ models:
   lr: {extends: net, lr_layers: {"1": 4}}
 training: {epochs: 2, batch_size: 50, warmup_accuracy: 0.0}
 threat_model: {eps: [8/255], samples: 10, batch_size: 5, part: 5}
-attacks: [fgsm, {name: pgd, steps: 2, source: net}]
+attacks: [fgsm, {name: pgd, steps: 2, surrogate: net}]
 diagnostics: {masking: false, clusters: {layer: "1"}}
 """
 

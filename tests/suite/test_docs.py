@@ -1,5 +1,6 @@
 """The docs against the code: every key of a suite, every attack and every check is there as it is."""
 
+import inspect
 import re
 from pathlib import Path
 
@@ -44,9 +45,28 @@ def test_the_stated_defaults_are_the_schema_s(record):
     assert checked >= 6
 
 
-def test_every_check_and_every_attack_is_described():
+def test_every_check_is_described():
     robustness = (ROOT / "docs" / "robustness.md").read_text("utf-8")
     for check in CHECKS.values():
         assert f"| `{check.id}` | {check.severity} | {check.condition} | {check.advice} |" in robustness
-    for entry in ATTACKS:
-        assert f"`{entry.name}`" in robustness, entry.name
+
+
+@pytest.mark.parametrize("entry", [each for each in ATTACKS if each.declared], ids=lambda each: each.name)
+def test_every_attack_is_described_with_all_its_options_where_it_is_defined(entry):
+    attack = entry.load()
+    assert entry.summary == attack.__doc__.partition("\n")[0]
+    assert 20 < len(entry.summary) <= 120
+    told = " ".join(each.__doc__ or "" for each in attack.__mro__ if each.__module__.startswith("lrbench.attacks."))
+    parameters = told.partition("Parameters\n")[2]
+    assert set(entry.signature.parameters) == set(inspect.signature(attack).parameters)
+    for name, parameter in inspect.signature(attack).parameters.items():
+        assert re.search(rf"\b{name}\b", parameters), name
+        assert entry.signature.parameters[name].default == parameter.default
+
+
+@pytest.mark.parametrize("path", ["docs/robustness.md", "docs/suite.md"])
+def test_what_docs_call_an_attack_there_is(path):
+    text = (ROOT / path).read_text("utf-8").partition("## Attacks" if "robustness" in path else "## threat_model")[2]
+    named = re.findall(r"`((?:[a-z]+-)+(?:fsgm|noise|lr|ce|t))`", text)
+    assert named
+    assert all(name in ATTACKS for name in named), named

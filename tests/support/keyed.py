@@ -24,7 +24,7 @@ threat_model: {eps: [8/255, 32/255], samples: 20}
 attacks:
   - {name: pgd, steps: 2}
   - {name: fab-t, steps: 2, targets: 2}
-  - {name: pgd, steps: 2, source: first, eps: [32/255]}
+  - {name: pgd, steps: 2, surrogate: first, eps: [32/255]}
 diagnostics: {masking: {samples: 10, steps: 2, queries: 4, draws: 2, unbounded: 2}}
 """
 

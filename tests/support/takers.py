@@ -29,9 +29,12 @@ LITTLE = {
     "uniform-noise": {"draws": 2},
     "gaussian-noise": {"draws": 2},
 }
-"""Options of every attack of the catalogue, so that it takes a few milliseconds."""
+"""Options of every attack of the catalogue, so that it takes a few milliseconds. A new attack joins by a line here."""
 
-MINIMAL = {"deepfool", "carlini-wagner", "fab-t", "hopskipjump", "boundary"}
+MINIMAL = {name for name in LITTLE if ATTACKS[name].load().kind == "minimal"}
+BLIND = {name for name in LITTLE if not ATTACKS[name].load().needs_gradients}
+"""Attacks that need no gradients."""
+
 BUDGET = Budget(steps=2, queries=2, draws=1, unbounded=2)
 
 
@@ -92,7 +95,7 @@ def norm_of(made):
         return made.norm
     if hasattr(made, "ball"):
         return type(made.ball).__name__.lower()
-    return "linf" if type(made.moves).__name__ == "Stripes" else "l2"
+    return "linf"
 
 
 def _figures(each):

@@ -7,9 +7,8 @@ from torch import Tensor, nn
 
 from lrbench.attacks import Bounds
 from lrbench.attacks.arguments import spelled
-from lrbench.attacks.base import check_bounds
 from lrbench.attacks.inputs import as_inputs, as_labels, check_range, ordinary
-from lrbench.attacks.ranges import finite
+from lrbench.attacks.ranges import check_bounds, finite
 from lrbench.attacks.regular import PROBED, callers_modes_left, regular
 
 # Importing them registers their checks.

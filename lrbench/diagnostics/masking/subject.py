@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from lrbench.attacks import APGD, FGSM, PGD, Attack, Bounds, Square, TargetedAPGD, UniformNoise, in_batches
-from lrbench.attacks.base import NoGradientError, input_gradient
 from lrbench.attacks.frozen import frozen
+from lrbench.attacks.gradients import NoGradientError, input_gradient
 from lrbench.attacks.losses import margin, misclassified
 from lrbench.attacks.prepared import prepared
 from lrbench.models.questions import Answer, is_random

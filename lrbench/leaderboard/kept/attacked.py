@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from lrbench.catalogue import ATTACKS
 from lrbench.leaderboard.kept.outcomes import Key, Wrong, unpacked
 from lrbench.leaderboard.layout import WORST
+from lrbench.leaderboard.said import is_noise, said_of
 
 Content = dict[str, Any]
 Row = dict[str, Any]
@@ -15,9 +15,6 @@ Row = dict[str, Any]
 CLEAN: Key = ("", 0.0)
 FIRST = "first_to_fool"
 WRONG = "misclassification"
-
-NOISE = frozenset({"gaussian-noise"})
-"""Attacks of lrbench's that stay within no radius, so that no worst case is over them."""
 
 
 def attacked(record: Content, seed: int, rows: list[Row]) -> Iterator[str]:
@@ -66,18 +63,13 @@ def _images(record: Content, seed: int, shares: dict[Key, Row], first: dict[Key,
 
 
 def _counted(record: Content, wrong: Wrong, first: dict[Key, float]) -> Iterator[list[str]]:
-    """Give which attacks the worst case may be over: of others' attacks a record does not say which are noise."""
+    """Give which attacks the worst case may be over: of others' attacks older records do not say which are noise."""
     there, fooling = ({label for label, _ in each} for each in (wrong, first))
-    attacks = [
-        each for each in record["configuration"]["attacks"] if each["label"] in there and each["name"] not in NOISE
-    ]
-    yield [attack["label"] for attack in attacks]
-    yield [attack["label"] for attack in attacks if attack["label"] in fooling or _is_ours(attack["name"])]
-
-
-def _is_ours(attack: str) -> bool:
-    """Whether an attack comes with lrbench, and not from a package or the code of somebody else."""
-    return attack in ATTACKS and isinstance(ATTACKS[attack].target, str)
+    told = record.get("attacks", {})
+    listed = [(each["label"], each["name"]) for each in record["configuration"]["attacks"]]
+    attacks = [(label, name) for label, name in listed if label in there and not is_noise(name, told)]
+    yield [label for label, _ in attacks]
+    yield [label for label, name in attacks if label in fooling or said_of(name, told) is not None]
 
 
 def _fooled_first(wrong: Wrong, labels: list[str]) -> dict[Key, float] | None:
@@ -99,11 +91,10 @@ def _same(told: dict[Key, float], found: dict[Key, float] | None) -> bool:
 
 def _worst(record: Content, shares: dict[Key, float], first: dict[Key, float]) -> Iterator[str]:
     """Hold shares against each other, as older records have nothing else."""
-    inside = {
-        attack["label"]
-        for attack in record["configuration"]["attacks"]
-        if _is_ours(attack["name"]) and attack["name"] not in NOISE
-    }
+    told = record.get("attacks", {})
+    attacks = record["configuration"]["attacks"]
+    known = {attack["label"] for attack in attacks if said_of(attack["name"], told) is not None}
+    inside = known - {attack["label"] for attack in attacks if is_noise(attack["name"], told)}
     clean = reached = shares.get(CLEAN, 0.0)
     for eps in sorted(eps for label, eps in shares if label == WORST):
         worst = shares[WORST, eps]

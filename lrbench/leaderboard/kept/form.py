@@ -72,6 +72,13 @@ class Steps(Strict):
     missing: list[str]
 
 
+class Said(Strict):
+    """What an attack says of itself."""
+
+    weak: bool
+    noise: bool
+
+
 class Part(BaseModel):
     """Of a suite's configuration, which its own schema holds in full: what boards are put together by."""
 
@@ -113,6 +120,7 @@ class Form(Strict):
     steps: Steps | None = None
     environments: Annotated[list[Packages], Field(min_length=1)] | None = None
     environment: Packages | None = None
+    attacks: dict[str, Said] = {}
     cautions: list[str] = []
     verdict: VerdictName | None
     masking: dict[Digits, Checked]
@@ -126,7 +134,8 @@ class Form(Strict):
         if (self.environments is None) == (self.environment is None):
             msg = "it says of no machine"
             raise ValueError(msg)
-        if self.format > 1 and (self.steps is None or self.environments is None):
+        lacking = self.format > 1 and (self.steps is None or self.environments is None)
+        if lacking or (self.format > 2 and "attacks" not in self.model_fields_set):
             msg = f"it lacks what format {self.format} has"
             raise ValueError(msg)
         return self

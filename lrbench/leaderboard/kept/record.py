@@ -8,12 +8,15 @@ from typing import Any
 from lrbench.errors import UsageError, short
 from lrbench.leaderboard.kept.contradictions import contradictions
 from lrbench.leaderboard.kept.form import misshapen
-from lrbench.renamed import renamed_row
+from lrbench.renamed import renamed_row, renamed_suite
 from lrbench.suite import known_suite
 from lrbench.suite.document import Document
 
 FORMAT = 3
-"""1 did not say how many of the model's steps are done; 1 and 2 had the parameters of figures in their names."""
+"""1 did not say how many of the model's steps are done. 1 and 2 had the parameters of figures in their names.
+
+They did not say which attacks are weak, or noise, either.
+"""
 
 NAMES_WITH_PARAMETERS = 2
 
@@ -97,7 +100,8 @@ def _of_today(content: Content) -> Content:
     """Give a sound record with the names that there are now; its format and checksum stay those of its file."""
     if content["format"] > NAMES_WITH_PARAMETERS:
         return content
-    return {**content, "results": [renamed_row(row) for row in content["results"]]}
+    results = [renamed_row(row) for row in content["results"]]
+    return {**content, "configuration": renamed_suite(content["configuration"]), "results": results}
 
 
 def environments_of(record: Content) -> list[dict[str, Any]]:

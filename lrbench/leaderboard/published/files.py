@@ -15,7 +15,7 @@ from lrbench.names import in_path
 FIGURES = "figures"
 MANIFEST = "SHA256SUMS"
 """Checksums of the pictures, as `sha256sum --check` reads them. How a picture comes out depends on the versions of
-matplotlib, FreeType and zlib, so that it cannot be held against one that is drawn again elsewhere."""
+vl-convert, so that it cannot be held against one that is drawn again elsewhere."""
 
 MASKING = "masking.json"
 """Only where something was checked."""

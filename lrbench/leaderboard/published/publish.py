@@ -7,7 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lrbench.errors import UsageError
-from lrbench.leaderboard.figures import Artefacts, draw
+from lrbench.leaderboard.charts import charts
+from lrbench.leaderboard.drawing import as_files
 from lrbench.leaderboard.kept import Content, as_written, require_sound
 from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.published.files import FIGURES, MANIFEST, MASKING, index, manifest, record_place, tables
@@ -176,7 +177,7 @@ def _require_whole(run: Run) -> None:
 
 def _write_board(place: Path, records: list[Content]) -> None:
     board = board_of(records)
-    pictures = draw(board, Artefacts())
+    pictures = as_files(charts(board.shown, board.suite))
     written = pictures | ({MANIFEST: manifest(pictures)} if pictures else {})
     for old in (place / FIGURES).glob("*"):
         if old.name not in written:

@@ -15,6 +15,7 @@ from lrbench.leaderboard.kept import FORMAT, Content, checksum, environments_of,
 from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.results import COMPARED, is_derived, is_time
+from lrbench.leaderboard.said import Said, said_of
 from lrbench.leaderboard.status import Status, distinct
 from lrbench.names import model_place
 from lrbench.renamed import renamed_row
@@ -64,6 +65,7 @@ def record_of(run: Run, model: str, *, partial: bool = False) -> Content:
             "missing": [step for step in planned if step not in steps],
         },
         "environments": environments,
+        "attacks": _said(suite, run.board.status.attacks),
         "cautions": [],
         "verdict": verdict_told(masking),
         "masking": masking,
@@ -74,6 +76,12 @@ def record_of(run: Run, model: str, *, partial: bool = False) -> Content:
     # Of this model alone: the run's own are of all its models.
     content["cautions"] = board_of([content]).cautions(model)
     return {**content, "sha256": checksum(content)}
+
+
+def _said(suite: Content, told: dict[str, Said]) -> dict[str, Said]:
+    """Give what a suite's attacks say of themselves, as far as it is known."""
+    names = dict.fromkeys(attack["name"] for attack in suite["attacks"])
+    return {name: said for name in names if (said := said_of(name, told)) is not None}
 
 
 def table_of(records: list[Content]) -> pd.DataFrame:
@@ -108,6 +116,7 @@ def board_of(records: list[Content]) -> Leaderboard:
     status = Status.of_models(
         {model: (steps["done"], steps["planned"]) for model, steps in told.items()},
         distinct(each for record in records for each in environments_of(record)),
+        {name: said for record in records for name, said in record.get("attacks", {}).items()},
     )
     return Leaderboard(table_of(records), suite.model_dump(mode="json"), masking, status=status, unread=unread)
 

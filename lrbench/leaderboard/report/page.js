@@ -72,7 +72,7 @@
     const fixed = place.firstElementChild;
     const live = document.createElement("div");
     window
-      .vegaEmbed(live, specs[Number(place.dataset.chart)], { renderer: "svg", actions: false })
+      .vegaEmbed(live, specs[Number(place.dataset.chart)], { mode: "vega-lite", renderer: "svg", actions: false })
       .then((result) => {
         fixed.replaceWith(live);
         views.push(result.view);

@@ -12,7 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.charts import charts, on_a_page
+from lrbench.leaderboard.charts import charts
+from lrbench.leaderboard.drawing import PAGE, as_svg, drawing
 from lrbench.leaderboard.figure_text import cell_parts
 from lrbench.leaderboard.notes import notes
 from lrbench.leaderboard.outcomes import Run
@@ -33,8 +34,8 @@ def report(folder: str | Path) -> str:
     board = run.board
     # First, since a damaged record is refused here: nothing is drawn for a page that will not be.
     environments = run.environments()
-    drawn = charts(board)
-    specs = [on_a_page(chart.spec).to_json() for chart in drawn]
+    drawn = list(charts(board.shown, board.suite))
+    specs = [drawing(chart, PAGE) for chart in drawn]
     return template("report/report.html").render(
         suite=board.suite,
         dataset=board.results["dataset"].iloc[0] if len(board.results) else "",
@@ -43,7 +44,7 @@ def report(folder: str | Path) -> str:
         tables=[table_of_block(board, block) for block in board.blocks],
         notes=notes(board),
         charts=[{"chart": chart, "svg": _svg(spec)} for chart, spec in zip(drawn, specs, strict=True)],
-        specs=_json([json.loads(spec) for spec in specs]),
+        specs=_json(specs),
         strips=strips(run),
         masking=board.masking,
         progress=board.status.progress,
@@ -78,9 +79,9 @@ def _bundle(script: Markup) -> Markup:
     return Markup(bundle.replace("</script", r"<\/script"))  # noqa: S704
 
 
-def _svg(spec: str) -> Markup:
+def _svg(spec: dict[str, Any]) -> Markup:
     """Draw a chart for readers without JavaScript; Vega escapes all text."""
-    return Markup(vl_convert.vegalite_to_svg(spec))  # noqa: S704
+    return Markup(as_svg(spec))  # noqa: S704
 
 
 def _json(content: Any) -> Markup:  # noqa: ANN401

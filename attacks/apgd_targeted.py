@@ -1,0 +1,69 @@
+"""Auto-PGD towards one class after the other.
+
+Source: Croce and Hein, *Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free
+attacks*, 2020.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from .apgd import APGD, Objective
+from .base import named
+from .cost import FORWARD
+from .inputs import Bounds
+from .losses import targeted_dlr, too_few
+from .ranges import at_least
+
+
+@named("apgd-t")
+class TargetedAPGD(APGD):
+    """Auto-PGD towards each of the likeliest wrong classes, with the targeted DLR loss.
+
+    Parameters
+    ----------
+    eps, steps, norm, eot, seed, bounds
+        As for `APGD`.
+    targets : int, >= 1
+        Wrong classes tried, the likeliest first; at most all.
+    """
+
+    def __init__(
+        self,
+        eps: float,
+        steps: int = 100,
+        *,
+        norm: Literal["linf", "l2"] = "linf",
+        targets: int = 9,
+        eot: int = 1,
+        seed: int = 0,
+        bounds: Bounds | None = (0.0, 1.0),
+    ) -> None:
+        super().__init__(eps, steps, norm=norm, eot=eot, seed=seed, bounds=bounds)
+        at_least(1, targets=targets)
+        self.targets = targets
+
+    @property
+    def passes(self) -> float:
+        """A look at the classes, and a run towards each target."""
+        return FORWARD + self.targets * super().passes
+
+    def unfit(self, classes: int, shape: tuple[int, ...]) -> str | None:  # noqa: ARG002
+        """Say whether there are too few classes for the loss."""
+        return too_few(targeted_dlr, classes)
+
+    def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        """Attack towards each target what has withstood the ones before."""
+        with torch.no_grad():
+            logits = model(x)
+        others = logits.scatter(1, y[:, None], -torch.inf).argsort(dim=1, descending=True)
+        found = x.clone()
+        for place in range(min(self.targets, logits.shape[1] - 1)):
+            target = others[:, place]
+
+            def objective_of(rows: Tensor, target: Tensor = target) -> tuple[Objective, Tensor]:
+                return (lambda logits, labels: targeted_dlr(logits, labels, target[rows])), y[rows]
+
+            self.attack_standing(model, x, y, found, f"target {place}", objective_of)
+        return found

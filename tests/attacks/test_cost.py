@@ -1,0 +1,83 @@
+"""What attacks say that they cost, held against the passes that they make."""
+
+import pytest
+import torch
+from support.models import net_of
+from support.takers import EPS, LITTLE, attack
+from torch import nn
+
+from lrbench.attacks import APGD, FAB, PGD, Attack, AutoAttack, UniformNoise
+from lrbench.attacks.cost import BACKWARD, FORWARD, passes_of
+from lrbench.attacks.foreign import factory_of
+from lrbench.catalogue import ATTACKS
+
+X = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+Y = torch.zeros(4, dtype=torch.long)
+
+OURS = {name: attack(name) for name in LITTLE if ATTACKS[name].declared is not None}
+MORE = {
+    "pgd, restarts and eot": PGD(EPS, steps=3, restarts=2, eot=3),
+    "apgd, restarts and eot": APGD(EPS, steps=3, restarts=2, eot=3),
+    "fab, restarts": FAB(steps=3, targets=2, restarts=2, searches=0),
+    "fab without targets": FAB(steps=3, targeted=False),
+    "autoattack plus": AutoAttack(EPS, version="plus", steps=3, targets=2, queries=5),
+    "autoattack rand": AutoAttack(EPS, version="rand", steps=2),
+    "a single draw": UniformNoise(EPS),
+}
+
+
+class Unmoved(nn.Module):
+    """Gives class 0 whatever is done to an image, with gradients, and counts the images that pass either way."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = net_of((3, 8, 8), 10)
+        self.forwards = self.backwards = 0
+
+    def forward(self, x):
+        self.forwards += len(x)
+        logits = self.net(x) + 1e3 * torch.nn.functional.one_hot(Y[:1], 10)
+        if logits.requires_grad:
+            logits.register_hook(self._back)
+        return logits
+
+    def _back(self, gradient):
+        self.backwards += len(gradient)
+
+
+@pytest.mark.parametrize("name", [*OURS, *MORE])
+def test_an_attack_costs_what_it_says_on_images_that_withstand_it(name):
+    made, model = (OURS | MORE)[name], Unmoved().eval()
+    made.run(model, X, Y)
+    passes = (FORWARD * model.forwards + BACKWARD * model.backwards) / len(X)
+    assert made.passes == pytest.approx(passes)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "passes"),
+    [
+        ("torchattacks:PGD", {}, 10),
+        ("torchattacks:PGD", {"steps": 7}, 7),
+        ("torchattacks:FGSM", {}, 1),
+        ("torchattacks:Square", {"n_queries": 100}, 40),
+        ("foolbox:LinfPGD", {}, 40),
+        ("art:ProjectedGradientDescentPyTorch", {"max_iter": 5}, 5),
+        ("art:HopSkipJump", {"max_iter": 2, "init_eval": 50}, 40),
+    ],
+)
+def test_another_library_s_attack_costs_what_follows_from_its_options(name, options, passes):
+    assert factory_of(name)(eps=EPS, **options).passes == pytest.approx(passes)
+
+
+def test_an_attack_that_says_nothing_costs_what_its_attributes_say():
+    class Mine(Attack):
+        def run(self, model, x, y):  # noqa: ARG002
+            return x
+
+    made = Mine()
+    assert made.passes == 1
+    made.steps, made.restarts, made.queries = 5, 3, 10
+    assert made.passes == 15 + 10 * FORWARD
+    made.steps = None
+    assert made.passes == 10 * FORWARD
+    assert passes_of({"steps": True, "queries": -3}, gradients=True) == 1

@@ -1,0 +1,222 @@
+"""Which charts a board has, and that they hold its figures."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from support.charted import CLASSES, EPS, MODELS, board_of, charts_of, points_of, suite_of
+
+from lrbench.leaderboard import Leaderboard, tidy
+from lrbench.leaderboard.charts import Artefacts, charts
+
+NAMES = {
+    "radius-worst-case": "worst-case",
+    "radius-iter-fsgm": "",
+    "distance-iter-fsgm": "misclassification-iter-fsgm",
+    "smallest-perturbation-deepfool": "smallest-perturbation-deepfool",
+    "variance-avgpool": "variance-ratio-avgpool",
+    "classes-avgpool": "class-variance-avgpool",
+    "embeddings": "embeddings",
+    "compression-parameters": "",
+    "compression-multiply_adds": "",
+    "compression-compression_accuracy": "",
+    "clusters-avgpool": "clusters-avgpool",
+    "training": "training",
+}
+
+
+@pytest.fixture(scope="module")
+def board():
+    return board_of()
+
+
+@pytest.fixture(scope="module")
+def drawn(board):
+    return charts_of(board)
+
+
+def of(panel, model, *columns):
+    table = panel.table[panel.table["model"] == model]
+    return [list(table[column]) for column in columns]
+
+
+def test_every_chart_is_there_with_the_name_of_its_files(drawn):
+    assert {name: chart.picture for name, chart in drawn.items()} == NAMES
+
+
+def test_a_notebook_draws_what_follows_from_the_results(board):
+    names = [name for name in NAMES if name not in {"training", "clusters-avgpool", "smallest-perturbation-deepfool"}]
+    for name in names:
+        assert board.plot(name).to_dict()["params"][0]["value"] == MODELS
+    with pytest.raises(KeyError, match="no chart 'training'; there are radius-worst-case, radius-iter-fsgm, "):
+        board.plot("training")
+
+
+def test_axes_are_named_and_what_is_shown_is_told(drawn):
+    for chart in drawn.values():
+        assert chart.title
+        assert chart.caption
+        assert all(panel.x.title and panel.y.title for panel in chart.panels), chart.name
+    told = [drawn[name] for name in ("radius-worst-case", "radius-iter-fsgm", "distance-iter-fsgm", "embeddings")]
+    for chart in (*told, drawn["compression-compression_accuracy"], drawn["smallest-perturbation-deepfool"]):
+        assert chart.panels[0].y.title.endswith(", n = 100")
+    for chart in told:
+        assert "95 % Wilson interval" in chart.caption
+    assert "the band spans the seeds" in drawn["variance-avgpool"].caption
+
+
+def test_robust_accuracy_is_there_by_radius(drawn):
+    worst = drawn["radius-worst-case"]
+    (panel,) = worst.panels
+    radii, values, low, high = of(panel, "normal", "radius", "value", "low", "high")
+    assert radii == pytest.approx([0, 8, 16])
+    assert values == pytest.approx([90, 60, 30])
+    assert all(a < value < b for a, value, b in zip(low, values, high, strict=True))
+    assert panel.x.title == "radius, in 1/255 of the pixel range"
+    faint = panel.faint[panel.faint["model"] == "normal"]
+    assert list(faint["value"]) == pytest.approx([90, 70, 40])
+    assert set(faint["line"]) == {"iter-fsgm"}
+    assert "Thin: each attack" in worst.caption
+    (each,) = drawn["radius-iter-fsgm"].panels
+    assert of(each, "normal", "value") == [pytest.approx([90, 70, 40])]
+    assert each.faint is None
+
+
+def test_misclassification_is_there_by_distance(drawn):
+    (panel,) = drawn["distance-iter-fsgm"].panels
+    assert of(panel, "normal", "l2", "value") == [pytest.approx([0, 0.1, 0.2]), pytest.approx([10, 30, 60])]
+    assert list(panel.rules) == [0.15]
+    assert "Dotted" in drawn["distance-iter-fsgm"].caption
+    bare = board_of(threat_model={"eps": EPS})
+    assert "Dotted" not in charts_of(bare)["distance-iter-fsgm"].caption
+
+
+def test_variance_ratios_and_what_is_left_span_the_seeds(drawn):
+    held, left = drawn["variance-avgpool"].panels
+    k, value, low, high = of(held, "normal", "k", "value", "low", "high")
+    assert k == list(range(1, 21)), "up to the largest of the curve"
+    assert value == pytest.approx([1 - 0.5**k - 5e-4 for k in range(1, 21)])
+    assert np.subtract(high, low) == pytest.approx([1e-3] * 20)
+    left_value, left_low, left_high = of(left, "normal", "value", "low", "high")
+    assert left_value == pytest.approx([1 - each for each in value])
+    assert left_low == pytest.approx([max(1 - each, 1e-9) for each in high])
+    assert left_high == pytest.approx([1 - each for each in low])
+    assert left.y.scale == "log"
+
+
+def test_nothing_left_has_a_place_on_a_logarithmic_scale(board):
+    whole = board.results.assign(value=board.results["value"].where(board.results["metric"] != "vr", 1.0))
+    _, left = charts_of(Leaderboard(whole, board.suite))["variance-avgpool"].panels
+    assert set(left.table["value"]) == {1e-9}
+
+
+def test_classes_go_by_the_first_models_figure(drawn):
+    (panel,) = drawn["classes-avgpool"].panels
+    assert list(panel.y.order) == CLASSES[::-1]
+    shown = dict(zip(*of(panel, "low-rank", "class", "value"), strict=True))
+    assert shown == pytest.approx({name: 0.5 + 0.03 * index + 0.1 / 3 for index, name in enumerate(CLASSES)})
+
+
+def test_dimensions_are_there_with_intervals_the_most_first(drawn):
+    (panel,) = drawn["embeddings"].panels
+    assert list(panel.x.order) == ["all", "10", "5"]
+    assert panel.x.title == "dimensions kept of avgpool"
+    values, low, high = of(panel, "normal", "value", "low", "high")
+    assert values == [90, 90, 90]
+    assert max(low) < 90 < min(high)
+
+
+def test_both_networks_are_there(drawn):
+    (panel,) = drawn["compression-parameters"].panels
+    assert of(panel, "normal", "part", "value") == [["full", "compressed"], [1e7, 2.5e6]]
+    (accuracy,) = drawn["compression-compression_accuracy"].panels
+    assert of(accuracy, "normal", "value") == [[80, 20]]
+    assert accuracy.y.title == "accuracy, %, n = 100"
+
+
+def test_training_has_a_line_for_each_seed_and_rings(drawn):
+    accuracy, loss, residual = drawn["training"].panels
+    table = accuracy.table
+    assert set(table["line"]) == {"0", "1"}
+    assert list(table[table["ring"]]["epoch"].unique()) == [3]
+    assert set(table[table["ring"]]["model"]) == set(MODELS[1:])
+    assert of(loss, "normal", "loss")[0] == pytest.approx([1, 1 / 2, 1 / 3, 1 / 4] * 2)
+    assert set(residual.table["model"]) == set(MODELS[1:])
+    assert set(residual.table["epoch"]) == {3, 4}
+    assert "avgpool" in residual.y.title
+    assert loss.y.scale == "log"
+
+
+def test_training_without_lr_layers_tells_of_none(board):
+    plain = {("normal", 0): [{"epoch": 1, "accuracy": 0.5, "loss": 1.0, "lr_layers_on": False, "layers": {}}]}
+    *_, chart = charts(board.shown, board.suite, Artefacts(plain))
+    assert len(chart.panels) == 2
+    assert "LR-Layers" not in chart.caption
+
+
+def test_robust_accuracy_by_smallest_perturbation_falls(board):
+    sizes = {"deepfool": {"normal": np.array([1.0, 2.0, 3.0, np.inf]), "low-rank": np.array([np.inf])}}
+    found = {chart.name: chart for chart in charts(board.shown, board.suite, Artefacts(sizes=sizes))}
+    (panel,) = found["smallest-perturbation-deepfool"].panels
+    heights = of(panel, "normal", "value")[0]
+    assert heights[0] == 100
+    assert heights[-1] <= 50
+    assert heights == sorted(heights, reverse=True)
+    assert set(of(panel, "low-rank", "value")[0]) == {100}
+    nobody = Artefacts(sizes={"deepfool": {"normal": np.array([np.inf])}})
+    assert "smallest-perturbation-deepfool" not in {each.name for each in charts(board.shown, board.suite, nobody)}
+
+
+def test_far_points_leave_room_for_the_others_and_are_counted(board):
+    points, labels = points_of()
+    points[:3] = [[1000.0, 0.0], [0.0, -1000.0], [-500.0, 3.0]]
+    panel = charts_of(board, points=(points, labels))["clusters-avgpool"].panels[0]
+    (left, right), (low, high) = panel.x.domain, panel.y.domain
+    assert right - left < 10
+    inside = (points[:, 0] >= left) & (points[:, 0] <= right) & (points[:, 1] >= low) & (points[:, 1] <= high)
+    assert (~inside).sum() >= 3
+    assert panel.title == f"normal\n{(~inside).sum()} of 200 points lie outside"
+    assert len(panel.table) == inside.sum()
+
+
+def test_clusters_are_coloured_by_class_and_have_a_panel_for_each_model(drawn):
+    chart = drawn["clusters-avgpool"]
+    assert chart.by == "class"
+    assert list(chart.series) == CLASSES
+    assert len(chart.panels) == len(MODELS)
+    points, labels = points_of()
+    first = chart.panels[0].table.iloc[0]
+    place = int(np.flatnonzero(np.isclose(points[:, 0], first["first"]))[0])
+    assert first["class"] == CLASSES[labels[place]]
+
+
+def test_a_model_without_clusters_has_no_panel(board):
+    assert "clusters-avgpool" not in {chart.name for chart in charts(board.shown, board.suite)}
+
+
+def test_what_was_not_measured_has_no_chart():
+    rows = [{"suite": "bare", "dataset": "digits", "model": "net", "seed": 0, "metric": "accuracy", "value": 0.5}]
+    for attacks, diagnostics in (([], {}), (["iter-fsgm"], suite_of(["net"])["diagnostics"])):
+        suite = suite_of(["net"], attacks=attacks, diagnostics=diagnostics)
+        assert list(charts(Leaderboard(tidy(rows), suite).shown, suite)) == []
+
+
+def test_an_attack_that_some_models_lack_has_no_line_of_theirs(board):
+    results = board.results
+    lacking = results[~((results["model"] == "normal") & (results["attack"] == "iter-fsgm"))]
+    found = charts_of(Leaderboard(lacking, board.suite))
+    for name in ("radius-iter-fsgm", "distance-iter-fsgm"):
+        assert set(found[name].panels[0].table["model"]) == set(MODELS[1:])
+    assert set(found["radius-worst-case"].panels[0].table["model"]) == set(MODELS)
+
+
+def test_a_radius_in_l2_is_no_part_of_255():
+    board = board_of(threat_model={"eps": [0.5, 1.0], "norm": "l2", "space": "pixel"})
+    (panel,) = charts_of(board)["radius-worst-case"].panels
+    assert panel.x.title == "radius in L2, in units of the pixel range"
+    assert of(panel, "normal", "radius")[0] == pytest.approx([0, *EPS])
+
+
+def test_a_table_is_not_changed_by_its_charts(board):
+    before = board.aggregated.copy()
+    charts_of(board)
+    pd.testing.assert_frame_equal(board.aggregated, before)
