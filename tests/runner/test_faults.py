@@ -131,12 +131,13 @@ def test_a_damaged_file_is_found_named_and_made_again(suite, undisturbed, harm):
     for path in files:
         whole = path.read_bytes()
         path.write_bytes(harm(whole))
-        states = Session.open(suite, undisturbed).states
+        session = Session.open(suite, undisturbed)
+        states = session.states
         step = str(path.parent.relative_to(undisturbed / "steps"))
         assert states[step] == f"damaged: {path.name}"
         assert all(state == "done" for other, state in states.items() if other != step)
         recorder = Recorder()
-        lrbench.run(suite, out=undisturbed, reporter=recorder)
+        session.run(recorder)
         assert recorder.notes == [f"again, damaged: {path.name}: {step}"]
         assert tables(undisturbed) == before
         if path.name != "step.json":

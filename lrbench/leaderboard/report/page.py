@@ -32,6 +32,8 @@ def report(folder: str | Path) -> str:
     """
     run = Run.open(folder)
     board = run.board
+    # First, since a damaged record is refused here: nothing is drawn for a page that will not be.
+    environments = run.environments()
     drawn = list(charts(board.shown, board.suite))
     specs = [drawing(chart, PAGE) for chart in drawn]
     return template("report/report.html").render(
@@ -48,7 +50,7 @@ def report(folder: str | Path) -> str:
         progress=board.status.progress,
         failures=board.failures,
         configuration=yaml.safe_dump(board.suite, sort_keys=False, allow_unicode=True),
-        environments=run.environments(),
+        environments=environments,
         style=asset("style.css"),
         script=_bundle(asset("page.js")) if drawn else asset("page.js"),
     )
