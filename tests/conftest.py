@@ -152,19 +152,12 @@ def fooled():
     return share
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ray():
-    """A cluster of two places on this machine, whose processes find these tests. It stays for whoever asks next."""
+    """A cluster of two places on this machine, whose processes find these tests."""
     found = pytest.importorskip("ray")
-    if not found.is_initialized():
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-            found.init("local", num_cpus=2, log_to_driver=False, configure_logging=False, include_dashboard=False)
-    return found
-
-
-@pytest.fixture
-def no_ray():
-    """No cluster that an earlier test left, so that a run begins one of its own."""
-    if "ray" in sys.modules:
-        sys.modules["ray"].shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        found.init("local", num_cpus=2, log_to_driver=False, configure_logging=False, include_dashboard=False)
+    yield found
+    found.shutdown()

@@ -284,6 +284,6 @@ def test_a_folder_of_results_from_a_stranger_is_refused(folder, capsys):
     (run / "suite.yaml").write_text("a: &a [*a]")
     assert "aliases" in refused(["show", "run"], capsys)
     (run / "suite.yaml").write_text("name: x\ndata: digits\nmodels: {net: {arch: resnet18}}\n")
-    assert "must have the columns" in refused(["show", "run"], capsys)
+    assert "must begin with the columns" in refused(["show", "run"], capsys)
     (run / "results.csv").write_bytes(b"\xff\xfe\x00" * 100)
     assert "cannot read the results" in refused(["show", "run"], capsys)

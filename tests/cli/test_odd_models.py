@@ -60,7 +60,7 @@ UNTRAINABLE |= {"no-parameters"}
 
 
 def left_out_of(name):
-    without_layers = {("vr", "")} if name in WITHOUT_LAYERS else set()
+    without_layers = {("stable_rank", "")} if name in WITHOUT_LAYERS else set()
     return without_layers | ({("misclassification", "fgsm")} if name in WITHOUT_GRADIENTS else set())
 
 

@@ -12,7 +12,7 @@ import lrbench
 from lrbench.cli import main
 from lrbench.runner.place import Place
 
-pytestmark = pytest.mark.usefixtures("undrawn", "no_ray")
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 SUITE = """\
 name: jobs
