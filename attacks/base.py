@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
@@ -59,6 +59,9 @@ class Attack(ABC):
     def __init_subclass__(cls) -> None:
         """Let the constructor of every attack take arguments as people write them (`arguments.spelled`)."""
         super().__init_subclass__()
+        if isinstance(cls.kind, str) and cls.kind not in get_args(Kind):
+            msg = f"{cls.__name__}.kind is {cls.kind!r}; it is one of {', '.join(get_args(Kind))}"
+            raise ValueError(msg)
         if "__init__" in cls.__dict__:
             cls.__init__ = spelled(cls.__init__)  # type: ignore[method-assign]
 
@@ -98,9 +101,17 @@ class Attack(ABC):
                 return x.detach().clone()
             fast, given, y = self.sees(lent), ordinary(laid_out(x)), ordinary(y)
             start = clipped(given, self.bounds)
-            found = torch.cat(in_batches(lambda rows: self.run(fast, start[rows], y[rows]), len(x), len(x)))
+            found = torch.cat(in_batches(lambda rows: self._run(fast, start[rows], y[rows]), len(x), len(x)))
             found = torch.where(found == start, given, found)
             return found if only_channels_last(x) else found.contiguous()
+
+    def _run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        found = self.run(model, x, y)
+        if not isinstance(found, Tensor) or found.shape != x.shape:
+            told = f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+            msg = f"{type(self).__name__} gave {told} for inputs of shape {tuple(x.shape)}: an input each is wanted"
+            raise ValueError(msg)
+        return found
 
     @property
     def passes(self) -> float:

@@ -154,6 +154,10 @@ class Registry:
         """Whether a name is none of this registry's own by its form: one with a colon, or of a file."""
         return ":" in name or (self.ending is not None and name.endswith(self.ending))
 
+    def offers(self, name: str) -> bool:
+        """Whether an installed package offers a name, whatever is registered under it in this process."""
+        return name in self._installed
+
     def __contains__(self, name: str) -> bool:
         """Whether a name is registered here; what a name with a colon stands for is not looked up."""
         return name in self._entries

@@ -77,6 +77,16 @@ class Metric:
     mean_of: str = ""
     time: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse a form or a direction that there is none of."""
+        for name, value, known in (
+            ("form", self.form, get_args(Form)),
+            ("better", self.better, ("higher", "lower", None)),
+        ):
+            if value not in known:
+                msg = f"{name} of a metric is {value!r:.60}; it is one of {', '.join(map(str, known))}"
+                raise ValueError(msg)
+
 
 @dataclass(frozen=True)
 class Subject:

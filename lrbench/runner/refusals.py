@@ -17,7 +17,7 @@ def refuse_own_memory(store: Store, place: Place) -> None:
 def refuse_measures_of_this_process(suite: Suite, place: Place) -> None:
     """Refuse measures that other processes cannot load."""
     for name in suite.diagnostics.measures if place.apart else ():
-        if not isinstance(MEASURES[name].target, str):
+        if not (isinstance(MEASURES[name].target, str) or MEASURES.offers(name)):
             msg = (
                 f"the measure {name!r} is registered in this process alone, and steps are taken in others: offer it as "
                 "an entry point of a package (docs/add-a-measure.md), or take steps here (one job, no step_timeout)"

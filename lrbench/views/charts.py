@@ -93,6 +93,21 @@ class Chart:
     by: str = "model"
     file: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be drawn: a table without a column, a colour of no series, words on an axis of numbers."""
+        for panel in self.panels:
+            columns = {panel.x.column, panel.y.column, self.by}
+            if missing := sorted(columns - {*panel.table.columns}):
+                msg = f"the chart {self.name!r} has a table without {', '.join(missing)}"
+                raise ValueError(msg)
+            if strange := sorted({*map(str, panel.table[self.by])} - {*map(str, self.series)}):
+                msg = f"the chart {self.name!r} has no series {strange[0]!r} (`series=shown.labels` are the models)"
+                raise ValueError(msg)
+            for axis in (panel.x, panel.y):
+                if axis.kind != "category" and not pd.api.types.is_numeric_dtype(panel.table[axis.column]):
+                    msg = f"the chart {self.name!r} has an axis of numbers, but {axis.column} holds words"
+                    raise ValueError(msg)
+
     @property
     def picture(self) -> str:
         """Name of its files; empty if it has none."""
