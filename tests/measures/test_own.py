@@ -12,6 +12,7 @@ import lrbench
 from lrbench.catalogue import MEASURES
 from lrbench.cli import main
 from lrbench.errors import UsageError
+from lrbench.leaderboard.published import check, rebuild
 from lrbench.runner import Session
 from lrbench.runner.place import Place
 from lrbench.views import Axis, Chart, Panel
@@ -89,6 +90,27 @@ def test_it_is_taken_shown_compared_published_and_resumed(capsys):
         assert "Brightness" in page
         assert "mean activation" in page
         assert f"{bright.iloc[0]:.4g}" in page
+
+
+def test_a_board_with_a_measure_that_is_not_here_is_not_called_changed(folder):
+    assert main(["run", "mine.yaml", "--out", "out"]) == 0
+    assert main(["publish", "out", "--to", "boards", "--check"]) == 0
+    before = {path: path.read_bytes() for path in Path("boards").rglob("*") if path.is_file()}
+    (folder / "bright-1.0.dist-info/entry_points.txt").unlink()
+    MEASURES.__dict__.pop("_installed")
+    for take in (check, rebuild):
+        with pytest.raises(
+            UsageError, match=r"boards/mine has figures of the measure 'brightness'; install the package"
+        ):
+            take(Path("boards"))
+    assert {path: path.read_bytes() for path in Path("boards").rglob("*") if path.is_file()} == before
+
+
+def test_a_package_may_use_the_decorator_as_well(folder, monkeypatch):
+    (folder / "bright.py").write_text(CODE)
+    monkeypatch.setattr(MEASURES, "_entries", dict(MEASURES._entries))
+    Path("mine.yaml").write_text(SUITE.replace("seeds: [0, 1]", "seeds: [0]"))
+    assert not lrbench.run("mine.yaml", out="out", jobs=2).failures
 
 
 def test_its_code_and_its_options_make_its_steps_again_and_no_others(folder):

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from lrbench.catalogue import MEASURES
 from lrbench.errors import UsageError
 from lrbench.leaderboard.kept import RECORDS, Content, read_record
 from lrbench.leaderboard.published.files import record_place
+from lrbench.leaderboard.results import is_own
 from lrbench.names import in_path
 from lrbench.suite import ThreatModel
 
@@ -40,8 +42,8 @@ def sound_records(place: Path) -> list[Content]:
     Raises
     ------
     UsageError
-        With the first that is not as it was written or not where it belongs; if there are none, or if they do not
-        belong on one board.
+        With the first that is not as it was written or not where it belongs; if there are none, if they do not belong
+        on one board, or if a measure of theirs is not installed here.
     """
     records, faults = read_records(place)
     if faults:
@@ -50,7 +52,18 @@ def sound_records(place: Path) -> list[Content]:
         msg = f"{place / RECORDS} holds no record; remove {place}, or publish a run there"
         raise UsageError(msg)
     require_one_measure(records, place)
+    _require_measures(records, place)
     return records
+
+
+def _require_measures(records: list[Content], place: Path) -> None:
+    """Refuse figures of somebody's own measure that is not here: nobody else knows how they are shown."""
+    known = {entry.name for entry in MEASURES}
+    for row in (row for record in records for row in record["results"] if is_own(row["metric"])):
+        name = row["metric"].partition(":")[0]
+        if name not in known:
+            msg = f"{place} has figures of the measure {name!r}; install the package that offers it, and try again"
+            raise UsageError(msg)
 
 
 def _read(place: Path, path: Path) -> Content:
