@@ -19,9 +19,12 @@ TEXT = ("suite", "model", "dataset", "layer", "attack", "space", "metric")
 CELL = ("model", "layer", "attack", "eps", "space", "metric")
 """With the parameters, what a figure is a figure of, over seeds."""
 
+WHOLE = 1e15
+"""Below it whole numbers are written without a point or an exponent."""
+
 
 def as_text(value: object) -> str:
     """Write a parameter as tables hold it: 10, 0.1, full."""
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else f"{value:g}"
+        return str(int(value)) if value.is_integer() and abs(value) < WHOLE else repr(value)
     return str(value)

@@ -11,7 +11,7 @@ from lrbench.errors import UsageError, short
 from lrbench.files import is_file
 from lrbench.leaderboard.aggregate import over_seeds
 from lrbench.leaderboard.figure_text import verdict_shown
-from lrbench.leaderboard.layout import WORST, blocks_of, labels
+from lrbench.leaderboard.layout import WORST, blocks_of, by_weight
 from lrbench.leaderboard.read import optional_json, read_table
 from lrbench.leaderboard.reference import Comparison, comparisons
 from lrbench.leaderboard.results import derived, is_derived, is_time
@@ -105,7 +105,7 @@ class Leaderboard:
     def shown(self) -> Shown:
         """What measures are shown from."""
         threat = self.suite["threat_model"]
-        attacked = {"attacks": labels(self.suite), "radii": threat["eps"], "norm": threat["norm"]}
+        attacked = {"attacks": by_weight(self.suite), "radii": threat["eps"], "norm": threat["norm"]}
         return Shown(self.results, self.aggregated, self.labels, len(self.suite["seeds"]), **attacked)
 
     @cached_property

@@ -84,6 +84,11 @@ def summed_up(suite: dict[str, Any]) -> list[str]:
     return paper or labels(suite)[:1]
 
 
+def by_weight(suite: dict[str, Any]) -> list[str]:
+    """Give the names of a suite's attacks: those that it is summed up by, then the others."""
+    return list(dict.fromkeys([*summed_up(suite), *labels(suite)]))
+
+
 def middle(suite: dict[str, Any]) -> float:
     """Radius at which a suite is summed up: that of the masking checks where it attacks there, else the middle one."""
     radii: list[float] = suite["threat_model"]["eps"]

@@ -24,9 +24,9 @@ def read_table(path: Path) -> pd.DataFrame:
         raise ValueError(msg)
     parameters = names[len(COLUMNS) :]
     types = {"seed": "Int64", "n": "Int64"} | dict.fromkeys([*TEXT, *parameters], str)
-    table = pd.read_csv(io.BytesIO(content), dtype=types)
-    texts = [*TEXT, *parameters]
-    table[texts] = table[texts].fillna("")
+    # A class may be called None, and a layer NA: only a number can be missing.
+    missing = {name: [""] for name in COLUMNS if name not in TEXT}
+    table = pd.read_csv(io.BytesIO(content), dtype=types, keep_default_na=False, na_values=missing)
     return tidy(renamed_row(row) for row in table.to_dict("records"))
 
 

@@ -71,8 +71,9 @@ def _parameters(measure: BaseMeasure, metric: object) -> tuple[str, ...]:
 
 
 def _parameter(name: str, metric: str, column: str, value: Any) -> str:
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
-        return as_text(value)
+    plain = value.item() if isinstance(value, Real) and hasattr(value, "item") else value
+    if isinstance(plain, str | int | float) and not isinstance(plain, bool):
+        return as_text(plain)
     msg = f"{name} gave {metric!r:.60} with {column} {value!r:.60}: a parameter is a text or a number"
     raise TypeError(msg)
 

@@ -37,10 +37,10 @@ class DAdv(AttackMeasure):
         return None if layers is None else DAdvOptions(layers=list(layers))
 
     def summary(self, options: Any, shown: "Shown") -> Iterator["Column"]:
-        """Give both at the last layer, under the first attack at the smallest radius."""
-        if not (shown.attacks and options.layers):
+        """Give both at the last layer, under the first attack that has them, at its smallest radius."""
+        if (place := self._place(options, shown)) is None:
             return
-        attack, eps, layer = shown.attacks[0], shown.radii[0], options.layers[-1]
+        layer, attack, eps = place
         for figure, metric in self.figures.items():
             key = f"{figure}[{layer},{attack},{eps_label(eps, shown.norm)}]"
             yield shown.column(figure, f"{metric.heading} {layer}", "number", key, layer=layer, attack=attack, eps=eps)
@@ -51,11 +51,21 @@ class DAdv(AttackMeasure):
 
     def notes(self, options: Any, shown: "Shown") -> Iterator[str]:
         """Say under which attack, and which of the two compares models."""
-        if any(column.cells for column in self.summary(options, shown)):
+        if (place := self._place(options, shown)) is not None:
+            _, attack, eps = place
             yield (
-                f"D_Adv is under {shown.attacks[0]} at {eps_label(shown.radii[0], shown.norm)}, over images that are "
-                "right before it. It grows with the activations' scale; only the relative one compares models."
+                f"D_Adv is under {attack} at {eps_label(eps, shown.norm)}, over images that are right before it. It "
+                "grows with the activations' scale; only the relative one compares models."
             )
+
+    def _place(self, options: Any, shown: "Shown") -> tuple[str, str, float] | None:
+        """Give the layer, attack and radius that the summary shows; None if there are none."""
+        for layer in options.layers[-1:]:
+            for attack in shown.attacks:
+                radii = shown.rows("d_adv", layer=layer, attack=attack)["eps"]
+                if len(radii):
+                    return layer, attack, float(radii.min())
+        return None
 
     def each(self, options: Any, attacked: Attacked) -> Mapping[str, "Tensor"]:
         """Give both of each image, NaN where the model was wrong before."""

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 TAKEN = {*COLUMNS, "sd", "seeds"}
 """Columns of the tables of results, so that no parameter of a figure is called so."""
 
+BESIDE = ("_low", "_high", "_sd", "_n")
+"""Behind a figure's name, what else tables hold of it."""
+
 
 def measure_of(name: str) -> BaseMeasure:
     """Give the measure of a name.
@@ -37,6 +40,11 @@ def measure_of(name: str) -> BaseMeasure:
         lacks = " and ".join(f"`{method}`" for method in sorted(methods))
         msg = f"the measure {name!r} has no {lacks}, which gives its rows"
         raise UsageError(msg)
+    for figure in found.figures:
+        taken = any(figure.endswith(end) and figure.removesuffix(end) in found.figures for end in BESIDE)
+        if taken or not figure.isprintable() or not figure.strip() or set(figure) & set(":[],"):
+            msg = f"the measure {name!r} calls a figure {figure!r:.60}: choose another name"
+            raise UsageError(msg)
     for figure, metric in found.figures.items():
         if wrong := [column for column in metric.parameters if column in TAKEN or not column.isidentifier()]:
             msg = f"the measure {name!r} calls a parameter of {figure!r} {wrong[0]!r}: choose another name"

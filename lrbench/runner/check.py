@@ -14,6 +14,7 @@ from lrbench.models.external import code_of
 from lrbench.options import OptionError, check_options
 from lrbench.registry import Registry
 from lrbench.runner.foreign import exit_reason, guarded
+from lrbench.runner.kinds import KINDS
 from lrbench.runner.lacking import Probed
 from lrbench.runner.layers import Layers
 from lrbench.runner.probe import check_weights, probe
@@ -124,6 +125,8 @@ class Checker:
         except UsageError as error:
             raise self.document.error(where, str(error)) from error
         for kind, options in self.suite.diagnostics.measures.items():
+            if kind in KINDS:
+                raise self.document.error(("diagnostics", kind), "a step is called so; give the measure another name")
             for place, message in faults_of(kind, options, data):
                 raise self.document.error(("diagnostics", kind, *place), message)
         samples = self.suite.threat_model.samples

@@ -25,7 +25,7 @@ class Shown:
     seeds : int
         That each figure should have.
     attacks : sequence of str
-        Labels of the suite's attacks, in its order.
+        Labels of the suite's attacks: those that it is summed up by, then the others, each in its order.
     radii : sequence of float
         In ascending order.
     norm : {"linf", "l2"}
@@ -57,7 +57,7 @@ class Shown:
         """The measure's name, for readers."""
         return self.measure.replace("_", " ").capitalize()
 
-    def rows(self, figure: str, **where: object) -> pd.DataFrame:
+    def rows(self, figure: str, /, **where: object) -> pd.DataFrame:
         """Rows over seeds of a figure, with the given values."""
         return matching(self.aggregated, {"metric": self.prefix + figure, **where})
 
@@ -65,7 +65,7 @@ class Shown:
         """Rows of a figure of each seed, with the given values."""
         return matching(self.results, {"metric": self.prefix + figure, **where})
 
-    def column(self, figure: str, heading: str, form: Form, key: str = "", **where: object) -> Column:
+    def column(self, figure: str, heading: str, form: Form, key: str = "", /, **where: object) -> Column:
         """Make the column of the rows of a figure that have the given values, a cell for each model.
 
         Parameters
@@ -90,6 +90,10 @@ class Shown:
         for values in rows[names].drop_duplicates().itertuples(index=False, name=None):
             where = {name: value for name, value in zip(names, values, strict=True) if not pd.isna(value)}
             shown = where | ({"eps": eps_label(where["eps"], self.norm)} if "eps" in where else {})
-            told = [value for value in shown.values() if value]
-            key = self.prefix + figure + (f"[{','.join(told)}]" if told else "")
-            yield self.column(figure, " ".join([heading, *told]), form, key, **where)
+            told = {name: value for name, value in shown.items() if value}
+            plain = [value for name, value in told.items() if name not in parameters]
+            said = [(name, value) for name, value in told.items() if name in parameters]
+            parts = ",".join([*plain, *(f"{name}={value}" for name, value in said)])
+            key = self.prefix + figure + (f"[{parts}]" if parts else "")
+            words = [heading, *plain, *(f"{name} {value}" for name, value in said)]
+            yield self.column(figure, " ".join(words), form, key, **where)

@@ -12,7 +12,7 @@ import numpy as np
 
 from lrbench.columns import COLUMNS
 from lrbench.leaderboard.kept.attacked import FIRST, WRONG, attacked
-from lrbench.leaderboard.results import COMPARED, RETIRED, is_derived, is_time
+from lrbench.leaderboard.results import COMPARED, RETIRED, is_derived, is_own, is_time
 from lrbench.measures.registry import metric_named
 from lrbench.names import model_in
 from lrbench.statistics import wilson
@@ -77,12 +77,20 @@ def _rows(record: Content, rows: list[Row]) -> Iterator[str]:
         told = f"says {row['metric']} = {row['value']}"
         if any(row[name] != value for name, value in common.items()) or row["seed"] not in seeds:
             yield f"{told} of another suite, model, data set or seed"
-        elif (known := metric_named(row["metric"])) and {*row} - {*COLUMNS} != {*known.parameters}:
-            yield f"{told} with other parameters than {', '.join(known.parameters) or 'none'}"
+        elif strange := _other_parameters(row):
+            yield f"{told} with other parameters than {strange}"
         elif is_derived(row["metric"]) or is_time(row["metric"]):
             yield f"{told}, which no record keeps"
         elif (row["ci_low"] is None) != (row["ci_high"] is None) or not _is_share(row):
             yield f"{told}, which is not what its interval or its {row['n']} images say"
+
+
+def _other_parameters(row: Row) -> str:
+    """Give the parameters that a figure has, where its row has others; somebody's own may be told without some."""
+    known, told = metric_named(row["metric"]), {*row} - {*COLUMNS}
+    if known is None or told == {*known.parameters} or (is_own(row["metric"]) and told < {*known.parameters}):
+        return ""
+    return ", ".join(known.parameters) or "none"
 
 
 def _cell(row: Row) -> tuple[Any, ...]:
@@ -96,6 +104,9 @@ def _is_share(row: Row) -> bool:
     if row["ci_low"] is None and row["metric"] not in {WRONG, FIRST, "accuracy"}:
         return True
     value, n = row["value"], row["n"]
+    if is_own(row["metric"]):
+        # Nobody knows what it is an interval of.
+        return value is not None and row["ci_low"] <= value <= row["ci_high"]
     if value is None or not n or not 0 <= value <= 1 or abs(value * n - round(value * n)) > 1e-6:
         return False
     if row["metric"] == FIRST:

@@ -146,9 +146,9 @@ def _require_found(run: Run, model: str, rows: pd.DataFrame, steps: dict[str, Re
         return Counter(tuple(sorted(row.items())) for row in rows)
 
     found = tidy(
-        {"suite": "", "dataset": "", "model": model, "seed": record.config.get("seed"), **renamed_row(row)}
+        {"suite": "", "dataset": "", "model": model, "seed": record.config.get("seed"), **row}
         for record in steps.values()
-        for row in record.rows
+        for row in map(renamed_row, record.rows)
         if not is_time(row["metric"])
     )
     # A row that is left out or told twice changes a mean as one that is made up does.

@@ -11,8 +11,8 @@ from lrbench.runner.code.meaning import PACKAGE, parsed
 
 WHOLE = "*"
 
-SHOWING = frozenset({"summary", "tables", "charts", "notes"})
-"""Methods of measures that are shown anew every time, from results."""
+SHOWING = frozenset({"figures", "summary", "tables", "charts", "notes"})
+"""What measures are shown by, anew every time, from results."""
 
 
 class Place(NamedTuple):
