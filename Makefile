@@ -30,11 +30,12 @@ types: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-# To compile all of it takes longer than what the tests load, which is compiled as it is loaded.
+# Compiled by all cores, where pip takes one: tests begin many processes, which may not be allowed to keep what they compile.
 .venv/installed-dev: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --no-compile --editable '.[dev]'
 	@# With its dependencies it would bring requests 2.25, which has known vulnerabilities.
 	$(BIN)/python -m pip install --quiet --no-compile --no-deps 'torchattacks>=3.5.1'
+	-$(BIN)/python -m compileall -qq -j 0 .venv/lib
 	touch .venv/installed $@
 
 # Needs the network: asks for known vulnerabilities of everything that the tests install.
