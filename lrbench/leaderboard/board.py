@@ -14,7 +14,7 @@ from lrbench.leaderboard.figure_text import verdict_shown
 from lrbench.leaderboard.layout import WORST, blocks_of, by_weight
 from lrbench.leaderboard.read import optional_json, read_table
 from lrbench.leaderboard.reference import Comparison, comparisons
-from lrbench.leaderboard.results import derived, is_derived, is_time
+from lrbench.leaderboard.results import DERIVED, derived, timed
 from lrbench.leaderboard.status import Status
 from lrbench.store import place_of
 from lrbench.suite import read_run
@@ -65,7 +65,7 @@ class Leaderboard:
     ) -> None:
         self.suite, self.masking, self.failures = suite, masking or {}, failures or {}
         self.status, self.unread = status or Status(), unread or []
-        measured = results[~results["metric"].map(is_derived).astype(bool)].reset_index(drop=True)
+        measured = results[~results["metric"].isin(DERIVED)].reset_index(drop=True)
         self.results, self.limits = derived(measured, suite["threat_model"].get("l2_dissimilarities", []))
 
     @classmethod
@@ -233,7 +233,7 @@ class Leaderboard:
 
     @property
     def _timed(self) -> "pd.Series[bool]":
-        return self.results["metric"].map(is_time).astype(bool)
+        return timed(self.results)
 
     def results_csv(self) -> str:
         """Tidy results as CSV, without measured times: a repeated run gives the same bytes."""

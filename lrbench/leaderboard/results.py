@@ -20,6 +20,7 @@ RETIRED = ("difference", "mcnemar_p")
 """Of boards published before there was one estimator over seeds. They are kept, and shown nowhere."""
 
 DERIVED = frozenset({"auc_l2", ROBUST, ADJUSTED, MISCLASSIFICATION + AT_L2, ROBUST + AT_L2})
+"""Figures that follow from other rows of the table."""
 
 
 def is_time(metric: str) -> bool:
@@ -28,14 +29,14 @@ def is_time(metric: str) -> bool:
     return known is not None and known.time
 
 
+def timed(table: pd.DataFrame) -> "pd.Series[bool]":
+    """Say of each row of a table whether it is a measured time."""
+    return table["metric"].isin([metric for metric in table["metric"].unique() if is_time(metric)])
+
+
 def is_own(metric: str) -> bool:
     """Whether a metric is of a measure of somebody's own, whose name stands before it."""
     return ":" in metric
-
-
-def is_derived(metric: str) -> bool:
-    """Whether a metric follows from other rows of the table."""
-    return metric in DERIVED
 
 
 def derived(results: pd.DataFrame, levels: Sequence[float] = ()) -> tuple[pd.DataFrame, dict[str, float]]:

@@ -61,7 +61,7 @@ class Shown:
         """Rows over seeds of a figure, with the given values."""
         return matching(self.aggregated, {"metric": self.prefix + figure, **where})
 
-    def rows_of_seeds(self, figure: str, **where: object) -> pd.DataFrame:
+    def rows_of_seeds(self, figure: str, /, **where: object) -> pd.DataFrame:
         """Rows of a figure of each seed, with the given values."""
         return matching(self.results, {"metric": self.prefix + figure, **where})
 

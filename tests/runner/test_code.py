@@ -72,6 +72,30 @@ def test_how_a_measure_is_shown_makes_nothing_again(monkeypatch, old, new, chang
     assert (key() != before) == changes
 
 
+def test_what_its_results_ask_for_counts_though_it_is_shown_as_well(monkeypatch):
+    def key():
+        return dependencies("embeddings", entries=[MEASURES["embeddings"]]).code
+
+    source = meaning.source_of
+    asks = ("        for dim, accuracy in", "        print(self.figures)\n        for dim, accuracy in")
+    heading = ('Metric("accuracy", "percent"', 'Metric("share", "percent"')
+    keys = []
+    for changes in ([asks], [asks, heading], [heading], []):
+
+        def changed(file, changes=changes):
+            text = source(file)
+            for old, new in changes if file.name == "embeddings.py" and file.parent.name == "measures" else ():
+                assert old in text
+                text = text.replace(old, new)
+            return text
+
+        monkeypatch.setattr(meaning, "source_of", changed)
+        forget()
+        keys.append(key())
+    assert keys[0] != keys[1]
+    assert keys[2] == keys[3]
+
+
 @pytest.mark.parametrize(
     ("attack", "there", "absent"),
     [

@@ -14,7 +14,7 @@ from lrbench.leaderboard.difference_rows import difference_rows
 from lrbench.leaderboard.kept import FORMAT, Content, checksum, environments_of, packed, unpacked, verdict_told
 from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.outcomes import Run
-from lrbench.leaderboard.results import COMPARED, is_derived, is_time
+from lrbench.leaderboard.results import COMPARED, DERIVED, is_time, timed
 from lrbench.leaderboard.said import Said, said_of
 from lrbench.leaderboard.status import Status, distinct
 from lrbench.names import model_place
@@ -37,8 +37,8 @@ def record_of(run: Run, model: str, *, partial: bool = False) -> Content:
         not shown, or, unless `partial`, the checks for masked gradients were not made.
     """
     table = run.board.results
-    rows = table[(table["model"] == model) & ~table["metric"].map(is_derived).astype(bool)]
-    rows = rows[~rows["metric"].map(is_time).astype(bool)]
+    rows = table[(table["model"] == model) & ~table["metric"].isin(DERIVED)]
+    rows = rows[~timed(rows)]
     planned = run.steps(model)
     steps = {step: record for step, record in planned.items() if record is not None}
     masking = run.board.masking.get(model, {})

@@ -100,10 +100,16 @@ class Module:
 
 
 def _without_showing(statement: ast.stmt) -> ast.stmt:
-    """Leave out of a measure's class how it is shown, which changes no result."""
+    """Leave out of a measure's class how it is shown, which changes no result unless the rest of it asks for that."""
     if not (isinstance(statement, ast.ClassDef) and _is_measure(statement)):
         return statement
-    counted = [each for each in statement.body if SHOWING.isdisjoint(_names_defined(each))]
+    left_out, counted = SHOWING, statement.body
+    while True:
+        counted = [each for each in statement.body if left_out.isdisjoint(_names_defined(each))]
+        asked = {node.attr for each in counted for node in ast.walk(each) if isinstance(node, ast.Attribute)}
+        if left_out.isdisjoint(asked):
+            break
+        left_out -= asked
     rest = ast.ClassDef(statement.name, statement.bases, statement.keywords, counted, statement.decorator_list)
     return ast.copy_location(rest, statement)
 
