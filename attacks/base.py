@@ -59,7 +59,7 @@ class Attack(ABC):
     def __init_subclass__(cls) -> None:
         """Let the constructor of every attack take arguments as people write them (`arguments.spelled`)."""
         super().__init_subclass__()
-        if isinstance(cls.kind, str) and cls.kind not in get_args(Kind):
+        if not isinstance(cls.kind, property) and cls.kind not in get_args(Kind):
             msg = f"{cls.__name__}.kind is {cls.kind!r}; it is one of {', '.join(get_args(Kind))}"
             raise ValueError(msg)
         if "__init__" in cls.__dict__:
@@ -106,12 +106,12 @@ class Attack(ABC):
             return found if only_channels_last(x) else found.contiguous()
 
     def _run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        found = self.run(model, x, y)
-        if not isinstance(found, Tensor) or found.shape != x.shape:
-            told = f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+        # Copies: an attack may work in place, and is judged by the inputs and labels that there were.
+        found = self.run(model, x.clone(), y.clone())
+        if (told := _no_inputs(found, x)) is not None:
             msg = f"{type(self).__name__} gave {told} for inputs of shape {tuple(x.shape)}: an input each is wanted"
             raise ValueError(msg)
-        return found
+        return clipped(found.detach().to(x), self.bounds)
 
     @property
     def passes(self) -> float:
@@ -137,6 +137,18 @@ class Attack(ABC):
     @abstractmethod
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Attack a checked batch of one example or more on a frozen model."""
+
+
+def _no_inputs(found: object, x: Tensor) -> str | None:
+    """Say what an attack gave that are no inputs such as it was given; None if they are."""
+    if not isinstance(found, Tensor):
+        return type(found).__name__
+    if found.shape != x.shape:
+        return f"shape {tuple(found.shape)}"
+    if found.layout != torch.strided or found.is_meta or not found.is_floating_point():
+        layout = "" if found.layout == torch.strided else f", {found.layout}"
+        return f"{str(found.dtype).removeprefix('torch.')} on {found.device}{layout}"
+    return None if found.isfinite().all() else "NaN or infinite entries"
 
 
 class IterativeAttack(Attack):

@@ -57,7 +57,8 @@ def _given(
     try:
         found = way(options, shown)
         listed: list[Any] = [found] if isinstance(found, str) else list(found)
-    except Exception as error:
+    # Whoever asks to exit there ends what they show, and nobody else.
+    except (Exception, SystemExit) as error:
         if not shown.prefix:
             raise
         return [], f"{what} failed: {type(error).__name__}: {short(error)}"

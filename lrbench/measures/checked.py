@@ -72,9 +72,10 @@ def _parameters(measure: BaseMeasure, metric: object) -> tuple[str, ...]:
 
 def _parameter(name: str, metric: str, column: str, value: Any) -> str:
     plain = value.item() if isinstance(value, Real) and hasattr(value, "item") else value
-    if isinstance(plain, str | int | float) and not isinstance(plain, bool):
+    number = isinstance(plain, int | float) and not isinstance(plain, bool)
+    if number or (isinstance(plain, str) and plain.isprintable()):
         return as_text(plain)
-    msg = f"{name} gave {metric!r:.60} with {column} {value!r:.60}: a parameter is a text or a number"
+    msg = f"{name} gave {metric!r:.60} with {column} {value!r:.60}: a parameter is a number or a line of text"
     raise TypeError(msg)
 
 

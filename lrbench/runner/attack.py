@@ -11,6 +11,7 @@ from lrbench.attacks import Attack, NormalizedSpace, in_batches, l2_dissimilarit
 from lrbench.attacks.adaptive import Subspace
 from lrbench.attacks.frozen import frozen
 from lrbench.attacks.geometry import held, least_size
+from lrbench.attacks.inputs import clipped
 from lrbench.attacks.prepared import EXAMPLES, prepared
 from lrbench.catalogue import ATTACKS
 from lrbench.data import Split, to_unit
@@ -119,6 +120,8 @@ def _newly(context: Context, step: Step, chosen: Tensor, rank: int, progress: Pr
                 x_adv = attack(fast, x, batch.labels)
                 if bounded:
                     x_adv = held(x_adv, x, eps, threat.norm, bounds_of(threat), spec.name)
+                else:
+                    x_adv = clipped(x_adv, bounds_of(threat))
                 index, wanted = chosen[part].cpu(), max(0, SHOWN - rank - part.start)
                 outcomes = _outcomes(context, step, model, batch.labels, x, x_adv)
                 # The model that is tried may draw where the one that was attacked does not.

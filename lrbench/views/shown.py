@@ -1,5 +1,6 @@
 """What a measure is shown from."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -93,7 +94,12 @@ class Shown:
             told = {name: value for name, value in shown.items() if value}
             plain = [value for name, value in told.items() if name not in parameters]
             said = [(name, value) for name, value in told.items() if name in parameters]
-            parts = ",".join([*plain, *(f"{name}={value}" for name, value in said)])
+            parts = ",".join([*plain, *(f"{name}={_quoted(value)}" for name, value in said)])
             key = self.prefix + figure + (f"[{parts}]" if parts else "")
             words = [heading, *plain, *(f"{name} {value}" for name, value in said)]
             yield self.column(figure, " ".join(words), form, key, **where)
+
+
+def _quoted(value: str) -> str:
+    """Quote a parameter that would be read as more than one."""
+    return json.dumps(value, ensure_ascii=False) if set(value) & set(',=[]"') else value

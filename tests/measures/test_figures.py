@@ -78,13 +78,19 @@ def test_an_interval_of_anybody_s_making_is_published(tmp_path, row):
 
 
 def test_a_figure_may_lack_some_of_its_parameters_and_no_column_hides_another(tmp_path):
-    rows = [{"what": "x"}, {"what": "x", "where": "w"}, {"where": "x"}, {"what": ""}]
+    rows = [
+        {"what": "x"}, {"what": "x", "where": "w"}, {"where": "x"}, {"what": ""}, {"what": "a,where=b"},
+        {"what": "a", "where": "b"}, {"what": '"a"'},
+    ]  # fmt: skip
     rows = [{"metric": "p", "value": float(place), **row} for place, row in enumerate(rows)]
     board = run(tmp_path, rows, {"p": lrbench.Metric("p", parameters=("what", "where"))})
     shown = {
         key: value for key, value in board.table().loc["net"].items() if key.startswith("odd:p") and "_sd" not in key
     }
-    assert shown == {"odd:p[what=x]": 0, "odd:p[what=x,where=w]": 1, "odd:p[where=x]": 2, "odd:p": 3}
+    assert shown == {
+        "odd:p[what=x]": 0, "odd:p[what=x,where=w]": 1, "odd:p[where=x]": 2, "odd:p": 3,
+        'odd:p[what="a,where=b"]': 4, "odd:p[what=a,where=b]": 5, 'odd:p[what="\\"a\\""]': 6,
+    }  # fmt: skip
     assert len(published(tmp_path).results) == len(board.results)
 
 
@@ -106,6 +112,12 @@ def test_numbers_keep_their_digits(tmp_path, given, told):
     assert not board.failures
     assert set(board.results["k"]) == {"", told}
     assert as_text(told) == told
+
+
+@pytest.mark.parametrize("text", ["a\rb", "a\nb", "a\x00", "\u2028"])
+def test_a_parameter_is_one_line(tmp_path, text):
+    board = run(tmp_path, [{"metric": "p", "value": 1.0, "k": text}], {"p": lrbench.Metric("p", parameters=("k",))})
+    assert "a parameter is a number or a line of text" in board.failures["odd/net/seed-0"]
 
 
 @pytest.mark.parametrize("figures", [("q", "q_n"), ("q", "q_sd"), ("a:b",), ("",), ("a[b]",), ("a\nb",)])

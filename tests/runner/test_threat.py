@@ -87,3 +87,39 @@ def test_a_plan_is_made_whatever_an_attack_of_somebody_says(passes):
 
     assert 0 < passes_of(Odd, AttackSpec(name="odd"), ThreatModel(eps=[0.1]), 0.1) < 2
     assert 1 < passes_of(None, AttackSpec(name="odd"), ThreatModel(eps=[0.1]), 0.1) < 2, "it fails in its own step"
+
+
+def given(kind, run):
+    return type("Mine", (Attack,), {"kind": kind, "__init__": lambda self, eps=0.0: None, "run": run})  # noqa: ARG005
+
+
+@pytest.mark.parametrize("kind", ["minimal", "noise"])
+def test_a_point_outside_the_pixels_is_judged_where_it_is_cut_off(tmp_path, monkeypatch, kind):
+    judged = []
+    original = attack_steps._outcomes
+    monkeypatch.setattr(attack_steps, "_outcomes", lambda *each: judged.append(each[-1]) or original(*each))
+    lrbench.register_attack("far")(given(kind, lambda _, __, x, ___: x + 3))
+    assert not measured(tmp_path, "far").failures
+    assert all(((x_adv >= 0) & (x_adv <= 1)).all() for x_adv in judged)
+    assert judged
+
+
+@pytest.mark.parametrize("kind", ["bounded", "minimal", "noise"])
+def test_an_attack_is_judged_by_the_labels_that_the_data_have(tmp_path, kind):
+    def run(_, __, x, y):
+        y[:] = (y + 1) % 10
+        return x.clone()
+
+    lrbench.register_attack("liar")(given(kind, run))
+    board = measured(tmp_path, "liar")
+    rows = board.results[board.results["metric"].isin(["found", "misclassification"])]
+    clean = rows[(rows["attack"] == "") & (rows["eps"] == 0)]["value"].iloc[0]
+    assert set(rows[rows["attack"] == "liar"]["value"]) == {clean}
+
+
+@pytest.mark.parametrize("kind", ["bounded", "minimal", "noise"])
+def test_one_that_gives_no_number_fails_by_name(tmp_path, kind):
+    lrbench.register_attack("nan")(given(kind, lambda _, __, x, ___: x * float("nan")))
+    reasons = [text for step, text in measured(tmp_path, "nan").failures.items() if step.startswith("attack/")]
+    assert reasons
+    assert all("Mine gave NaN or infinite entries" in text for text in reasons)

@@ -12,9 +12,13 @@ from lrbench.models.onnx_file import files_of
 from lrbench.registry import Entry
 from lrbench.runner.code.imports import Import, imports_in
 from lrbench.runner.code.libraries import versions
+from lrbench.runner.code.made import digest_of_made
 from lrbench.runner.code.meaning import PACKAGE, digest_of, file_hash, parsed
 
 INSTALLED = {"site-packages", "dist-packages"}
+
+MADE = "in no file"
+"""Stands for a file where there is none."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,13 @@ def own_code(factory: Callable[..., Any], named: Path | None = None) -> Own:
     if named is not None and named.suffix == ".onnx":
         return _own_graph(named)
     # Where it is named, it may be made of what stands elsewhere: `net = partial(build, width=8)`.
-    made = _file_of(factory)
-    file = named or made
-    if file is None or (named is None and getattr(factory, "__module__", "").partition(".")[0] == PACKAGE.name):
+    file = named or _file_of(factory)
+    if named is None and getattr(factory, "__module__", "").partition(".")[0] == PACKAGE.name:
         return Own({})
+    # No file says what a cell of a notebook does, nor what a function was made with.
+    made = {MADE: digest_of_made(factory)} if named is None and (file is None or _is_made(factory)) else {}
+    if file is None:
+        return Own(made)
     root = file.parent
     while (root / "__init__.py").is_file():
         root = root.parent
@@ -73,10 +80,14 @@ def own_code(factory: Callable[..., Any], named: Path | None = None) -> Own:
     tops = {found.module.partition(".")[0] for found in outside} - sys.stdlib_module_names
     names = [found for found in outside if found.module.partition(".")[0] == PACKAGE.name]
     return Own(
-        {_told(path, root): digest for path, digest in files.items()},
+        {_told(path, root): digest for path, digest in files.items()} | made,
         frozenset(tops - {PACKAGE.name}),
         frozenset(found.module + (f":{found.name}" if found.name else "") for found in names if found.module),
     )
+
+
+def _is_made(factory: Callable[..., Any]) -> bool:
+    return isinstance(factory, functools.partial) or "<locals>" in getattr(factory, "__qualname__", "")
 
 
 def _own_graph(file: Path) -> Own:

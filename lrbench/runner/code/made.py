@@ -1,0 +1,120 @@
+"""What stands in no file, such as a cell of a notebook, by what it does: its bytecode and the values that it holds."""
+
+import functools
+import hashlib
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+from lrbench.runner.code.meaning import digest_of, parsed
+
+PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...))
+
+STANDARD = Path(inspect.getsourcefile(functools) or "").parent
+"""Of Python's own library."""
+
+INCIDENTAL = ("__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__first", "__static",
+              "__pydantic")  # fmt: skip
+"""What attributes of a class begin with that follow from the rest, or say where it was defined."""
+
+
+def digest_of_made(factory: Callable[..., Any]) -> str:
+    """Hash a function or a class, what it refers to that stands in no file either, and the files of what does."""
+    digest = hashlib.sha256()
+    for part in _Made().parts(factory):
+        digest.update(f"{len(part)} {part}".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()[:16]
+
+
+class _Made:
+    """Walks through what something is made of; whatever comes again is told by when it came first."""
+
+    def __init__(self) -> None:
+        self.seen: dict[int, Any] = {}
+
+    def parts(self, value: Any) -> Iterator[str]:  # noqa: ANN401
+        if isinstance(value, PLAIN):
+            yield f"{type(value).__name__} {value!r}"
+            return
+        if id(value) in self.seen:
+            yield f"again {[*self.seen].index(id(value))}"
+            return
+        # Held on to, so that no other object gets its id meanwhile.
+        self.seen[id(value)] = value
+        if isinstance(value, set | frozenset):
+            # Their order is another in each process.
+            yield f"{type(value).__name__} {sorted(' '.join(_Made().parts(each)) for each in value)}"
+            return
+        yield type(value).__name__
+        for each in _inside(value):
+            yield from self.parts(each)
+
+
+def _inside(value: Any) -> Iterator[Any]:  # noqa: ANN401
+    for kinds, inside in INSIDE:
+        if isinstance(value, kinds):
+            yield from inside(value)
+            return
+    if _file_of(type(value)) is None:
+        yield from (type(value), getattr(value, "__dict__", {}))
+
+
+def _defined(value: Any) -> Iterator[Any]:  # noqa: ANN401
+    """Give what a function or a class does, or where it stands; of one that a function made, both."""
+    if (file := _file_of(value)) is not None:
+        yield from (value.__qualname__, _content(file))
+        if "<locals>" not in value.__qualname__:
+            return
+    if isinstance(value, type):
+        yield value.__bases__
+        yield {name: each for name, each in sorted(vars(value).items()) if not name.startswith(INCIDENTAL)}
+        return
+    yield from (value.__code__, value.__defaults__, value.__kwdefaults__)
+    yield from map(_held, value.__closure__ or ())
+    yield {name: value.__globals__[name] for name in sorted(_names(value.__code__)) if name in value.__globals__}
+
+
+def _held(cell: CellType) -> Any:  # noqa: ANN401
+    try:
+        return cell.cell_contents
+    except ValueError:  # not bound yet
+        return None
+
+
+INSIDE: tuple[tuple[Any, Callable[[Any], Iterable[Any]]], ...] = (
+    ((tuple, list), iter),
+    (Mapping, lambda each: chain.from_iterable(each.items())),
+    (CodeType, lambda each: (each.co_code, each.co_names, each.co_varnames, each.co_consts)),
+    (functools.partial, lambda each: (each.func, each.args, each.keywords)),
+    (MethodType, lambda each: (each.__self__, each.__func__)),
+    ((staticmethod, classmethod), lambda each: (each.__func__,)),
+    (property, lambda each: (each.fget, each.fset)),
+    (ModuleType, lambda each: (each.__name__,)),
+    ((FunctionType, type), _defined),
+)
+"""What holds other things -> what it holds."""
+
+
+def _names(code: CodeType) -> set[str]:
+    inner = (each for each in code.co_consts if isinstance(each, CodeType))
+    return set(code.co_names).union(*map(_names, inner))
+
+
+def _file_of(thing: Any) -> Path | None:  # noqa: ANN401
+    """Give where a class or a function stands; built-in ones stand in the interpreter's own."""
+    if getattr(thing, "__module__", None) == "builtins":
+        return Path()
+    try:
+        file = Path(inspect.getsourcefile(inspect.unwrap(thing)) or "")
+    except TypeError:
+        return None
+    return file if file.is_file() else None
+
+
+def _content(file: Path) -> str:
+    """Hash a file of somebody's own; libraries count by their versions, and lrbench's own code by itself."""
+    outside = {"site-packages", "dist-packages", "lrbench"} & set(file.parts) or file == Path()
+    return "" if outside or file.is_relative_to(STANDARD) else digest_of([parsed(file)])

@@ -1,0 +1,126 @@
+"""Code that stands in no file, as in a notebook: what it does counts in the keys of steps."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from support.code import forget
+
+import lrbench
+from lrbench.runner import Session
+from lrbench.runner.code.made import digest_of_made
+
+pytestmark = pytest.mark.usefixtures("undrawn")
+
+CELL = """
+import functools
+import lrbench, torch
+from lrbench.attacks import Attack
+K = 3
+class Setting:
+    def __init__(self): self.width = 4
+SETTING = Setting()
+def helper(x): return x * K
+@lrbench.register_attack("mine")
+class Mine(Attack):
+    SCALE = 0.5
+    def __init__(self, eps: float = 0.1): self.eps = eps
+    def run(self, model, x, y): return (x + self.eps * self.SCALE * helper(1 / 3)).clamp(0, 1)
+@lrbench.register_measure("odd")
+class Odd(lrbench.Measure):
+    figures = {"v": lrbench.Metric("v")}
+    def take(self, options, subject, progress):
+        yield {"metric": "v", "value": sum(each for each in {1.0, 2.0} if each > 0) + len("abc")}
+@lrbench.register_model("net")
+def net(num_classes, in_channels):
+    nn = torch.nn
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, int(SETTING.width)), nn.ReLU(), nn.Linear(4, 10))
+"""
+SUITE = """
+name: cells
+data: {name: digits, train: 60, test: 20}
+models: {net: {arch: net}}
+training: {epochs: 1, batch_size: 30}
+threat_model: {eps: [8/255], samples: 10}
+attacks: [mine]
+diagnostics: {masking: false, odd: {}}
+"""
+CHANGES = {
+    "a method's number": ("len(\"abc\")", "len(\"abcd\")", {"odd"}),
+    "a method's sets": ("{1.0, 2.0}", "{1.0, 3.0}", {"odd"}),
+    "an attribute": ("SCALE = 0.5", "SCALE = 0.25", {"attack", "worst"}),
+    "a helper": ("return x * K", "return x + K", {"attack", "worst"}),
+    "a number that a helper reads": ("K = 3", "K = 4", {"attack", "worst"}),
+    "a function": ("ReLU", "Tanh", {"train", "accuracy", "attack", "worst", "odd"}),
+    "an object of a class": ("self.width = 4", "self.width = 4.0", {"train", "accuracy", "attack", "worst", "odd"}),
+    "a comment": ("K = 3", "K = 3  # three", set()),
+    "where it stands": ("import functools", "import functools\n\n\n", set()),
+}  # fmt: skip
+
+
+def opened(folder, cell):
+    for registry in (lrbench.catalogue.ATTACKS, lrbench.catalogue.MEASURES, lrbench.catalogue.MODELS):
+        for name in ("mine", "odd", "net"):
+            registry._entries.pop(name, None)
+    exec(cell, {"__name__": "notebook"})  # noqa: S102
+    forget()
+    (folder / "cells.yaml").write_text(SUITE)
+    return Session.open(folder / "cells.yaml", folder / "out")
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_cell_makes_its_steps_again_and_no_others(tmp_path, change):
+    old, new, kinds = CHANGES[change]
+    assert old in CELL
+    before = {step.id: step.key for step in opened(tmp_path, CELL).plan}
+    after = {step.id: step.key for step in opened(tmp_path, CELL.replace(old, new)).plan}
+    assert {name.partition("/")[0] for name in before if after[name] != before[name]} == kinds
+
+
+def test_its_figures_are_those_of_the_code_as_it_is(tmp_path):
+    values = []
+    for cell in (CELL, CELL.replace('len("abc")', 'len("abcd")').replace("SCALE = 0.5", "SCALE = 0.0"), CELL):
+        opened(tmp_path, cell)
+        board = lrbench.run(tmp_path / "cells.yaml", tmp_path / "out")
+        assert not board.failures
+        rows = board.results
+        moved = rows[rows["metric"] == "l2_dissimilarity"]["value"].iloc[0]
+        values.append((rows[rows["metric"] == "odd:v"]["value"].iloc[0], moved > 0))
+    assert values == [(6.0, True), (7.0, False), (6.0, True)]
+
+
+def test_another_process_finds_what_is_done(tmp_path):
+    script = f"{CELL}\nimport sys\nboard = lrbench.run('cells.yaml', out='out')\nassert not board.failures\n"
+    script += (
+        "from lrbench.runner import Session\nprint([step.key for step in Session.open('cells.yaml', 'out').plan])\n"
+    )
+    (tmp_path / "cells.yaml").write_text(SUITE)
+    told = []
+    for seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-"], input=script, capture_output=True, text=True, cwd=tmp_path, check=False,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        told.append(done.stdout.splitlines()[-1])
+    assert told[0] == told[1]
+
+
+MAKE = """
+def make(k):
+    def inner():
+        return k
+    return inner
+"""
+
+
+def test_what_a_function_was_made_with_counts(tmp_path):
+    (tmp_path / "made.py").write_text(MAKE)
+    sys.path.insert(0, str(tmp_path))
+    try:
+        import made  # noqa: PLC0415
+    finally:
+        sys.path.pop(0)
+    assert digest_of_made(made.make(1)) == digest_of_made(made.make(1))
+    assert digest_of_made(made.make(1)) != digest_of_made(made.make(2))
