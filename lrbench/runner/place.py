@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from lrbench.engines import Engine, Here
+from lrbench.engines import Engine, InProcess
 
 
 @dataclass(frozen=True)
@@ -63,4 +63,4 @@ class Place:
             from lrbench.engines.processes import Processes  # noqa: PLC0415
 
             return Processes(self.jobs, self.step_timeout)
-        return Here()
+        return InProcess()
