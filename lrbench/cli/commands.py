@@ -9,7 +9,7 @@ from lrbench.errors import UsageError
 
 if TYPE_CHECKING:
     from lrbench.runner import Session
-    from lrbench.runner.place import Place
+    from lrbench.runner.execution import Execution
 
 
 def _session(given: argparse.Namespace) -> "Session":
@@ -20,7 +20,7 @@ def _session(given: argparse.Namespace) -> "Session":
     _load_ahead(given)
     from lrbench.runner import Session  # noqa: PLC0415
 
-    return Session.open(given.suite, given.out, given.device, given.data_dir, say, _place(given))
+    return Session.open(given.suite, given.out, given.device, given.data_dir, say, _execution(given))
 
 
 def _load_ahead(given: argparse.Namespace) -> None:
@@ -31,14 +31,14 @@ def _load_ahead(given: argparse.Namespace) -> None:
         load_ahead()
 
 
-def _place(given: argparse.Namespace) -> "Place":
-    from lrbench.runner.place import Place  # noqa: PLC0415
+def _execution(given: argparse.Namespace) -> "Execution":
+    from lrbench.runner.execution import Execution  # noqa: PLC0415
 
     # What is named on the command line can be loaded by name, so that no step has to be taken in this process.
     own_process = not _in_memory(given)
     if not hasattr(given, "engine"):
-        return Place(own_process=own_process)
-    return Place(given.engine, given.jobs, given.address, given.gpus, given.step_timeout, own_process)
+        return Execution(own_process=own_process)
+    return Execution(given.engine, given.jobs, given.address, given.gpus, given.step_timeout, own_process)
 
 
 def _in_memory(given: argparse.Namespace) -> bool:
@@ -150,7 +150,7 @@ def evaluate_command(given: argparse.Namespace) -> int:
             msg = f"--layer {pair}: expected OLD=NEW"
             raise UsageError(msg)
         layers[old] = new
-    root, place = data_folder(given.data_dir), _place(given)
+    root, execution = data_folder(given.data_dir), _execution(given)
     told = set[str]()
 
     def once(text: str) -> None:
@@ -165,14 +165,14 @@ def evaluate_command(given: argparse.Namespace) -> int:
         given.beside,
         layers,
         once,
-        rehearse=place.apart,
-        step_timeout=place.step_timeout,
+        rehearse=execution.out_of_process,
+        step_timeout=execution.step_timeout,
     )
     for line in left_out:
         say(f"left out {line}")
     out = given.out or f"runs/{in_path(suite.name)}-{in_path(given.name)}"
     session = Session.of(
-        suite, document, out=out, device=given.device, data_dir=root, data=data, announce=once, place=place
+        suite, document, out=out, device=given.device, data_dir=root, data=data, announce=once, execution=execution
     )
     return _finish(session)
 

@@ -10,7 +10,7 @@ import pytest
 
 import lrbench
 from lrbench.cli import main
-from lrbench.runner.place import Place
+from lrbench.runner.execution import Execution
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -138,4 +138,4 @@ def test_numbers_of_jobs_that_are_none(jobs, capsys):
 def test_a_step_has_its_share_of_the_cores_and_no_more_than_it_is_allowed(monkeypatch, allowed, threads):
     monkeypatch.setenv("OMP_NUM_THREADS", allowed)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    assert Place(jobs=2).threads == threads
+    assert Execution(jobs=2).threads == threads
