@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from lrbench.store.lock import HeldError, Hold, is_gone, removed, this_process
+from lrbench.store.lock import Hold, LockedError, is_gone, removed, this_process
 from lrbench.store.write import write_file
 
 try:
@@ -18,7 +18,7 @@ except ImportError:  # Windows
 LOCK = ".lock"
 OWNER = ".owner"
 
-HELD = {errno.EAGAIN, errno.EACCES}
+LOCKED_ELSEWHERE = {errno.EAGAIN, errno.EACCES}
 """What the system answers where another holds the lock."""
 
 
@@ -88,8 +88,8 @@ class FileLocks:
         try:
             system.flock(file, (system.LOCK_SH if shared else system.LOCK_EX) | system.LOCK_NB)
         except OSError as error:
-            if error.errno in HELD:
-                raise HeldError(_likeliest(self.root.glob(owners))) from None
+            if error.errno in LOCKED_ELSEWHERE:
+                raise LockedError(_likeliest(self.root.glob(owners))) from None
             raise OSError(error.errno, f"its file system cannot lock files ({error.strerror})") from error
         # Closing would leave it with a forked process that has the file open still.
         taken.callback(system.flock, file, system.LOCK_UN)

@@ -11,7 +11,7 @@ from typing import Any
 from lrbench.store.changes import Changes
 from lrbench.store.flock import FileLent, FileLocks
 from lrbench.store.lease import Leases, Lent
-from lrbench.store.lock import Held, Hold, Locks, writing
+from lrbench.store.lock import HeldLock, Hold, Locks, writing
 from lrbench.store.places import absolute, is_remote, place_of
 from lrbench.store.record import RECORD, Record, checksum
 from lrbench.store.turns import forget_turns, turn
@@ -42,7 +42,7 @@ class Store:
     def __init__(self, root: str | Path, hold: Hold | None = None) -> None:
         self.root = absolute(place_of(root))
         self._locks: Locks | None = None
-        self._held: Held | None = None
+        self._held: HeldLock | None = None
         self._lent = hold
         if hold is not None:
             self._held = Lent(self.root, hold) if is_remote(self.root) else FileLent(self.root)

@@ -17,7 +17,7 @@ from lrbench.leaderboard.published.record import board_of, record_of
 from lrbench.names import in_path
 from lrbench.store import write_file
 from lrbench.store.flock import FileLocks
-from lrbench.store.lock import HeldError
+from lrbench.store.lock import LockedError
 from lrbench.store.write import TEMPORARY
 
 PATIENCE = 300.0
@@ -114,7 +114,7 @@ def _alone(to: Path) -> Iterator[None]:
         try:
             locks.take(None)
             break
-        except HeldError as error:
+        except LockedError as error:
             if time.monotonic() > last:
                 who = str(error) or "nobody knows who"
                 msg = f"another publishes to {to} ({who}); wait for it, or choose another --to"
