@@ -77,10 +77,10 @@ class Compression(Measure):
     def take(self, options: Any, subject: Subject, progress: Progress) -> Iterator[Row]:
         """Replace, then count both."""
         from lrbench.data import to_unit
-        from lrbench.diagnostics import compressed, cost, evaluate, held
+        from lrbench.diagnostics import compressed, cost, evaluate, stored_activations
 
         model, train, test = subject.model, subject.train, subject.test
-        with held(model, train, [options.layer]) as collected:
+        with stored_activations(model, train, [options.layer]) as collected:
             progress(0.4, options.layer)
             layer = collected[options.layer]
             pair = layer.matrix, layer.of(train.labels)

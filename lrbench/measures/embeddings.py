@@ -68,10 +68,10 @@ class Embeddings(Measure):
 
     def take(self, options: Any, subject: Subject, progress: Progress) -> Iterator[Row]:
         """Fit on the training images, count on the test images."""
-        from lrbench.diagnostics import embedding_accuracies, held
+        from lrbench.diagnostics import embedding_accuracies, stored_activations
 
         model, layer, train, test = subject.model, options.layer, subject.train, subject.test
-        with held(model, train, [layer]) as seen, held(model, test, [layer]) as unseen:
+        with stored_activations(model, train, [layer]) as seen, stored_activations(model, test, [layer]) as unseen:
             progress(0.5, layer)
             pairs = (
                 (seen[layer].matrix, seen[layer].of(train.labels)),
