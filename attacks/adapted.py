@@ -21,7 +21,7 @@ from .arguments import spelled
 from .base import Attack, Kind
 from .batches import out_of_memory
 from .cost import passes_of
-from .geometry import held, wide
+from .geometry import checked_projection, unsqueeze_like
 from .gradient_free import GRADIENT_FREE
 from .gradients import NoGradientError
 from .inputs import Bounds, clipped
@@ -100,7 +100,7 @@ class Foreign(Attack):
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Let the library attack; hold the result to what it has to be."""
         if self.kind == "bounded":
-            return held(self._all(model, x, y), x, self.eps, self.norm, self.bounds, self.name)
+            return checked_projection(self._all(model, x, y), x, self.eps, self.norm, self.bounds, self.name)
         found = x.clone()
         standing = ~_fooled(model, x, y)
         if standing.any():
@@ -127,7 +127,7 @@ class Foreign(Attack):
     def _minimal(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         found = self._all(model, x, y)
         found = clipped(found, self.bounds)
-        return torch.where(wide(_fooled(model, found, y), x), found, x)
+        return torch.where(unsqueeze_like(_fooled(model, found, y), x), found, x)
 
 
 def factory_for(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .base import Attack, Kind, named
 from .cost import BACKWARD, FORWARD
-from .geometry import wide
+from .geometry import unsqueeze_like
 from .gradients import gradient_to, require_gradient
 from .inputs import Bounds, clipped
 from .losses import misclassified
@@ -112,10 +112,10 @@ class DeepFool(Attack):
         flat = gradient.flatten(1)
         if self.norm == "linf":
             distance = gap / (flat.abs().sum(dim=1) + TINY)
-            return distance, wide(distance + BEHIND, gradient) * gradient.sign()
+            return distance, unsqueeze_like(distance + BEHIND, gradient) * gradient.sign()
         length = flat.norm(dim=1)
         distance = gap / (length + TINY)
-        return distance, wide((distance + BEHIND) / (length + TINY), gradient) * gradient
+        return distance, unsqueeze_like((distance + BEHIND) / (length + TINY), gradient) * gradient
 
     def _bounded(self, x: Tensor) -> Tensor:
         return clipped(x, self.bounds)

@@ -45,7 +45,7 @@ class Linf:
     def surface(self, x: Tensor, eps: float, noise: Noise | FreshNoise) -> Tensor:
         """Draw uniformly, and stretch until the largest entry is eps."""
         drawn = 2 * noise.uniform(*x.shape[1:]) - 1
-        return x + eps * drawn / wide(length(drawn, "linf"), x).clamp_min(torch.finfo(x.dtype).tiny)
+        return x + eps * drawn / unsqueeze_like(length(drawn, "linf"), x).clamp_min(torch.finfo(x.dtype).tiny)
 
 
 class L2:
@@ -61,10 +61,10 @@ class L2:
         moved = x_adv - x
         sizes = norms(moved)
         # A point that is in the ball to its values' rounding stays as it is, so that projecting twice changes nothing.
-        inside = sizes <= eps + wide(rounding(x_adv, x, "l2"), x)
+        inside = sizes <= eps + unsqueeze_like(rounding(x_adv, x, "l2"), x)
         shortened = torch.where(inside, x_adv, x + moved * (eps / sizes.clamp_min(torch.finfo(x.dtype).tiny)))
         # Where entries are alike, they are rounded alike: their errors add up to more than those of one entry.
-        beyond = norms(shortened - x) > eps + 2 * wide(rounding(shortened, x, "l2"), x)
+        beyond = norms(shortened - x) > eps + 2 * unsqueeze_like(rounding(shortened, x, "l2"), x)
         return clipped(torch.where(beyond, torch.nextafter(shortened, x), shortened), bounds)
 
     def random(self, x: Tensor, eps: float, noise: Noise | FreshNoise) -> Tensor:
@@ -80,10 +80,10 @@ class L2:
 
 def norms(x: Tensor) -> Tensor:
     """Euclidean length of each example, (N, 1, ..., 1)."""
-    return wide(length(x, "l2"), x)
+    return unsqueeze_like(length(x, "l2"), x)
 
 
-def wide(values: Tensor, like: Tensor) -> Tensor:
+def unsqueeze_like(values: Tensor, like: Tensor) -> Tensor:
     """One value an example, (N,), shaped to multiply examples."""
     return values.view(-1, *(1,) * (like.ndim - 1))
 
@@ -123,7 +123,7 @@ LOOSE = 1e-3
 """Share of eps by which somebody else's attack may overshoot before it counts as made for another ball."""
 
 
-def held(x_adv: Tensor, x: Tensor, eps: float, norm: str, bounds: Bounds | None, name: str) -> Tensor:
+def checked_projection(x_adv: Tensor, x: Tensor, eps: float, norm: str, bounds: Bounds | None, name: str) -> Tensor:
     """Bring what an attack gave into the ball and the bounds, whoever wrote it.
 
     Raises

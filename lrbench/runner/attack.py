@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lrbench.attacks import Attack, NormalizedSpace, in_batches, l2_dissimilarity
 from lrbench.attacks.adaptive import Subspace
 from lrbench.attacks.frozen import frozen
-from lrbench.attacks.geometry import held, least_size
+from lrbench.attacks.geometry import checked_projection, least_size
 from lrbench.attacks.inputs import clipped
 from lrbench.attacks.prepared import EXAMPLES, prepared
 from lrbench.catalogue import ATTACKS
@@ -119,7 +119,7 @@ def _newly(context: Context, step: Step, chosen: Tensor, rank: int, progress: Pr
                 before = _generators(x.device)
                 x_adv = attack(fast, x, batch.labels)
                 if bounded:
-                    x_adv = held(x_adv, x, eps, threat.norm, bounds_of(threat), spec.name)
+                    x_adv = checked_projection(x_adv, x, eps, threat.norm, bounds_of(threat), spec.name)
                 else:
                     x_adv = clipped(x_adv, bounds_of(threat))
                 index, wanted = chosen[part].cpu(), max(0, SHOWN - rank - part.start)
