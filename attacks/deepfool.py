@@ -89,8 +89,8 @@ class DeepFool(Attack):
                 if step == self.steps or fooled.all():
                     break
                 nearest = self._nearest(logits, point, classes[rows])
-            rows, moved = rows[~fooled], nearest[~fooled]
-            total[rows] += moved
+            rows, delta = rows[~fooled], nearest[~fooled]
+            total[rows] += delta
             here[rows] = self._bounded(x[rows] + (1 + self.overshoot) * total[rows])
         return found
 

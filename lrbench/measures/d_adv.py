@@ -69,13 +69,13 @@ class DAdv(AttackMeasure):
 
     def each(self, options: Any, attacked: Attacked) -> Mapping[str, "Tensor"]:
         """Give both of each image, NaN where the model was wrong before."""
-        from lrbench.attacks.distances import moved
+        from lrbench.attacks.distances import displacement
 
         found: dict[str, Tensor] = {}
         for layer in dict.fromkeys(options.layers):
             module = attacked.network.get_submodule(layer)
             x, x_adv, y = attacked.x, attacked.x_adv, attacked.y
-            squared, relative = moved(attacked.model, module, x_adv=x_adv, x=x, y=y, batch_size=len(x))
+            squared, relative = displacement(attacked.model, module, x_adv=x_adv, x=x, y=y, batch_size=len(x))
             found |= {f"squared[{layer}]": squared, f"relative[{layer}]": relative}
         return found
 
@@ -83,10 +83,10 @@ class DAdv(AttackMeasure):
         """Give the means over images that were right; none where there are none."""
         from math import isfinite
 
-        from lrbench.attacks.distances import Moved
+        from lrbench.attacks.distances import Displacement
 
         for layer in dict.fromkeys(options.layers):
-            mean = Moved(each[f"squared[{layer}]"], each[f"relative[{layer}]"]).mean()
+            mean = Displacement(each[f"squared[{layer}]"], each[f"relative[{layer}]"]).mean()
             for figure, value in (("d_adv", mean.value), ("d_adv_relative", mean.relative)):
                 if isfinite(value):
                     yield {"metric": figure, "value": value, "layer": layer, "n": mean.n}

@@ -177,12 +177,12 @@ def _narrowed(diagnostics: Raw, kind: str, sizes: Mapping[str, int]) -> Iterator
     for option, within in dimensions(options_of(kind)).items() if spec else ():
         layer, value = spec[within.layer], spec[option]
         listed = value if isinstance(value, list) else [value]
-        wide = [dim for dim in listed if isinstance(dim, int) and dim > sizes[layer]]
-        yield from (f"{kind} in {dim} dimensions: {layer} has only {sizes[layer]}" for dim in wide)
-        left = [dim for dim in listed if dim not in wide] or ([within.otherwise] if within.otherwise else [])
+        too_large = [dim for dim in listed if isinstance(dim, int) and dim > sizes[layer]]
+        yield from (f"{kind} in {dim} dimensions: {layer} has only {sizes[layer]}" for dim in too_large)
+        left = [dim for dim in listed if dim not in too_large] or ([within.otherwise] if within.otherwise else [])
         if not left:
             diagnostics.pop(kind, None)
-        elif wide:
+        elif too_large:
             spec[option] = left
 
 

@@ -62,8 +62,8 @@ def by_distance(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
         of = distance.set_index(["model", "eps"])["value"]
         errors = _at_radii(shown, MISCLASSIFICATION, attack, 1)
         keys = errors[["model", "eps"]].itertuples(index=False, name=None)
-        moved = pd.Series([0.0 if key[1] == 0 else of.get(key, float("nan")) for key in keys], index=errors.index)
-        errors = errors.assign(l2=moved).dropna(subset=["l2"]).sort_values(["model", "l2"])
+        displaced = pd.Series([0.0 if key[1] == 0 else of.get(key, float("nan")) for key in keys], index=errors.index)
+        errors = errors.assign(l2=displaced).dropna(subset=["l2"]).sort_values(["model", "l2"])
         if not errors["attack"].any():
             continue
         caption = (
