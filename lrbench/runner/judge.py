@@ -14,7 +14,7 @@ from lrbench.data import to_unit
 from lrbench.diagnostics.masking import Budget, examine
 from lrbench.leaderboard.difference_rows import difference_rows
 from lrbench.measures import Progress, proportion
-from lrbench.names import attack_id, fooled_by, model_place
+from lrbench.names import attack_id, fooled_by, model_path
 from lrbench.runner.context import Context, Outcome, seeded_for
 from lrbench.runner.step import Step
 from lrbench.runner.threat import bounds_of, kind_of, viewed
@@ -66,7 +66,7 @@ def worst_step(context: Context, step: Step, progress: Progress) -> Outcome:
 
 
 def _clean_wrong(context: Context, step: Step) -> np.ndarray:
-    outcomes = load(context.file(f"accuracy/{model_place(step.model, step.seed)}", "outcomes.safetensors"))
+    outcomes = load(context.file(f"accuracy/{model_path(step.model, step.seed)}", "outcomes.safetensors"))
     wrong: np.ndarray = outcomes["predicted"] != outcomes["label"]
     return wrong
 

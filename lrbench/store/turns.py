@@ -10,7 +10,7 @@ from pathlib import Path
 from lrbench.store.flock import LOCK, LOCKED_ELSEWHERE, require_flock
 from lrbench.store.lease import Lease
 from lrbench.store.lock import LockedError
-from lrbench.store.places import is_remote
+from lrbench.store.paths import is_remote
 from lrbench.store.write import unwritten
 
 TURN = ".turn"
@@ -50,8 +50,8 @@ def forget_turns(root: Path) -> None:
     if is_remote(root):
         # What stays is in nobody's way.
         with suppress(OSError):
-            for place in root.glob(f"{TURN}-*"):
-                place.fs.rm(place.path, recursive=True)  # type: ignore[attr-defined]
+            for leftover in root.glob(f"{TURN}-*"):
+                leftover.fs.rm(leftover.path, recursive=True)  # type: ignore[attr-defined]
 
 
 def _byte(root: Path, mark: str, wait: Callable[[], None]) -> Callable[[], None]:

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from lrbench.store import place_of
+from lrbench.store import as_path
 
 
 @pytest.fixture(scope="session")
@@ -55,4 +55,4 @@ def place(request, tmp_path):
 
 @pytest.fixture
 def root(place):
-    return place_of(place)
+    return as_path(place)

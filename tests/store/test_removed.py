@@ -9,7 +9,7 @@ from support.plain import FACTORY
 from lrbench.cli import main
 from lrbench.runner import figures
 from lrbench.runner.follow import Follower
-from lrbench.store import Hold, Store, StoreError, place_of
+from lrbench.store import Hold, Store, StoreError, as_path
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -35,7 +35,7 @@ def suite(tmp_path):
 
 
 def remove(place):
-    root = place_of(place)
+    root = as_path(place)
     if isinstance(place, str) and "://" in place:
         root.fs.rm(root.path, recursive=True)
     else:
@@ -75,7 +75,7 @@ def test_it_does_in_an_object_store(suite, place, monkeypatch, capsys):
     monkeypatch.setattr(Follower, "finished", then_it_goes)
     assert main(["run", suite, "--out", place]) == 1
     stopped_with_a_line(capsys, place)
-    assert not (place_of(place) / "results.csv").exists()
+    assert not (as_path(place) / "results.csv").exists()
 
 
 def test_it_does_while_the_report_is_made(suite, tmp_path, monkeypatch, capsys):

@@ -11,7 +11,7 @@ from lrbench.cli import main
 from lrbench.errors import LrbenchError
 from lrbench.leaderboard import Leaderboard
 from lrbench.runner.tables import Tables
-from lrbench.store import RECORD, Store, lease, place_of
+from lrbench.store import RECORD, Store, as_path, lease
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -39,7 +39,7 @@ def suite(tmp_path):
 def test_a_run_is_what_it_is_in_a_folder_and_can_be_gone_on_with(suite, place, tmp_path, capsys):
     assert main(["run", suite, "--out", str(tmp_path / "here")]) == 0
     assert main(["run", suite, "--out", place]) == 0
-    root = place_of(place)
+    root = as_path(place)
     for name in ("results.csv", "leaderboard.csv", "leaderboard.md", "suite.yaml"):
         assert (root / name).read_bytes() == (tmp_path / "here" / name).read_bytes()
     lost = root / "steps/attack/net/seed-0/fgsm/eps-8/part-5/outcomes.safetensors"
@@ -57,7 +57,7 @@ def test_commands_that_read_a_run_take_its_url(suite, place, tmp_path, capsys):
     for command in (["show", place], ["compare", f"{place}:net", f"{place}:lr"], ["report", place]):
         assert main(command) == 0, capsys.readouterr().err
     assert main(["publish", place, "--to", str(tmp_path / "boards")]) == 0
-    assert Leaderboard.load(place).results.equals(Leaderboard.load(place_of(place)).results)
+    assert Leaderboard.load(place).results.equals(Leaderboard.load(as_path(place)).results)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_who_only_looks_reads_a_record_once_and_no_artefact_that_it_does_not_use
 @pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
 def test_a_run_holds_against_its_checksum_what_plan_knows_by_its_size(suite, place, capsys):
     lrbench.run(suite, out=place)
-    weights = place_of(place) / "steps/train/net/seed-0/weights.safetensors"
+    weights = as_path(place) / "steps/train/net/seed-0/weights.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     assert main(["plan", suite, "--out", place]) == 0
@@ -110,7 +110,7 @@ def test_a_run_holds_against_its_checksum_what_plan_knows_by_its_size(suite, pla
 @pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
 def test_a_share_holds_against_their_checksums_the_steps_that_its_own_need(suite, place, capsys):
     assert main(["run", suite, "--out", place, "--steps", "train/*"]) == 0
-    weights = place_of(place) / "steps/train/net/seed-0/weights.safetensors"
+    weights = as_path(place) / "steps/train/net/seed-0/weights.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(bytes(len(whole)))
     capsys.readouterr()
@@ -127,7 +127,7 @@ def test_nothing_there_is_said_in_a_line(place, capsys):
 def test_processes_share_a_store(suite, place, tmp_path):
     lrbench.run(suite, out=tmp_path / "one")
     lrbench.run(suite, out=place, jobs=2)
-    assert (place_of(place) / "results.csv").read_bytes() == (tmp_path / "one/results.csv").read_bytes()
+    assert (as_path(place) / "results.csv").read_bytes() == (tmp_path / "one/results.csv").read_bytes()
 
 
 def test_memory_is_not_shared(suite, capsys):
@@ -154,8 +154,8 @@ def test_a_run_that_lost_its_lease_stops_at_its_next_write_with_a_line(suite, pl
     with pytest.raises(LrbenchError, match="was taken over by process") as caught:
         lrbench.run(suite, out=place)
     assert "\n" not in str(caught.value)
-    assert not list(place_of(place).glob("steps/**/step.json"))
-    assert not (place_of(place) / "results.csv").exists()
+    assert not list(as_path(place).glob("steps/**/step.json"))
+    assert not (as_path(place) / "results.csv").exists()
     taken[0].__exit__(None, None, None)
 
 
@@ -178,5 +178,5 @@ def test_a_run_that_learns_of_it_in_the_middle_of_a_step_stops_there(suite, s3_s
     monkeypatch.setattr(Store, "_confirm", lambda _: None)
     assert main(["run", suite, "--out", place, "--jobs", jobs]) == 1
     assert "was taken over by process" in capsys.readouterr().err
-    assert not list(place_of(place).glob("steps/**/step.json"))
+    assert not list(as_path(place).glob("steps/**/step.json"))
     taken[0].__exit__(None, None, None)

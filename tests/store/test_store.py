@@ -10,7 +10,7 @@ from dataclasses import asdict
 import pytest
 
 from lrbench.errors import UsageError
-from lrbench.store import RECORD, Record, Store, StoreError, lease, place_of
+from lrbench.store import RECORD, Record, Store, StoreError, as_path, lease
 from lrbench.store.chain import Chain, Entry
 from lrbench.store.flock import OWNER
 
@@ -99,7 +99,7 @@ def test_one_writer_at_a_time(place):
             pass
     with Store(place).writing() as before:
         assert before is None
-    assert not (place_of(place) / OWNER).exists()
+    assert not (as_path(place) / OWNER).exists()
 
 
 def test_parts_go_side_by_side_and_keep_the_whole_out(place):
@@ -116,7 +116,7 @@ def test_parts_go_side_by_side_and_keep_the_whole_out(place):
 @pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
 class TestLease:
     def leave(self, place, owner, seconds_ago):
-        chain = Chain(place_of(place) / lease.LEASE)
+        chain = Chain(as_path(place) / lease.LEASE)
         assert chain.add(0, Entry("held", owner, time.time() - seconds_ago, "theirs"))
 
     def test_one_that_was_not_renewed_holds_nobody_up(self, place):
@@ -137,7 +137,7 @@ class TestLease:
     def test_it_is_renewed(self, place, monkeypatch):
         monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
         with Store(place).writing():
-            chain = Chain(place_of(place) / lease.LEASE)
+            chain = Chain(as_path(place) / lease.LEASE)
             first = chain.number()
             deadline = time.monotonic() + 10
             while chain.number() < first + 3:
@@ -157,7 +157,7 @@ class TestLease:
 )
 def test_a_url_that_is_none_is_refused_in_a_line(url, words):
     with pytest.raises(UsageError, match=words):
-        place_of(url)
+        as_path(url)
 
 
 @pytest.mark.usefixtures("s3_server")
@@ -176,7 +176,7 @@ def test_a_server_that_does_not_answer_is_a_users_fault(monkeypatch):
 
     s3fs.S3FileSystem.clear_instance_cache()
     with pytest.raises(UsageError, match="s3://runs/x cannot be reached"):
-        place_of("s3://runs/x")
+        as_path("s3://runs/x")
     s3fs.S3FileSystem.clear_instance_cache()
 
 

@@ -10,7 +10,7 @@ import pytest
 from lrbench.engines import Done
 from lrbench.runner.step import Step
 from lrbench.runner.turns import InTurn
-from lrbench.store import Record, Store, is_remote, place_of
+from lrbench.store import Record, Store, as_path, is_remote
 from lrbench.store.turns import TURN, WAIT_SECONDS, turn
 
 STEP = Step("train/net/seed-0", "train", "net", 0, {"seed": 0})
@@ -78,9 +78,9 @@ def test_who_waits_can_be_stopped(place, other):  # noqa: ARG001
 
 def test_other_steps_hinder_nobody_and_nobody_waits_who_holds_the_whole(place):
     store = Store(place)
-    with store.writing("1-of-1"), turn(place_of(place), "train/other/seed-0", lambda: None):
+    with store.writing("1-of-1"), turn(as_path(place), "train/other/seed-0", lambda: None):
         assert take(store)[1] == [STEP.id]
-    with store.writing(), turn(place_of(place), STEP.id, lambda: None):
+    with store.writing(), turn(as_path(place), STEP.id, lambda: None):
         assert take(store)[1] == [STEP.id]
 
 

@@ -17,7 +17,7 @@ from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.results import COMPARED, DERIVED, is_time, timed
 from lrbench.leaderboard.said import Said, said_of
 from lrbench.leaderboard.status import Status, distinct
-from lrbench.names import model_place
+from lrbench.names import model_path
 from lrbench.renamed import renamed_row
 from lrbench.statistics import difference_of
 from lrbench.store import Record
@@ -169,7 +169,7 @@ def _require_flags_shown(
     shown = rows[rows["metric"] == "verdict"]
     verdicts = {str(seed): VERDICTS[int(value)] for seed, value in shown[["seed", "value"]].itertuples(index=False)}
     for seed in map(str, run.seeds(model)):
-        step_id = f"masking/{model_place(model, int(seed))}"
+        step_id = f"masking/{model_path(model, int(seed))}"
         path = run.store.folder(step_id) / "masking.json"
         found = json.loads(path.read_text("utf-8")) if step_id in steps else None
         asked = bool(run.board.suite["diagnostics"].get("masking"))
