@@ -34,12 +34,12 @@ def checkpoints(steps: int) -> list[int]:
     The first after 22 % of the steps; each interval is 3 % shorter than the one before and at least 6 %, or one step.
     """
     interval, shortest, shorter = (max(int(share * steps), 1) for share in (0.22, 0.06, 0.03))
-    places, here = [], interval
+    found, here = [], interval
     while here <= steps:
-        places.append(here)
+        found.append(here)
         interval = max(interval - shorter, shortest)
         here += interval
-    return places
+    return found
 
 
 @dataclass

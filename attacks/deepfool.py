@@ -99,8 +99,8 @@ class DeepFool(Attack):
         own = logits.gather(1, classes[:, :1]).squeeze(1)
         best = torch.full_like(own, torch.inf).detach()
         nearest = torch.zeros_like(point).detach()
-        for place in range(1, classes.shape[1]):
-            difference = logits.gather(1, classes[:, place : place + 1]).squeeze(1) - own
+        for rank in range(1, classes.shape[1]):
+            difference = logits.gather(1, classes[:, rank : rank + 1]).squeeze(1) - own
             gradient = gradient_to(point, difference.sum(), again=True)
             distance, perturbation = self._to_boundary(difference.detach().abs(), gradient)
             closer = distance < best

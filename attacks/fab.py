@@ -112,11 +112,11 @@ class FAB(Attack):
             return found
         distance = torch.full_like(x.flatten(1)[:, 0], torch.inf)
         others = logits.scatter(1, y[:, None], -torch.inf).argsort(dim=1, descending=True)
-        places = range(min(self.targets, logits.shape[1] - 1)) if self.targeted else [-1]
-        for place, restart in product(places, range(self.restarts)):
+        ranks = range(min(self.targets, logits.shape[1] - 1)) if self.targeted else [-1]
+        for rank, restart in product(ranks, range(self.restarts)):
             clean, labels = x[rows], y[rows]
-            boundary = _towards(labels, others[rows, place]) if self.targeted else _nearest(labels, self.norm)
-            start = self._start(clean, f"target {place}, start {restart}") if restart else clean.clone()
+            boundary = _towards(labels, others[rows, rank]) if self.targeted else _nearest(labels, self.norm)
+            start = self._start(clean, f"target {rank}, start {restart}") if restart else clean.clone()
             ends, sizes = self._descend(model, clean, labels, start, boundary)
             closer = sizes < distance[rows]
             found[rows[closer]], distance[rows[closer]] = ends[closer], sizes[closer]

@@ -57,7 +57,7 @@ def _art(what: str, *, one_by_one: bool = False) -> Callable[..., Foreign]:
 
         return call
 
-    own = [p for place, p in enumerate(takes.values()) if place > 1 and p.name not in {"eps", "norm"}]
+    own = [p for position, p in enumerate(takes.values()) if position > 1 and p.name not in {"eps", "norm"}]
     return factory_for(f"art:{what}", kind, own, call_with, one_by_one=one_by_one)
 
 
@@ -129,7 +129,7 @@ def _torchattacks(what: str) -> Callable[..., Foreign]:
 
         return call
 
-    own = [p for place, p in enumerate(takes.values()) if place > 1 and p.name not in {"eps", "norm"}]
+    own = [p for position, p in enumerate(takes.values()) if position > 1 and p.name not in {"eps", "norm"}]
     return factory_for(f"torchattacks:{what}", "bounded" if "eps" in takes else "minimal", own, call_with)
 
 

@@ -33,12 +33,12 @@ def checked_rows(name: str, measure: BaseMeasure, rows: object) -> Iterator[Row]
     for row in rows:
         found = _row(name, measure, row)
         parameters = _parameters(measure, row["metric"])
-        place = (found["metric"], *(found.get(column, "") for column in ("layer", *parameters)))
-        if place in seen:
-            where = ", ".join(part for part in place[1:] if part)
+        key = (found["metric"], *(found.get(column, "") for column in ("layer", *parameters)))
+        if key in seen:
+            where = ", ".join(part for part in key[1:] if part)
             msg = f"{name} gave {row['metric']!r:.60} twice{f' at {where}' if where else ''}"
             raise ValueError(msg)
-        seen.add(place)
+        seen.add(key)
         yield found
 
 

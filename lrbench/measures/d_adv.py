@@ -38,9 +38,9 @@ class DAdv(AttackMeasure):
 
     def summary(self, options: Any, shown: "Shown") -> Iterator["Column"]:
         """Give both at the last layer, under the first attack that has them, at its smallest radius."""
-        if (place := self._place(options, shown)) is None:
+        if (chosen := self._shown_for(options, shown)) is None:
             return
-        layer, attack, eps = place
+        layer, attack, eps = chosen
         for figure, metric in self.figures.items():
             key = f"{figure}[{layer},{attack},{eps_label(eps, shown.norm)}]"
             yield shown.column(figure, f"{metric.heading} {layer}", "number", key, layer=layer, attack=attack, eps=eps)
@@ -51,14 +51,14 @@ class DAdv(AttackMeasure):
 
     def notes(self, options: Any, shown: "Shown") -> Iterator[str]:
         """Say under which attack, and which of the two compares models."""
-        if (place := self._place(options, shown)) is not None:
-            _, attack, eps = place
+        if (chosen := self._shown_for(options, shown)) is not None:
+            _, attack, eps = chosen
             yield (
                 f"D_Adv is under {attack} at {eps_label(eps, shown.norm)}, over images that are right before it. It "
                 "grows with the activations' scale; only the relative one compares models."
             )
 
-    def _place(self, options: Any, shown: "Shown") -> tuple[str, str, float] | None:
+    def _shown_for(self, options: Any, shown: "Shown") -> tuple[str, str, float] | None:
         """Give the layer, attack and radius that the summary shows; None if there are none."""
         for layer in options.layers[-1:]:
             for attack in shown.attacks:

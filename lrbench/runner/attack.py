@@ -102,11 +102,11 @@ def _attacked(context: Context, step: Step, ranks: slice, progress: Progress) ->
 def _newly(context: Context, step: Step, chosen: Tensor, rank: int, progress: Progress) -> Found:
     """Attack the test images with these indices, the first of which is the `rank`-th to be taken in."""
     spec, threat = _spec(context, step), context.suite.threat_model
-    place = 0 if spec.surrogate in {None, step.model} else 1
+    position = 0 if spec.surrogate in {None, step.model} else 1
     model = _viewed(context, step, 0)
-    victim = model if place == 0 else _viewed(context, step, place)
+    victim = model if position == 0 else _viewed(context, step, position)
     eps = _radius(step)
-    attack = _made(context, spec, eps, context.trained(step, place))
+    attack = _made(context, spec, eps, context.trained(step, position))
     bounded = kind_of(ATTACKS[spec.name].load()) == "bounded"
     split = context.data.test[chosen]
     with prepared(victim, _encoded(model, context.data.test[:EXAMPLES]), compiled=threat.compile) as fast:
@@ -197,9 +197,9 @@ def _radius(step: Step) -> float:
     return float(step.config["threat_model"]["eps"] or 0.0)
 
 
-def _viewed(context: Context, step: Step, place: int) -> nn.Module:
+def _viewed(context: Context, step: Step, position: int) -> nn.Module:
     """Give a model as attacks see it."""
-    model = context.trained(step, place=place)
+    model = context.trained(step, position=position)
     return viewed(model, context.suite.threat_model, context.data) or model
 
 

@@ -127,8 +127,8 @@ class Checker:
         for kind, options in self.suite.diagnostics.measures.items():
             if kind in KINDS:
                 raise self.document.error(("diagnostics", kind), "a step is called so; give the measure another name")
-            for place, message in faults_of(kind, options, data):
-                raise self.document.error(("diagnostics", kind, *place), message)
+            for keys, message in faults_of(kind, options, data):
+                raise self.document.error(("diagnostics", kind, *keys), message)
         samples = self.suite.threat_model.samples
         if samples is not None and samples > len(data.test):
             message = f"asks for {samples} of {len(data.test)} test images"

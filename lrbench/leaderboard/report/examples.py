@@ -76,9 +76,9 @@ def _examples(run: Run, model: str, seed: int, label: str, eps: float) -> list[E
             _png(clean / 255.0),
             _png(adversarial),
             _png(_difference(adversarial - clean / 255.0)),
-            *(names[int(each[place])] for each in (kept["label"], kept["before"], kept["predicted"])),
+            *(names[int(each[index])] for each in (kept["label"], kept["before"], kept["predicted"])),
         )
-        for place, (clean, adversarial) in enumerate(
+        for index, (clean, adversarial) in enumerate(
             zip(kept["clean"].astype(np.float32), kept["adversarial"].astype(np.float32), strict=True)
         )
     ]
