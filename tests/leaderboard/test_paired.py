@@ -240,8 +240,8 @@ def made(seeds=3, images=400, shares=(0.5, 0.5), **rows):
         for side, share in zip(wrong, both, strict=True):
             for seed in side:
                 seed[attack, eps] = (0.8 * hard + 0.2 * rng.random(images)) < share
-    places = tuple(range(seeds))
-    differences = _differences(dict.fromkeys(wrong[0][0], places), list(zip(*wrong, strict=True)))
+    seeds_of_pairs = tuple(range(seeds))
+    differences = _differences(dict.fromkeys(wrong[0][0], seeds_of_pairs), list(zip(*wrong, strict=True)))
     return Paired(None, None, "linf", "pixel", differences, differences[1])
 
 

@@ -46,8 +46,8 @@ def test_a_step_gets_the_same_model_however_often_it_asks(suite_file, tmp_path):
         return Step("attack/x", "attack", models[0], 0, {}, tuple(f"train/{model}/seed-0" for model in models))
 
     for needs in (("net", "lr"), ("lr", "more"), ("more", "net", "lr"), ("net", "lr")):
-        places = [*range(len(needs)), *reversed(range(len(needs)))]
-        found = [context.trained(step(*needs), place) for place in places]
+        positions = [*range(len(needs)), *reversed(range(len(needs)))]
+        found = [context.trained(step(*needs), position) for position in positions]
         assert all(each is other for each, other in zip(found, reversed(found), strict=True))
         assert len(set(map(id, found))) == len(needs)
     context.trained(step("more"))

@@ -113,8 +113,8 @@ def test_an_attack_made_on_one_model_runs_on_all_of_them(judged):
     transferred = board.results[board.results["attack"] == "pgd-from-net"]
     assert set(transferred["model"]) == {"hidden", "net"}
     plan = Session.open(path, path.parent / "out").plan
-    places = {step.id: place for place, step in enumerate(plan)}
-    assert all(places[needed] < place for place, step in enumerate(plan) for needed in step.needs)
+    indices = {step.id: index for index, step in enumerate(plan)}
+    assert all(indices[needed] < index for index, step in enumerate(plan) for needed in step.needs)
 
 
 def test_a_minimal_attack_gives_medians_and_a_curve(judged):

@@ -43,7 +43,7 @@ def s3_server():
 
 
 @pytest.fixture(params=["local", "memory", "s3"])
-def place(request, tmp_path):
+def location(request, tmp_path):
     """Give the path or URL of a folder that is not there yet."""
     if request.param == "local":
         return str(tmp_path / "run")
@@ -54,5 +54,5 @@ def place(request, tmp_path):
 
 
 @pytest.fixture
-def root(place):
-    return as_path(place)
+def root(location):
+    return as_path(location)

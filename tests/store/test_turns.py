@@ -51,12 +51,12 @@ def take(store, stop=lambda: False, tell=lambda *_: None):
 
 
 @pytest.mark.parametrize("key", [STEP.key, "of an earlier form"])
-def test_who_waited_takes_only_what_the_other_has_not_finished(place, other, key):
-    store, waited = Store(place), []
+def test_who_waited_takes_only_what_the_other_has_not_finished(location, other, key):
+    store, waited = Store(location), []
 
     def tell(*told):
         if not waited:
-            Store(place).save(Record(STEP.id, key, {}, 7.0), {"weights.bin": b"1"})
+            Store(location).save(Record(STEP.id, key, {}, 7.0), {"weights.bin": b"1"})
             other.set()
         waited.append(told)
 
@@ -70,26 +70,26 @@ def test_who_waited_takes_only_what_the_other_has_not_finished(place, other, key
         assert taken == [STEP.id]
 
 
-def test_who_waits_can_be_stopped(place, other):  # noqa: ARG001
-    store = Store(place)
+def test_who_waits_can_be_stopped(location, other):  # noqa: ARG001
+    store = Store(location)
     with pytest.raises(KeyboardInterrupt), store.writing("1-of-1"):
         take(store, stop=lambda: True)
 
 
-def test_other_steps_hinder_nobody_and_nobody_waits_who_holds_the_whole(place):
-    store = Store(place)
-    with store.writing("1-of-1"), turn(as_path(place), "train/other/seed-0", lambda: None):
+def test_other_steps_hinder_nobody_and_nobody_waits_who_holds_the_whole(location):
+    store = Store(location)
+    with store.writing("1-of-1"), turn(as_path(location), "train/other/seed-0", lambda: None):
         assert take(store)[1] == [STEP.id]
-    with store.writing(), turn(as_path(place), STEP.id, lambda: None):
+    with store.writing(), turn(as_path(location), STEP.id, lambda: None):
         assert take(store)[1] == [STEP.id]
 
 
-def test_a_worker_elsewhere_knows_that_it_works_for_a_share(place):
-    store = Store(place)
+def test_a_worker_elsewhere_knows_that_it_works_for_a_share(location):
+    store = Store(location)
     with store.writing("1-of-1"):
-        assert Store(place, store.hold).shared
+        assert Store(location, store.hold).shared
     with store.writing():
-        assert not Store(place, store.hold).shared
+        assert not Store(location, store.hold).shared
 
 
 def test_a_killed_process_holds_no_turn(tmp_path):
@@ -104,9 +104,9 @@ def test_a_killed_process_holds_no_turn(tmp_path):
         pass
 
 
-@pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
-def test_the_whole_run_removes_what_turns_left(place):
-    store = Store(place)
+@pytest.mark.parametrize("location", ["memory", "s3"], indirect=True)
+def test_the_whole_run_removes_what_turns_left(location):
+    store = Store(location)
     with store.writing("1-of-1"):
         take(store)
     assert any(path.name.startswith(TURN) for path in store.root.iterdir())
