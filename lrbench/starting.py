@@ -10,7 +10,7 @@ from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from types import ModuleType
 
-NEEDED = [*(f"lrbench.runner.{name}" for name in ("work", "train", "measure", "attack", "judge")), "torch._dynamo"]
+NEEDED = [*(f"lrbench.runner.{name}" for name in ("work", "train", "measure", "attack", "joint")), "torch._dynamo"]
 """Loaded once, for all of them; torch, SciPy and scikit-learn, which come with it, take seconds, and so does what every
 optimiser of torch loads at its first step."""
 

@@ -63,14 +63,14 @@ class Tries:
 
     def settle(self, found: Done | Died, schedule: Schedule, watch: Watch) -> None:
         """Count a task as what it ended as, or put it back to be tried again, and tell of it."""
-        done = self._judge(found) if isinstance(found, Died) else found
+        done = self._failed(found) if isinstance(found, Died) else found
         if done is not None:
             schedule.settle(done, watch)
         elif isinstance(found, Died):
             watch.note(f"a process {found.how}; again, in a new one: {found.task}")
             schedule.again(found.task)
 
-    def _judge(self, died: Died) -> Done | None:
+    def _failed(self, died: Died) -> Done | None:
         """Give the task as failed; None if it should be tried again."""
         lost = self._lost[died.task] = self._lost.get(died.task, 0) + 1
         if died.again and lost < ATTEMPTS:
