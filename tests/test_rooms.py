@@ -23,7 +23,7 @@ ROOMS = [
     {"attacks", "lowrank", "statistics", "views"},
     {"catalogue", "recipes"},
     {"registry", "strict", "options"},
-    {"columns", "declared", "files", "names", "renamed", "starting", "global_state", "verdicts"},
+    {"columns", "declared", "files", "names", "renamed", "child_processes", "global_state", "verdicts"},
     {"errors"},
 ]
 """Highest first. Of a floor, rooms may not import each other, but for those below."""

@@ -26,7 +26,7 @@ def _session(given: argparse.Namespace) -> "Session":
 def _load_ahead(given: argparse.Namespace) -> None:
     """Let what steps are taken in be loaded beside this process."""
     if getattr(given, "engine", None) == "local" and not _in_memory(given):
-        from lrbench.starting import load_ahead  # noqa: PLC0415
+        from lrbench.child_processes import load_ahead  # noqa: PLC0415
 
         load_ahead()
 

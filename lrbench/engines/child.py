@@ -8,11 +8,11 @@ from collections.abc import Callable
 from multiprocessing.connection import wait
 from typing import Any
 
+from lrbench.child_processes import process_context
 from lrbench.engines.base import Done, Task, Worker
 from lrbench.engines.death import Died, how_it_ended
 from lrbench.engines.inside import Begun, begin
 from lrbench.errors import LrbenchError
-from lrbench.starting import process_context
 
 JOIN_SECONDS = 5.0
 DUMP_SECONDS = 0.5

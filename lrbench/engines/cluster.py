@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import Any
 
+from lrbench.child_processes import without_main
 from lrbench.engines.base import Done, Task, Watch, Worker
 from lrbench.engines.child import Child, pickled
 from lrbench.engines.death import Died, Tries
 from lrbench.engines.schedule import Schedule
 from lrbench.errors import LrbenchError, UsageError, short
-from lrbench.starting import without_main
 
 POLL_SECONDS = 0.2
 AHEAD = 2

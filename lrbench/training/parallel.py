@@ -15,8 +15,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from lrbench.child_processes import begin_as_child, process_context
 from lrbench.errors import LrbenchError
-from lrbench.starting import begin_as_child, process_context
 
 POLL_SECONDS = 0.2
 SETTLE_SECONDS = 1.0

@@ -21,7 +21,7 @@ INERT = {
     "lrbench.errors": "messages",
     "lrbench.files": "whether a file can be read",
     "lrbench.display": "what is printed meanwhile",
-    "lrbench.starting": "how processes begin",
+    "lrbench.child_processes": "how processes begin",
     "lrbench.store": "keeps bytes as they are, under checksums",
     "lrbench.engines": "where steps are taken",
     "lrbench.leaderboard": "made of results, and made anew every time",
