@@ -46,14 +46,14 @@ PLAIN: dict[Any, Any] = {each: each for each in (int, float, bool)} | {"int": in
 """Annotations of a library's options that say how to read them."""
 
 
-class ForeignError(RuntimeError):
+class ExternalAttackError(RuntimeError):
     """An attack of another library fails."""
 
 
 OWN = (NoGradientError, OutputError, ModelError)
 
 
-class Foreign(Attack):
+class ExternalAttack(Attack):
     """An attack of another library.
 
     Parameters
@@ -121,7 +121,7 @@ class Foreign(Attack):
                 raise
             given = ", ".join(f"{name}={value!r:.40}" for name, value in self.options.items())
             msg = f"{self.name}({given}) fails on this model: {line_of(error)}"
-            raise ForeignError(msg) from error
+            raise ExternalAttackError(msg) from error
         return found.detach().to(x)
 
     def _minimal(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
@@ -137,7 +137,7 @@ def factory_for(
     call_with: Callable[[Threat, dict[str, Any]], Call],
     *,
     one_by_one: bool = False,
-) -> Callable[..., Foreign]:
+) -> Callable[..., ExternalAttack]:
     """Give the constructor of a library's attack.
 
     Parameters
@@ -165,11 +165,13 @@ def factory_for(
         seed: int = 0,
         one_by_one: bool = one_by_one,
         **options: Any,  # noqa: ANN401
-    ) -> Foreign:
+    ) -> ExternalAttack:
         check_ball(eps, bounds)
         threat = Threat(eps, norm, bounds)
         call = call_with(threat, options)
-        made = Foreign(name, kind, call, threat, seed=seed, one_by_one=one_by_one, options=options, defaults=defaults)
+        made = ExternalAttack(
+            name, kind, call, threat, seed=seed, one_by_one=one_by_one, options=options, defaults=defaults
+        )
         made.needs_gradients = needs_gradients
         return made
 

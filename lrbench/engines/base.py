@@ -13,7 +13,7 @@ class Task:
 
     Attributes
     ----------
-    foreign : frozenset of str
+    external : frozenset of str
         Code of others that it runs. Nobody knows what that leaves behind in its process (threads, functions of
         libraries that it replaced), so a process that ran some takes no task that does not run the same.
     """
@@ -21,7 +21,7 @@ class Task:
     id: str
     needs: tuple[str, ...] = ()
     cost: float = 1.0
-    foreign: frozenset[str] = frozenset()
+    external: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

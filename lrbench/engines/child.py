@@ -37,7 +37,7 @@ class Child:
         self.timeout, self.task = timeout, ""
         self.used = False
         """Whether it has taken a task to its end."""
-        self._foreign: frozenset[str] = frozenset()
+        self._external: frozenset[str] = frozenset()
         self._open, self._started, self._stopped = False, 0.0, False
         self.connection, there = context.Pipe()
         self._dump, dump = context.Pipe(duplex=False)
@@ -50,12 +50,12 @@ class Child:
 
     def suits(self, task: Task) -> bool:
         """Whether the process has run no code of others but what the task runs itself."""
-        return self._foreign <= task.foreign
+        return self._external <= task.external
 
     def give(self, task: Task) -> None:
         """Hand over the next task."""
         self.task, self._started = task.id, time.monotonic()
-        self._foreign |= task.foreign
+        self._external |= task.external
         self._send(task.id)
 
     def stop(self) -> None:

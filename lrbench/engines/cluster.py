@@ -163,7 +163,7 @@ def _take(opener: list[Any], task: Task, timeout: float | None, fresh: bool) -> 
 def _child(opener: Any, task: Task, timeout: float | None, *, fresh: bool) -> Child:  # noqa: ANN401
     # By its run, and by the GPUs that Ray lets it see.
     here = (opener.hex(), os.environ.get("CUDA_VISIBLE_DEVICES"))
-    wanted = (*here, bool(task.foreign))
+    wanted = (*here, bool(task.external))
     if fresh or wanted not in _children or not _children[wanted].suits(task):
         for key, other in list(_children.items()):
             if fresh or key == wanted or key[:2] != here:

@@ -13,7 +13,7 @@ from lrbench.measures.registry import faults_of
 from lrbench.models.external import code_of
 from lrbench.options import OptionError, check_options
 from lrbench.registry import Registry
-from lrbench.runner.foreign import exit_reason, guarded
+from lrbench.runner.external import exit_reason, guarded
 from lrbench.runner.kinds import KINDS
 from lrbench.runner.lacking import Probed
 from lrbench.runner.layers import Layers

@@ -9,7 +9,7 @@ from lrbench.data import ImageData
 from lrbench.errors import UsageError, nearest
 from lrbench.measures import dimensions, layer_options
 from lrbench.runner.check import Checker
-from lrbench.runner.foreign import exit_reason
+from lrbench.runner.external import exit_reason
 from lrbench.runner.rehearse import built
 from lrbench.suite import Suite, load_suite
 from lrbench.suite.document import Document

@@ -15,7 +15,7 @@ from lrbench.errors import UsageError, short
 from lrbench.models import Classifier, layer_names, load_weights, loose_state, make_network
 from lrbench.models.classifier import precision
 from lrbench.runner.environment import memory_bytes
-from lrbench.runner.foreign import guarded
+from lrbench.runner.external import guarded
 from lrbench.runner.lacking import Probed, Shape
 from lrbench.suite import ModelSpec
 

@@ -7,7 +7,7 @@ from lrbench.catalogue import MODELS
 from lrbench.data import ImageData
 from lrbench.engines import Done, Task
 from lrbench.engines.base import Tell
-from lrbench.runner.foreign import exit_reason, guarded, is_foreign, with_absolute_paths
+from lrbench.runner.external import exit_reason, guarded, is_external, with_absolute_paths
 from lrbench.runner.probe import probe
 from lrbench.suite import ModelSpec, Suite
 
@@ -88,7 +88,7 @@ def built(suite: Suite, data: ImageData, timeout: float | None = None) -> dict[s
 
 def called(looker: Looker, timeout: float | None = None) -> dict[str, str]:
     """Let a process look at those of some models whose code is of others, as `imported`."""
-    alike = _alike({name: spec for name, spec in looker.models.items() if is_foreign(spec.arch)})
+    alike = _alike({name: spec for name, spec in looker.models.items() if is_external(spec.arch)})
     if not alike:
         return {}
     # Loaded only where it is called for.

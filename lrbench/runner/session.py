@@ -14,9 +14,9 @@ from lrbench.leaderboard import Leaderboard
 from lrbench.runner.check import Checker
 from lrbench.runner.environment import data_folder, describe_environment, other_threads, pick_device
 from lrbench.runner.execution import Execution
+from lrbench.runner.external import external_in, with_absolute_paths
 from lrbench.runner.figures import write_views
 from lrbench.runner.follow import Follower
-from lrbench.runner.foreign import foreign_in, with_absolute_paths
 from lrbench.runner.interrupt import Interrupt, interruptible
 from lrbench.runner.kept import take_over
 from lrbench.runner.lacking import without_what_lacks
@@ -209,8 +209,8 @@ class Session:
 
     def _follower(self, counted: list[Step], pending: list[Step], reporter: Reporter, interrupt: Interrupt) -> Follower:
         steps = {step.id: step for step in self.plan}
-        foreign = {step.id: foreign_in(step, steps) for step in pending}
-        return Follower(counted, pending, reporter, self.costs, interrupt, foreign, self.store, self.execution.jobs)
+        external = {step.id: external_in(step, steps) for step in pending}
+        return Follower(counted, pending, reporter, self.costs, interrupt, external, self.store, self.execution.jobs)
 
     def _look_again(self, used: Collection[str]) -> None:
         """Forget what was in the folder before it was held: others may have written there."""

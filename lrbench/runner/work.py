@@ -22,7 +22,7 @@ from lrbench.registry import load_target
 from lrbench.runner.check import Checker
 from lrbench.runner.context import Context, Outcome
 from lrbench.runner.environment import describe_environment
-from lrbench.runner.foreign import exit_reason, import_code
+from lrbench.runner.external import exit_reason, import_code
 from lrbench.runner.kinds import taker
 from lrbench.runner.step import Step
 from lrbench.runner.turns import InTurn

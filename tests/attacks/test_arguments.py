@@ -13,7 +13,7 @@ from support.models import net_of
 from support.takers import EPS, LITTLE, MINIMAL, attack, d_adv_of, examined, same
 
 from lrbench.attacks import d_adv
-from lrbench.attacks.adapted import ForeignError
+from lrbench.attacks.adapted import ExternalAttackError
 from lrbench.catalogue import ATTACKS
 from lrbench.diagnostics.masking import examine
 from lrbench.errors import UsageError
@@ -163,7 +163,7 @@ def outcome(name, argument, value):
     """What a taker gives, or says."""
     try:
         return CALLS[name](**{argument: value})
-    except (ValueError, ForeignError) as error:
+    except (ValueError, ExternalAttackError) as error:
         return str(error)
 
 

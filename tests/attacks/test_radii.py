@@ -21,7 +21,7 @@ from lrbench.attacks import (
     UniformNoise,
 )
 from lrbench.attacks.autoattack import LeftOutWarning
-from lrbench.attacks.foreign import factory_of
+from lrbench.attacks.external import factory_of
 from lrbench.attacks.geometry import BALLS, checked_projection, least_size, length
 from lrbench.attacks.losses import dlr, margin, misclassified
 from lrbench.attacks.prepared import Prepared

@@ -99,15 +99,15 @@ def test_what_its_results_ask_for_counts_though_it_is_shown_as_well(monkeypatch)
 @pytest.mark.parametrize(
     ("attack", "there", "absent"),
     [
-        ("pgd", {"pgd"}, {"fab", "square", "apgd", "foreign"}),
+        ("pgd", {"pgd"}, {"fab", "square", "apgd", "external"}),
         ("fab-t", {"fab", "hyperplane"}, {"pgd", "square"}),
-        ("autoattack", {"autoattack", "apgd", "fab", "square", "patches"}, {"pgd", "foreign"}),
-        ("hopskipjump", {"foreign"}, {"fab", "pgd"}),
+        ("autoattack", {"autoattack", "apgd", "fab", "square", "patches"}, {"pgd", "external"}),
+        ("hopskipjump", {"external"}, {"fab", "pgd"}),
     ],
 )
 def test_an_attack_rests_on_its_own_modules(attack, there, absent):
     code = dependencies("attack", entries=[ATTACKS[attack]]).code
-    found = {path.removesuffix(".py").rpartition("/")[2] for path in code}
+    found = {path.removesuffix(".py").removeprefix("lrbench/attacks/") for path in code}
     assert there <= found
     assert not absent & found
 
