@@ -114,7 +114,7 @@ class ExternalAttack(Attack):
 
     def _called(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         try:
-            with _seeded(_seed_of(x, self.seed), x.device), torch.enable_grad(), _untold(self.name.partition(":")[0]):
+            with _seeded(_seed_of(x, self.seed), x.device), torch.enable_grad(), _quiet(self.name.partition(":")[0]):
                 found = self.call(model, x.contiguous(), y)
         except FAILURES as error:
             if isinstance(error, OWN) or out_of_memory(error):
@@ -219,7 +219,7 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def _untold(library: str) -> Iterator[None]:
+def _quiet(library: str) -> Iterator[None]:
     """Keep a library's warnings to itself, and the caller's defaults from it: it makes tensors of its own."""
     before, logger = torch.get_default_dtype(), logging.getLogger(library)
     level = logger.level

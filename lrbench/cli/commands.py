@@ -151,11 +151,11 @@ def evaluate_command(given: argparse.Namespace) -> int:
             raise UsageError(msg)
         layers[old] = new
     root, execution = data_folder(given.data_dir), _execution(given)
-    told = set[str]()
+    announced = set[str]()
 
     def once(text: str) -> None:
-        if text not in told:
-            told.add(text)
+        if text not in announced:
+            announced.add(text)
             say(text)
 
     suite, document, data, left_out = suite_for(

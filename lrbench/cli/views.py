@@ -62,8 +62,8 @@ def export_command(given: argparse.Namespace) -> int:
         msg = f"name a model: {folder}:{run.models[0]}"
         raise UsageError(msg)
     keys = ("name", "authors", "venue", "link", "architecture")
-    told = {key: getattr(given, key) for key in keys if getattr(given, key) is not None}
-    sys.stdout.write(model_info(run, model, told))
+    fields = {key: getattr(given, key) for key in keys if getattr(given, key) is not None}
+    sys.stdout.write(model_info(run, model, fields))
     return 0
 
 

@@ -1,10 +1,10 @@
-"""What engines and those who use them tell each other."""
+"""What engines and those who use them exchange."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-Tell = Callable[[float, str], None]
+Report = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class Done:
 class Worker(Protocol):
     """Takes tasks one after the other, in the process in which it was made."""
 
-    def take(self, task: str, tell: Tell, stop: Callable[[], bool]) -> Done:
+    def take(self, task: str, report: Report, stop: Callable[[], bool]) -> Done:
         """Take a task and keep what comes of it.
 
-        `tell` is told how far it is; when `stop` says so, it ends after the current batch. Whatever goes wrong in a
-        task, a `SystemExit` among it, is a reason of the `Done` that comes back.
+        `report` is called with how far it is, and a note; when `stop` says so, it ends after the current batch.
+        Whatever goes wrong in a task, a `SystemExit` among it, is a reason of the `Done` that comes back.
 
         Raises
         ------

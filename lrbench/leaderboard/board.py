@@ -85,8 +85,8 @@ class Leaderboard:
         try:
             tables = [read_table(path / name) for name in ("results.csv", "timings.csv") if (path / name).exists()]
             masking, failures = (optional_json(path / name) for name in ("masking.json", "failures.json"))
-            told = path / "status.json"
-            status = Status.read(told.read_text("utf-8")) if told.exists() else None
+            file = path / "status.json"
+            status = Status.read(file.read_text("utf-8")) if file.exists() else None
             results = joined(tables)
             board = cls(results, suite.model_dump(mode="json"), masking, failures, status, unread)
             board.blocks  # noqa: B018

@@ -50,7 +50,7 @@ class Compression(Measure):
 
     def charts(self, options: Any, shown: "Shown") -> Iterator["Chart"]:
         """Draw what both networks cost, and how good they are; times are as good as the machine that they are of."""
-        from lrbench.views import Axis, Chart, Panel, told_n
+        from lrbench.views import Axis, Chart, Panel, n_suffix
 
         for figure, metric in self.figures.items():
             rows = shown.rows(figure, layer=options.layer)
@@ -60,7 +60,7 @@ class Compression(Measure):
             scale = 100 if percent else 1
             ends = {"low": scale * rows["ci_low"], "high": scale * rows["ci_high"]} if percent else {}
             table = rows.assign(value=scale * rows["value"], **ends)
-            y = Axis("value", f"{metric.heading}{', %' if percent else ''}{told_n(rows) if percent else ''}",
+            y = Axis("value", f"{metric.heading}{', %' if percent else ''}{n_suffix(rows) if percent else ''}",
                      "number" if percent else "count")  # fmt: skip
             panel = Panel(table, Axis("part", "network", "category", order=("full", "compressed")), y, "bars")
             caption = (

@@ -44,7 +44,7 @@ class Embeddings(Measure):
 
     def charts(self, options: Any, shown: "Shown") -> Iterator["Chart"]:
         """Draw the accuracy by dimension, the most first (paper, tables 3 and 4)."""
-        from lrbench.views import Axis, Chart, Panel, told_n
+        from lrbench.views import Axis, Chart, Panel, n_suffix
 
         rows = shown.rows("embedding_accuracy", layer=options.layer)
         dims = sorted(options.dims, key=lambda dim: float("inf") if dim == "full" else dim, reverse=True)
@@ -57,7 +57,7 @@ class Embeddings(Measure):
             high=100 * rows["ci_high"],
         )  # fmt: skip
         x = Axis("dims", f"dimensions kept of {options.layer}", "category", order=list(names.values()))
-        y = Axis("value", f"test accuracy, %{told_n(rows)}")
+        y = Axis("value", f"test accuracy, %{n_suffix(rows)}")
         caption = f"On the activations of {options.layer}, all or few dimensions; the bar is the 95 % Wilson interval."
         title = "Linear classifier on PCA embeddings"
         yield Chart("embeddings", title, caption, [Panel(table, x, y, "points")], shown.labels)

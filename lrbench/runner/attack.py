@@ -131,10 +131,10 @@ def _newly(context: Context, step: Step, chosen: Tensor, rank: int, progress: Pr
                     _examples(model, batch[:wanted], x_adv[:wanted]) | {"index": index[:wanted]} if wanted else {},
                 )
 
-        def tell(done: int) -> None:
+        def show(done: int) -> None:
             progress(done / len(split), f"{done}/{len(split)} images")
 
-        return Found.joined(in_batches(work, len(split), threat.batch_size, tell))
+        return Found.joined(in_batches(work, len(split), threat.batch_size, show))
 
 
 def _generators(device: torch.device) -> list[object]:

@@ -144,15 +144,15 @@ def masking_step(context: Context, step: Step, progress: Progress) -> Outcome:
     for finding in verdict.findings:
         figures.append({"metric": "check", "check": finding.check.id, "value": finding.figure, "n": count})
         figures.append({"metric": "flag", "check": finding.check.id, "value": float(finding.flagged), "n": count})
-    told = {
+    content = {
         "verdict": verdict.name,
         "eps": eps,
-        "checks": [_told(finding) for finding in verdict.findings],
+        "checks": [_described(finding) for finding in verdict.findings],
     }
-    return Outcome(figures, {"masking.json": (json.dumps(told, indent=1) + "\n").encode()})
+    return Outcome(figures, {"masking.json": (json.dumps(content, indent=1) + "\n").encode()})
 
 
-def _told(finding: Any) -> dict[str, Any]:  # noqa: ANN401
+def _described(finding: Any) -> dict[str, Any]:  # noqa: ANN401
     check = finding.check
     figure = None if finding.figure != finding.figure else finding.figure
     return {

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from lrbench.catalogue import MODELS
 from lrbench.data import ImageData
 from lrbench.engines import Done, Task
-from lrbench.engines.base import Tell
+from lrbench.engines.base import Report
 from lrbench.runner.external import exit_reason, guarded, is_external, with_absolute_paths
 from lrbench.runner.probe import probe
 from lrbench.suite import ModelSpec, Suite
@@ -24,7 +24,7 @@ class Looker:
         """Give itself: there is nothing to load."""
         return self
 
-    def take(self, task: str, _tell: Tell, _stop: object) -> Done:
+    def take(self, task: str, _report: Report, _stop: object) -> Done:
         """Call a model's code; what it raises is left to the check, which says it better."""
         spec, reason = self.models[task], None
         try:
@@ -96,8 +96,8 @@ def called(looker: Looker, timeout: float | None = None) -> dict[str, str]:
 
     heard = Heard()
     Processes(1, timeout).run([Task(names[0]) for names in alike], looker, heard)
-    told = {name: heard.reasons[names[0]] for names in alike if names[0] in heard.reasons for name in names}
-    return {name: told[name] for name in looker.models if name in told}
+    reasons = {name: heard.reasons[names[0]] for names in alike if names[0] in heard.reasons for name in names}
+    return {name: reasons[name] for name in looker.models if name in reasons}
 
 
 def _alike(models: dict[str, ModelSpec]) -> list[Sequence[str]]:

@@ -14,7 +14,7 @@ import torch
 from lrbench.attacks.batches import out_of_memory
 from lrbench.data import ImageData
 from lrbench.engines import Done, Worker
-from lrbench.engines.base import Tell
+from lrbench.engines.base import Report
 from lrbench.errors import LrbenchError
 from lrbench.global_state import seeded
 from lrbench.measures import Progress
@@ -43,7 +43,7 @@ class StepWorker:
         """Hash of the description of this process, its machine, and what runs beside it."""
         return self.context.store.save_environment(describe_environment(self.context.device, jobs=self.context.jobs))
 
-    def take(self, task: str, tell: Tell, stop: Callable[[], bool]) -> Done:
+    def take(self, task: str, report: Report, stop: Callable[[], bool]) -> Done:
         """Take a step and save it; whatever goes wrong in it comes back as a reason, with the traceback.
 
         Raises
@@ -63,7 +63,7 @@ class StepWorker:
 
         def progress(fraction: float, note: str) -> None:
             check_stop()
-            tell(fraction, note)
+            report(fraction, note)
 
         context.check_stop = check_stop
         started = time.perf_counter()
@@ -200,7 +200,7 @@ def lost_device(error: BaseException) -> bool:
 
 
 def warnings(suite: Suite, step: Step, outcome: Outcome) -> Iterator[str]:
-    """Tell of what is no failure but should be known."""
+    """Say what is no failure but should be known."""
     for row in outcome.rows:
         if row["metric"] == "lr_layer_epochs" and not row["value"]:
             needed = suite.training_of(step.model).warmup_accuracy

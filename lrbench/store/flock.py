@@ -134,11 +134,11 @@ class FileLent:
 
 def _likeliest(owners: Iterable[Path]) -> str:
     """Say who holds a lock: whoever came last and is not known to be gone."""
-    told: dict[str, float] = {}
+    seen: dict[str, float] = {}
     for path in owners:
         with suppress(OSError):
-            told[_read(path) or ""] = path.stat().st_mtime
-    return max((owner for owner in told if not is_gone(owner)), key=lambda owner: told[owner], default="")
+            seen[_read(path) or ""] = path.stat().st_mtime
+    return max((owner for owner in seen if not is_gone(owner)), key=lambda owner: seen[owner], default="")
 
 
 def _read(path: Path) -> str | None:

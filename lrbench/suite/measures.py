@@ -161,8 +161,8 @@ class Diagnostics(Strict):
     @model_serializer(mode="wrap")
     def _without_what_is_not_asked(self, plainly: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Say nothing of measures that are not asked for: another process, or another machine, may not know them."""
-        told: dict[str, Any] = plainly(self)
-        return {name: value for name, value in told.items() if name in Diagnostics.model_fields or value is not None}
+        content: dict[str, Any] = plainly(self)
+        return {name: value for name, value in content.items() if name in Diagnostics.model_fields or value is not None}
 
     @model_validator(mode="after")
     def _unasked(self) -> "Diagnostics":
@@ -219,8 +219,8 @@ class ReferenceFigure(Strict):
         now, parameters = renamed(metric)
         if now == metric:
             return metric
-        told = ", ".join(f"{name}: {value}" for name, value in parameters.items())
-        msg = f"is now `metric: {now}` with `parameters: {{{told}}}`"
+        settings = ", ".join(f"{name}: {value}" for name, value in parameters.items())
+        msg = f"is now `metric: {now}` with `parameters: {{{settings}}}`"
         raise ValueError(msg)
 
 

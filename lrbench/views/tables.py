@@ -78,7 +78,7 @@ def with_n(block: Block) -> Block:
     return replace(block, columns=columns)
 
 
-def told_n(table: pd.DataFrame) -> str:
+def n_suffix(table: pd.DataFrame) -> str:
     """Say how many images there are behind the rows of a table; empty where none are counted."""
     counts = sorted({int(n) for n in table["n"].dropna()})
     if not counts:

@@ -147,9 +147,9 @@ def _require_publishable(run: Run, *, as_is: bool, partial: bool) -> None:
 
 def _require_its_suite(run: Run) -> None:
     """Hold the run's `suite.yaml`, which the records repeat, against what its tables were made for."""
-    told = run.board.status.suite
-    if told != hashlib.sha256((run.folder / "suite.yaml").read_bytes()).hexdigest():
-        what = "is not as it ran" if told else "is not known to be as it ran"
+    recorded = run.board.status.suite
+    if recorded != hashlib.sha256((run.folder / "suite.yaml").read_bytes()).hexdigest():
+        what = "is not as it ran" if recorded else "is not known to be as it ran"
         msg = f"suite.yaml of {run.folder} {what}; run the suite again"
         raise UsageError(msg)
 
@@ -160,8 +160,8 @@ def _require_whole(run: Run) -> None:
     rest = "run its suite again, or publish what is there, so marked, with --partial"
     if failures:
         step, reason = next(iter(failures.items()))
-        told = f"{status.progress}, " if status.progress else ""
-        msg = f"{run.folder} is not finished: {told}{step} failed ({reason}); {rest}"
+        progress = f"{status.progress}, " if status.progress else ""
+        msg = f"{run.folder} is not finished: {progress}{step} failed ({reason}); {rest}"
         raise UsageError(msg)
     if not status.known:
         msg = f"{run.folder} does not say how many of its steps are done; run its suite again"

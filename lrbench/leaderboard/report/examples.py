@@ -118,5 +118,5 @@ def _kept(run: Run, model: str, seed: int, step_id: str) -> dict[str, Any]:
     kept, outcomes = run.load(step_id, "examples.safetensors"), run.load(step_id)
     rows = np.searchsorted(outcomes["index"], kept["index"])
     before = run.load(f"accuracy/{model_path(model, seed)}")["predicted"]
-    told = {"label": outcomes["label"], "before": before, "predicted": outcomes["predicted"]}
-    return kept | {name: values[rows] for name, values in told.items()}
+    classes = {"label": outcomes["label"], "before": before, "predicted": outcomes["predicted"]}
+    return kept | {name: values[rows] for name, values in classes.items()}
