@@ -206,11 +206,11 @@ def test_autoattack_uses_the_members_that_apply(classes, left_out):
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, classes))
     made = AutoAttack(8 / 255, **FEW)
     assert set(made.left_out(classes, (3, 8, 8))) == left_out
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         x_adv = made(model, *some(model))
-    assert [each.category for each in told] == [LeftOutWarning] * bool(left_out)
-    assert all("apgd-t, since the targeted DLR loss needs at least 4 classes" in str(each.message) for each in told)
+    assert [each.category for each in warned] == [LeftOutWarning] * bool(left_out)
+    assert all("apgd-t, since the targeted DLR loss needs at least 4 classes" in str(each.message) for each in warned)
     assert (right(model, x_adv) != right(model, X)).any()
 
 

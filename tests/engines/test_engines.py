@@ -39,10 +39,10 @@ def test_each_task_is_taken_once_after_those_it_needs_and_told_of(engine, tmp_pa
         place = recorder.events.index(("finished", task.id))
         assert all(("finished", needed) in recorder.events[:place] for needed in task.needs)
         assert ("started", task.id) in recorder.events[:place]
-    told = [event for event in recorder.events if event[0] == "progress"]
+    reported = [event for event in recorder.events if event[0] == "progress"]
     # From other processes word may come late.
-    assert set(told) <= {("progress", task.id, 0.5, "half way") for task in tasks}
-    assert engine is not InProcess or len(told) == 4
+    assert set(reported) <= {("progress", task.id, 0.5, "half way") for task in tasks}
+    assert engine is not InProcess or len(reported) == 4
 
 
 def test_ray_that_is_not_installed_is_named(monkeypatch):

@@ -96,6 +96,6 @@ def test_an_operation_without_a_deterministic_form_is_answered_with_the_switch()
         "reflection_pad2d_backward_cuda does not have a deterministic implementation, but you set "
         "'torch.use_deterministic_algorithms(True)'."
     )
-    told = one_line(error)
-    assert told.startswith("reflection_pad2d_backward_cuda has no deterministic form")
-    assert "deterministic: false" in told
+    line = one_line(error)
+    assert line.startswith("reflection_pad2d_backward_cuda has no deterministic form")
+    assert "deterministic: false" in line

@@ -121,12 +121,12 @@ def test_a_request_to_stop_ends_after_the_batch_and_keeps_what_is_done(tmp_path,
 
 def test_the_second_request_stops_at_once_and_handlers_are_put_back():
     before = signal.getsignal(signal.SIGINT)
-    told = []
-    with interruptible(told.append) as interrupt:
+    announced = []
+    with interruptible(announced.append) as interrupt:
         assert not interrupt.asked
         signal.raise_signal(signal.SIGINT)
         assert interrupt.asked
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-    assert len(told) == 1
+    assert len(announced) == 1
     assert signal.getsignal(signal.SIGINT) is before

@@ -131,14 +131,14 @@ def test_a_minimal_attack_gives_medians_and_a_curve(joint):
 
 def test_a_model_that_hides_its_gradients_is_called_out_and_ranked_last(joint):
     path, board = joint
-    told = json.loads((path.parent / "out" / "masking.json").read_text())
-    assert told["net"]["0"]["verdict"] == "held up"
-    hidden = told["hidden"]["0"]
+    masking = json.loads((path.parent / "out" / "masking.json").read_text())
+    assert masking["net"]["0"]["verdict"] == "held up"
+    hidden = masking["hidden"]["0"]
     assert hidden["verdict"] == "broken"
     assert "gradients" in {check["id"] for check in hidden["checks"] if check["flagged"]}
     assert board.models[-1] == "hidden"
     assert dict(board.table()["verdict"]) == {"net": "held up", "hidden": "broken"}
-    assert json.loads(board.to_json())["masking"] == told
+    assert json.loads(board.to_json())["masking"] == masking
     text = StringIO()
     print_board(board, Console(file=text, width=200))
     for shown in (text.getvalue(), to_markdown(board)):

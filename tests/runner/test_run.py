@@ -121,10 +121,10 @@ def test_a_stopped_run_goes_on_where_it_stopped_and_ends_the_same(finished, suit
     with pytest.raises(KeyboardInterrupt):
         lrbench.run(suite_file, out=tmp_path / "out", reporter=first)
     assert (tmp_path / "out" / "results.csv").exists(), "what is done is shown"
-    told = f"11 of {len(Session.open(suite_file, tmp_path / 'out').plan)} steps done"
-    assert told in (tmp_path / "out" / "leaderboard.md").read_text()
-    assert Leaderboard.load(tmp_path / "out").status.progress == told
-    with pytest.raises(UsageError, match=f"is not finished: {told}"):
+    progress = f"11 of {len(Session.open(suite_file, tmp_path / 'out').plan)} steps done"
+    assert progress in (tmp_path / "out" / "leaderboard.md").read_text()
+    assert Leaderboard.load(tmp_path / "out").status.progress == progress
+    with pytest.raises(UsageError, match=f"is not finished: {progress}"):
         publish(tmp_path / "out", tmp_path / "to")
     again = lrbench.run(suite_file, out=tmp_path / "out", reporter=second)
     assert second.taken[0] == first.taken[-1]

@@ -24,14 +24,14 @@ def s3_server():
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    told = {
+    variables = {
         "AWS_ENDPOINT_URL": f"http://{host}:{port}",
         "AWS_ACCESS_KEY_ID": "tests",
         "AWS_SECRET_ACCESS_KEY": "tests",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
     before = dict(os.environ)
-    os.environ.update(told)
+    os.environ.update(variables)
     import s3fs  # noqa: PLC0415
 
     s3fs.S3FileSystem().mkdir("runs")

@@ -40,28 +40,28 @@ class Counting:
     def __init__(self):
         self.taken = []
 
-    def take(self, task, tell, stop):  # noqa: ARG002
+    def take(self, task, report, stop):  # noqa: ARG002
         self.taken.append(task)
         return Done(task, 1.0)
 
 
-def take(store, stop=lambda: False, tell=lambda *_: None):
+def take(store, stop=lambda: False, report=lambda *_: None):
     worker = Counting()
-    return InTurn(worker, {STEP.id: STEP}, store).take(STEP.id, tell, stop), worker.taken
+    return InTurn(worker, {STEP.id: STEP}, store).take(STEP.id, report, stop), worker.taken
 
 
 @pytest.mark.parametrize("key", [STEP.key, "of an earlier form"])
 def test_who_waited_takes_only_what_the_other_has_not_finished(location, other, key):
     store, waited = Store(location), []
 
-    def tell(*told):
+    def report(*note):
         if not waited:
             Store(location).save(Record(STEP.id, key, {}, 7.0), {"weights.bin": b"1"})
             other.set()
-        waited.append(told)
+        waited.append(note)
 
     with store.writing("1-of-1"):
-        done, taken = take(store, tell=tell)
+        done, taken = take(store, report=report)
     assert waited
     if key == STEP.key:
         assert taken == []
