@@ -25,7 +25,7 @@ def process_context() -> BaseContext:
 
 
 def load_ahead() -> None:
-    """Let the server load what processes need while this one goes on."""
+    """Let the server load what processes need while this one continues."""
     if "forkserver" in multiprocessing.get_all_start_methods():
         from multiprocessing import forkserver  # noqa: PLC0415
 

@@ -47,7 +47,7 @@ def _in_memory(given: argparse.Namespace) -> bool:
 
 
 def run_command(given: argparse.Namespace) -> int:
-    """Run a suite, or go on with it; or a share of its steps."""
+    """Run or resume a suite, or a share of its steps."""
     if given.steps or given.share:
         return _take_share(given)
     return _finish(_session(given))

@@ -22,7 +22,7 @@ def make_parser() -> argparse.ArgumentParser:
     subs = parser.add_subparsers(metavar="COMMAND", required=True)
 
     for name, command, text in (
-        ("run", commands.run_command, "run a suite, or go on with it, and print its leaderboard"),
+        ("run", commands.run_command, "run or resume a suite, and print its leaderboard"),
         ("plan", commands.plan_command, "show the steps of a suite, what is done and what the rest will cost"),
     ):
         sub = subs.add_parser(name, help=text, description=text)

@@ -1,4 +1,4 @@
-"""A process that takes tasks for this one, one at a time; whatever a task does to it, this one goes on."""
+"""A process that takes tasks for this one, one at a time; whatever a task does to it, this one continues."""
 
 import os
 import pickle
@@ -78,7 +78,7 @@ class Child:
         return None if self.timeout is None or not self._open else self._started + self.timeout - time.monotonic()
 
     def hear(self, progress: Callable[[str, float, str], None]) -> Done | Died | None:
-        """Hear what it has said; give what became of its task, None while it goes on.
+        """Hear what it has said; give what became of its task, None while it runs.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What goes on inside a process that takes tasks for another."""
+"""What a process does that takes tasks for another."""
 
 import faulthandler
 import os

@@ -95,7 +95,7 @@ class Schedule:
         return lost
 
     def settle(self, done: Done, watch: Watch) -> None:
-        """Count a task as what it ended as, and tell of it and of what is lost with it."""
+        """Count a task as what it ended as, and report it and what is lost with it."""
         watch.finished(done)
         if done.reason is None:
             self.finish(done.id)

@@ -67,7 +67,7 @@ def _attack_blocks(shown: Shown, suite: dict[str, Any]) -> Iterator[Block]:
         columns = _radii(shown, attack, threat)
         if len([column for column in columns if column.cells]) > 1:
             yield Block(f"Robust accuracy % under {attack} by eps, {space} space", columns)
-    yield Block("Smallest perturbation that fools", _minimal_block(shown, labels(suite)))
+    yield Block("Smallest adversarial perturbation", _minimal_block(shown, labels(suite)))
 
 
 def labels(suite: dict[str, Any]) -> list[str]:

@@ -91,7 +91,7 @@ def _require_memory(net: nn.Module) -> None:
 
 
 def _require_another(net: nn.Module, other: nn.Module) -> None:
-    """Refuse a factory that gives one network again and again: one seed's training would go on from another's."""
+    """Refuse a factory that gives one network again and again: one seed's training would start from another's."""
     if {id(parameter) for parameter in net.parameters()} & {id(parameter) for parameter in other.parameters()}:
         msg = "gives the same parameters each time; to be trained, it must make new ones"
         raise UsageError(msg)

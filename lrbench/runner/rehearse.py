@@ -1,4 +1,4 @@
-"""Code of others is called in a process of its own first: whatever it does to that, the process that checks goes on."""
+"""Code of others is called in a process of its own first: whatever it does to that, this one continues."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

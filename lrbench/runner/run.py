@@ -1,4 +1,4 @@
-"""A suite by one call: taken, or gone on with."""
+"""A suite by one call: run, or resumed."""
 
 from pathlib import Path
 from typing import Literal
@@ -21,7 +21,7 @@ def run(  # noqa: PLR0913
     *,
     step_timeout: float | None = None,
 ) -> Leaderboard:
-    """Run a suite, or go on with it, and give its leaderboard.
+    """Run or resume a suite, and give its leaderboard.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A suite from its text to its leaderboard; goes on where an earlier run of the same folder stopped."""
+"""A suite from its text to its leaderboard; resumes where an earlier run of the same folder stopped."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -149,7 +149,7 @@ class Session:
         """Take the pending steps, write the tables, and give the leaderboard.
 
         A step that fails is put down in `failures` of the leaderboard, with its traceback in the step's folder; steps
-        that do not need it go on. What was finished is kept, whatever happens.
+        that do not need it continue. What was finished is kept, whatever happens.
 
         Raises
         ------
@@ -161,7 +161,7 @@ class Session:
         with self.store.writing() as before:
             self._look_again({step.id for step in self.plan})
             if before is not None:
-                reporter.note(f"going on after {before}, which ended without finishing")
+                reporter.note(f"resuming after {before}, which ended without finishing")
             self._begin(self.plan, reporter)
             with interruptible(reporter.note) as interrupt:
                 follower = self._follower(self.plan, self.pending, reporter, interrupt)

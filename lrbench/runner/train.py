@@ -133,7 +133,7 @@ def _together(
 
 
 def load_step(context: Context, step: Step, progress: Progress) -> Outcome:
-    """Load a model of the suite from its weights; keep a copy, so that the run can be gone on with without them."""
+    """Load a model of the suite from its weights; keep a copy, so that the run can be resumed without them."""
     context.forget()
     with seeded(step.seed, deterministic=context.suite.training_of(step.model).deterministic):
         model = context.build(step.model)

@@ -71,7 +71,7 @@ class StepWorker:
             outcome = self._outcome(step, progress)
         except StoreError:
             raise
-        # Whatever a step does, the other steps can go on: code of others may raise SystemExit or KeyboardInterrupt.
+        # Whatever a step does, the other steps can continue: code of others may raise SystemExit or KeyboardInterrupt.
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and stop():
                 raise

@@ -29,7 +29,7 @@ class Leases:
     one succeeds and the other learns it. So what can go wrong goes thus:
 
     - Two take one stale lease: one adds the link, the other finds it held.
-    - A holder sleeps past its lease: while nobody took it, it goes on. Else its next renewal adds nothing, and
+    - A holder sleeps past its lease: while nobody took it, it continues. Else its next renewal adds nothing, and
       its next write, which asks the store first, is refused: nothing of the other's is overwritten or removed.
     - A holder sleeps between asking and writing: it had looked at what it writes over before it asked, and writes only
       over that (`lrbench.store.changes`). What the other wrote since stays; where the other had written nothing yet,

@@ -1,4 +1,4 @@
-"""Steps that fail, and runs that are asked to stop: what was finished is kept, and the rest goes on."""
+"""Steps that fail, and runs that are asked to stop: what was finished is kept, and the rest continues."""
 
 import json
 import os
@@ -112,7 +112,7 @@ def test_a_request_to_stop_ends_after_the_batch_and_keeps_what_is_done(tmp_path,
     printed, complaints = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "stopping after the current batch" in printed
-    assert "the same command goes on" in complaints
+    assert "the same command resumes there" in complaints
     assert "Traceback" not in complaints
     assert "train/net/seed-0" in finished(suite, out)
     assert (out / "results.csv").exists()

@@ -98,7 +98,7 @@ def test_a_killed_worker_costs_nothing(suite, tmp_path, capsys, engine):
 
 
 @pytest.mark.parametrize("options", [["--jobs", "2"], ["--jobs", "1"]])
-def test_nothing_goes_on_after_the_run_was_killed(suite, tmp_path, options):
+def test_nothing_continues_after_the_run_was_killed(suite, tmp_path, options):
     processes = 2 if options[1] == "1" else 1
     text = suite.read_text().replace("epochs: 2", f"processes: {processes}, epochs: 5000")
     suite.write_text(text.replace(", broken: true", ""))

@@ -115,7 +115,7 @@ def test_a_second_run_takes_no_step_and_gives_the_same(finished):
     assert before == {path: path.stat().st_mtime_ns for path in (folder / "out" / "steps").rglob("*")}
 
 
-def test_a_stopped_run_goes_on_where_it_stopped_and_ends_the_same(finished, suite_file, tmp_path):
+def test_a_stopped_run_continues_where_it_stopped_and_ends_the_same(finished, suite_file, tmp_path):
     _, board = finished
     first, second = Recorder(stop_after=11), Recorder()
     with pytest.raises(KeyboardInterrupt):
@@ -202,7 +202,7 @@ def test_lr_layers_that_never_acted_are_mentioned(suite_file, tmp_path):
     assert "never acted" not in (tmp_path / "to/tiny/records/net.json").read_text()
 
 
-def test_a_training_that_diverges_says_which_and_the_rest_goes_on(suite_file, tmp_path):
+def test_a_training_that_diverges_says_which_and_the_rest_continues(suite_file, tmp_path):
     text = suite_file.read_text().replace(
         "  lr: {extends: net,", "  lr: {extends: net, training: {learning_rate: 0.01},"
     )

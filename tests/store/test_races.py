@@ -64,7 +64,7 @@ def asleep(location, monkeypatch, *, for_good=True):
 
 @pytest.mark.parametrize("locations", ["local"], indirect=True)
 @pytest.mark.parametrize("jobs", [3, 16])
-def test_jobs_of_an_array_that_begin_at_once_all_go_on(locations, jobs):
+def test_jobs_of_an_array_that_begin_at_once_all_continue(locations, jobs):
     location, rounds = locations[0], max(300 // jobs, len(locations))
     with Store(location).writing():
         pass
@@ -74,20 +74,20 @@ def test_jobs_of_an_array_that_begin_at_once_all_go_on(locations, jobs):
 
 @pytest.mark.usefixtures("_slow")
 @pytest.mark.parametrize("locations", ["memory"], indirect=True)
-def test_jobs_of_an_array_that_begin_at_once_all_go_on_in_an_object_store(locations):
+def test_jobs_of_an_array_that_begin_at_once_all_continue_in_an_object_store(locations):
     assert threads(locations, ["1-of-3", "2-of-3", "3-of-3"]) == [3] * len(locations)
 
 
 @pytest.mark.parametrize("locations", ["local"], indirect=True)
 @pytest.mark.parametrize("parts", [[None, None], [None, "1-of-2"], ["1-of-2", "1-of-2"]])
-def test_of_two_who_do_not_go_together_exactly_one_goes_on(locations, parts):
+def test_of_two_who_do_not_go_together_exactly_one_continues(locations, parts):
     assert processes(locations, parts) == [1] * len(locations)
 
 
 @pytest.mark.usefixtures("_slow")
 @pytest.mark.parametrize("locations", ["memory"], indirect=True)
 @pytest.mark.parametrize("parts", [[None, None], [None, "1-of-2"], ["1-of-2", "1-of-2"]])
-def test_of_two_who_do_not_go_together_exactly_one_goes_on_in_an_object_store(locations, parts):
+def test_of_two_who_do_not_go_together_exactly_one_continues_in_an_object_store(locations, parts):
     assert threads(locations, parts) == [1] * len(locations)
 
 
@@ -210,7 +210,7 @@ def test_whatever_a_sleeper_writes_when_it_wakes_the_new_owner_has_the_last_word
 
 
 @pytest.mark.parametrize("location", ["memory", "s3"], indirect=True)
-def test_one_who_wakes_and_finds_its_lease_goes_on(location, monkeypatch):
+def test_one_who_wakes_and_finds_its_lease_continues(location, monkeypatch):
     sleeper, sleeping = asleep(location, monkeypatch)
     sleeper.write("results.csv", "mine")
     sleeping.__exit__(None, None, None)

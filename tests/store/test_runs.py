@@ -36,7 +36,7 @@ def suite(tmp_path):
     return str(path)
 
 
-def test_a_run_is_what_it_is_in_a_folder_and_can_be_gone_on_with(suite, location, tmp_path, capsys):
+def test_a_run_is_what_it_is_in_a_folder_and_can_be_resumed(suite, location, tmp_path, capsys):
     assert main(["run", suite, "--out", str(tmp_path / "here")]) == 0
     assert main(["run", suite, "--out", location]) == 0
     root = as_path(location)

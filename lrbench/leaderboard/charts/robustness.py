@@ -79,7 +79,7 @@ def by_distance(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
 
 
 def smallest(shown: Shown, suite: dict[str, Any], sizes: Mapping[str, Mapping[str, np.ndarray]]) -> Iterator[Chart]:
-    """Share of images for which no perturbation up to a given size was found that fools the model."""
+    """Share of images of which no perturbation up to a given size was found that is misclassified."""
     found = shown.rows("found")
     for attack, by_model in sizes.items():
         finite = [values[np.isfinite(values)] for values in by_model.values()]
