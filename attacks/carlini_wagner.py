@@ -88,7 +88,7 @@ class CarliniWagner(Attack):
     def _descend(
         self, model: nn.Module, x: Tensor, y: Tensor, const: Tensor, found: Tensor, distance: Tensor
     ) -> Tensor:
-        """Descend for one c, keep better points in `found` and `distance`, and tell which examples were fooled."""
+        """Descend for one c, keep better points in `found` and `distance`, and give which examples were fooled."""
         start = self._inner(x)
         inner, first, second = start.clone(), torch.zeros_like(x), torch.zeros_like(x)
         reached = torch.zeros_like(const, dtype=torch.bool)

@@ -29,7 +29,7 @@ Rows = list[tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to tell beside the table: which images flipped, and what a difference (a share) would need to be found."""
+    """What to say beside the table: which images flipped, and what a difference (a share) would need to be found."""
 
     images: bool = False
     difference: float | None = None

@@ -69,7 +69,7 @@ class VarianceRatio(Measure):
             yield Block(f"Activations of {layer}", columns)
 
     def notes(self, options: Any, shown: "Shown") -> Iterator[str]:
-        """Tell what b does."""
+        """Say what b does."""
         yield (
             "VR_k is of A + b with an LR-Layer's b, as in the paper, and b removes the mean: compare an LR model with "
             "a normal one by the centred VR_k."

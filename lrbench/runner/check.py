@@ -154,7 +154,7 @@ class Checker:
         """Check models and every layer that the suite names; give what each model is like.
 
         A model that ends the process which builds it is left to its steps, so that the other models' are taken;
-        `announce` is told of it.
+        it is announced.
 
         Raises
         ------

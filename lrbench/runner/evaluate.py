@@ -103,7 +103,7 @@ def _spec(name: str) -> Raw:
     if name in own:
         return own[name]
     known = [*own, *(entry.name for entry in MODELS)]
-    # A name with a colon is looked up when it has been told of, since that can run code.
+    # A name with a colon is looked up when it has been announced, since that can run code.
     if name not in known and not MODELS.is_elsewhere(name):
         msg = f"unknown model {name!r}; {nearest(name, known)}, or register yours with `lrbench register`"
         raise UsageError(msg)

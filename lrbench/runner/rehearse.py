@@ -61,7 +61,7 @@ class Heard:
         """Stay silent: no model needs another."""
 
     def note(self, text: str) -> None:
-        """Stay silent: what is tried again is told of when it fails."""
+        """Stay silent: what is tried again is reported when it fails."""
 
     def stopping(self) -> bool:
         """Say no."""

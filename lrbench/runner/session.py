@@ -56,7 +56,7 @@ class Session:
         announce: Callable[[str], None] = lambda _: None,
         execution: Execution | None = None,
     ) -> "Session":
-        """Load and check everything; write nothing. `announce` is told of code of others before it runs.
+        """Load and check everything; write nothing. External code is announced before it runs.
 
         Raises
         ------

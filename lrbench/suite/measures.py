@@ -155,7 +155,7 @@ class Diagnostics(Strict):
     def of_layers(self) -> dict[str, Options]:
         """What is asked for that names layers, each with its options."""
         named = {name: options for name, options in self.measures.items() if layer_options(type(options))}
-        # A fault is told of what somebody wrote before it is told of what follows from it.
+        # A fault in what somebody wrote is reported before one in what follows from it.
         return dict(sorted(named.items(), key=lambda each: each[0] not in self.model_fields_set))
 
     @model_serializer(mode="wrap")

@@ -37,7 +37,7 @@ def publish(
     Writes `records/MODEL.json`, and from all records there `results.csv`, `leaderboard.csv`, `README.md`, `suite.yaml`,
     `status.json` and `figures/`; then `README.md` and `index.html` over all suites. One publishes to a folder at a
     time; others wait. A model whose LR-Layers never acted is published `as_is` alone, and a run that is not whole if
-    `partial` alone, both marked; of models of which nothing was measured yet, `announce` is told.
+    `partial` alone, both marked; models of which nothing was measured yet are announced.
 
     Raises
     ------

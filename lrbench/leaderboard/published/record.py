@@ -125,7 +125,7 @@ def suite_of(records: list[Content]) -> Content:
     """One suite of several records: all their models, attacks and diagnostics, as they ran."""
     suite = dict(records[0]["configuration"])
     models = {name: spec for record in records for name, spec in record["configuration"]["models"].items()}
-    # Differences are told of the first model of a suite.
+    # Differences are to the first model of a suite.
     first = [name for name in (records[0]["baseline"],) if name in models]
     suite["models"] = {name: models[name] for name in dict.fromkeys([*first, *models])}
     suite["seeds"] = sorted({seed for record in records for seed in record["configuration"]["seeds"]})
@@ -183,7 +183,7 @@ def _require_flags_shown(
 
 
 def _plain(row: dict[Any, Any]) -> Content:
-    """Turn a row's missing numbers into None; a parameter that it has not is not told."""
+    """Turn a row's missing numbers into None; a parameter that it has not is left out."""
     return {
         str(key): None if value is pd.NA or (isinstance(value, float) and math.isnan(value)) else value
         for key, value in row.items()
