@@ -17,7 +17,7 @@ from lrbench.errors import UsageError, printable, short
 from lrbench.models import load_weights, make_network
 from lrbench.models.inspection import Finding, inspect_network
 from lrbench.options import OptionError, check_options
-from lrbench.runner.foreign import guarded
+from lrbench.runner.external import guarded
 from lrbench.runner.lacking import Probed
 from lrbench.runner.probe import probe
 from lrbench.runner.rehearse import Looker, called

@@ -18,9 +18,9 @@ ELSEWHERE = {
     "torchvision": "lrbench.models.external:_from_torchvision",
     "timm": "lrbench.models.external:_from_timm",
     "robustbench": "lrbench.models.external:_from_robustbench",
-    "art": "lrbench.attacks.foreign:_art",
-    "foolbox": "lrbench.attacks.foreign:_foolbox",
-    "torchattacks": "lrbench.attacks.foreign:_torchattacks",
+    "art": "lrbench.attacks.external:_art",
+    "foolbox": "lrbench.attacks.external:_foolbox",
+    "torchattacks": "lrbench.attacks.external:_torchattacks",
 }
 """Libraries that a name with a colon calls, and what of lrbench calls them."""
 
