@@ -166,7 +166,7 @@ def factory_for(
         one_by_one: bool = one_by_one,
         **options: Any,  # noqa: ANN401
     ) -> ExternalAttack:
-        check_ball(eps, bounds)
+        check_ball(eps, bounds, norm)
         threat = Threat(eps, norm, bounds)
         call = call_with(threat, options)
         made = ExternalAttack(

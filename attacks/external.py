@@ -4,6 +4,7 @@ An external attack sees the prepared model and the batch. What it is held to sta
 its own.
 """
 
+import difflib
 import importlib
 import inspect
 import math
@@ -144,7 +145,9 @@ def _class(module: str, what: str, library: str, command: str) -> Any:  # noqa: 
         raise LookupError(msg) from None
     made = getattr(found, what, None)
     if not inspect.isclass(made):
-        msg = f"{library} has no attack {what!r}"
+        names = [name for name, each in vars(found).items() if inspect.isclass(each) and not name.startswith("_")]
+        close = difflib.get_close_matches(what, names, n=1)
+        msg = f"{library} has no attack {what!r}" + (f"; did you mean {close[0]!r}?" if close else "")
         raise LookupError(msg)
     return made
 

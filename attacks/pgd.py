@@ -67,7 +67,7 @@ class PGD(IterativeAttack):
         seed: int | None = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
-        check_ball(eps, bounds, steps=steps, restarts=restarts, eot=eot)
+        check_ball(eps, bounds, norm, steps=steps, restarts=restarts, eot=eot)
         self.eps = eps
         self.steps, self.eot, self.precision = steps, eot, precision
         finite(step_size=step_size or 0.0)

@@ -64,7 +64,7 @@ class Square(Attack):
         seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
-        check_ball(eps, bounds, queries=queries)
+        check_ball(eps, bounds, norm, queries=queries)
         patch = {"linf": 0.8, "l2": 0.1}[norm] if patch is None else patch
         if not 0 < patch <= 1:
             msg = f"patch must lie in (0, 1], got {patch}"

@@ -10,7 +10,7 @@ from lrbench.catalogue import ATTACKS, DATASETS, MEASURES, MODELS
 if TYPE_CHECKING:
     from lrbench.evaluation import evaluate
     from lrbench.leaderboard import Leaderboard
-    from lrbench.measures import Layer, Measure, Metric, Options
+    from lrbench.measures import AttackMeasure, Layer, Measure, Metric, Options
     from lrbench.runner import load_adversarial, load_data, load_model, run
 
 __version__ = "0.1.0"
@@ -21,6 +21,7 @@ register_dataset = DATASETS.register
 register_measure = MEASURES.register
 
 __all__ = [
+    "AttackMeasure",
     "Layer",
     "Leaderboard",
     "Measure",
@@ -58,3 +59,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401
         return getattr(measures, name)
     msg = f"module 'lrbench' has no attribute {name!r}"
     raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return __all__

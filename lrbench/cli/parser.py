@@ -2,8 +2,10 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from lrbench.cli import commands, views
+from lrbench.errors import nearest
 
 EPILOG = (
     "`lrbench run quick` runs the smallest shipped suite, in under 90 s on two cores. "
@@ -13,7 +15,7 @@ EPILOG = (
 
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser; each command sets `command`, which takes what was given and gives the exit status."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="lrbench",
         description="Does a low-rank representation make a network robust, and how would you know?",
         epilog=EPILOG,
@@ -96,7 +98,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_own_models(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_own_models(subs: "argparse._SubParsersAction[_Parser]") -> None:
     register = subs.add_parser("register", help="add a model of yours to this folder's lrbench.yaml, looked over")
     register.add_argument("name", metavar="NAME", help="what to call it")
     register.add_argument(
@@ -130,6 +132,26 @@ def _add_own_models(subs: "argparse._SubParsersAction[argparse.ArgumentParser]")
     evaluate.add_argument("--data-dir", metavar="DIR", help="folder of the data sets")
     _add_execution_options(evaluate)
     evaluate.set_defaults(command=commands.evaluate_command)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Suggests the nearest option for one that there is not."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and message, and exit with 2."""
+        _, unknown, given = message.partition("unrecognized arguments: ")
+        option = given.split()[0] if unknown and given else ""
+        if option.startswith("-"):
+            message = f"unknown option {option}; {nearest(option.partition('=')[0], _options_of(self))}"
+        super().error(message)
+
+
+def _options_of(parser: argparse.ArgumentParser) -> list[str]:
+    """List the options of all commands."""
+    subs = [each for each in parser._actions if isinstance(each, argparse._SubParsersAction)]
+    commands = [command for each in subs for command in each.choices.values()]
+    found = [option for each in (parser, *commands) for option in each._option_string_actions]
+    return list(dict.fromkeys(found))
 
 
 class _Version(argparse.Action):

@@ -132,7 +132,7 @@ class Leaderboard:
 
     @cached_property
     def models(self) -> list[str]:
-        """Models, best first; equal ones as they came."""
+        """Best first; equal ones as they came."""
         return sorted(self.ranks, key=self.ranks.__getitem__)
 
     @cached_property
@@ -207,10 +207,15 @@ class Leaderboard:
         KeyError
             If the results hold no such chart; the message lists those there are.
         """
-        # Altair is needed in notebooks alone.
         from lrbench.leaderboard.notebook import plotted  # noqa: PLC0415
 
         return plotted(self.shown, self.suite, name)
+
+    def __repr__(self) -> str:
+        """Give the summary as text."""
+        from lrbench.leaderboard.render import summary_text  # noqa: PLC0415
+
+        return summary_text(self)
 
     def _repr_html_(self) -> str:
         """Show the summary in a notebook."""

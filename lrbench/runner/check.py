@@ -140,12 +140,12 @@ class Checker:
         UsageError
             With the first thing that does not fit.
         """
-        for index, attack in enumerate(self.suite.attacks):
-            self._check_attack(attack, ("attacks", index), data)
         threat = self.suite.threat_model
         for index, eps in enumerate(threat.eps):
             if threat.space == "pixel" and threat.norm == "linf" and eps > 1:
                 raise self.document.error(("threat_model", "eps", index), f"pixels span [0, 1]; got {eps:g}")
+        for index, attack in enumerate(self.suite.attacks):
+            self._check_attack(attack, ("attacks", index), data)
 
     def check_models(self, data: ImageData, announce: Callable[[str], None] = lambda _: None) -> dict[str, Probed]:
         """Check models and every layer that the suite names; give what each model is like.

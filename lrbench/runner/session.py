@@ -28,6 +28,7 @@ from lrbench.runner.share import Share, takable
 from lrbench.runner.states import DONE, States
 from lrbench.runner.step import Step
 from lrbench.runner.tables import Tables
+from lrbench.runner.timing import PassTimes
 from lrbench.runner.work import Recipe
 from lrbench.store import Store, View
 from lrbench.suite import Suite, load_suite
@@ -129,7 +130,7 @@ class Session:
     @cached_property
     def costs(self) -> Costs:
         """What a unit of work took in the steps that are done."""
-        costs = Costs()
+        costs = Costs(PassTimes(self.suite, self.data, self.device))
         for step in self.plan:
             record = self.view.record(step.id)
             if record is not None and self.states[step.id] == DONE:

@@ -180,6 +180,16 @@ def test_a_radius_of_0_cannot_be_examined(net):
         examined(net, *some(net), eps=0)
 
 
+def test_a_radius_in_other_units_than_the_images_is_named(net):
+    for bounded in sorted(set(LITTLE) - MINIMAL - {"gaussian-noise"}):
+        with pytest.raises(ValueError, match=r"eps is 8, .* that is eps=8/255"):
+            attack(bounded, eps=8)
+        attack(bounded, eps=8, bounds=None)
+        attack(bounded, eps=1)
+    with pytest.raises(ValueError, match=r"eps is 8, .* that is eps=8/255"):
+        examined(net, *some(net), eps=8)
+
+
 @pytest.mark.parametrize(("eps", "kind"), [(256, "float16"), (1e18, "bfloat16"), (1e18, "float32")])
 def test_a_radius_that_the_inputs_dtype_cannot_square_is_named(net, eps, kind):
     dtype = getattr(torch, kind)
@@ -187,9 +197,9 @@ def test_a_radius_that_the_inputs_dtype_cannot_square_is_named(net, eps, kind):
     for bounded in sorted(set(LITTLE) - MINIMAL):
         if beyond:
             with pytest.raises(ValueError, match=f"eps must be at most .* for inputs x of {kind}"):
-                attack(bounded, eps=eps)(net.to(dtype), X.to(dtype), right(net, X.to(dtype)))
+                attack(bounded, eps=eps, bounds=None)(net.to(dtype), X.to(dtype), right(net, X.to(dtype)))
         else:
-            made = attack(bounded, eps=eps)
+            made = attack(bounded, eps=eps, bounds=None)
             holds(made, quiet(made, net.to(dtype), X.to(dtype), right(net, X.to(dtype))), X.to(dtype))
 
 

@@ -21,7 +21,7 @@ from lrbench.runner.code.meaning import PACKAGE, digest_of, file_hash, parsed
 
 INSTALLED = {"site-packages", "dist-packages"}
 
-MADE = "in no file"
+MADE = "what stands in no file"
 """Stands for a file where there is none."""
 
 OBJECTS: MutableMapping[Handed, "Own"] = weakref.WeakKeyDictionary()
