@@ -1,6 +1,6 @@
 """What the steps of a run share: suite, data on the device, and the trained models."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +16,10 @@ from lrbench.errors import LrbenchError
 from lrbench.lowrank import attach_lr_layers
 from lrbench.models import ChosenOutputs, Classifier, load_checkpoint, load_network, load_weights, make_network
 from lrbench.names import model_in
+from lrbench.runner.pretrained import normalization
 from lrbench.runner.step import Step
 from lrbench.store import Row, Store
-from lrbench.suite import ModelSpec, Normalization, Suite
+from lrbench.suite import Suite
 from lrbench.training import seeded
 
 KEPT = 2
@@ -59,11 +60,11 @@ class Context:
         spec = self.suite.models[name]
         factory = MODELS[spec.arch].load()
         net = make_network(factory, self.data.network_outputs, self.data.channels, spec.options)
-        if spec.weights is not None and given_weights:
-            load_weights(net, Path(spec.weights))
+        if spec.weights_file is not None and given_weights:
+            load_weights(net, Path(spec.weights_file))
         if self.data.outputs is not None:
             net = ChosenOutputs(net, self.data.outputs.chosen)
-        model = Classifier(net, *normalization(spec, self.data))
+        model = Classifier(net, *(normalization(spec, self.data.channels) or self.data.statistics))
         if start is not None:
             load_network(model, self.store.folder(start))
         if spec.lr_layers:
@@ -106,10 +107,3 @@ def seeded_for(context: Context, step: Step, seed: int) -> AbstractContextManage
 def _refuse_elsewhere(_device: torch.device) -> Context:
     msg = "this run cannot be taken up in another process"
     raise LrbenchError(msg)
-
-
-def normalization(spec: ModelSpec, data: ImageData) -> tuple[Sequence[float], Sequence[float]]:
-    """Mean and standard deviation that a model's images are normalised by."""
-    if isinstance(spec.normalize, Normalization):
-        return spec.normalize.mean, spec.normalize.std
-    return data.statistics if spec.normalize else ([0.0] * data.channels, [1.0] * data.channels)

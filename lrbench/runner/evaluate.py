@@ -10,6 +10,7 @@ from lrbench.errors import UsageError, nearest
 from lrbench.measures import dimensions, layer_options
 from lrbench.runner.check import Checker
 from lrbench.runner.foreign import exit_reason
+from lrbench.runner.pretrained import fetch, with_weights
 from lrbench.runner.rehearse import built
 from lrbench.suite import Suite, load_suite
 from lrbench.suite.document import Document
@@ -79,6 +80,8 @@ def suite_for(
     left_out = list(_without_sources(raw))
     checked = validated(Suite, raw, derived)
     Checker(checked, derived, rehearse, step_timeout).check_names(announce)
+    checked = with_weights(checked, derived)
+    fetch(checked, derived)
     data = Checker(checked, document).load_data(root)
     for each, reason in (built(checked, data, step_timeout) if rehearse else {}).items():
         msg = f"{each} cannot be built: {reason}"

@@ -1,7 +1,7 @@
 """A suite from its text to its leaderboard; goes on where an earlier run of the same folder stopped."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from lrbench.runner.kept import take_over
 from lrbench.runner.lacking import without_what_lacks
 from lrbench.runner.place import Place
 from lrbench.runner.plan import make_plan
+from lrbench.runner.pretrained import fetch, with_weights
 from lrbench.runner.reasons import again
 from lrbench.runner.refusals import refuse_measures_of_this_process, refuse_other_suite, refuse_own_memory
 from lrbench.runner.reporter import Costs, Reporter
@@ -90,6 +91,8 @@ class Session:
         checker = Checker(suite, document, place.apart, place.step_timeout)
         refuse_measures_of_this_process(suite, place)
         checker.check_names(announce)
+        suite = with_weights(suite, document)
+        checker = replace(checker, suite=suite)
         root = data_folder(data_dir).absolute()
         data = checker.load_data(root) if data is None else data
         checker.check_attacks(data)
@@ -101,6 +104,7 @@ class Session:
         session = cls(suite, data, plan, store, chosen, root, place)
         if not session.pending:
             return session
+        fetch(suite, document)
         asked, left_out = without_what_lacks(suite, checker.check_models(data, announce))
         for line in left_out:
             announce(line)
