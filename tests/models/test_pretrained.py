@@ -38,8 +38,15 @@ def test_the_default_weights_are_named():
     assert said.source == "https://huggingface.co/timm/test_resnet.r160_in1k"
 
 
-@pytest.mark.parametrize("name", ["resnet50.a1_in1k", "vit_base_patch16_224.augreg_in21k", "efficientnet_b0.ra_in1k",
-                                  "tf_efficientnet_lite0.in1k", "convnext_base.clip_laion2b_augreg_ft_in12k"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnet50.a1_in1k",
+        "vit_base_patch16_224.augreg_in21k",
+        "tf_efficientnet_lite0.in1k",
+        "convnext_base.clip_laion2b_augreg_ft_in12k",
+    ],
+)
 def test_timm_s_own_transforms_are_taken(name):
     said = pretrained_of(f"timm:{name}")
     config = timm.data.resolve_data_config(pretrained_cfg=timm.get_pretrained_cfg(name).to_dict())
@@ -54,9 +61,7 @@ def test_timm_s_own_transforms_are_taken(name):
 
 
 def test_what_is_squashed_has_no_square_from_the_middle():
-    squashed = next(
-        name for name in timm.list_pretrained() if timm.get_pretrained_cfg(name).crop_mode == "squash"
-    )
+    squashed = next(name for name in timm.list_pretrained() if timm.get_pretrained_cfg(name).crop_mode == "squash")
     assert pretrained_of(f"timm:{squashed}").size is None
 
 
@@ -87,7 +92,10 @@ def test_a_network_of_the_hub_has_its_weights_and_names_its_commit(tmp_path, mon
     (1000, 1, "has weights for images of 3 channels; these have 1"),
 ])  # fmt: skip
 def test_weights_for_something_else_are_refused_before_they_are_fetched(classes, channels, words):
-    for name, options in (("torchvision:squeezenet1_1", {"weights": "DEFAULT"}), ("timm:resnet18", {"pretrained": True})):
+    for name, options in (
+        ("torchvision:squeezenet1_1", {"weights": "DEFAULT"}),
+        ("timm:resnet18", {"pretrained": True}),
+    ):
         with pytest.raises(UsageError, match=words):
             MODELS[name].load()(num_classes=classes, in_channels=channels, **options)
 
@@ -117,8 +125,8 @@ def test_what_is_fetched_is_checked_and_shown(tmp_path, monkeypatch, capsys):
     with pytest.raises(UsageError) as error:
         MODELS["torchvision:squeezenet1_1"].load()(num_classes=1000, in_channels=3, weights="DEFAULT")
     assert str(error.value).startswith(
-        "cannot get the weights IMAGENET1K_V1 of squeezenet1_1 from https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth: "
-        "invalid hash value"
+        "cannot get the weights IMAGENET1K_V1 of squeezenet1_1 from "
+        "https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth: invalid hash value"
     )
     assert "100%" in capsys.readouterr().err
     assert not list(tmp_path.rglob("*.pth"))
