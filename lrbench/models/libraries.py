@@ -108,7 +108,10 @@ def _with_weights(arch: str, name: str, num_classes: int, in_channels: int, opti
     found.require(num_classes, in_channels)
 
     def create() -> nn.Module:
-        model: nn.Module = timm_library().create_model(name, pretrained=True, **options)
+        timm = timm_library()
+        # What it fetches by a URL it would check on request only.
+        timm.models.set_pretrained_check_hash(True)
+        model: nn.Module = timm.create_model(name, pretrained=True, **options)
         return model
 
     return cached_or_fetched(create, f"the weights of {arch}", found.source)
