@@ -48,14 +48,13 @@ def cached_or_fetched(get: Callable[[], T], what: str, source: str) -> T:
     """
     from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled  # noqa: PLC0415
 
-    try:
-        # By itself it would ask the hub each time whether a file has changed, and without network several times.
-        with _offline():
-            return get()
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled):
-        pass
     with had(what, source):
-        _reach()
+        try:
+            # By itself it would ask the hub each time whether a file has changed, and without network several times.
+            with _offline():
+                return get()
+        except (LocalEntryNotFoundError, OfflineModeIsEnabled):
+            _reach()
         return get()
 
 

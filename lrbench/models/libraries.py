@@ -9,7 +9,7 @@ from torch import nn
 
 from lrbench.errors import UsageError, nearest, short
 from lrbench.models.hub import cached_or_fetched, had
-from lrbench.models.pretrained import pretrained_of, timm_library
+from lrbench.models.pretrained import Pretrained, of_hub, of_timm, of_torchvision, timm_library
 
 Factory = Callable[..., nn.Module]
 
@@ -35,11 +35,11 @@ def from_torchvision(name: str) -> Factory:
             if weights is None:
                 model: nn.Module = models.get_model(name, weights=None, num_classes=num_classes, **options)
                 return model if in_channels == 3 else _with_channels(model, in_channels)
-            found = pretrained_of(f"torchvision:{name}", weights)
-            found.require(num_classes, in_channels)
+            said = of_torchvision(name, weights)
+            said.require(num_classes, in_channels)
             # It is torchvision that fetches them, checks them, and builds some networks otherwise for them.
-            with had(f"the weights {found.weights} of {name}", found.source):
-                given: nn.Module = models.get_model(name, weights=found.weights, **options)
+            with had(f"the weights {said.weights} of {name}", said.source):
+                given: nn.Module = models.get_model(name, weights=said.weights, **options)
             return given
 
     return factory
@@ -78,7 +78,9 @@ def from_timm(name: str) -> Factory:
 
     def factory(num_classes: int, in_channels: int, *, pretrained: bool = False, **options: Any) -> nn.Module:  # noqa: ANN401
         if pretrained:
-            return _with_weights(f"timm:{name}", name, num_classes, in_channels, options)
+            said = of_timm(name)
+            said.require(num_classes, in_channels)
+            return _with_weights(said, name, options)
         model: nn.Module = timm.create_model(
             name, pretrained=False, num_classes=num_classes, in_chans=in_channels, **options
         )
@@ -98,15 +100,14 @@ def from_hub(name: str) -> Factory:
     timm_library()
 
     def factory(num_classes: int, in_channels: int, **options: Any) -> nn.Module:  # noqa: ANN401
-        return _with_weights(f"hf-hub:{name}", f"hf-hub:{name}", num_classes, in_channels, options)
+        said = of_hub(name)
+        said.require(num_classes, in_channels)
+        return _with_weights(said, f"hf-hub:{name}", options)
 
     return factory
 
 
-def _with_weights(arch: str, name: str, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
-    found = pretrained_of(arch)
-    found.require(num_classes, in_channels)
-
+def _with_weights(said: Pretrained, name: str, options: dict[str, Any]) -> nn.Module:
     def create() -> nn.Module:
         timm = timm_library()
         # What it fetches by a URL it would check on request only.
@@ -114,7 +115,7 @@ def _with_weights(arch: str, name: str, num_classes: int, in_channels: int, opti
         model: nn.Module = timm.create_model(name, pretrained=True, **options)
         return model
 
-    return cached_or_fetched(create, f"the weights of {arch}", found.source)
+    return cached_or_fetched(create, f"the weights of {said.arch}", said.source)
 
 
 def from_robustbench(what: str) -> Factory:

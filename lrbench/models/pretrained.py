@@ -95,11 +95,12 @@ def pretrained_of(arch: str, weights: str | None = None) -> Pretrained:
     """
     library, _, name = arch.partition(":")
     if library == "torchvision":
-        return _of_torchvision(name, str(weights))
-    return _of_timm(name) if library == "timm" else _of_hub(name)
+        return of_torchvision(name, str(weights))
+    return of_timm(name) if library == "timm" else of_hub(name)
 
 
-def _of_torchvision(name: str, weights: str) -> Pretrained:
+def of_torchvision(name: str, weights: str) -> Pretrained:
+    """Look up weights of torchvision, as `pretrained_of`."""
     from torchvision import models  # noqa: PLC0415
 
     offered = models.get_model_weights(name)
@@ -146,7 +147,8 @@ def timm_library() -> ModuleType:
         raise UsageError(msg) from None
 
 
-def _of_timm(name: str) -> Pretrained:
+def of_timm(name: str) -> Pretrained:
+    """Look up weights of timm, as `pretrained_of`."""
     timm = timm_library()
     try:
         found = timm.get_pretrained_cfg(name)
@@ -163,7 +165,8 @@ def _of_timm(name: str) -> Pretrained:
     return _by_config(timm, f"timm:{whole}", source, found.to_dict())
 
 
-def _of_hub(name: str) -> Pretrained:
+def of_hub(name: str) -> Pretrained:
+    """Look up weights of the Hugging Face hub, as `pretrained_of`."""
     timm = timm_library()
     read: Callable[[str], Any] = timm.models.load_model_config_from_hf
     config = cached_or_fetched(lambda: read(name), f"{name}'s config.json", hub_page(name))[0]

@@ -1,6 +1,6 @@
 """What the steps of a run share: suite, data on the device, and the trained models."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +16,12 @@ from lrbench.errors import LrbenchError
 from lrbench.lowrank import attach_lr_layers
 from lrbench.models import ChosenOutputs, Classifier, load_checkpoint, load_network, load_weights, make_network
 from lrbench.names import model_in
-from lrbench.runner.pretrained import normalization
 from lrbench.runner.step import Step
 from lrbench.store import Row, Store
-from lrbench.suite import Suite
+from lrbench.suite import ModelSpec, Normalization, Suite
 from lrbench.training import seeded
+
+Statistics = tuple[Sequence[float], Sequence[float]]
 
 KEPT = 2
 """Models kept in memory between steps: one that is attacked, and one that attacks are made on."""
@@ -107,3 +108,13 @@ def seeded_for(context: Context, step: Step, seed: int) -> AbstractContextManage
 def _refuse_elsewhere(_device: torch.device) -> Context:
     msg = "this run cannot be taken up in another process"
     raise LrbenchError(msg)
+
+
+def normalization(spec: ModelSpec, channels: int) -> Statistics | None:
+    """Mean and standard deviation that a model's images are normalised by; None for those of the training images."""
+    if isinstance(spec.normalize, Normalization):
+        return spec.normalize.mean, spec.normalize.std
+    if spec.normalize == "weights":
+        msg = "how its weights want images normalised is not spelled out (`lrbench.runner.pretrained.with_weights`)"
+        raise LrbenchError(msg)
+    return None if spec.normalize else ([0.0] * channels, [1.0] * channels)

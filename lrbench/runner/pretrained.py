@@ -1,6 +1,6 @@
 """What weights of libraries say of themselves, spelled out in the suite that names them; and fetched, if need be."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from lrbench.catalogue import DATASETS, MODELS
@@ -13,9 +13,6 @@ from lrbench.suite.schema import OutputsSpec
 
 PREPARED = ("size", "resize", "interpolation")
 """Options of data sets that bring images to what networks take."""
-
-
-Statistics = tuple[Sequence[float], Sequence[float]]
 
 
 def weights_of(spec: ModelSpec) -> Pretrained | None:
@@ -46,7 +43,7 @@ def with_weights(suite: Suite, document: Document) -> Suite:
             raise document.error(("models", name, where), str(error)) from None
         if said is not None:
             found[name] = said
-    models = {name: _spelled_out(spec, found.get(name)) for name, spec in suite.models.items()}
+    models = {name: spelled_out(spec, found.get(name)) for name, spec in suite.models.items()}
     data = _prepared(suite.data, found, document) if found else suite.data
     if data.outputs is not None and data.outputs.of is None:
         data = data.model_copy(update={"outputs": _with_number(data.outputs, found, document)})
@@ -76,16 +73,8 @@ def fetch_weights(spec: ModelSpec) -> None:
             MODELS[spec.arch].load()(num_classes=said.outputs, in_channels=said.channels, **spec.options)
 
 
-def normalization(spec: ModelSpec, channels: int) -> Statistics | None:
-    """Mean and standard deviation that a model's images are normalised by; None for those of the training images."""
-    if isinstance(spec.normalize, Normalization):
-        return spec.normalize.mean, spec.normalize.std
-    if spec.normalize == "weights" and (said := weights_of(spec)) is not None:
-        return said.mean, said.std
-    return None if spec.normalize else ([0.0] * channels, [1.0] * channels)
-
-
-def _spelled_out(spec: ModelSpec, said: Pretrained | None) -> ModelSpec:
+def spelled_out(spec: ModelSpec, said: Pretrained | None) -> ModelSpec:
+    """Say in a model's specification which weights are meant, and how images are normalised for them."""
     if said is None:
         return spec
     update: dict[str, Any] = {"arch": said.arch}

@@ -18,9 +18,10 @@ from lrbench.models import load_weights, make_network
 from lrbench.models.inspection import Finding, inspect_network
 from lrbench.models.pretrained import Pretrained
 from lrbench.options import OptionError, check_options
+from lrbench.runner.context import Statistics, normalization
 from lrbench.runner.foreign import guarded
 from lrbench.runner.lacking import Probed
-from lrbench.runner.pretrained import Statistics, fetch_weights, normalization, weights_of
+from lrbench.runner.pretrained import fetch_weights, spelled_out, weights_of
 from lrbench.runner.probe import probe
 from lrbench.runner.rehearse import Looker, called
 from lrbench.store import write_file
@@ -77,6 +78,7 @@ def register(
     said = weights_of(checked)
     if said is not None:
         fetch_weights(checked)
+        checked = spelled_out(checked, said)
         if data is None and shape is None:
             shape, classes = _noise_for(said), said.outputs
     images, labels, classes, statistics = _images(data or "digits", shape, classes, root)
