@@ -138,7 +138,7 @@ def gone(*_, **__):
 
 @pytest.mark.parametrize(("arch", "options", "words"), [
     ("torchvision:squeezenet1_1", {"weights": "DEFAULT"}, "the weights IMAGENET1K_V1 of squeezenet1_1 from https://download.pytorch.org"),
-    ("timm:resnet18", {"pretrained": True}, "the weights of timm:resnet18 from https://huggingface.co/timm/resnet18"),
+    ("timm:resnet18", {"pretrained": True}, "the weights of timm:resnet18.a1_in1k from https://huggingface.co/timm/resnet18"),
     ("hf-hub:me/mine", {}, "me/mine's config.json from https://huggingface.co/me/mine: <urlopen error no network>"),
 ])  # fmt: skip
 def test_without_network_a_line_says_what_could_not_be_had(tmp_path, monkeypatch, arch, options, words):
