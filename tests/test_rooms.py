@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 LONGEST = 250
 
 ROOMS = [
-    {"cli", "display"},
+    {"cli", "display", "evaluation"},
     {"runner"},
     {"leaderboard", "training", "engines", "store"},
     {"suite"},

@@ -140,8 +140,8 @@ def evaluate_command(given: argparse.Namespace) -> int:
     _load_ahead(given)
     from lrbench.names import in_path  # noqa: PLC0415
     from lrbench.runner import Session  # noqa: PLC0415
+    from lrbench.runner.derived import spec_of, suite_for  # noqa: PLC0415
     from lrbench.runner.environment import data_folder  # noqa: PLC0415
-    from lrbench.runner.evaluate import suite_for  # noqa: PLC0415
 
     layers = {}
     for pair in given.layer:
@@ -159,7 +159,7 @@ def evaluate_command(given: argparse.Namespace) -> int:
             say(text)
 
     suite, document, data, left_out = suite_for(
-        given.name,
+        {given.name: spec_of(given.name)},
         given.suite,
         root,
         given.beside,

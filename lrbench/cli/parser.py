@@ -66,6 +66,7 @@ def make_parser() -> argparse.ArgumentParser:
     publish.add_argument("--rebuild", action="store_true", help="make all pages, tables and pictures again from them")
     publish.add_argument("--partial", action="store_true", help="even a run that is not whole, so marked")
     publish.add_argument("--as-is", action="store_true", help="even models whose LR-Layers never acted, so marked")
+    publish.add_argument("--weights", action="store_true", help="its networks, too, for lrbench.load_model")
     publish.set_defaults(command=views.publish_command)
 
     export = subs.add_parser("export", help="write a model's figures in the form of another leaderboard")

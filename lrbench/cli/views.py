@@ -38,7 +38,8 @@ def publish_command(given: argparse.Namespace) -> int:
 
     to = folder_of(given.to)
     if given.folder:
-        names = publish(given.folder, to, as_is=given.as_is, partial=given.partial, announce=say)
+        asked = {"as_is": given.as_is, "partial": given.partial, "weights": given.weights}
+        names = publish(given.folder, to, **asked, announce=say)
         sys.stdout.write(f"Published {', '.join(names)} in {to}\n")
     elif given.rebuild:
         sys.stdout.write(f"Made everything in {to} again from {rebuild(to)} records\n")

@@ -12,7 +12,7 @@ from lrbench.engines.base import Done, Task, Worker
 from lrbench.engines.death import Died, how_it_ended
 from lrbench.engines.inside import Begun, begin
 from lrbench.errors import LrbenchError
-from lrbench.starting import process_context
+from lrbench.starting import process_context, without_main
 
 JOIN_SECONDS = 5.0
 DUMP_SECONDS = 0.5
@@ -43,7 +43,9 @@ class Child:
         self._dump, dump = context.Pipe(duplex=False)
         begun = Begun(opener, there, dump, dict(os.environ))
         self.process: Any = context.Process(target=begin, args=(begun,))  # type: ignore[attr-defined]
-        self.process.start()
+        # A script that begins a run without a guard would begin it again there.
+        with without_main():
+            self.process.start()
         # Of this end alone, so that it shows when the process is gone.
         there.close()
         dump.close()

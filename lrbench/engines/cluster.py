@@ -12,7 +12,6 @@ from lrbench.engines.child import Child, pickled
 from lrbench.engines.death import Died, Tries
 from lrbench.engines.schedule import Schedule
 from lrbench.errors import LrbenchError, UsageError, short
-from lrbench.starting import without_main
 
 POLL_SECONDS = 0.2
 AHEAD = 2
@@ -168,9 +167,7 @@ def _child(opener: Any, task: Task, timeout: float | None, *, fresh: bool) -> Ch
         for place, other in list(_children.items()):
             if fresh or place == wanted or place[:2] != here:
                 _end(other)
-        # The main module is Ray's.
-        with without_main():
-            _children[wanted] = Child(importlib.import_module("ray").get(opener), timeout)
+        _children[wanted] = Child(importlib.import_module("ray").get(opener), timeout)
     return _children[wanted]
 
 

@@ -174,7 +174,15 @@ class BaseMeasure:
 
 
 class Measure(BaseMeasure, ABC):
-    """One thing to be known of a trained model."""
+    """One thing to be known of a trained model.
+
+    Attributes
+    ----------
+    needs_train : bool
+        Whether it looks at training images, which a network that came trained may have come without.
+    """
+
+    needs_train: ClassVar[bool] = False
 
     def passes(self, options: Any, train: int, test: int) -> float:
         """Give the rough cost, in forward-and-backward passes of one image, on so many images."""

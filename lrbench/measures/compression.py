@@ -25,6 +25,7 @@ class Compression(Measure):
     """Parameters, multiply-adds, time and accuracy of a network before and after its end is replaced."""
 
     Options = CompressionOptions
+    needs_train: ClassVar[bool] = True
     figures: ClassVar[Mapping[str, Metric]] = {
         "parameters": Metric("parameters", "count", "lower", PART),
         "multiply_adds": Metric("multiply-adds", "count", "lower", PART),

@@ -26,6 +26,7 @@ class Embeddings(Measure):
     """Accuracy of a max-margin linear classifier on PCA embeddings of a layer."""
 
     Options = EmbeddingsOptions
+    needs_train: ClassVar[bool] = True
     figures: ClassVar[Mapping[str, Metric]] = {
         "embedding_accuracy": Metric("accuracy", "percent", "higher", parameters=("dimensions",)),
     }

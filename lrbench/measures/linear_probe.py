@@ -23,6 +23,7 @@ class LinearProbe(Measure):
     """Accuracy of a linear classifier on a layer's activations, for the coarse labels and for the fine ones."""
 
     Options = LinearProbeOptions
+    needs_train: ClassVar[bool] = True
     figures: ClassVar[Mapping[str, Metric]] = {
         "linear_probe_accuracy": Metric("accuracy", "percent", "higher", ("labels",)),
     }

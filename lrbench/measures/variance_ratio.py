@@ -38,6 +38,7 @@ class VarianceRatio(Measure):
     """Variance ratios and ranks of the training activations; b of an LR-Layer is applied first."""
 
     Options = VarianceRatioOptions
+    needs_train: ClassVar[bool] = True
     figures: ClassVar[Mapping[str, Metric]] = {
         "vr": Metric("VR_k", parameters=("k",)),
         "centred_vr": Metric("centred VR_k", parameters=("k",)),

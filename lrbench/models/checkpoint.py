@@ -54,6 +54,18 @@ def load_checkpoint(model: nn.Module, folder: Path) -> nn.Module:
     return model
 
 
+def load_content(model: nn.Module, content: bytes, where: Path) -> nn.Module:
+    """Load weights from the content of a checkpoint's file, which is told of as `where`.
+
+    Raises
+    ------
+    LrbenchError
+        As `load_checkpoint`.
+    """
+    _fill(model, load(content), where)
+    return model
+
+
 def load_network(model: Classifier, folder: Path) -> None:
     """Load the network of the checkpoint in `folder`, without its LR-Layers and normalisation, into another's.
 

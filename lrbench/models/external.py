@@ -16,6 +16,7 @@ from lrbench.catalogue import MODELS
 from lrbench.errors import UsageError, nearest, printable, short
 from lrbench.files import is_file
 from lrbench.models.libraries import Factory, from_hub, from_robustbench, from_timm, from_torchvision
+from lrbench.models.objects import PREFIX, object_named
 from lrbench.models.onnx_file import factory_of_file
 
 MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -30,7 +31,7 @@ LIBRARIES: dict[str, Callable[[str], Factory]] = {
 FORMS = " or ".join(MODELS.forms)
 
 
-def factory_of(name: str) -> Factory:
+def factory_of(name: str) -> Factory:  # noqa: PLR0911
     """Give the factory that a name with a colon, or that of a file, stands for.
 
     Loading FILE.py or a module runs its code: a suite that names one is as trusted as the code itself. FILE.py is
@@ -43,6 +44,8 @@ def factory_of(name: str) -> Factory:
     """
     if name.endswith(".onnx"):
         return factory_of_file(name)
+    if name.startswith(PREFIX):
+        return object_named(name.removeprefix(PREFIX))
     source, _, what = name.rpartition(":")
     if not source or not what:
         msg = f"{name!r} is not of the form {FORMS}"
@@ -57,7 +60,7 @@ def factory_of(name: str) -> Factory:
 def code_of(name: str) -> str | None:
     """Give the file or module that a model's name makes us run; None for known libraries and registered names."""
     source, _, _ = name.rpartition(":")
-    if not source or source in LIBRARIES:
+    if not source or source in LIBRARIES or name.startswith(PREFIX):
         return None
     if not source.endswith(".py"):
         return f"the module {printable(source)[:200]}"

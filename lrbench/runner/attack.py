@@ -20,7 +20,7 @@ from lrbench.measures import Attacked, AttackMeasure, Options, Progress, proport
 from lrbench.measures.checked import checked_each, checked_rows
 from lrbench.measures.registry import measure_of
 from lrbench.runner.context import Context, Outcome, seeded_for
-from lrbench.runner.found import Found, earlier, parts_of
+from lrbench.runner.found import Found, earlier, keeps_images, parts_of
 from lrbench.runner.step import Step
 from lrbench.runner.threat import bounds_of, kind_of, make_attack, viewed
 from lrbench.store import Row
@@ -81,7 +81,7 @@ def _joined(context: Context, step: Step, progress: Progress) -> Found:
     """Give what the step's parts found; without parts, attack all images now. In the order of the test images."""
     parts = parts_of(step)
     if parts:
-        return Found.joined([Found.load(context.store, part) for part in parts]).in_order()
+        return Found.joined([Found.load(context.store, part, images=keeps_images(step)) for part in parts]).in_order()
     return _attacked(context, step, slice(0, step.config["samples"]), progress).in_order()
 
 
@@ -129,6 +129,7 @@ def _newly(context: Context, step: Step, chosen: Tensor, rank: int, progress: Pr
                 return Found(
                     outcomes | {"index": index, "drew": drew},
                     _examples(model, batch[:wanted], x_adv[:wanted]) | {"index": index[:wanted]} if wanted else {},
+                    _decoded(model, x_adv).float().cpu().contiguous() if threat.keep_images else None,
                 )
 
         def tell(done: int) -> None:
@@ -175,11 +176,15 @@ def _measures(context: Context, step: Step) -> Iterator[tuple[str, AttackMeasure
 
 def _examples(model: nn.Module, split: Split, x_adv: Tensor) -> dict[str, Tensor]:
     """Give images before and after, on the pixels' scale, for people to look at."""
-    decode = model.decode if isinstance(model, NormalizedSpace) else torch.nn.Identity()
     return {
         "clean": split.pixels.cpu().contiguous(),
-        "adversarial": decode(x_adv).half().cpu().contiguous(),
+        "adversarial": _decoded(model, x_adv).half().cpu().contiguous(),
     }
+
+
+def _decoded(model: nn.Module, x: Tensor) -> Tensor:
+    """Bring images from the space attacked to the pixels' scale."""
+    return model.decode(x) if isinstance(model, NormalizedSpace) else x
 
 
 def _median(sizes: Tensor) -> float:

@@ -65,6 +65,7 @@ def attack_config(suite: Suite, data: ImageData, attack: AttackSpec, name: str, 
         "batch_size": threat.batch_size,
         "statistics": data.statistics if threat.space == "normalized" else None,
         "deterministic": deterministic(suite, name, attack.surrogate),
+        **({"keep_images": True} if threat.keep_images else {}),
         "measures": {kind: options.model_dump(mode="json") for kind, options in measures.items()},
         **dependencies(*kinds, entries=entries, without=() if layered else (LOW_RANK,)).config,
     }

@@ -11,6 +11,7 @@ from lrbench.catalogue import MODELS
 from lrbench.errors import UsageError, printable
 from lrbench.global_state import preserved
 from lrbench.models.external import code_of
+from lrbench.models.objects import PREFIX, Handed, object_named
 from lrbench.runner.code.own import named_file, own_code
 from lrbench.runner.step import Step
 from lrbench.suite import ModelSpec, Suite
@@ -89,6 +90,12 @@ def foreign_in(step: Step, steps: Mapping[str, Step]) -> frozenset[str]:
     trained = [steps[each] for each in (step.id, *step.needs) if each.startswith(("train/", "load/"))]
     models = {each.model for each in trained if "own" in each.config}
     return frozenset(models if step in trained else models.union(step.config.get("own", ())))
+
+
+def objects_of(suite: Suite) -> dict[str, Handed]:
+    """Give the networks of a suite that were handed over in Python."""
+    named = (spec.arch.removeprefix(PREFIX) for spec in suite.models.values() if spec.arch.startswith(PREFIX))
+    return {name: object_named(name) for name in named}
 
 
 def with_absolute_paths(suite: Suite) -> Suite:

@@ -16,6 +16,7 @@ from lrbench.store import Store
 
 OUTCOMES = "outcomes.safetensors"
 EXAMPLES = "examples.safetensors"
+IMAGES = "images.safetensors"
 
 COUNTS = ("samples", "part", "batch_size")
 """In a step's configuration: which images, and how many at once; nothing of what becomes of one taken by itself."""
@@ -26,11 +27,13 @@ class Found:
     """What became of images, one entry each, and some of them for people to look at.
 
     `index` among the outcomes and the examples says which test images they are; `drew` whether the attack on them, or
-    the model, drew from torch's global generator.
+    the model, drew from torch's global generator. `images` are what the attack left of each, on the pixels' scale,
+    (N, C, H, W) float32, where a suite asks to keep them.
     """
 
     outcomes: dict[str, Tensor]
     examples: dict[str, Tensor]
+    images: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.outcomes["index"])
@@ -43,7 +46,8 @@ class Found:
     @property
     def files(self) -> dict[str, bytes]:
         """As a step keeps it."""
-        return {OUTCOMES: save(self.outcomes), EXAMPLES: save(self.examples)}
+        kept = {} if self.images is None else {IMAGES: save({"adversarial": self.images})}
+        return {OUTCOMES: save(self.outcomes), EXAMPLES: save(self.examples), **kept}
 
     def in_order(self) -> "Found":
         """Give it in the order of the test images."""
@@ -58,7 +62,8 @@ class Found:
         return replace(self._picked(rows), examples=examples)
 
     def _picked(self, rows: Tensor) -> "Found":
-        return Found({name: values[rows] for name, values in self.outcomes.items()}, self.examples)
+        images = None if self.images is None else self.images[rows]
+        return Found({name: values[rows] for name, values in self.outcomes.items()}, self.examples, images)
 
     @classmethod
     def joined(cls, parts: list["Found"]) -> "Found":
@@ -67,13 +72,15 @@ class Found:
         outcomes = {name: torch.cat([part.outcomes[name] for part in parts]) for name in names}
         shown = [part.examples for part in parts if part.examples]
         examples = {name: torch.cat([each[name] for each in shown]) for name in shown[0]} if shown else {}
-        return cls(outcomes, examples)
+        images = [part.images for part in parts if part.images is not None]
+        return cls(outcomes, examples, torch.cat(images) if images else None)
 
     @classmethod
-    def load(cls, store: Store, step_id: str) -> "Found":
-        """Read what a step kept."""
+    def load(cls, store: Store, step_id: str, *, images: bool) -> "Found":
+        """Read what a step kept; with all images where it was asked to keep them."""
         folder = store.folder(step_id)
-        return cls(load((folder / OUTCOMES).read_bytes()), load((folder / EXAMPLES).read_bytes()))
+        kept = load((folder / IMAGES).read_bytes())["adversarial"] if images else None
+        return cls(load((folder / OUTCOMES).read_bytes()), load((folder / EXAMPLES).read_bytes()), kept)
 
 
 def parts_of(step: Step) -> list[str]:
@@ -94,11 +101,16 @@ def earlier(store: Store, step: Step, wanted: Tensor) -> Found | None:
         record = store.record(place)
         if record is None or store.damaged(record) is not None or not same_attack(record.config, step):
             continue
-        found = Found.load(store, place)
+        found = Found.load(store, place, images=keeps_images(step))
         known = found.of(wanted)
         if len(known) and not found.drew and torch.equal(known.outcomes["index"], wanted[: len(known)]):
             return known
     return None
+
+
+def keeps_images(step: Step) -> bool:
+    """Whether a step keeps what an attack left of every image."""
+    return bool(step.config.get("keep_images"))
 
 
 def by_image(step: Step) -> bool:

@@ -1,13 +1,14 @@
 """Code of others is called in a process of its own first: whatever it does to that, the process that checks goes on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lrbench.catalogue import MODELS
 from lrbench.data import ImageData
 from lrbench.engines import Done, Task
 from lrbench.engines.base import Tell
-from lrbench.runner.foreign import exit_reason, guarded, is_foreign, with_absolute_paths
+from lrbench.models.objects import OBJECTS, Handed
+from lrbench.runner.foreign import exit_reason, guarded, is_foreign, objects_of, with_absolute_paths
 from lrbench.runner.probe import probe
 from lrbench.suite import ModelSpec, Suite
 
@@ -19,9 +20,11 @@ class Looker:
     models: dict[str, ModelSpec]
     classes: int = 0
     image: tuple[int, ...] | None = None
+    objects: Mapping[str, Handed] = field(default_factory=dict)
 
     def __call__(self) -> "Looker":
-        """Give itself: there is nothing to load."""
+        """Give itself, once the process has what was handed over in the one that asks."""
+        OBJECTS.update(self.objects)
         return self
 
     def take(self, task: str, _tell: Tell, _stop: object) -> Done:
@@ -77,13 +80,14 @@ def imported(suite: Suite, timeout: float | None = None) -> dict[str, str]:
     timeout : float, optional
         Seconds that each may take.
     """
-    return called(Looker(with_absolute_paths(suite).models), timeout)
+    return called(Looker(with_absolute_paths(suite).models, objects=objects_of(suite)), timeout)
 
 
 def built(suite: Suite, data: ImageData, timeout: float | None = None) -> dict[str, str]:
     """Build the models whose code is of others, and run them on two blank images, as `imported`."""
     image = tuple(data.train.images.shape[1:])
-    return called(Looker(with_absolute_paths(suite).models, data.network_outputs, image), timeout)
+    looker = Looker(with_absolute_paths(suite).models, data.network_outputs, image, objects_of(suite))
+    return called(looker, timeout)
 
 
 def called(looker: Looker, timeout: float | None = None) -> dict[str, str]:

@@ -15,7 +15,7 @@ from lrbench.runner.check import Checker
 from lrbench.runner.environment import data_folder, describe_environment, other_threads, pick_device
 from lrbench.runner.figures import write_views
 from lrbench.runner.follow import Follower
-from lrbench.runner.foreign import foreign_in, with_absolute_paths
+from lrbench.runner.foreign import foreign_in, objects_of, with_absolute_paths
 from lrbench.runner.interrupt import Interrupt, interruptible
 from lrbench.runner.kept import take_over
 from lrbench.runner.lacking import without_what_lacks
@@ -238,6 +238,7 @@ class Session:
             self.place.threads,
             self.place.jobs,
             self.store.hold,
+            objects=objects_of(self.suite),
         )
         return recipe if self.place.apart else lambda: recipe.worker(suite, self.data, self.store)
 

@@ -142,5 +142,6 @@ def load_step(context: Context, step: Step, progress: Progress) -> Outcome:
 
 
 def _description(context: Context, step: Step) -> dict[str, object]:
-    described = {key: step.config[key] for key in ("arch", "options", "lr_layers", "low_rank", "classes", "seed")}
+    kept = ("arch", "options", "lr_layers", "low_rank", "classes", "outputs", "seed")
+    described = {key: step.config[key] for key in kept if key in step.config}
     return {**described, "channels": context.data.channels}

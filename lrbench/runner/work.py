@@ -3,7 +3,7 @@
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from lrbench.engines.base import Tell
 from lrbench.errors import LrbenchError
 from lrbench.global_state import seeded
 from lrbench.measures import Progress
+from lrbench.models.objects import OBJECTS, Handed
 from lrbench.registry import load_target
 from lrbench.runner.check import Checker
 from lrbench.runner.context import Context, Outcome
@@ -126,6 +127,8 @@ class Recipe:
         Of the folder, by the process that began the run.
     directory : Path
         Where the run was begun: what models open by relative paths is looked up there, on machines that have it.
+    objects : mapping
+        Name -> network, of those that were handed over in Python.
     """
 
     suite: str
@@ -137,6 +140,7 @@ class Recipe:
     jobs: int = 1
     hold: Hold | None = None
     directory: Path = field(default_factory=Path.cwd)
+    objects: Mapping[str, Handed] = field(default_factory=dict)
 
     def __call__(self) -> Worker:
         """Make a worker in this process.
@@ -146,6 +150,7 @@ class Recipe:
         UsageError
             If the data is not here as it was where the run began.
         """
+        OBJECTS.update(self.objects)
         if self.directory.is_dir():
             os.chdir(self.directory)
         # Not where it is so already: asked for a number, MKL takes it for an order.

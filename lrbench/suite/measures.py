@@ -52,6 +52,7 @@ class ThreatModel(Strict):
     Euclidean length of the whole perturbation. `l2_dissimilarities` are those at which misclassification is
     read off each attack's curve. `compile` passes the attacked network through `torch.compile`. An attack on more than
     `part` images is split into parts of so many (whole batches), which may run side by side; the results are the same.
+    `keep_images` keeps what attacks leave of every image, for `lrbench.load_adversarial`.
     """
 
     renamed: ClassVar = KEYS["threat_model"]
@@ -64,6 +65,7 @@ class ThreatModel(Strict):
     batch_size: Count = 128
     part: Count = 1000
     compile: bool = False
+    keep_images: bool = False
 
     def parts(self, samples: int) -> list[tuple[int, int]]:
         """Give (begin, end) of the parts that an attack on so many images is split into; none if it is not split."""

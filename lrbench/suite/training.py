@@ -68,7 +68,7 @@ Lack = Literal["gradients", "layers"]
 
 def comes_trained(arch: object) -> bool:
     """Whether an architecture brings its own weights."""
-    return isinstance(arch, str) and (arch.startswith("robustbench:") or arch.endswith(".onnx"))
+    return isinstance(arch, str) and (arch.startswith(("robustbench:", "object:")) or arch.endswith(".onnx"))
 
 
 def offered(arch: object, weights: object, options: Mapping[str, object]) -> bool:
@@ -131,8 +131,8 @@ class ModelSpec(Strict):
         if not isinstance(data, dict):
             return data
         if comes_trained(arch := data.get("arch")):
-            # RobustBench's models take pixels and normalise them themselves.
-            own = {"normalize": False} if str(arch).startswith("robustbench:") else {}
+            # These take pixels and normalise them themselves.
+            own = {"normalize": False} if str(arch).startswith(("robustbench:", "object:")) else {}
             return {"train": False, **own, **data}
         if offered(arch, data.get("weights"), data):
             return {"train": False, "normalize": "weights", **data}

@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 
 from lrbench.errors import LrbenchError
-from lrbench.starting import begin_as_child, process_context
+from lrbench.starting import begin_as_child, process_context, without_main
 
 POLL_SECONDS = 0.2
 SETTLE_SECONDS = 1.0
@@ -67,8 +67,9 @@ def in_processes(
             for rank in range(count)
         ]
         try:
-            for process in processes:
-                process.start()
+            with without_main():
+                for process in processes:
+                    process.start()
             _listen(processes, told, hear, check_stop)
         finally:
             for process in processes:

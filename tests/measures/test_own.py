@@ -125,8 +125,8 @@ def test_its_code_and_its_options_make_its_steps_again_and_no_others(folder):
     (folder / "bright.py").write_text((folder / "bright.py").read_text().replace("/ 255", "/ 256"))
     sys.modules.pop("bright")
     MEASURES.__dict__.pop("_installed")
-    for cached in ("own_code", "parsed"):
-        module = sys.modules[f"lrbench.runner.code.{'own' if cached == 'own_code' else 'meaning'}"]
+    for cached in ("_own_code", "parsed"):
+        module = sys.modules[f"lrbench.runner.code.{'own' if cached == '_own_code' else 'meaning'}"]
         getattr(module, cached).cache_clear()
     assert pending() == dict.fromkeys(STEPS, "changed: bright.py")
 

@@ -7,6 +7,7 @@ from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.published.files import FIGURES, MANIFEST, index, manifest, record_place, tables
 from lrbench.leaderboard.published.read import places_of, sound_records
 from lrbench.leaderboard.published.record import board_of
+from lrbench.leaderboard.published.weights import published_files
 from lrbench.store.flock import LOCK, OWNER
 
 
@@ -35,6 +36,9 @@ def check(to: Path) -> int:
     shown: dict[str, Leaderboard] = {}
     known = {record_place(place, record["model"]) for place, records in boards.items() for record in records}
     count = len(known)
+    known |= {
+        path for place, records in boards.items() for record in records for path in published_files(place, record)
+    }
     for place, records in boards.items():
         board = shown[place.name] = board_of(records)
         made = tables(board, records, pictures[place])

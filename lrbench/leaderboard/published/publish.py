@@ -14,6 +14,7 @@ from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.published.files import FIGURES, MANIFEST, MASKING, index, manifest, record_place, tables
 from lrbench.leaderboard.published.read import ordered, places_of, read_records, require_one_measure, sound_records
 from lrbench.leaderboard.published.record import board_of, record_of
+from lrbench.leaderboard.published.weights import publish_weights
 from lrbench.names import in_path
 from lrbench.store import write_file
 from lrbench.store.flock import FileLocks
@@ -30,14 +31,16 @@ def publish(
     *,
     as_is: bool = False,
     partial: bool = False,
+    weights: bool = False,
     announce: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
     """Add the models of a run to `to`/SUITE, in place of earlier records of theirs; give their names.
 
     Writes `records/MODEL.json`, and from all records there `results.csv`, `leaderboard.csv`, `README.md`, `suite.yaml`,
-    `status.json` and `figures/`; then `README.md` and `index.html` over all suites. One publishes to a folder at a
-    time; others wait. A model whose LR-Layers never acted is published `as_is` alone, and a run that is not whole if
-    `partial` alone, both marked; of models of which nothing was measured yet, `announce` is told.
+    `status.json` and `figures/`; then `README.md` and `index.html` over all suites. With `weights` the networks are
+    published, too, for `lrbench.load_model`. One publishes to a folder at a time; others wait. A model whose LR-Layers
+    never acted is published `as_is` alone, and a run that is not whole if `partial` alone, both marked; of models of
+    which nothing was measured yet, `announce` is told.
 
     Raises
     ------
@@ -63,6 +66,8 @@ def publish(
             # With the new records in place, publishing the damaged one's run is all that is left to do.
             msg = f"{damaged[0]}; the records of {', '.join(new)} are written, and no page before that is mended"
             raise UsageError(msg)
+        if weights:
+            publish_weights(run, models, place)
         _write_board(place, records)
         _write_index(to)
     return list(new)

@@ -116,4 +116,4 @@ def _threat(record: Content) -> Content:
     known = {key: value for key, value in content.items() if key in ThreatModel.model_fields}
     unknown = {key: value for key, value in content.items() if key not in known}
     threat = ThreatModel.model_validate(known)
-    return unknown | threat.model_dump(mode="json", exclude={"batch_size", "part", "compile"})
+    return unknown | threat.model_dump(mode="json", exclude={"batch_size", "part", "compile", "keep_images"})
