@@ -31,7 +31,7 @@ LIBRARIES: dict[str, Callable[[str], Factory]] = {
 FORMS = " or ".join(MODELS.forms)
 
 
-def factory_of(name: str) -> Factory:  # noqa: PLR0911
+def factory_of(name: str) -> Factory:
     """Give the factory that a name with a colon, or that of a file, stands for.
 
     Loading FILE.py or a module runs its code: a suite that names one is as trusted as the code itself. FILE.py is
