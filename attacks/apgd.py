@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from .base import Attack, named
 from .cost import FORWARD
-from .geometry import BALLS, wide
+from .geometry import BALLS, unsqueeze_like
 from .gradients import input_gradient
 from .inputs import Bounds
 from .losses import LOSSES, misclassified, too_few
@@ -34,12 +34,12 @@ def checkpoints(steps: int) -> list[int]:
     The first after 22 % of the steps; each interval is 3 % shorter than the one before and at least 6 %, or one step.
     """
     interval, shortest, shorter = (max(int(share * steps), 1) for share in (0.22, 0.06, 0.03))
-    places, here = [], interval
+    found, here = [], interval
     while here <= steps:
-        places.append(here)
+        found.append(here)
         interval = max(interval - shorter, shortest)
         here += interval
-    return places
+    return found
 
 
 @dataclass
@@ -162,11 +162,11 @@ class APGD(Attack):
             if index in self._checkpoints:
                 self._halve(state, index - last)
                 last = index
-        return torch.where(wide(fooled, x), adversarial, state.best)
+        return torch.where(unsqueeze_like(fooled, x), adversarial, state.best)
 
     def _move(self, state: _State, x: Tensor, *, first: bool) -> None:
         """Step along the gradient, carried on by the step before."""
-        ahead = state.x + wide(state.step, x) * self.ball.direction(state.gradient)
+        ahead = state.x + unsqueeze_like(state.step, x) * self.ball.direction(state.gradient)
         ahead = self.ball.project(ahead, x, self.eps, self.bounds)
         momentum = 1.0 if first else MOMENTUM
         mixed = state.x + momentum * (ahead - state.x) + (1 - momentum) * (state.x - state.previous)
@@ -195,7 +195,7 @@ class APGD(Attack):
         stalls = ~state.halved & (state.value_then >= state.best_value)
         halve = oscillates | stalls
         state.step = torch.where(halve, state.step / 2, state.step)
-        state.x = torch.where(wide(halve, state.x), state.best, state.x)
-        state.gradient = torch.where(wide(halve, state.x), state.best_gradient, state.gradient)
+        state.x = torch.where(unsqueeze_like(halve, state.x), state.best, state.x)
+        state.gradient = torch.where(unsqueeze_like(halve, state.x), state.best_gradient, state.gradient)
         state.halved, state.value_then = halve, state.best_value.clone()
         state.increases = torch.zeros_like(state.increases)

@@ -59,11 +59,11 @@ class TargetedAPGD(APGD):
             logits = model(x)
         others = logits.scatter(1, y[:, None], -torch.inf).argsort(dim=1, descending=True)
         found = x.clone()
-        for place in range(min(self.targets, logits.shape[1] - 1)):
-            target = others[:, place]
+        for rank in range(min(self.targets, logits.shape[1] - 1)):
+            target = others[:, rank]
 
             def objective_of(rows: Tensor, target: Tensor = target) -> tuple[Objective, Tensor]:
                 return (lambda logits, labels: targeted_dlr(logits, labels, target[rows])), y[rows]
 
-            self.attack_standing(model, x, y, found, f"target {place}", objective_of)
+            self.attack_standing(model, x, y, found, f"target {rank}", objective_of)
         return found

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from .base import Attack, Kind, named
 from .cost import BACKWARD, CLASSES, FORWARD
-from .geometry import BALLS, length, wide
+from .geometry import BALLS, length, unsqueeze_like
 from .gradients import gradient_to, input_gradient, require_gradient
 from .hyperplane import onto_hyperplane
 from .inputs import Bounds, clipped
@@ -112,11 +112,11 @@ class FAB(Attack):
             return found
         distance = torch.full_like(x.flatten(1)[:, 0], torch.inf)
         others = logits.scatter(1, y[:, None], -torch.inf).argsort(dim=1, descending=True)
-        places = range(min(self.targets, logits.shape[1] - 1)) if self.targeted else [-1]
-        for place, restart in product(places, range(self.restarts)):
+        ranks = range(min(self.targets, logits.shape[1] - 1)) if self.targeted else [-1]
+        for rank, restart in product(ranks, range(self.restarts)):
             clean, labels = x[rows], y[rows]
-            boundary = _towards(labels, others[rows, place]) if self.targeted else _nearest(labels, self.norm)
-            start = self._start(clean, f"target {place}, start {restart}") if restart else clean.clone()
+            boundary = _towards(labels, others[rows, rank]) if self.targeted else _nearest(labels, self.norm)
+            start = self._start(clean, f"target {rank}, start {restart}") if restart else clean.clone()
             ends, sizes = self._descend(model, clean, labels, start, boundary)
             closer = sizes < distance[rows]
             found[rows[closer]], distance[rows[closer]] = ends[closer], sizes[closer]
@@ -140,8 +140,8 @@ class FAB(Attack):
                 fooled = misclassified(model(here), y)
             distance = length(here - x, self.norm)
             closer = fooled & (distance < size)
-            best, size = torch.where(wide(closer, x), here, best), torch.where(closer, distance, size)
-            here = torch.where(wide(fooled, x), x + (here - x) * BACK, here)
+            best, size = torch.where(unsqueeze_like(closer, x), here, best), torch.where(closer, distance, size)
+            here = torch.where(unsqueeze_like(fooled, x), x + (here - x) * BACK, here)
         return self._bisected(model, x, y, best, size) if self.searches else (best, size)
 
     def _step(self, here: Tensor, x: Tensor, gaps: Tensor, gradient: Tensor) -> Tensor:
@@ -151,7 +151,7 @@ class FAB(Attack):
         own = onto_hyperplane(here.flatten(1), normal, -gaps, self.norm, self.bounds).view_as(x)
         clean = onto_hyperplane(x.flatten(1), normal, from_clean, self.norm, self.bounds).view_as(x)
         sizes = [length(d, self.norm).clamp_min(1e-8) for d in (own, clean)]
-        share = wide((sizes[0] / (sizes[0] + sizes[1])).clamp(0, BIAS), x)
+        share = unsqueeze_like((sizes[0] / (sizes[0] + sizes[1])).clamp(0, BIAS), x)
         return self._bounded((here + EXTRAPOLATE * own) * (1 - share) + (x + EXTRAPOLATE * clean) * share)
 
     def _bounded(self, x: Tensor) -> Tensor:
@@ -164,8 +164,8 @@ class FAB(Attack):
             middle = (near + best) / 2
             with torch.no_grad():
                 fooled = misclassified(model(middle), y) & size.isfinite()
-            best = torch.where(wide(fooled, x), middle, best)
-            near = torch.where(wide(fooled, x), near, middle)
+            best = torch.where(unsqueeze_like(fooled, x), middle, best)
+            near = torch.where(unsqueeze_like(fooled, x), near, middle)
         return best, torch.where(size.isfinite(), length(best - x, self.norm), size)
 
 

@@ -57,18 +57,18 @@ class Hills:
     def move(self, best: Tensor, x: Tensor, eps: float, side: int, generator: torch.Generator) -> Tensor:
         """Empty one square and fill another with what is left of the radius."""
         side = min(max(3, side) | 1, *x.shape[2:])
-        moved = best - x
+        delta = best - x
         target, source = (_window(*_corner(generator, x, side), side) for _ in range(2))
         both = torch.maximum(_mask(x, target), _mask(x, source))
-        spare = (eps**2 - norms(moved).square()).clamp_min(0)
-        budget = (spare / x.shape[1] + (moved * both).square().sum(dim=(2, 3), keepdim=True)).sqrt()
+        spare = (eps**2 - norms(delta).square()).clamp_min(0)
+        budget = (spare / x.shape[1] + (delta * both).square().sum(dim=(2, 3), keepdim=True)).sqrt()
         shape = (_hill(side, generator) * _signs(generator, (x.shape[1], 1, 1))).to(x)
-        kept = moved[target]
+        kept = delta[target]
         shape = shape + kept / (_window_norm(kept) + tiny(x))
-        moved = moved.clone()
-        moved[source] = 0
-        moved[target] = shape / (_window_norm(shape) + tiny(x)) * budget
-        return x + _on_sphere(moved, eps)
+        delta = delta.clone()
+        delta[source] = 0
+        delta[target] = shape / (_window_norm(shape) + tiny(x)) * budget
+        return x + _on_sphere(delta, eps)
 
 
 MOVES: dict[str, Moves] = {"linf": Stripes(), "l2": Hills()}
@@ -91,9 +91,9 @@ def _window_norm(values: Tensor) -> Tensor:
     return lengths
 
 
-def _on_sphere(moved: Tensor, eps: float) -> Tensor:
+def _on_sphere(delta: Tensor, eps: float) -> Tensor:
     """Scale to length eps."""
-    return moved / norms(moved).clamp_min(tiny(moved)) * eps
+    return delta / norms(delta).clamp_min(tiny(delta)) * eps
 
 
 def _hill(side: int, generator: torch.Generator) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from .base import Attack, Kind, named
 from .cost import FORWARD
-from .geometry import BALLS, wide
+from .geometry import BALLS, unsqueeze_like
 from .inputs import Bounds, clipped
 from .losses import margin
 from .noise import Noise
@@ -59,7 +59,7 @@ class RandomNoise(Attack):
                 drawn = self.draw(x, noise)
                 reached = margin(model(drawn), y)
                 better = reached > highest
-                worst = torch.where(wide(better, x), drawn, worst)
+                worst = torch.where(unsqueeze_like(better, x), drawn, worst)
                 highest = torch.where(better, reached, highest)
         return worst
 

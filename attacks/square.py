@@ -107,7 +107,7 @@ class Square(Attack):
     def _side(self, query: int, x: Tensor) -> int:
         """Side of the square tried at a query, from 0."""
         height, width = x.shape[2:]
-        place = int(query / self.queries * 10_000) if self.rescale else query
-        halvings = sum(place > each for each in HALVINGS)
+        elapsed = int(query / self.queries * 10_000) if self.rescale else query
+        halvings = sum(elapsed > each for each in HALVINGS)
         side = max(1, round(math.sqrt(self.patch / 2**halvings * height * width)))
         return int(min(side, height, width))

@@ -38,17 +38,17 @@ ATTACKS = Registry(
     # Of another library; their options are those of its classes.
     {
         "hopskipjump": (
-            "lrbench.attacks.foreign:hopskipjump",
+            "lrbench.attacks.external:hopskipjump",
             "The smallest perturbation from decisions alone: `art:HopSkipJump`, image by image.",
         ),
         "boundary": (
-            "lrbench.attacks.foreign:boundary",
+            "lrbench.attacks.external:boundary",
             "The smallest perturbation in L2 from decisions alone: `art:BoundaryAttack`, image by image.",
         ),
     },
     declared=("attacks", "named"),
     supplied=("eps", "bounds", "norm", "subspace"),
-    elsewhere="lrbench.attacks.foreign:factory_of",
+    elsewhere="lrbench.attacks.external:factory_of",
     forms={
         "art:CLASS": "any evasion attack of the Adversarial Robustness Toolbox, with its options",
         "foolbox:CLASS": "any attack of foolbox (pip install 'lrbench[foolbox]')",

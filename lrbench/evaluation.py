@@ -18,11 +18,11 @@ from lrbench.names import in_path
 from lrbench.runner.asked import Asked, data_spec
 from lrbench.runner.derived import spec_of, suite_for
 from lrbench.runner.environment import data_folder
-from lrbench.runner.place import Place
+from lrbench.runner.execution import Execution
 from lrbench.runner.probe import probe
 from lrbench.runner.reporter import Reporter
 from lrbench.runner.session import Session
-from lrbench.store import is_remote, place_of
+from lrbench.store import as_path, is_remote
 from lrbench.suite import ModelSpec, load_suite
 
 Raw = dict[str, Any]
@@ -106,21 +106,29 @@ def evaluate(  # noqa: PLR0913
     given = _named(model)
     networks = {name: Handed(each) for name, each in given.items() if not isinstance(each, str)}
     specs = {name: {"arch": f"{PREFIX}{name}"} if name in networks else spec_of(str(given[name])) for name in given}
-    folder = place_of(str(out if out is not None else Path("runs") / in_path(f"{_title(suite)}-{next(iter(given))}")))
+    folder = as_path(str(out if out is not None else Path("runs") / in_path(f"{_title(suite)}-{next(iter(given))}")))
     with _watched(reporter) as watcher, handed_over(networks):
         images = None
         if _is_pair(data):
             images = _images(data, train, classes, networks, watcher.note)
-            _check_place(folder, suite, images, eps, space)
+            _check_folder(folder, suite, images, eps, space)
         elif train is not None or classes is not None:
             msg = "`train` and `classes` go with `data=(x, y)`; a data set that is named has its own"
             raise UsageError(msg)
-        place, root = Place(jobs=jobs), data_folder(data_dir) if images is None else folder
+        execution, root = Execution(jobs=jobs), data_folder(data_dir) if images is None else folder
         radii = [eps] if isinstance(eps, int | float | str) else None if eps is None else list(eps)
         threat = {"eps": radii, "norm": norm, "space": space or ("pixel" if radii else None), "samples": samples}
         asked = Asked(data_spec(data, images), threat, attacks, diagnostics, alone=not beside)
         checked, document, loaded, left_out = suite_for(
-            specs, suite, root, beside, layers, watcher.note, changes=asked, data=images, rehearse=place.apart
+            specs,
+            suite,
+            root,
+            beside,
+            layers,
+            watcher.note,
+            changes=asked,
+            data=images,
+            rehearse=execution.out_of_process,
         )
         for line in left_out:
             watcher.note(f"left out {line}")
@@ -131,7 +139,7 @@ def evaluate(  # noqa: PLR0913
             device=device,
             data_dir=root,
             announce=watcher.note,
-            place=place,
+            execution=execution,
             data=loaded,
         )
         if images is not None:
@@ -196,7 +204,7 @@ def _with_all_outputs(data: ImageData, networks: Mapping[str, Handed]) -> ImageD
     return data
 
 
-def _check_place(folder: Path, suite: str | Path, images: ImageData, eps: object, space: str | None) -> None:
+def _check_folder(folder: Path, suite: str | Path, images: ImageData, eps: object, space: str | None) -> None:
     if is_remote(folder):
         msg = f"{folder}: arrays are kept beside the results, in a folder on this machine; name one by `out`"
         raise UsageError(msg)

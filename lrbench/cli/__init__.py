@@ -20,10 +20,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(str(error))
         return error.exit_status
     except MemoryError:
-        say("out of memory; finished steps are kept, the same command goes on from there")
+        say("out of memory; finished steps are kept, the same command resumes there")
         return 1
     except KeyboardInterrupt:
-        say("stopped; finished steps are kept, the same command goes on from there")
+        say("stopped; finished steps are kept, the same command resumes there")
         return 1
     except BrokenPipeError:
         # The reader of our output has gone; Python would complain once more when it flushes at exit.

@@ -22,7 +22,7 @@ def make_parser() -> argparse.ArgumentParser:
     subs = parser.add_subparsers(metavar="COMMAND", required=True)
 
     for name, command, text in (
-        ("run", commands.run_command, "run a suite, or go on with it, and print its leaderboard"),
+        ("run", commands.run_command, "run or resume a suite, and print its leaderboard"),
         ("plan", commands.plan_command, "show the steps of a suite, what is done and what the rest will cost"),
     ):
         sub = subs.add_parser(name, help=text, description=text)
@@ -46,7 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
                 "--steps", action="append", default=[], metavar="P", help="only steps called so, such as 'train/*'"
             )
             sub.add_argument("--share", metavar="I/N", help="only the I-th of N even shares of them")
-            _add_place(sub)
+            _add_execution_options(sub)
         sub.set_defaults(command=command)
 
     _add_own_models(subs)
@@ -130,7 +130,7 @@ def _add_own_models(subs: "argparse._SubParsersAction[argparse.ArgumentParser]")
     evaluate.add_argument("--out", metavar="DIR", help="folder of the results (default: runs/SUITE-NAME)")
     evaluate.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
     evaluate.add_argument("--data-dir", metavar="DIR", help="folder of the data sets")
-    _add_place(evaluate)
+    _add_execution_options(evaluate)
     evaluate.set_defaults(command=commands.evaluate_command)
 
 
@@ -144,7 +144,7 @@ class _Version(argparse.Action):
         parser.exit(message=f"lrbench {__version__}\n")
 
 
-def _add_place(sub: argparse.ArgumentParser) -> None:
+def _add_execution_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--jobs", type=_number(256), default=1, metavar="N", help="steps side by side (default: 1)")
     sub.add_argument("--engine", choices=("local", "ray"), default="local", help="processes here, or a Ray cluster")
     sub.add_argument("--address", metavar="A", help="of a running Ray cluster (default: start one)")

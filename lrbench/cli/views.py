@@ -23,9 +23,9 @@ def show_command(given: argparse.Namespace) -> int:
 def report_command(given: argparse.Namespace) -> int:
     """Write a run's report."""
     from lrbench.leaderboard.report import report  # noqa: PLC0415
-    from lrbench.store import place_of, write_file  # noqa: PLC0415
+    from lrbench.store import as_path, write_file  # noqa: PLC0415
 
-    out = place_of(given.out or f"{given.folder}/report.html")
+    out = as_path(given.out or f"{given.folder}/report.html")
     write_file(out, report(given.folder).encode())
     sys.stdout.write(f"Report in {out}\n")
     return 0
@@ -63,8 +63,8 @@ def export_command(given: argparse.Namespace) -> int:
         msg = f"name a model: {folder}:{run.models[0]}"
         raise UsageError(msg)
     keys = ("name", "authors", "venue", "link", "architecture")
-    told = {key: getattr(given, key) for key in keys if getattr(given, key) is not None}
-    sys.stdout.write(model_info(run, model, told))
+    fields = {key: getattr(given, key) for key in keys if getattr(given, key) is not None}
+    sys.stdout.write(model_info(run, model, fields))
     return 0
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lrbench.attacks import Attack, NormalizedSpace, in_batches, l2_dissimilarity
 from lrbench.attacks.adaptive import Subspace
 from lrbench.attacks.frozen import frozen
-from lrbench.attacks.geometry import held, least_size
+from lrbench.attacks.geometry import checked_projection, least_size
 from lrbench.attacks.inputs import clipped
 from lrbench.attacks.prepared import EXAMPLES, prepared
 from lrbench.catalogue import ATTACKS
@@ -102,11 +102,11 @@ def _attacked(context: Context, step: Step, ranks: slice, progress: Progress) ->
 def _newly(context: Context, step: Step, chosen: Tensor, rank: int, progress: Progress) -> Found:
     """Attack the test images with these indices, the first of which is the `rank`-th to be taken in."""
     spec, threat = _spec(context, step), context.suite.threat_model
-    place = 0 if spec.surrogate in {None, step.model} else 1
+    position = 0 if spec.surrogate in {None, step.model} else 1
     model = _viewed(context, step, 0)
-    victim = model if place == 0 else _viewed(context, step, place)
+    victim = model if position == 0 else _viewed(context, step, position)
     eps = _radius(step)
-    attack = _made(context, spec, eps, context.trained(step, place))
+    attack = _made(context, spec, eps, context.trained(step, position))
     bounded = kind_of(ATTACKS[spec.name].load()) == "bounded"
     split = context.data.test[chosen]
     with prepared(victim, _encoded(model, context.data.test[:EXAMPLES]), compiled=threat.compile) as fast:
@@ -119,7 +119,7 @@ def _newly(context: Context, step: Step, chosen: Tensor, rank: int, progress: Pr
                 before = _generators(x.device)
                 x_adv = attack(fast, x, batch.labels)
                 if bounded:
-                    x_adv = held(x_adv, x, eps, threat.norm, bounds_of(threat), spec.name)
+                    x_adv = checked_projection(x_adv, x, eps, threat.norm, bounds_of(threat), spec.name)
                 else:
                     x_adv = clipped(x_adv, bounds_of(threat))
                 index, wanted = chosen[part].cpu(), max(0, SHOWN - rank - part.start)
@@ -132,10 +132,10 @@ def _newly(context: Context, step: Step, chosen: Tensor, rank: int, progress: Pr
                     _decoded(model, x_adv).float().cpu().contiguous() if threat.keep_images else None,
                 )
 
-        def tell(done: int) -> None:
+        def show(done: int) -> None:
             progress(done / len(split), f"{done}/{len(split)} images")
 
-        return Found.joined(in_batches(work, len(split), threat.batch_size, tell))
+        return Found.joined(in_batches(work, len(split), threat.batch_size, show))
 
 
 def _generators(device: torch.device) -> list[object]:
@@ -202,9 +202,9 @@ def _radius(step: Step) -> float:
     return float(step.config["threat_model"]["eps"] or 0.0)
 
 
-def _viewed(context: Context, step: Step, place: int) -> nn.Module:
+def _viewed(context: Context, step: Step, position: int) -> nn.Module:
     """Give a model as attacks see it."""
-    model = context.trained(step, place=place)
+    model = context.trained(step, position=position)
     return viewed(model, context.suite.threat_model, context.data) or model
 
 

@@ -13,7 +13,7 @@ from lrbench.measures.registry import faults_of
 from lrbench.models.external import code_of
 from lrbench.options import OptionError, check_options
 from lrbench.registry import Registry
-from lrbench.runner.foreign import exit_reason, guarded
+from lrbench.runner.external import exit_reason, guarded
 from lrbench.runner.kinds import KINDS
 from lrbench.runner.lacking import Probed
 from lrbench.runner.layers import Layers
@@ -124,10 +124,10 @@ class Checker:
         for kind, options in self.suite.diagnostics.measures.items():
             if kind in KINDS:
                 raise self.document.error(("diagnostics", kind), "a step is called so; give the measure another name")
-            for place, message in faults_of(kind, options, data):
-                raise self.document.error(("diagnostics", kind, *place), message)
-        for place, message in asked_in_vain(self.suite, data):
-            raise self.document.error(place, message)
+            for keys, message in faults_of(kind, options, data):
+                raise self.document.error(("diagnostics", kind, *keys), message)
+        for keys, message in asked_in_vain(self.suite, data):
+            raise self.document.error(keys, message)
         samples = self.suite.threat_model.samples
         if samples is not None and samples > len(data.test):
             message = f"asks for {samples} of {len(data.test)} test images"
@@ -152,7 +152,7 @@ class Checker:
         """Check models and every layer that the suite names; give what each model is like.
 
         A model that ends the process which builds it is left to its steps, so that the other models' are taken;
-        `announce` is told of it.
+        it is announced.
 
         Raises
         ------

@@ -73,12 +73,12 @@ class Context:
             attach_lr_layers(model, ranks, **self.suite.low_rank.layer_options)
         return channels_last(model.to(self.device))
 
-    def trained(self, step: Step, place: int = 0) -> nn.Module:
-        """Load the model that a step measures, or the one at another `place` of what it needs, from its checkpoint.
+    def trained(self, step: Step, position: int = 0) -> nn.Module:
+        """Load the model that a step measures, or the one at another `position` of what it needs, from its checkpoint.
 
         A step holds the models it works on: asked twice, this gives the same object.
         """
-        training = step.needs[place]
+        training = step.needs[position]
         others = [each for each in self._loaded if each not in step.needs]
         for other in others[: max(0, len({*self._loaded, training}) - KEPT)]:
             del self._loaded[other]

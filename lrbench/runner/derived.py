@@ -9,7 +9,7 @@ from lrbench.data import ImageData
 from lrbench.errors import UsageError, nearest
 from lrbench.measures import dimensions, layer_options
 from lrbench.runner.check import Checker
-from lrbench.runner.foreign import exit_reason
+from lrbench.runner.external import exit_reason
 from lrbench.runner.pretrained import fetch, with_weights
 from lrbench.runner.rehearse import built
 from lrbench.runner.untrained import needs_training_images
@@ -131,7 +131,7 @@ def spec_of(name: str) -> Raw:
     if name in own:
         return own[name]
     known = [*own, *(entry.name for entry in MODELS)]
-    # A name with a colon is looked up when it has been told of, since that can run code.
+    # A name with a colon is looked up when it has been announced, since that can run code.
     if name not in known and not MODELS.is_elsewhere(name):
         msg = f"unknown model {name!r}; {nearest(name, known)}, or register yours with `lrbench register`"
         raise UsageError(msg)
@@ -217,12 +217,12 @@ def _narrowed(diagnostics: Raw, kind: str, sizes: Mapping[str, int]) -> Iterator
     for option, within in dimensions(options_of(kind)).items() if spec else ():
         layer, value = spec[within.layer], spec[option]
         listed = value if isinstance(value, list) else [value]
-        wide = [dim for dim in listed if isinstance(dim, int) and dim > sizes[layer]]
-        yield from (f"{kind} in {dim} dimensions: {layer} has only {sizes[layer]}" for dim in wide)
-        left = [dim for dim in listed if dim not in wide] or ([within.otherwise] if within.otherwise else [])
+        too_large = [dim for dim in listed if isinstance(dim, int) and dim > sizes[layer]]
+        yield from (f"{kind} in {dim} dimensions: {layer} has only {sizes[layer]}" for dim in too_large)
+        left = [dim for dim in listed if dim not in too_large] or ([within.otherwise] if within.otherwise else [])
         if not left:
             diagnostics.pop(kind, None)
-        elif wide:
+        elif too_large:
             spec[option] = left
 
 

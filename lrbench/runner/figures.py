@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load
 
+from lrbench.child_processes import begin_as_child, process_context, without_main
 from lrbench.errors import LrbenchError
 from lrbench.leaderboard import Leaderboard
 from lrbench.leaderboard.charts import Artefacts, charts
 from lrbench.runner.code import folder_version
 from lrbench.runner.kinds import KINDS
 from lrbench.runner.step import Step
-from lrbench.starting import begin_as_child, process_context, without_main
 from lrbench.store import Record, Store
 from lrbench.views.charts import Chart
 

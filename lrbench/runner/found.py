@@ -55,8 +55,8 @@ class Found:
 
     def of(self, index: Tensor) -> "Found":
         """Give those of these test images that are in it, in this order."""
-        place = {image: row for row, image in enumerate(self.outcomes["index"].tolist())}
-        rows = torch.tensor([place[image] for image in index.tolist() if image in place], dtype=torch.int64)
+        row_of = {image: row for row, image in enumerate(self.outcomes["index"].tolist())}
+        rows = torch.tensor([row_of[image] for image in index.tolist() if image in row_of], dtype=torch.int64)
         shown = torch.isin(self.examples["index"], index) if self.examples else None
         examples = {name: values[shown] for name, values in self.examples.items()}
         return replace(self._picked(rows), examples=examples)
@@ -97,11 +97,11 @@ def earlier(store: Store, step: Step, wanted: Tensor) -> Found | None:
     """
     if not by_image(step):
         return None
-    for place in dict.fromkeys((step.id, whole_of(step.id))):
-        record = store.record(place)
+    for step_id in dict.fromkeys((step.id, whole_of(step.id))):
+        record = store.record(step_id)
         if record is None or store.damaged(record) is not None or not same_attack(record.config, step):
             continue
-        found = Found.load(store, place, images=keeps_images(step))
+        found = Found.load(store, step_id, images=keeps_images(step))
         known = found.of(wanted)
         if len(known) and not found.drew and torch.equal(known.outcomes["index"], wanted[: len(known)]):
             return known

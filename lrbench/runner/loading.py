@@ -19,11 +19,11 @@ from lrbench.leaderboard.published.read import sound_records
 from lrbench.leaderboard.published.weights import CHECKPOINT, published_checkpoint
 from lrbench.lowrank import attach_lr_layers
 from lrbench.models import ChosenOutputs, Classifier, load_content, make_network
-from lrbench.names import attack_id, model_place
+from lrbench.names import attack_id, model_path
 from lrbench.runner.check import Checker
 from lrbench.runner.environment import data_folder, pick_device
 from lrbench.runner.found import IMAGES, OUTCOMES
-from lrbench.store import Store, place_of
+from lrbench.store import Store, as_path
 from lrbench.suite import Suite, read_run
 from lrbench.suite.document import Document
 
@@ -72,11 +72,11 @@ def load_model(run: str | Path, name: str, seed: int = 0, device: str = "cpu") -
     LrbenchError
         If there is no such network, its file is not as it was written, or the code that builds it is not here.
     """
-    place = place_of(str(run))
-    content = _published(place, name, seed) if (place / RECORDS).is_dir() else _of_run(place, name, seed)
+    folder = as_path(str(run))
+    content = _published(folder, name, seed) if (folder / RECORDS).is_dir() else _of_run(folder, name, seed)
     weights, description = (content[file] for file in CHECKPOINT)
     model = _built(json.loads(description))
-    return channels_last(load_content(model, weights, place).to(pick_device(device))).eval()
+    return channels_last(load_content(model, weights, folder).to(pick_device(device))).eval()
 
 
 def load_data(run: str | Path, part: Part = "attacked", data_dir: str | Path | None = None) -> tuple[Tensor, Tensor]:
@@ -103,8 +103,8 @@ def load_data(run: str | Path, part: Part = "attacked", data_dir: str | Path | N
     if part not in ("attacked", "test", "train"):
         msg = f"unknown part {part!r}; {nearest(str(part), ('attacked', 'test', 'train'))}"
         raise UsageError(msg)
-    place = place_of(str(run))
-    suite, data = _data(place, data_dir)
+    folder = as_path(str(run))
+    suite, data = _data(folder, data_dir)
     split = data.train if part == "train" else data.test
     if part == "attacked":
         split = split.balanced(suite.threat_model.samples)
@@ -131,7 +131,7 @@ def load_adversarial(run: str | Path, name: str, attack: str, eps: float | None 
     LrbenchError
         If there is no such attack, or its images were not kept or are not as they were written.
     """
-    store = Store(place_of(str(run)))
+    store = Store(as_path(str(run)))
     step = attack_id(name, seed, attack, eps)
     record = store.record(step)
     if record is None:
@@ -150,27 +150,27 @@ def load_adversarial(run: str | Path, name: str, attack: str, eps: float | None 
 
 def _others(store: Store, name: str, seed: int, attack: str) -> str:
     """Say at which radii an attack did run."""
-    known = [each for each in (store.folder(f"attack/{model_place(name, seed)}/{attack}")).glob("*") if each.is_dir()]
+    known = [each for each in (store.folder(f"attack/{model_path(name, seed)}/{attack}")).glob("*") if each.is_dir()]
     return f"; there are {', '.join(sorted(each.name for each in known))}" if known else ""
 
 
-def _published(place: Path, name: str, seed: int) -> dict[str, bytes]:
-    records = {record["model"]: record for record in sound_records(place)}
+def _published(folder: Path, name: str, seed: int) -> dict[str, bytes]:
+    records = {record["model"]: record for record in sound_records(folder)}
     if name not in records:
-        msg = f"{place} has no model {name!r}; {nearest(name, records)}"
+        msg = f"{folder} has no model {name!r}; {nearest(name, records)}"
         raise UsageError(msg)
-    return published_checkpoint(place, records[name], seed)
+    return published_checkpoint(folder, records[name], seed)
 
 
-def _of_run(place: Path, name: str, seed: int) -> dict[str, bytes]:
-    store = Store(place)
-    suite, _ = read_run(place)
+def _of_run(folder: Path, name: str, seed: int) -> dict[str, bytes]:
+    store = Store(folder)
+    suite, _ = read_run(folder)
     if name not in suite.models or seed not in suite.seeds:
         known = nearest(name, suite.models) if name not in suite.models else f"seeds are {suite.seeds}"
-        msg = f"{place} has no model {name!r} of seed {seed}; {known}"
+        msg = f"{folder} has no model {name!r} of seed {seed}; {known}"
         raise UsageError(msg)
     for kind in ("train", "load"):
-        record = store.record(f"{kind}/{model_place(name, seed)}")
+        record = store.record(f"{kind}/{model_path(name, seed)}")
         if record is None:
             continue
         content = {file: store.file(record, file) for file in CHECKPOINT}
@@ -178,7 +178,7 @@ def _of_run(place: Path, name: str, seed: int) -> dict[str, bytes]:
             msg = f"{store.folder(record.id)} is not as it was written; run the suite again"
             raise LrbenchError(msg)
         return {file: each for file, each in content.items() if each is not None}
-    msg = f"{place}: {name} of seed {seed} is not trained yet; run its suite"
+    msg = f"{folder}: {name} of seed {seed} is not trained yet; run its suite"
     raise UsageError(msg)
 
 
@@ -200,8 +200,8 @@ def _options(low_rank: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in low_rank.items() if key != "penalty_warmup"}
 
 
-def _data(place: Path, data_dir: str | Path | None) -> tuple[Suite, ImageData]:
-    suite, _ = read_run(place)
-    own = suite.data.name == "npz" and suite.data.options.get("path") == FILE and is_file(place / FILE)
-    document = Document(str(place / "suite.yaml"), suite.model_dump(mode="json"), {})
-    return suite, Checker(suite, document).read_data(place if own else data_folder(data_dir).absolute())
+def _data(folder: Path, data_dir: str | Path | None) -> tuple[Suite, ImageData]:
+    suite, _ = read_run(folder)
+    own = suite.data.name == "npz" and suite.data.options.get("path") == FILE and is_file(folder / FILE)
+    document = Document(str(folder / "suite.yaml"), suite.model_dump(mode="json"), {})
+    return suite, Checker(suite, document).read_data(folder if own else data_folder(data_dir).absolute())

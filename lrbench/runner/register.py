@@ -19,7 +19,7 @@ from lrbench.models.inspection import Finding, inspect_network
 from lrbench.models.pretrained import Pretrained
 from lrbench.options import OptionError, check_options
 from lrbench.runner.context import Statistics, normalization
-from lrbench.runner.foreign import guarded
+from lrbench.runner.external import guarded
 from lrbench.runner.lacking import Probed
 from lrbench.runner.pretrained import fetch_weights, spelled_out, weights_of
 from lrbench.runner.probe import probe

@@ -14,7 +14,7 @@ import torch
 from lrbench.attacks.batches import out_of_memory
 from lrbench.data import ImageData
 from lrbench.engines import Done, Worker
-from lrbench.engines.base import Tell
+from lrbench.engines.base import Report
 from lrbench.errors import LrbenchError
 from lrbench.global_state import seeded
 from lrbench.measures import Progress
@@ -23,7 +23,7 @@ from lrbench.registry import load_target
 from lrbench.runner.check import Checker
 from lrbench.runner.context import Context, Outcome
 from lrbench.runner.environment import describe_environment
-from lrbench.runner.foreign import exit_reason, import_code
+from lrbench.runner.external import exit_reason, import_code
 from lrbench.runner.kinds import taker
 from lrbench.runner.step import Step
 from lrbench.runner.turns import InTurn
@@ -44,7 +44,7 @@ class StepWorker:
         """Hash of the description of this process, its machine, and what runs beside it."""
         return self.context.store.save_environment(describe_environment(self.context.device, jobs=self.context.jobs))
 
-    def take(self, task: str, tell: Tell, stop: Callable[[], bool]) -> Done:
+    def take(self, task: str, report: Report, stop: Callable[[], bool]) -> Done:
         """Take a step and save it; whatever goes wrong in it comes back as a reason, with the traceback.
 
         Raises
@@ -64,7 +64,7 @@ class StepWorker:
 
         def progress(fraction: float, note: str) -> None:
             check_stop()
-            tell(fraction, note)
+            report(fraction, note)
 
         context.check_stop = check_stop
         started = time.perf_counter()
@@ -72,7 +72,7 @@ class StepWorker:
             outcome = self._outcome(step, progress)
         except StoreError:
             raise
-        # Whatever a step does, the other steps can go on: code of others may raise SystemExit or KeyboardInterrupt.
+        # Whatever a step does, the other steps can continue: code of others may raise SystemExit or KeyboardInterrupt.
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and stop():
                 raise
@@ -205,7 +205,7 @@ def lost_device(error: BaseException) -> bool:
 
 
 def warnings(suite: Suite, step: Step, outcome: Outcome) -> Iterator[str]:
-    """Tell of what is no failure but should be known."""
+    """Say what is no failure but should be known."""
     for row in outcome.rows:
         if row["metric"] == "lr_layer_epochs" and not row["value"]:
             needed = suite.training_of(step.model).warmup_accuracy

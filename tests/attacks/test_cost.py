@@ -8,7 +8,7 @@ from torch import nn
 
 from lrbench.attacks import APGD, FAB, PGD, Attack, AutoAttack, UniformNoise
 from lrbench.attacks.cost import BACKWARD, FORWARD, passes_of
-from lrbench.attacks.foreign import factory_of
+from lrbench.attacks.external import factory_of
 from lrbench.catalogue import ATTACKS
 
 X = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))

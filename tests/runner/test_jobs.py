@@ -10,7 +10,7 @@ import pytest
 
 import lrbench
 from lrbench.cli import main
-from lrbench.runner.place import Place
+from lrbench.runner.execution import Execution
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -98,7 +98,7 @@ def test_a_killed_worker_costs_nothing(suite, tmp_path, capsys, engine):
 
 
 @pytest.mark.parametrize("options", [["--jobs", "2"], ["--jobs", "1"]])
-def test_nothing_goes_on_after_the_run_was_killed(suite, tmp_path, options):
+def test_nothing_continues_after_the_run_was_killed(suite, tmp_path, options):
     processes = 2 if options[1] == "1" else 1
     text = suite.read_text().replace("epochs: 2", f"processes: {processes}, epochs: 5000")
     suite.write_text(text.replace(", broken: true", ""))
@@ -138,4 +138,4 @@ def test_numbers_of_jobs_that_are_none(jobs, capsys):
 def test_a_step_has_its_share_of_the_cores_and_no_more_than_it_is_allowed(monkeypatch, allowed, threads):
     monkeypatch.setenv("OMP_NUM_THREADS", allowed)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    assert Place(jobs=2).threads == threads
+    assert Execution(jobs=2).threads == threads

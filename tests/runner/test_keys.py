@@ -44,7 +44,7 @@ def finished(tmp_path_factory, no_views):  # noqa: ARG001
 
 @pytest.fixture
 def copied(finished, tmp_path):
-    """The suite's file, and a copy of its finished folder that may be gone on with."""
+    """The suite's file, and a copy of its finished folder that may be resumed."""
     path = tmp_path / "keyed.yaml"
     path.write_text(finished[0].read_text())
     shutil.copytree(finished[0].parent / "out", tmp_path / "out")

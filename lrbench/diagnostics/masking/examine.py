@@ -107,8 +107,8 @@ def examine(  # noqa: PLR0913
     with callers_modes_left(x.device):
         x, y = ordinary(x), ordinary(as_labels(y, x, classes))
         subject = Subject(net, x, y, eps, norm, bounds, budget or Budget(), seed, tuple(transfers), claimed)
-        for place, check in enumerate(CHECKS.values()):
-            progress(place / len(CHECKS), check.id)
+        for index, check in enumerate(CHECKS.values()):
+            progress(index / len(CHECKS), check.id)
             measured = check.measure(subject)
             findings.append(Finding(check, measured.figure, measured.flagged))
     progress(1.0, "")

@@ -7,7 +7,7 @@ from pathlib import Path
 from lrbench.errors import UsageError
 from lrbench.leaderboard.kept import Content
 from lrbench.leaderboard.outcomes import Run
-from lrbench.names import model_place
+from lrbench.names import model_path
 from lrbench.store import write_file
 
 FOLDER = "weights"
@@ -15,7 +15,7 @@ FOLDER = "weights"
 CHECKPOINT = ("weights.safetensors", "model.json")
 
 
-def publish_weights(run: Run, models: list[str], place: Path) -> None:
+def publish_weights(run: Run, models: list[str], board_folder: Path) -> None:
     """Copy the networks of these models of a run, of every seed, into a board's folder."""
     for model in models:
         for step, record in run.steps(model).items():
@@ -26,10 +26,10 @@ def publish_weights(run: Run, models: list[str], place: Path) -> None:
                 if content is None:
                     msg = f"{run.store.folder(step) / name} is not as its step wrote it; run the suite again"
                     raise UsageError(msg)
-                write_file(_folder(place, step) / name, content)
+                write_file(_folder(board_folder, step) / name, content)
 
 
-def published_files(place: Path, record: Content) -> Iterator[Path]:
+def published_files(board_folder: Path, record: Content) -> Iterator[Path]:
     """Give the files of a record's networks that are published, each once it was held against its checksum.
 
     Raises
@@ -38,13 +38,15 @@ def published_files(place: Path, record: Content) -> Iterator[Path]:
         With the first that does not match.
     """
     for step in filter(_makes_network, record["artefacts"]):
-        there = [_folder(place, step) / name for name in CHECKPOINT if (_folder(place, step) / name).is_file()]
+        there = [
+            _folder(board_folder, step) / name for name in CHECKPOINT if (_folder(board_folder, step) / name).is_file()
+        ]
         for path in there:
             _checked(path, record["artefacts"][step])
             yield path
 
 
-def published_checkpoint(place: Path, record: Content, seed: int) -> dict[str, bytes]:
+def published_checkpoint(board_folder: Path, record: Content, seed: int) -> dict[str, bytes]:
     """Read a published network: name of a file -> content.
 
     Raises
@@ -52,14 +54,15 @@ def published_checkpoint(place: Path, record: Content, seed: int) -> dict[str, b
     UsageError
         If it was published without, or does not match the record's checksums.
     """
-    wanted = model_place(record["model"], seed)
+    wanted = model_path(record["model"], seed)
     steps = [step for step in record["artefacts"] if _makes_network(step) and step.partition("/")[2] == wanted]
     if not steps:
-        msg = f"{place}: the record of {record['model']} knows no seed {seed}"
+        msg = f"{board_folder}: the record of {record['model']} knows no seed {seed}"
         raise UsageError(msg)
-    folder = _folder(place, steps[0])
+    folder = _folder(board_folder, steps[0])
     if not all((folder / name).is_file() for name in CHECKPOINT):
-        msg = f"{place} was published without the weights of {record['model']} (`lrbench publish --weights` adds them)"
+        lacking = f"was published without the weights of {record['model']}"
+        msg = f"{board_folder} {lacking} (`lrbench publish --weights` adds them)"
         raise UsageError(msg)
     return {name: _checked(folder / name, record["artefacts"][steps[0]]) for name in CHECKPOINT}
 
@@ -68,9 +71,9 @@ def _makes_network(step: str) -> bool:
     return step.startswith(("train/", "load/"))
 
 
-def _folder(place: Path, step: str) -> Path:
+def _folder(board_folder: Path, step: str) -> Path:
     """Give where a step's network lies: `weights/MODEL/seed-N`."""
-    return place / FOLDER / step.partition("/")[2]
+    return board_folder / FOLDER / step.partition("/")[2]
 
 
 def _checked(path: Path, checksums: dict[str, str]) -> bytes:

@@ -96,7 +96,7 @@ def _own_code(factory: Callable[..., Any], named: Path | None = None) -> Own:
     tops = {found.module.partition(".")[0] for found in outside} - sys.stdlib_module_names
     names = [found for found in outside if found.module.partition(".")[0] == PACKAGE.name]
     return Own(
-        {_told(path, root): digest for path, digest in files.items()} | made,
+        {_relative(path, root): digest for path, digest in files.items()} | made,
         frozenset(tops - {PACKAGE.name}),
         frozenset(found.module + (f":{found.name}" if found.name else "") for found in names if found.module),
     )
@@ -157,7 +157,7 @@ def _file_of(factory: Callable[..., Any]) -> Path | None:
     return file.resolve() if file.is_file() else None
 
 
-def _told(path: Path, root: Path) -> str:
+def _relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 

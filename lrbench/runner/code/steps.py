@@ -19,9 +19,9 @@ ELSEWHERE = {
     "timm": "lrbench.models.libraries:from_timm",
     "hf-hub": "lrbench.models.libraries:from_hub",
     "robustbench": "lrbench.models.libraries:from_robustbench",
-    "art": "lrbench.attacks.foreign:_art",
-    "foolbox": "lrbench.attacks.foreign:_foolbox",
-    "torchattacks": "lrbench.attacks.foreign:_torchattacks",
+    "art": "lrbench.attacks.external:_art",
+    "foolbox": "lrbench.attacks.external:_foolbox",
+    "torchattacks": "lrbench.attacks.external:_torchattacks",
 }
 """Libraries that a name with a colon calls, and what of lrbench calls them."""
 

@@ -46,7 +46,7 @@ def _descriptor_redirected() -> Iterator[None]:
         os.close(before)
 
 
-def is_foreign(arch: str) -> bool:
+def is_external(arch: str) -> bool:
     """Whether an architecture is code that nobody looked over for lrbench."""
     if arch not in MODELS:
         return code_of(arch) is not None or ":" not in arch
@@ -72,7 +72,7 @@ def import_code(suite: Suite, trainings: Iterable[Step]) -> None:
     """
     for step in trainings:
         arch = suite.models[step.model].arch
-        if not is_foreign(arch):
+        if not is_external(arch):
             continue
         with preserved():
             entry = MODELS[arch]
@@ -85,7 +85,7 @@ def import_code(suite: Suite, trainings: Iterable[Step]) -> None:
             raise UsageError(msg)
 
 
-def foreign_in(step: Step, steps: Mapping[str, Step]) -> frozenset[str]:
+def external_in(step: Step, steps: Mapping[str, Step]) -> frozenset[str]:
     """Give the code of others that a step runs: models by their names, attacks by their files."""
     trained = [steps[each] for each in (step.id, *step.needs) if each.startswith(("train/", "load/"))]
     models = {each.model for each in trained if "own" in each.config}
