@@ -1,12 +1,15 @@
 """What weights of libraries say of themselves, spelled out in the suite that names them; and fetched, if need be."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from lrbench.catalogue import DATASETS, MODELS
+from lrbench.data import ImageData
 from lrbench.errors import UsageError
 from lrbench.global_state import preserved
 from lrbench.models.pretrained import Pretrained, pretrained_of
+from lrbench.runner.check import Checker
 from lrbench.suite import DataSpec, ModelSpec, Normalization, Suite
 from lrbench.suite.document import Document
 from lrbench.suite.schema import OutputsSpec
@@ -50,27 +53,52 @@ def with_weights(suite: Suite, document: Document) -> Suite:
     return suite.model_copy(update={"models": models, "data": data})
 
 
-def fetch(suite: Suite, document: Document) -> None:
+def names_checked(checker: Checker, announce: Callable[[str], None]) -> Checker:
+    """Check the names in a suite, and spell out what it leaves to weights; gives a checker of that.
+
+    Raises
+    ------
+    UsageError
+        As `Checker.check_names` and `with_weights`.
+    """
+    checker.check_names(announce)
+    return replace(checker, suite=with_weights(checker.suite, checker.document))
+
+
+def fetch(suite: Suite, document: Document, data: ImageData) -> list[str]:
     """Have the weights of libraries fetched where they are not here yet; whoever fetches them shows how far it is.
+
+    Returns
+    -------
+    list of str
+        A line for each model whose weights were made for images of another size than those of a data set that comes in
+        one size.
 
     Raises
     ------
     UsageError
         With what could not be had, and from where.
     """
+    height, width = data.test.images.shape[2:]
+    lines = []
     for name, spec in suite.models.items():
         try:
-            fetch_weights(spec)
+            said = fetch_weights(spec)
         except UsageError as error:
             raise document.error(("models", name), str(error)) from None
+        if said is not None and not _can_prepare(suite.data) and (height, width) != (said.size, said.size):
+            made_for = f"{said.size} x {said.size} pixels" if said.size else "images that are not cropped to squares"
+            lines.append(f"{name} sees images of {height} x {width} pixels; its weights were made for {made_for}")
+    return lines
 
 
-def fetch_weights(spec: ModelSpec) -> None:
-    """Have a model's weights fetched, as `fetch`."""
+def fetch_weights(spec: ModelSpec) -> Pretrained | None:
+    """Have a model's weights fetched, as `fetch`; give what is said of them, None if they are no library's."""
     said = weights_of(spec)
     if said is not None:
         with preserved():
             MODELS[spec.arch].load()(num_classes=said.outputs, in_channels=said.channels, **spec.options)
+    return said
 
 
 def spelled_out(spec: ModelSpec, said: Pretrained | None) -> ModelSpec:
@@ -85,10 +113,14 @@ def spelled_out(spec: ModelSpec, said: Pretrained | None) -> ModelSpec:
     return spec.model_copy(update=update)
 
 
+def _can_prepare(data: DataSpec) -> bool:
+    source = DATASETS[data.name].signature
+    return source is not None and set(PREPARED) <= set(source.parameters)
+
+
 def _prepared(data: DataSpec, found: Mapping[str, Pretrained], document: Document) -> DataSpec:
     """Say to what size images are brought, where the data set can bring them to one."""
-    source = DATASETS[data.name].signature
-    if source is None or not set(PREPARED) <= set(source.parameters):
+    if not _can_prepare(data):
         return data
     options = data.options
     # Whoever gives a size says how images come to it, too.

@@ -21,7 +21,7 @@ from lrbench.options import OptionError, check_options
 from lrbench.runner.context import Statistics, normalization
 from lrbench.runner.external import guarded
 from lrbench.runner.lacking import Probed
-from lrbench.runner.pretrained import fetch_weights, spelled_out, weights_of
+from lrbench.runner.pretrained import fetch_weights, spelled_out
 from lrbench.runner.probe import probe
 from lrbench.runner.rehearse import Looker, called
 from lrbench.store import write_file
@@ -75,9 +75,8 @@ def register(
     before = project_models()
     content = {"models": {**before, name: spec}}
     checked = validated(Project, content, Document(str(PROJECT), content, {})).models[name]
-    said = weights_of(checked)
+    said = fetch_weights(checked)
     if said is not None:
-        fetch_weights(checked)
         checked = spelled_out(checked, said)
         if data is None and shape is None:
             shape, classes = _noise_for(said), said.outputs

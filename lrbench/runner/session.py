@@ -1,7 +1,7 @@
 """A suite from its text to its leaderboard; resumes where an earlier run of the same folder stopped."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from lrbench.runner.interrupt import Interrupt, interruptible
 from lrbench.runner.kept import take_over
 from lrbench.runner.lacking import without_what_lacks
 from lrbench.runner.plan import make_plan
-from lrbench.runner.pretrained import fetch, with_weights
+from lrbench.runner.pretrained import fetch, names_checked
 from lrbench.runner.reasons import again
 from lrbench.runner.refusals import refuse_measures_of_this_process, refuse_other_suite, refuse_own_memory
 from lrbench.runner.reporter import Costs, Reporter
@@ -90,11 +90,9 @@ class Session:
         """
         chosen = pick_device(device)
         execution = execution or Execution()
-        checker = Checker(suite, document, execution.out_of_process, execution.step_timeout)
         refuse_measures_of_this_process(suite, execution)
-        checker.check_names(announce)
-        suite = with_weights(suite, document)
-        checker = replace(checker, suite=suite)
+        checker = names_checked(Checker(suite, document, execution.out_of_process, execution.step_timeout), announce)
+        suite = checker.suite
         root = data_folder(data_dir).absolute()
         data = checker.load_data(root) if data is None else data
         checker.check_attacks(data)
@@ -106,9 +104,9 @@ class Session:
         session = cls(suite, data, plan, store, chosen, root, execution)
         if not session.pending:
             return session
-        fetch(suite, document)
+        sizes = fetch(suite, document, data)
         asked, left_out = without_what_lacks(suite, checker.check_models(data, announce))
-        for line in left_out:
+        for line in [*sizes, *left_out]:
             announce(line)
         return session if asked == suite else cls(asked, data, make_plan(asked, data), store, chosen, root, execution)
 

@@ -151,6 +151,9 @@ class ModelSpec(Strict):
         if not self.train and self.weights is None and not self.offered and comes_untrained(self.arch):
             msg = f"`train: false` needs `weights`: {self.arch} comes without any"
             raise ValueError(msg)
+        if self.arch.startswith("timm:") and str(self.weights).isidentifier() and self.weights is not None:
+            msg = f"`weights: {self.weights}` would be a file; timm's weights come by `pretrained: true`"
+            raise ValueError(msg)
         if self.normalize == "weights" and not self.offered:
             msg = "`normalize: weights` is for weights that torchvision, timm or the Hugging Face hub offer"
             raise ValueError(msg)

@@ -1,5 +1,6 @@
 """Networks with the weights of a library in a suite: images come to them as the library says, unless the suite does."""
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -136,6 +137,7 @@ def test_networks_that_want_other_images_are_refused_until_the_suite_says_which(
 @pytest.mark.parametrize(("spec", "words"), [
     ({"arch": "torchvision:resnet50", "train": False}, "`train: false` needs `weights`"),
     ({"arch": "timm:resnet18", "train": False}, "`train: false` needs `weights`"),
+    ({"arch": "timm:resnet18", "weights": "DEFAULT"}, "timm's weights come by `pretrained: true`"),
     ({"arch": "resnet18", "normalize": "weights"}, "`normalize: weights` is for weights that"),
     ({"arch": "timm:resnet18", "pretrained": False, "normalize": "weights"}, "`normalize: weights` is for weights"),
 ])  # fmt: skip
@@ -202,3 +204,26 @@ def test_what_does_not_fit_is_a_line_before_anything_runs(folder, capsys, models
     assert words in said
     assert len(said.splitlines()) == 1
     assert not (folder / "out").exists()
+
+
+def test_images_of_another_size_than_the_weights_were_made_for_are_told_of(folder):
+    pixels = torch.zeros(4, 3, 32, 32, dtype=torch.uint8).numpy()
+    labels = torch.tensor([0, 1, 0, 1]).numpy()
+    np.savez(folder / "small.npz", x_train=pixels, y_train=labels, x_test=pixels, y_test=labels)
+    written(folder, {"net": RESNET}, name="npz", path="small.npz", classes={"0": 3, "1": "tench"})
+    told = []
+    Session.open("photos.yaml", out="out", device="cpu", data_dir=folder, announce=told.append)
+    assert told == ["net sees images of 32 x 32 pixels; its weights were made for 160 x 160 pixels"]
+
+
+def test_a_registered_name_is_evaluated_on_the_images_that_its_weights_want(folder, capsys):
+    written(folder, {"other": RESNET})
+    assert main(["register", "tiny", "--factory", "timm:test_resnet", "--option", "pretrained=true"]) == 0
+    board = lrbench.evaluate("tiny", "photos.yaml", data_dir=folder, out=folder / "out", device="cpu")
+    assert board.suite["data"]["size"] == 160
+    assert board.suite["models"]["tiny"]["normalize"]["mean"] == [0.5] * 3
+    net = lrbench.load_model(folder / "out", "tiny")
+    x, y = lrbench.load_data(folder / "out", "test", data_dir=folder)
+    accuracy = (net(x).argmax(1) == y).float().mean().item()
+    assert board.results.query("metric == 'accuracy'")["value"].item() == accuracy
+    capsys.readouterr()
