@@ -143,6 +143,7 @@ def test_a_script_gives_what_one_run_gives_as_an_array(slurm, served):
         assert outcome(process, slurm) == expected
 
 
+@pytest.mark.slow
 def test_a_script_gives_what_one_run_gives_on_a_ray_cluster(slurm):
     expected = lrbench.run(slurm / "queued.yaml", out=slurm / "alone").results_csv()
     with begun("ray.sbatch", slurm) as process:
