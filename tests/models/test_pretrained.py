@@ -132,6 +132,20 @@ def test_what_is_fetched_is_checked_and_shown(tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.rglob("*.pth"))
 
 
+def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch):
+    asked = []
+
+    class Session:
+        def head(self, url, timeout):
+            asked.append((url, timeout))
+            raise OSError("no route\nto host")
+
+    monkeypatch.setattr("huggingface_hub.utils.get_session", Session)
+    with pytest.raises(UsageError, match=r"^cannot get x from https://huggingface.co/a/b: no route to host$"):
+        hub.cached_or_fetched(lambda: timm.create_model("hf-hub:me/nowhere"), "x", hub.hub_page("a/b"))
+    assert asked == [("https://huggingface.co", hub.SECONDS)]
+
+
 def gone(*_, **__):
     raise URLError("no network")
 
