@@ -85,8 +85,7 @@ def _reach() -> None:
     ConnectionError
         If there is none.
     """
-    from huggingface_hub import constants  # noqa: PLC0415
-    from huggingface_hub.utils import get_session  # noqa: PLC0415
+    from huggingface_hub import constants, get_session  # noqa: PLC0415
 
     try:
         get_session().head(constants.ENDPOINT, timeout=SECONDS)

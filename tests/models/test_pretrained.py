@@ -140,7 +140,7 @@ def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch):
             asked.append((url, timeout))
             raise OSError("no route\nto host")
 
-    monkeypatch.setattr("huggingface_hub.utils.get_session", Session)
+    monkeypatch.setattr("huggingface_hub.get_session", Session)
     with pytest.raises(UsageError, match=r"^cannot get x from https://huggingface.co/a/b: no route to host$"):
         hub.cached_or_fetched(lambda: timm.create_model("hf-hub:me/nowhere"), "x", hub.hub_page("a/b"))
     assert asked == [("https://huggingface.co", hub.SECONDS)]
