@@ -21,8 +21,9 @@ MODELS = Registry(
     supplied=("num_classes", "in_channels"),
     elsewhere="lrbench.models.external:factory_of",
     forms={
-        "torchvision:NAME": "any classification model of torchvision",
-        "timm:NAME": "any model of timm (pip install 'lrbench[timm]')",
+        "torchvision:NAME": "any classification model of torchvision, with its weights by `weights: DEFAULT`",
+        "timm:NAME": "any model of timm (pip install 'lrbench[timm]'), with its weights by `pretrained: true`",
+        "hf-hub:ORG/NAME": "a trained network of the Hugging Face hub that timm builds",
         "robustbench:DATASET/THREAT/NAME": "a trained model of RobustBench, such as cifar10/Linf/Standard",
         "FILE.py:FUNCTION": "yours: (num_classes, in_channels, **options) -> nn.Module; running a suite runs FILE.py",
         "PACKAGE.MODULE:FUNCTION": "the same from an installed package",

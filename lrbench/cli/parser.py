@@ -105,14 +105,16 @@ def _add_own_models(subs: "argparse._SubParsersAction[_Parser]") -> None:
         "--factory", required=True, metavar="F", help="FILE.py:FUNCTION, PACKAGE.MODULE:FUNCTION, ..."
     )
     register.add_argument(
-        "--weights", metavar="FILE", help="trained weights, .safetensors or .pt (default: to be trained)"
+        "--weights",
+        metavar="W",
+        help="trained weights, .safetensors or .pt, or torchvision's by name (DEFAULT); default: to be trained",
     )
     register.add_argument(
         "--trained", action="store_true", help="the factory gives a trained network: it is measured as it is"
     )
     register.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="passed to the factory")
     register.add_argument("--no-normalize", action="store_true", help="it takes pixels in [0, 1] as they are")
-    register.add_argument("--data", default="digits", metavar="SET", help="data set it is for (default: digits)")
+    register.add_argument("--data", metavar="SET", help="data set it is for (default: digits)")
     register.add_argument("--shape", metavar="CxHxW", help="look it over with noise of this shape instead of data")
     register.add_argument("--classes", default="10", metavar="N", help="with --shape (default: 10)")
     register.add_argument("--data-dir", metavar="DIR", help="folder of the data sets")

@@ -1,4 +1,4 @@
-"""Networks from elsewhere: torchvision, timm, a function of the user's, an ONNX file."""
+"""Networks from elsewhere: of libraries, a function of the user's, an ONNX file."""
 
 import hashlib
 import importlib
@@ -6,28 +6,32 @@ import importlib.util
 import inspect
 import re
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from torch import nn
 
 from lrbench.catalogue import MODELS
 from lrbench.errors import UsageError, nearest, printable, short
 from lrbench.files import is_file
+from lrbench.models.libraries import Factory, from_hub, from_robustbench, from_timm, from_torchvision
 from lrbench.models.objects import PREFIX, object_named
 from lrbench.models.onnx_file import factory_of_file
 
 MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
-Factory = Callable[..., nn.Module]
+LIBRARIES: dict[str, Callable[[str], Factory]] = {
+    "torchvision": from_torchvision,
+    "timm": from_timm,
+    "hf-hub": from_hub,
+    "robustbench": from_robustbench,
+}
 
 FORMS = " or ".join(MODELS.forms)
 
 
-def factory_of(name: str) -> Factory:  # noqa: PLR0911
+def factory_of(name: str) -> Factory:
     """Give the factory that a name with a colon, or that of a file, stands for.
 
     Loading FILE.py or a module runs its code: a suite that names one is as trusted as the code itself. FILE.py is
@@ -46,12 +50,8 @@ def factory_of(name: str) -> Factory:  # noqa: PLR0911
     if not source or not what:
         msg = f"{name!r} is not of the form {FORMS}"
         raise UsageError(msg)
-    if source == "torchvision":
-        return _from_torchvision(what)
-    if source == "timm":
-        return _from_timm(what)
-    if source == "robustbench":
-        return _from_robustbench(what)
+    if source in LIBRARIES:
+        return LIBRARIES[source](what)
     if source.endswith(".py"):
         return _from_file(source, what)
     return _from_module(source, what)
@@ -60,85 +60,12 @@ def factory_of(name: str) -> Factory:  # noqa: PLR0911
 def code_of(name: str) -> str | None:
     """Give the file or module that a model's name makes us run; None for known libraries and registered names."""
     source, _, _ = name.rpartition(":")
-    if source in {"", "torchvision", "timm", "robustbench"} or name.startswith(PREFIX):
+    if not source or source in LIBRARIES or name.startswith(PREFIX):
         return None
     if not source.endswith(".py"):
         return f"the module {printable(source)[:200]}"
     file = Path(source).expanduser()
     return str(file.resolve()) if is_file(file) else None
-
-
-def _from_torchvision(name: str) -> Factory:
-    from torchvision import models  # noqa: PLC0415
-
-    known = models.list_models(module=models)
-    if name not in known:
-        msg = f"torchvision has no classification model {name!r}; {nearest(name, known)}"
-        raise UsageError(msg)
-
-    def factory(num_classes: int, in_channels: int, **options: Any) -> nn.Module:  # noqa: ANN401
-        # GoogLeNet and Inception warn of how they are initialised, which a user of their names cannot change.
-        with warnings.catch_warnings(action="ignore", category=FutureWarning):
-            model: nn.Module = models.get_model(name, weights=None, num_classes=num_classes, **options)
-        return model if in_channels == 3 else _with_channels(model, in_channels)
-
-    return factory
-
-
-def _with_channels(model: nn.Module, in_channels: int) -> nn.Module:
-    """Replace the first convolution, which takes 3 channels in all of torchvision's models."""
-    for name, module in model.named_modules():
-        if isinstance(module, nn.Conv2d) and module.in_channels == 3:
-            first = nn.Conv2d(
-                in_channels,
-                module.out_channels,
-                module.kernel_size,  # type: ignore[arg-type]
-                module.stride,  # type: ignore[arg-type]
-                module.padding,  # type: ignore[arg-type]
-                bias=module.bias is not None,
-            )
-            model.set_submodule(name, first)
-            return model
-    msg = f"this model takes 3 channels; these images have {in_channels}"
-    raise ValueError(msg)
-
-
-def _from_timm(name: str) -> Factory:
-    try:
-        timm = importlib.import_module("timm")
-    except ImportError:
-        msg = "timm is not installed; install it with `pip install 'lrbench[timm]'`"
-        raise UsageError(msg) from None
-    if not timm.is_model(name):
-        msg = f"timm has no model {name!r}; {nearest(name, timm.list_models())}"
-        raise UsageError(msg)
-
-    def factory(num_classes: int, in_channels: int, **options: Any) -> nn.Module:  # noqa: ANN401
-        model: nn.Module = timm.create_model(
-            name, pretrained=False, num_classes=num_classes, in_chans=in_channels, **options
-        )
-        return model
-
-    return factory
-
-
-def _from_robustbench(what: str) -> Factory:
-    dataset, _, rest = what.partition("/")
-    threat, _, name = rest.partition("/")
-    if not (dataset and threat and name):
-        msg = f"robustbench:{what} is not of the form robustbench:DATASET/THREAT/NAME, such as cifar10/Linf/Standard"
-        raise UsageError(msg)
-    try:
-        load_model = importlib.import_module("robustbench.utils").load_model
-    except ImportError:
-        msg = "robustbench is not installed; install it with `pip install robustbench`"
-        raise UsageError(msg) from None
-
-    def factory(num_classes: int, in_channels: int) -> nn.Module:  # noqa: ARG001
-        model: nn.Module = load_model(model_name=name, dataset=dataset, threat_model=threat)
-        return model
-
-    return factory
 
 
 def _from_file(path: str, function: str) -> Factory:

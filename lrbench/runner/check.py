@@ -107,7 +107,8 @@ class Checker:
                 data = with_superclasses(data, spec.superclasses)
             if spec.outputs is not None:
                 where = ("data", "outputs")
-                data = with_outputs(data, spec.outputs.of, spec.outputs.classes)
+                asked = spec.outputs
+                data = with_outputs(data, asked.of, asked.classes, asked.among)
         except UsageError as error:
             raise self.document.error(where, str(error)) from error
         return data

@@ -31,7 +31,7 @@ def train_config(suite: Suite, data: ImageData, name: str, seed: int) -> dict[st
     return {
         "arch": spec.arch,
         "options": spec.options,
-        "weights": None if spec.weights is None else file_hash(spec.weights),
+        "weights": None if spec.weights_file is None else file_hash(spec.weights_file),
         "normalize": spec.model_dump(mode="json")["normalize"],
         "lr_layers": {layer: lr.options for layer, lr in spec.lr_layers.items()},
         "low_rank": suite.low_rank.model_dump(mode="json") if spec.lr_layers else None,

@@ -10,6 +10,7 @@ from lrbench.errors import UsageError, nearest
 from lrbench.measures import dimensions, layer_options
 from lrbench.runner.check import Checker
 from lrbench.runner.external import exit_reason
+from lrbench.runner.pretrained import fetch, names_checked
 from lrbench.runner.rehearse import built
 from lrbench.runner.untrained import needs_training_images
 from lrbench.suite import Suite, load_suite
@@ -88,13 +89,16 @@ def suite_for(  # noqa: PLR0913
     derived = Document(title, raw, {})
     _rename(raw, layers or {})
     left_out = list(_without_sources(raw))
-    checker = Checker(validated(Suite, raw, derived), derived, rehearse, step_timeout)
-    checker.check_names(announce)
     # What stands in the suite's own file is told with its line.
     source_document = document if raw["data"] == data_before else derived
+    spelled_out = names_checked(
+        Checker(validated(Suite, raw, derived), derived, rehearse, step_timeout), announce
+    ).suite
+    raw = spelled_out.model_dump(mode="json", exclude_unset=True)
     if data is None:
-        data = Checker(checker.suite, source_document).read_data(root)
-    left_out += _without_images(raw, checker.suite, data)
+        data = Checker(spelled_out, source_document).read_data(root)
+    fetch(spelled_out, derived, data)
+    left_out += _without_images(raw, spelled_out, data)
     checked = validated(Suite, raw, derived)
     Checker(checked, source_document).check_asked(data)
     for each, reason in (built(checked, data, step_timeout) if rehearse else {}).items():

@@ -111,6 +111,6 @@ def _absolute(spec: ModelSpec) -> ModelSpec:
         update["arch"] = str(Path(spec.arch).expanduser().absolute())
     elif source.endswith(".py"):
         update["arch"] = f"{Path(source).expanduser().absolute()}{colon}{function}"
-    if spec.weights is not None:
-        update["weights"] = str(Path(spec.weights).expanduser().absolute())
+    if spec.weights_file is not None:
+        update["weights"] = str(Path(spec.weights_file).expanduser().absolute())
     return spec.model_copy(update=update)

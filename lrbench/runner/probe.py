@@ -67,10 +67,10 @@ def check_weights(factory: Callable[..., nn.Module], spec: ModelSpec, classes: i
     UsageError
         If they cannot be read or do not fit.
     """
-    if spec.weights is not None:
+    if spec.weights_file is not None:
         with guarded(), warnings.catch_warnings(action="ignore"):
             net = make_network(factory, classes, channels, spec.options)
-        load_weights(net, Path(spec.weights))
+        load_weights(net, Path(spec.weights_file))
 
 
 def _is_known(arch: str) -> bool:

@@ -21,6 +21,7 @@ from lrbench.runner.interrupt import Interrupt, interruptible
 from lrbench.runner.kept import take_over
 from lrbench.runner.lacking import without_what_lacks
 from lrbench.runner.plan import make_plan
+from lrbench.runner.pretrained import fetch, names_checked
 from lrbench.runner.reasons import again
 from lrbench.runner.refusals import refuse_measures_of_this_process, refuse_other_suite, refuse_own_memory
 from lrbench.runner.reporter import Costs, Reporter
@@ -90,9 +91,9 @@ class Session:
         """
         chosen = pick_device(device)
         execution = execution or Execution()
-        checker = Checker(suite, document, execution.out_of_process, execution.step_timeout)
         refuse_measures_of_this_process(suite, execution)
-        checker.check_names(announce)
+        checker = names_checked(Checker(suite, document, execution.out_of_process, execution.step_timeout), announce)
+        suite = checker.suite
         root = data_folder(data_dir).absolute()
         data = checker.load_data(root) if data is None else data
         checker.check_attacks(data)
@@ -104,8 +105,9 @@ class Session:
         session = cls(suite, data, plan, store, chosen, root, execution)
         if not session.pending:
             return session
+        sizes = fetch(suite, document, data)
         asked, left_out = without_what_lacks(suite, checker.check_models(data, announce))
-        for line in left_out:
+        for line in [*sizes, *left_out]:
             announce(line)
         return session if asked == suite else cls(asked, data, make_plan(asked, data), store, chosen, root, execution)
 

@@ -118,6 +118,8 @@ def test_a_name_with_a_colon_rests_on_the_library_it_calls(monkeypatch):
     assert dependencies("train", entries=[entry]).libraries["torchvision"] == "1.2.3"
     assert "torchvision" in dependencies("train", entries=[MODELS["resnet18"]]).libraries, "whose layers it is made of"
     assert "torchvision" not in dependencies("accuracy").libraries
+    on_the_hub = dependencies("load", entries=[MODELS["hf-hub:me/mine"]]).libraries
+    assert set(on_the_hub) - set(dependencies("load").libraries) == {"timm"}
     assert "adversarial-robustness-toolbox" in dependencies("attack", entries=[ATTACKS["hopskipjump"]]).libraries
 
 
