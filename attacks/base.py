@@ -132,7 +132,7 @@ class Attack(ABC):
         A minimal attack ends just behind the boundary, where a copy that rounds otherwise lies on the other side of it
         than the model: it works on the model itself.
         """
-        return model.original if self.kind == "minimal" and isinstance(model, Prepared) else model
+        return model.unfolded if self.kind == "minimal" and isinstance(model, Prepared) else model
 
     @abstractmethod
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """The attack steps: one attack at one radius on one trained model, or its search for the smallest perturbation."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from lrbench.measures import Attacked, AttackMeasure, Options, Progress, proport
 from lrbench.measures.checked import checked_each, checked_rows
 from lrbench.measures.registry import measure_of
 from lrbench.runner.context import Context, Outcome, seeded_for
-from lrbench.runner.found import Found, earlier, keeps_images, parts_of
+from lrbench.runner.found import Found, earlier, keeps_images, parts_of, unfinished
 from lrbench.runner.step import Step
 from lrbench.runner.threat import bounds_of, kind_of, make_attack, viewed
 from lrbench.store import Row
@@ -100,7 +100,27 @@ def _attacked(context: Context, step: Step, ranks: slice, progress: Progress) ->
 
 
 def _newly(context: Context, step: Step, chosen: Tensor, rank: int, progress: Progress) -> Found:
-    """Attack the test images with these indices, the first of which is the `rank`-th to be taken in."""
+    """Attack the test images with these indices, the first of which is the `rank`-th to be taken in.
+
+    Where that was stopped before, the batches that were finished then are taken as they are.
+    """
+    before = unfinished(context.store, step, chosen, context.suite.threat_model.batch_size)
+    done: list[Found] = [] if before is None else [before]
+    begin = sum(map(len, done))
+    try:
+        if begin < len(chosen) or not done:
+            _in_batches(context, step, chosen[begin:], rank + begin, progress, done.append)
+    except KeyboardInterrupt:
+        if done:
+            context.store.save_unfinished(step.id, step.key, Found.joined(done).packed)
+        raise
+    return Found.joined(done)
+
+
+def _in_batches(
+    context: Context, step: Step, chosen: Tensor, rank: int, progress: Progress, keep: Callable[[Found], None]
+) -> None:
+    """Attack batch by batch, and keep what becomes of each."""
     spec, threat = _spec(context, step), context.suite.threat_model
     position = 0 if spec.surrogate in {None, step.model} else 1
     model = _viewed(context, step, 0)
@@ -111,7 +131,7 @@ def _newly(context: Context, step: Step, chosen: Tensor, rank: int, progress: Pr
     split = context.data.test[chosen]
     with prepared(victim, _encoded(model, context.data.test[:EXAMPLES]), compiled=threat.compile) as fast:
 
-        def work(part: slice) -> Found:
+        def work(part: slice) -> None:
             batch = split[part]
             x = _encoded(model, batch)
             # Whoever draws from torch's global generator finds it as if no images had been split off.
@@ -126,16 +146,14 @@ def _newly(context: Context, step: Step, chosen: Tensor, rank: int, progress: Pr
                 outcomes = _outcomes(context, step, model, batch.labels, x, x_adv)
                 # The model that is tried may draw where the one that was attacked does not.
                 drew = torch.full((len(batch),), _generators(x.device) != before)
-                return Found(
-                    outcomes | {"index": index, "drew": drew},
-                    _examples(model, batch[:wanted], x_adv[:wanted]) | {"index": index[:wanted]} if wanted else {},
-                    _decoded(model, x_adv).float().cpu().contiguous() if threat.keep_images else None,
-                )
+                shown = _examples(model, batch[:wanted], x_adv[:wanted]) | {"index": index[:wanted]} if wanted else {}
+                images = _decoded(model, x_adv).float().cpu().contiguous() if threat.keep_images else None
+                keep(Found(outcomes | {"index": index, "drew": drew}, shown, images))
 
         def show(done: int) -> None:
             progress(done / len(split), f"{done}/{len(split)} images")
 
-        return Found.joined(in_batches(work, len(split), threat.batch_size, show))
+        in_batches(work, len(split), threat.batch_size, show)
 
 
 def _generators(device: torch.device) -> list[object]:

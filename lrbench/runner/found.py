@@ -49,6 +49,24 @@ class Found:
         kept = {} if self.images is None else {IMAGES: save({"adversarial": self.images})}
         return {OUTCOMES: save(self.outcomes), EXAMPLES: save(self.examples), **kept}
 
+    @property
+    def packed(self) -> bytes:
+        """In one piece."""
+        parts = {"outcomes": self.outcomes, "examples": self.examples}
+        named = {f"{part}/{name}": value for part, values in parts.items() for name, value in values.items()}
+        return save(named | ({} if self.images is None else {"images": self.images}))
+
+    @classmethod
+    def unpacked(cls, content: bytes) -> "Found":
+        """Read what `packed` gave."""
+        named = load(content)
+        images = named.pop("images", None)
+        parts: dict[str, dict[str, Tensor]] = {"outcomes": {}, "examples": {}}
+        for name, value in named.items():
+            part, _, inside = name.partition("/")
+            parts[part][inside] = value
+        return cls(parts["outcomes"], parts["examples"], images)
+
     def in_order(self) -> "Found":
         """Give it in the order of the test images."""
         return self._picked(self.outcomes["index"].argsort())
@@ -106,6 +124,17 @@ def earlier(store: Store, step: Step, wanted: Tensor) -> Found | None:
         if len(known) and not found.drew and torch.equal(known.outcomes["index"], wanted[: len(known)]):
             return known
     return None
+
+
+def unfinished(store: Store, step: Step, chosen: Tensor, batch_size: int) -> Found | None:
+    """Give what this very step found in whole batches, of these images, before it was stopped; None for nothing."""
+    content = store.unfinished(step.id, step.key)
+    if content is None:
+        return None
+    found = Found.unpacked(content)
+    count = len(found) // batch_size * batch_size if len(found) < len(chosen) else len(found)
+    same = torch.equal(found.outcomes["index"][:count], chosen[:count].cpu())
+    return found.of(chosen[:count].cpu()) if count and same else None
 
 
 def keeps_images(step: Step) -> bool:

@@ -65,9 +65,8 @@ class Session:
         UsageError
             If the suite, its data, the device or the folder is not as it should be.
         """
-        return cls.of(
-            *load_suite(source), out=out, device=device, data_dir=data_dir, announce=announce, execution=execution
-        )
+        given = {"device": device, "data_dir": data_dir, "announce": announce, "execution": execution}
+        return cls.of(*load_suite(source), out=out, **given)  # type: ignore[arg-type]
 
     @classmethod
     def of(
@@ -121,7 +120,7 @@ class Session:
 
     @property
     def view(self) -> View:
-        """The steps in the folder, as they were when first looked at."""
+        """The steps in the folder, as first looked at."""
         return self._known.view
 
     @property

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from lrbench.attacks.batches import out_of_memory
+from lrbench.attacks.interruption import before_each_pass
 from lrbench.data import ImageData
 from lrbench.engines import Done, Worker
 from lrbench.engines.base import Report
@@ -30,6 +31,22 @@ from lrbench.runner.turns import InTurn
 from lrbench.store import Hold, Record, Store, StoreError
 from lrbench.suite import Suite
 from lrbench.suite.document import Document
+
+ASK_SECONDS = 0.1
+"""Between two looks, within a batch, at whether somebody asked to stop."""
+
+
+def every(seconds: float, ask: Callable[[], None]) -> Callable[[], None]:
+    """Ask at most once in so many seconds, however often it is called."""
+    asked = time.monotonic()
+
+    def now_and_then() -> None:
+        nonlocal asked
+        if time.monotonic() - asked >= seconds:
+            asked = time.monotonic()
+            ask()
+
+    return now_and_then
 
 
 @dataclass(frozen=True)
@@ -69,7 +86,8 @@ class StepWorker:
         context.check_stop = check_stop
         started = time.perf_counter()
         try:
-            outcome = self._outcome(step, progress)
+            with before_each_pass(every(ASK_SECONDS, check_stop)):
+                outcome = self._outcome(step, progress)
         except StoreError:
             raise
         # Whatever a step does, the other steps can continue: code of others may raise SystemExit or KeyboardInterrupt.
