@@ -6,7 +6,6 @@ from typing import Any
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.layout import DIFFERENCES, PAPER, WORST, labels, middle
 from lrbench.leaderboard.said import is_weak
-from lrbench.names import eps_label
 from lrbench.statistics.difference import LEVEL
 from lrbench.views import matching
 
@@ -38,7 +37,7 @@ def _advantage(board: Leaderboard, model: str, baseline: str, attack: str) -> st
     headline = middle(board.suite)
     eps = min(common, key=lambda radius: abs(radius - headline))
     kept, p = float(difference["value"][eps]), float(adjusted["value"][eps])
-    where = eps_label(eps, board.suite["threat_model"]["norm"])
+    where = board.shown.radius(eps)
     interval = f"[{_points(difference['ci_low'][eps])}, {_points(difference['ci_high'][eps])}]"
     figures = f"{_points(lead[eps])} points under {attack}, {_points(kept)} {interval} in the worst case over attacks"
     says = _outcome(lead[eps], kept, p)

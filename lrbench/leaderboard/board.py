@@ -104,8 +104,8 @@ class Leaderboard:
     @cached_property
     def shown(self) -> Shown:
         """What measures are shown from."""
-        threat = self.suite["threat_model"]
-        attacked = {"attacks": by_weight(self.suite), "radii": threat["eps"], "norm": threat["norm"]}
+        threat, attacks = self.suite["threat_model"], by_weight(self.suite)
+        attacked = {"attacks": attacks, "radii": threat["eps"], "norm": threat["norm"], "space": threat["space"]}
         return Shown(self.results, self.aggregated, self.labels, len(self.suite["seeds"]), **attacked)
 
     @cached_property

@@ -6,7 +6,7 @@ from lrbench.errors import UsageError
 from lrbench.leaderboard.kept import Wrong
 from lrbench.leaderboard.layout import WORST, labels
 from lrbench.leaderboard.sides import Side
-from lrbench.names import eps_label
+from lrbench.names import radius_text
 
 Pairs = list[tuple[Wrong, Wrong]]
 """What A and B got wrong under each attack and radius, seed by seed."""
@@ -26,7 +26,9 @@ def require_comparable(first: Side, second: Side) -> None:
         if a[key] != b[key]:
             reasons.append(f"{what} ({a[key]} and {b[key]})")
     if not set(a["eps"]) & set(b["eps"]):
-        radii = [", ".join(eps_label(eps, threat["norm"]) for eps in threat["eps"]) for threat in (a, b)]
+        radii = [
+            ", ".join(radius_text(eps, threat["norm"], threat["space"]) for eps in threat["eps"]) for threat in (a, b)
+        ]
         reasons.append(f"radii ({radii[0]} and {radii[1]})")
     if reasons:
         msg = f"{first} and {second} cannot be compared: they differ in {'; '.join(reasons)}"

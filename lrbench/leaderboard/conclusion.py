@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.paired import Difference, Paired
-from lrbench.names import eps_label
 from lrbench.statistics import Components, detectable, images_needed
 from lrbench.statistics.difference import LEVEL
 
@@ -32,23 +31,23 @@ class Requirement:
 
 
 def conclusion(paired: Paired) -> str:
-    """Say in a few words what a comparison comes to."""
+    """Sum up a comparison in a few words."""
     if paired.identical:
         return f"Tie: A and B get the same images wrong {'in what was compared' if paired.skipped else 'everywhere'}."
     row = paired.headline
-    said = [_judged(row, len(paired.differences), paired.norm)]
+    said = [_judged(row, paired)]
     if row.p_adjusted >= LEVEL:
         said.append(_resolution(row))
     beyond = [each for each in paired.differences if each is not row and each.p_adjusted < LEVEL]
     if beyond:
-        listed = (f"{_where(each, paired.norm)} ({points(each.estimate.difference)})" for each in beyond)
-        said.append(f"B - A is beyond chance, too, {', '.join(listed)}.")
+        listed = (f"{_where(each, paired)} ({points(each.estimate.difference)})" for each in beyond)
+        said.append(f"B - A is also beyond chance {', '.join(listed)}.")
     return " ".join(said)
 
 
-def _judged(row: Difference, family: int, norm: str) -> str:
-    found = row.estimate
-    where, what = _where(row, norm), "robust accuracy" if row.attack else "accuracy"
+def _judged(row: Difference, paired: Paired) -> str:
+    found, family = row.estimate, len(paired.differences)
+    where, what = _where(row, paired), "robust accuracy" if row.attack else "accuracy"
     low, high = found.interval
     adjusted = f", {row.p_adjusted:.2g} adjusted for {family} rows" if family > 1 else ""
     sure = f"95 % interval {points(low)} to {points(high)}, p = {found.p:.2g}{adjusted}"
@@ -65,8 +64,8 @@ def _judged(row: Difference, family: int, norm: str) -> str:
 
 def _scope(seeds: int) -> str:
     if seeds == 1:
-        return "This speaks of other images under these two trainings; others may differ by more."
-    return f"This speaks of other images and other trainings, by what {seeds} trainings show."
+        return "This generalises to other images for these two trainings; other trainings may differ by more."
+    return f"This generalises to other images and other trainings, as far as {seeds} trainings can tell."
 
 
 def _resolution(row: Difference) -> str:
@@ -74,10 +73,10 @@ def _resolution(row: Difference) -> str:
     least = detectable(found.seeds, found.images, found.components)
     seeds = f"{found.seeds} seed{'s' * (found.seeds > 1)}"
     if least is None:
-        return f"With {found.images} images and {seeds} that vary like these no difference is found in 80 % of cases."
+        return f"With {found.images} images and {seeds} like these no difference would be detected in 80 % of cases."
     return (
-        f"With {found.images} images and {seeds} that vary like these, {100 * least:.1f} points would have been found "
-        "in 80 % of cases (p < 0.05, not adjusted)."
+        f"With {found.images} images and {seeds} like these, {100 * least:.1f} points would have been detected in "
+        "80 % of cases (p < 0.05, not adjusted)."
     )
 
 
@@ -99,23 +98,23 @@ def required(paired: Paired, needed: Requirement) -> list[str]:
     """Say it, and of what it follows."""
     found = paired.headline.estimate
     listed = "; ".join(
-        f"{seeds} seed{'s' * (seeds > 1)}: " + (f"{images:,} images" if images else "not with any number of images")
+        f"{seeds} seed{'s' * (seeds > 1)}: " + (f"{images:,} images" if images else "no number of images is enough")
         for seeds, images in needed.images.items()
     )
-    size = f"{100 * needed.difference:g} points {_where(paired.headline, paired.norm)}"
-    lines = [f"{size} are found in 80 % of cases (p < 0.05, not adjusted) with {listed}."]
+    size = f"{100 * needed.difference:g} points {_where(paired.headline, paired)}"
+    lines = [f"{size} are detected in 80 % of cases (p < 0.05, not adjusted) with {listed}."]
     if needed.components.seeds is None:
-        lines.append("Of these two trainings alone: how far others differ does not follow from one seed.")
+        lines.append("For these two trainings only: one seed cannot tell how much others differ.")
     else:
         scatter = f"{100 * needed.components.seeds**0.5:.1f} points (standard deviation)"
-        lines.append(f"Over seeds the difference scatters by {scatter}, as {found.seeds} of them say.")
+        lines.append(f"Over seeds the difference varies by {scatter}, estimated from {found.seeds} of them.")
     return lines
 
 
-def _where(row: Difference, norm: str) -> str:
+def _where(row: Difference, paired: Paired) -> str:
     if not row.attack:
         return "without an attack"
-    at = eps_label(row.eps, norm)
+    at = paired.radius(row.eps)
     return f"in the worst case over attacks at {at}" if row.attack == WORST else f"under {row.attack} at {at}"
 
 

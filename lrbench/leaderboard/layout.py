@@ -42,7 +42,8 @@ def _summary(shown: Shown, suite: dict[str, Any]) -> list[Column]:
     *judged, accuracy = _ranked_by(shown, suite)
     columns = [accuracy, *judged]
     columns += [
-        shown.column("auc_l2", f"AUC {attack}", "percent", f"auc_l2[{attack}]", attack=attack) for attack in attacks
+        shown.column("auc_l2", f"error area {attack}", "percent", f"auc_l2[{attack}]", attack=attack)
+        for attack in attacks
     ]
     return [*columns, *measured_summary(shown, suite)]
 
@@ -102,7 +103,7 @@ def _headline(shown: Shown, suite: dict[str, Any]) -> Column:
     eps = middle(suite)
     label = eps_label(eps, suite["threat_model"]["norm"])
     return shown.column(
-        ROBUST, f"robust accuracy {label}", "percent", f"{ROBUST}[{WORST},{label}]", attack=WORST, eps=eps
+        ROBUST, f"robust accuracy {shown.radius(eps)}", "percent", f"{ROBUST}[{WORST},{label}]", attack=WORST, eps=eps
     )
 
 
@@ -117,7 +118,9 @@ def _difference_block(shown: Shown, threat: dict[str, Any]) -> list[Column]:
         label = eps_label(eps, threat["norm"])
         where = {"attack": WORST, "eps": eps}
         for metric, heading, form in DIFFERENCES:
-            columns.append(shown.column(metric, heading.format(label), form, f"{metric}[{WORST},{label}]", **where))
+            columns.append(
+                shown.column(metric, heading.format(shown.radius(eps)), form, f"{metric}[{WORST},{label}]", **where)
+            )
     return columns
 
 
@@ -138,7 +141,7 @@ def _radii(shown: Shown, attack: str, threat: dict[str, Any]) -> list[Column]:
     for radius in threat["eps"]:
         label = eps_label(radius, threat["norm"])
         key = f"{ROBUST}[{attack},{label}]"
-        columns.append(shown.column(ROBUST, label, "percent", key, attack=attack, eps=radius))
+        columns.append(shown.column(ROBUST, shown.radius(radius), "percent", key, attack=attack, eps=radius))
     for level in threat.get("l2_dissimilarities", []):
         metric = ROBUST + AT_L2
         key = f"{metric}_{level:g}[{attack}]"

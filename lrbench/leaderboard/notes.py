@@ -10,7 +10,6 @@ from lrbench.leaderboard.measured import measured_notes
 from lrbench.leaderboard.results import ADJUSTED
 from lrbench.leaderboard.said import class_of, is_weak, other_than_standard
 from lrbench.leaderboard.status import in_what_they_differ
-from lrbench.names import eps_label
 from lrbench.views import matching
 
 
@@ -32,21 +31,21 @@ def notes(board: Leaderboard) -> list[str]:
 
 def _missing(board: Leaderboard) -> Iterator[str]:
     if board.status.progress:
-        yield f"MISSING: {board.status.progress}. What is not there ranks last; the same command takes the rest."
+        yield f"MISSING: {board.status.progress}. Missing figures rank last; run the same command to compute them."
     for model in board.models:
         if board.status.models and (progress := board.status.progress_of(model)):
             yield f"MISSING: {progress} of {model}."
     unknown = [model for model in board.models if not board.status.knows(model)]
     if unknown:
         yield (
-            f"UNKNOWN: how many steps of {', '.join(unknown)} are done. An earlier version of lrbench, which did not "
-            "say, wrote this."
+            f"UNKNOWN: how many steps of {', '.join(unknown)} are done. An earlier version of lrbench wrote them, and "
+            "did not record it."
         )
     causes = {step: reason for step, reason in board.failures.items() if not reason.startswith("needs ")}
     for step, reason in causes.items():
         yield f"MISSING: {step} failed: {reason} (its traceback is in steps/{step}/failure.txt)"
     if rest := len(board.failures) - len(causes):
-        yield f"MISSING: {rest} steps that need those. The same command tries the missing ones again."
+        yield f"MISSING: {rest} steps that depend on those. Run the same command to try again."
 
 
 def _idle(board: Leaderboard) -> Iterator[str]:
@@ -65,39 +64,44 @@ def _lacking(board: Leaderboard) -> Iterator[str]:
         if "gradients" in lacks and out:
             yield (
                 f"LEFT OUT of {model}: {', '.join(out)}, since it has no gradients. Its worst case is over fewer "
-                "attacks than that of the others, so a weaker bound."
+                "attacks than that of the other models, and so a looser bound."
             )
         if "layers" in lacks and asked:
-            yield f"LEFT OUT of {model}: {', '.join(asked)}, since it has no layers to name."
+            yield f"LEFT OUT of {model}: {', '.join(asked)}, since it has no named layers."
 
 
 def _environments(board: Leaderboard) -> Iterator[str]:
     differing = in_what_they_differ(board.status.environments)
     if differing:
         settings = "; ".join(f"{key}: {', '.join(map(str, values))}" for key, values in differing.items())
-        yield f"Made on several machines, versions or settings, and figures may differ by that. {settings}."
+        yield f"Computed on several machines, versions or settings, which may affect the figures. {settings}."
 
 
 def _reading(board: Leaderboard) -> Iterator[str]:
     yield (
-        "Means over seeds; [95 % Wilson interval] of n images, of several seeds the fewest; ± standard deviation over "
-        "seeds."
+        "Means over seeds, ± standard deviation over seeds, [95 % Wilson interval] for n images (the smallest n of "
+        "any seed)."
     )
     if board.suite["attacks"]:
-        at = eps_label(middle(board.suite), board.suite["threat_model"]["norm"])
+        at = board.shown.radius(middle(board.suite))
         yield (
-            f"Rank: by verdict, then robust accuracy at {at}, then clean accuracy, as shown. Equal figures are "
-            "a tie, and what is missing (-) ranks last, as does a model that was not checked for masked gradients."
+            f"Rank: by verdict, then robust accuracy at {at}, then clean accuracy, rounded as shown. Equal figures "
+            "tie; missing figures (-) rank last, as do models that were not checked for masked gradients."
         )
+        if board.suite["threat_model"]["space"] == "normalized":
+            yield (
+                "Radii are in sd, standard deviations of the training images' pixels: 8/255 in the suite is 0.0314 sd, "
+                "and not 8 grey levels."
+            )
     for attack in summed_up(board.suite):
         if attack in board.limits:
             limit = f"{board.limits[attack]:.3g}"
             yield (
-                f"AUC {attack}{', as in the paper' if attack in PAPER else ''}: mean misclassified % over L2 "
-                f"dissimilarity 0 to {limit}; lower is more robust."
+                f"Error area {attack}{', as in the paper' if attack in PAPER else ''}: area under the curve of "
+                f"misclassified % against L2 dissimilarity, divided by its range, 0 to {limit}; lower is more robust."
             )
     if board.suite["threat_model"].get("l2_dissimilarities"):
-        yield "Robust accuracy at an L2 dissimilarity is read off the attack's curve between its radii."
+        yield "Robust accuracy at an L2 dissimilarity is interpolated between the radii of the attack."
 
 
 def _strength(board: Leaderboard) -> Iterator[str]:
@@ -105,20 +109,20 @@ def _strength(board: Leaderboard) -> Iterator[str]:
     if attacks and all(is_weak(attack, board.status.attacks) for attack in attacks):
         named = " and ".join(sorted(attacks))
         weak = "a weak attack" if len(attacks) == 1 else "weak attacks"
-        yield f"No attack ran but {named}, {weak}: a model that withstands {weak} is not shown to be robust."
+        yield f"Only {named} ran, {weak}: a model that withstands {weak} is not shown to be robust."
     elif attacks:
         yield (
-            "Robust accuracy: share of images that are right after the attack; higher is better. In the worst case, "
-            "those that no attack within the radius fooled, at this radius or a smaller one. At a radius where fewer "
-            "attacks ran it is a weaker bound."
+            "Robust accuracy: share of images that are still classified correctly under attack; higher is better. In "
+            "the worst case: under every attack, at this radius and at smaller ones. At a radius where fewer attacks "
+            "ran it is a looser bound."
         )
     for attack in board.suite["attacks"]:
         if changed := other_than_standard(attack):
             label, known = attack.get("label") or attack["name"], class_of(attack["name"])
             changes = ", ".join(f"{key} {value}" for key, value in changed.items())
             yield (
-                f"{label} is not the standard version of {known} here: {changes}. Its figures are not to be held "
-                "against those of the standard version."
+                f"{label} is not the standard version of {known} here: {changes}. Do not compare its "
+                "figures with those of the standard version."
             )
     yield from _differences(board)
 
@@ -130,13 +134,13 @@ def _differences(board: Leaderboard) -> Iterator[str]:
         return
     seeds, baseline = len(board.suite["seeds"]), next(iter(board.suite["models"]))
     yield (
-        f"Differences of robust accuracy on the same images; positive: more robust than {baseline}. [95 % interval] of "
-        "each alone: where it holds 0, its p_value in results.csv is 0.05 or more. Adjusted p: for all "
-        f"{len(compared)} of that table (Holm). They "
+        f"Differences of robust accuracy on the same images; positive: more robust than {baseline}. Each [95 % "
+        "interval] is unadjusted: where it contains 0, the p_value in results.csv is 0.05 or more. Adjusted p: Holm, "
+        f"over the {len(compared)} differences of that table. They "
         + (
-            f"speak of other images and other trainings, by what {seeds} trainings show."
+            f"generalise to other images and other trainings, as far as {seeds} trainings can tell."
             if seeds > 1
-            else "speak of other images under this one training: another training may differ by more."
+            else "generalise to other images for this one training; another training may differ by more."
         )
     )
 
@@ -145,10 +149,10 @@ def _masking(board: Leaderboard) -> Iterator[str]:
     if not board.masking:
         return
     yield (
-        "Verdict, on the evaluation and not on the model, the worst over seeds. Held up: all checks for masked "
-        "gradients passed, so that a strong attack can be believed; it makes no weak one strong. Suspicious: attacks "
-        "are known to fail on such a model. Broken: the figures contradict each other, so an attack did fail. Not "
-        "checked: nothing is known."
+        "Verdict: whether the evaluation can be trusted, not whether the model is robust; the worst over seeds. Held "
+        "up: all checks for masked gradients passed, so a strong attack can be believed; a weak one stays weak. "
+        "Suspicious: attacks are known to fail on such models. Broken: the figures contradict each other, so an attack "
+        "did fail. Not checked: no checks ran."
     )
     for model, seeds in board.masking.items():
         flagged: dict[str, tuple[dict[str, Any], list[str]]] = {}

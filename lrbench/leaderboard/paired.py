@@ -19,7 +19,7 @@ from lrbench.leaderboard.kept import Key
 from lrbench.leaderboard.layout import WORST, labels, middle
 from lrbench.leaderboard.outcomes import CLEAN, Run
 from lrbench.leaderboard.sides import Side, paired_seeds, pairs_of, parse_side
-from lrbench.names import eps_label
+from lrbench.names import radius_text
 from lrbench.statistics import Estimate, difference_of, holm
 
 
@@ -92,6 +92,10 @@ class Paired:
     configuration: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     environment: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
+    def radius(self, eps: float) -> str:
+        """Write a radius for readers, in its unit."""
+        return radius_text(eps, self.norm, self.space)
+
     @property
     def identical(self) -> bool:
         """Whether both get the same images wrong everywhere."""
@@ -143,9 +147,9 @@ def _compared(first: Side, second: Side) -> Paired:
         threat["space"],
         differences,
         _headline(differences, first.run.board.suite),
-        [f"{_named(key, threat['norm'])} ({_why_not(key, other, own, pairs)})" for key in every if key not in shared],
+        [f"{_named(key, threat)} ({_why_not(key, other, own, pairs)})" for key in every if key not in shared],
         [
-            f"{_named(key, threat['norm'])} ({len(of)} of {len(pairs)} seeds)"
+            f"{_named(key, threat)} ({len(of)} of {len(pairs)} seeds)"
             for key, of in shared.items()
             if len(of) < len(pairs)
         ],
@@ -192,5 +196,5 @@ def _headline(differences: list[Difference], suite: dict[str, Any]) -> Differenc
     return differences[0]
 
 
-def _named(key: Key, norm: str) -> str:
-    return "clean" if key == CLEAN else f"{key[0]} at {eps_label(key[1], norm)}"
+def _named(key: Key, threat: dict[str, Any]) -> str:
+    return "clean" if key == CLEAN else f"{key[0]} at {radius_text(key[1], threat['norm'], threat['space'])}"

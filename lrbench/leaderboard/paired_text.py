@@ -15,7 +15,6 @@ from lrbench.leaderboard.paired import Difference, Paired
 from lrbench.leaderboard.sides import Side
 from lrbench.leaderboard.table import TextTable
 from lrbench.leaderboard.text import in_latex, in_markdown
-from lrbench.names import eps_label
 
 HEADINGS = ("attack", "radius", "A %", "B %", "B - A, points", "95 % interval", "p", "adjusted p")
 CSV_COLUMNS = (
@@ -57,7 +56,7 @@ def rows(paired: Paired) -> Rows:
     return [
         (
             each.attack or "clean",
-            eps_label(each.eps, paired.norm) if each.attack else "",
+            paired.radius(each.eps) if each.attack else "",
             f"{100 * each.first:.1f}",
             f"{100 * each.second:.1f}",
             points(each.estimate.difference),
@@ -85,7 +84,7 @@ def remarks(paired: Paired, wanted: Wanted) -> list[str]:
         board = side.run.board
         lines += [f"{name}: {line}" for line in (*board.cautions(side.model), *board.unread)]
     if wanted.images:
-        lines += [line for each in paired.differences for line in _flipped(each, paired.norm)]
+        lines += [line for each in paired.differences for line in _flipped(each, paired)]
     if paired.fewer:
         lines.append(f"Over the seeds for which both have it: {'; '.join(paired.fewer)}.")
     if paired.skipped:
@@ -104,8 +103,8 @@ def _sides(paired: Paired) -> list[tuple[str, Side]]:
     return [("A", paired.first), ("B", paired.second)]
 
 
-def _flipped(each: Difference, norm: str) -> list[str]:
-    where = f"{each.attack} at {eps_label(each.eps, norm)}" if each.attack else "clean"
+def _flipped(each: Difference, paired: Paired) -> list[str]:
+    where = f"{each.attack} at {paired.radius(each.eps)}" if each.attack else "clean"
     lines = []
     for name, per_seed in (("A", each.only_first), ("B", each.only_second)):
         images = sorted({image for seed in per_seed for image in seed})

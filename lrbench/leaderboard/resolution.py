@@ -8,7 +8,7 @@ import numpy as np
 from lrbench.errors import UsageError
 from lrbench.leaderboard.layout import WORST, middle
 from lrbench.leaderboard.outcomes import Run
-from lrbench.names import eps_label
+from lrbench.names import radius_text
 from lrbench.statistics import Components, detectable, difference_of
 from lrbench.store import View
 
@@ -77,8 +77,9 @@ def _pooled(measured: list[Components], seeds: int, suite: dict[str, Any]) -> tu
     images, rest = (float(np.mean([getattr(each, name) for each in measured])) for name in ("images", "rest"))
     known = [each.seeds for each in measured if each.seeds is not None]
     between = float(np.mean(known)) if known else ASSUMED.seeds or 0.0
-    where = f"at {eps_label(middle(suite), suite['threat_model']['norm'])}"
-    source = f"by what is measured {where} in this folder"
+    threat = suite["threat_model"]
+    where = radius_text(middle(suite), threat["norm"], threat["space"])
+    source = f"by what is measured at {where} in this folder"
     if seeds > 1 and not known:
         source += f", and if each model scatters by {100 * SCATTER:.0f} points over seeds, which one seed does not show"
     return Components(between, images, rest), source

@@ -12,7 +12,7 @@ CORE: dict[str, Metric] = {
     "misclassification_at_l2": Metric("misclassified at an L2 dissimilarity", "percent", "lower", ("l2",)),
     "robust_accuracy_at_l2": Metric("robust accuracy at an L2 dissimilarity", "percent", "higher", ("l2",)),
     "l2_dissimilarity": Metric("mean L2 dissimilarity"),
-    "auc_l2": Metric("AUC", "percent", "lower"),
+    "auc_l2": Metric("area under the misclassification curve", "percent", "lower"),
     "median_linf": Metric("median Linf", better="higher"),
     "median_l2": Metric("median L2", better="higher"),
     "found": Metric("found", "percent", "lower"),

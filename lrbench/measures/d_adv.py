@@ -54,8 +54,9 @@ class DAdv(AttackMeasure):
         if (chosen := self._shown_for(options, shown)) is not None:
             _, attack, eps = chosen
             yield (
-                f"D_Adv is under {attack} at {eps_label(eps, shown.norm)}, over images that are right before it. It "
-                "grows with the activations' scale; only the relative one compares models."
+                f"D_Adv is under {attack} at {shown.radius(eps)}: mean squared distance by which it moves a layer's "
+                "activations, over images that are classified correctly before it. It grows with their scale; compare "
+                "models by the relative one."
             )
 
     def _shown_for(self, options: Any, shown: "Shown") -> tuple[str, str, float] | None:

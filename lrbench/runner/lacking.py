@@ -93,4 +93,4 @@ def _parts(before: ModelSpec, suite: Suite, name: str, found: Probed) -> Iterato
         yield f"left out {', '.join(out)}, since no gradient of its outputs reaches its input{why}"
     kinds = list(suite.diagnostics.of_layers)
     if kinds and not has_layers(suite, name):
-        yield f"left out {', '.join(kinds)}, since it has no layers to name"
+        yield f"left out {', '.join(kinds)}, since it has no named layers"

@@ -159,7 +159,7 @@ def _lacking(found: Probed) -> Iterator[Finding]:
     if not found.trainable:
         yield Finding("warning", "nothing in it can be trained: suites measure it as it is")
     if not found.sizes:
-        yield Finding("warning", "it has no layers to name: suites leave out what is measured of layers")
+        yield Finding("warning", "it has no named layers: suites leave out what is measured of layers")
     if found.single:
         yield Finding("warning", "it gives one logit an image: it is taken for that of class 1 against class 0")
 

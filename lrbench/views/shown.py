@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from lrbench.names import eps_label
+from lrbench.names import eps_label, radius_text
 from lrbench.views.results import matching
 from lrbench.views.tables import Column, Form, cell_of
 
@@ -30,6 +30,7 @@ class Shown:
     radii : sequence of float
         In ascending order.
     norm : {"linf", "l2"}
+    space : {"pixel", "normalized"}
     measure : str
         Whose figures are shown.
     prefix : str
@@ -48,6 +49,7 @@ class Shown:
     attacks: Sequence[str] = ()
     radii: Sequence[float] = ()
     norm: str = "linf"
+    space: str = "pixel"
     measure: str = ""
     prefix: str = ""
     classes: Sequence[str] = ()
@@ -57,6 +59,10 @@ class Shown:
     def title(self) -> str:
         """The measure's name, for readers."""
         return self.measure.replace("_", " ").capitalize()
+
+    def radius(self, eps: float) -> str:
+        """Write a radius for readers, in its unit."""
+        return radius_text(eps, self.norm, self.space)
 
     def rows(self, figure: str, /, **where: object) -> pd.DataFrame:
         """Rows over seeds of a figure, with the given values."""
@@ -90,13 +96,15 @@ class Shown:
         names = [name for name in ("layer", "attack", "eps", *parameters) if name in rows]
         for values in rows[names].drop_duplicates().itertuples(index=False, name=None):
             where = {name: value for name, value in zip(names, values, strict=True) if not pd.isna(value)}
-            shown = where | ({"eps": eps_label(where["eps"], self.norm)} if "eps" in where else {})
-            given = {name: value for name, value in shown.items() if value}
+            eps = where.get("eps")
+            given = {name: value for name, value in where.items() if value and name != "eps"}
             plain = [value for name, value in given.items() if name not in parameters]
             said = [(name, value) for name, value in given.items() if name in parameters]
-            parts = ",".join([*plain, *(f"{name}={_quoted(value)}" for name, value in said)])
+            radius = [] if eps is None else [eps_label(eps, self.norm)]
+            parts = ",".join([*plain, *radius, *(f"{name}={_quoted(value)}" for name, value in said)])
             key = self.prefix + figure + (f"[{parts}]" if parts else "")
-            words = [heading, *plain, *(f"{name} {value}" for name, value in said)]
+            radius = [] if eps is None else [self.radius(eps)]
+            words = [heading, *plain, *radius, *(f"{name} {value}" for name, value in said)]
             yield self.column(figure, " ".join(words), form, key, **where)
 
 

@@ -153,7 +153,7 @@ def test_what_is_a_model_is_registered(name, capsys):
     assert "10 classes" in printed.out
     assert ("no gradient reaches its input" in printed.out) == (name in WITHOUT_GRADIENTS)
     assert ("nothing in it can be trained" in printed.out) == (name in UNTRAINABLE)
-    assert ("no layers to name" in printed.out) == (name in WITHOUT_LAYERS)
+    assert ("no named layers" in printed.out) == (name in WITHOUT_LAYERS)
     assert ("random in evaluation mode" in printed.out) == (name == "random")
     assert list(yaml.safe_load(register.PROJECT.read_text())["models"]) == ["odd"]
 

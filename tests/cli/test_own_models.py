@@ -105,7 +105,7 @@ def test_a_function_without_gradients_is_asked_what_it_can_be_asked(capsys):
     assert "! no gradient reaches its input: suites leave out attacks that need one" in printed
     line = (
         "lrbench: black-box: nothing in it can be trained, so it is measured as it is; left out pgd, since no gradient "
-        "of its outputs reaches its input; left out clusters, since it has no layers to name\n"
+        "of its outputs reaches its input; left out clusters, since it has no named layers\n"
     )
     assert main(["plan", "own.yaml", "--out", "out"]) == 0
     planned = capsys.readouterr()
@@ -122,7 +122,7 @@ def test_a_function_without_gradients_is_asked_what_it_can_be_asked(capsys):
     assert board.suite["models"]["black-box"]["lacks"] == ["gradients", "layers"]
     text = (register.PROJECT.parent / "out" / "leaderboard.md").read_text()
     assert "LEFT OUT of black-box: pgd, since it has no gradients." in text
-    assert "LEFT OUT of black-box: clusters, since it has no layers to name." in text
+    assert "LEFT OUT of black-box: clusters, since it has no named layers." in text
     assert "LEFT OUT of net" not in text
     only_shown_again(board, capsys)
 

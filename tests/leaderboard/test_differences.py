@@ -125,10 +125,10 @@ def test_what_becomes_of_an_advantage(changes, says):
 
 def test_it_is_told_of_what_trainings_and_images_differences_speak():
     several = " ".join(notes(board()))
-    assert "They speak of other images and other trainings, by what 3 trainings show." in several
-    assert "for all 6 of that table" in several
+    assert "They generalise to other images and other trainings, as far as 3 trainings can tell." in several
+    assert "over the 6 differences of that table" in several
     one = Leaderboard(tidy(rows((0, 0, 0), (0, 0, 0), ((1, 1, 1), (1, 1, 1)), seeds=(0,))), suite(seeds=(0,)))
-    assert "other images under this one training: another training may differ by more" in " ".join(notes(one))
+    assert "other images for this one training; another training may differ by more" in " ".join(notes(one))
 
 
 def test_a_run_holds_a_model_against_the_first_one_over_all_its_seeds(shown_run):

@@ -171,10 +171,10 @@ def test_records_made_on_several_machines_say_so(shown_run, published, tmp_path,
     resealed(to / "small/records/other.json", elsewhere)
     publish(shown_run, to)
     text = (to / "small/README.md").read_text()
-    assert "Made on several machines" in text
+    assert "Computed on several machines" in text
     assert "Another Processor" in text
     assert main(["show", str(to / "small")]) == 0
-    assert "Made on several machines" in capsys.readouterr().out
+    assert "Computed on several machines" in capsys.readouterr().out
 
 
 def test_a_record_keeps_every_environment_of_its_model(shown_run, monkeypatch):

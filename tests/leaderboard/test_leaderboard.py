@@ -139,7 +139,7 @@ def test_the_terminal_shows_every_figure_with_its_interval(board):
     text = printed(board)
     for part in (
         "clean accuracy",
-        "AUC iter-fsgm",
+        "error area",
         "D_Adv",
         "VR_10 avgpool",
         "5 dims",
@@ -190,6 +190,18 @@ def test_json_holds_the_table(board):
     content = json.loads(board.to_json())
     assert content["models"]["weak"]["accuracy"] == pytest.approx(0.9)
     assert content["suite"]["name"] == "mine"
+
+
+def test_radii_in_normalized_space_are_not_written_as_pixels():
+    content = suite()
+    content["threat_model"] = {**content["threat_model"], "space": "normalized"}
+    board = Leaderboard(tidy(rows("net", (0.5, 0.9), (0.1, 0.2))), content)
+    text = printed(board)
+    assert "0.0314 sd" in text
+    assert "8/255 in the suite is 0.0314 sd" in " ".join(text.split())
+    headings = [column.heading for block in board.blocks for column in block.columns]
+    assert not any("/255" in heading for heading in headings), headings
+    assert "robust_accuracy[iter-fsgm,8/255]" in board.table()
 
 
 def test_one_seed_and_no_attacks_make_a_board():

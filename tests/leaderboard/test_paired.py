@@ -43,7 +43,7 @@ def test_two_seeds_of_a_model_have_intervals(shown_run):
     for each in paired.differences:
         low, high = each.estimate.interval
         assert low < each.estimate.difference < high
-    assert "This speaks of other images under these two trainings" in conclusion(paired)
+    assert "This generalises to other images for these two trainings" in conclusion(paired)
 
 
 @pytest.mark.parametrize(("first", "second"), [("net@0,0", "lr"), ("net", "lr@1,1"), ("net@0,0", "lr@1,1")])
@@ -266,7 +266,7 @@ def test_the_sentence_says_what_could_have_been_seen():
     estimate = paired.headline.estimate
     least = detectable(3, 400, estimate.components)
     assert said.startswith("Neither is shown to be better in the worst case over attacks at 8/255")
-    assert f"With 400 images and 3 seeds that vary like these, {100 * least:.1f} points would have been found" in said
+    assert f"With 400 images and 3 seeds like these, {100 * least:.1f} points would have been detected" in said
 
 
 def test_equal_figures_are_a_tie_also_where_the_images_differ():
@@ -286,12 +286,12 @@ def test_power_says_what_a_difference_needs(shown_run, capsys):
     assert main(["compare", *sides, "--power", "10"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert f"10 seeds: {needed.images[10]:,} images" in said
-    assert "10 points in the worst case over attacks at 8/255 are found in 80 % of cases" in said
+    assert "10 points in the worst case over attacks at 8/255 are detected in 80 % of cases" in said
     assert main(["compare", *sides, "--power", "10", "--format", "json"]) == 0
     (content,) = json.loads(capsys.readouterr().out)
     assert content["needed"]["images"] == {str(seeds): images for seeds, images in needed.images.items()}
     assert main(["compare", f"{shown_run}:net@0", f"{shown_run}:lr@0", "--power", "10"]) == 0
-    assert "how far others differ does not follow from one seed" in " ".join(capsys.readouterr().out.split())
+    assert "one seed cannot tell how much others differ" in " ".join(capsys.readouterr().out.split())
     with pytest.raises(SystemExit) as stopped:
         main(["compare", *sides, "--power", "-3"])
     assert stopped.value.code == 2

@@ -105,12 +105,12 @@ def test_what_autoattack_leaves_open_comes_to_what_it_says():
 
 
 def weak_note(board):
-    return next((line for line in notes(board) if line.startswith("No attack ran but")), "")
+    return next((line for line in notes(board) if line.startswith("Only ")), "")
 
 
 def test_a_run_is_shown_as_what_its_attacks_said(ran):
     assert json.loads((ran / "status.json").read_text())["attacks"] == SAID
-    assert weak_note(Leaderboard.load(ran)).startswith("No attack ran but static and timid, weak attacks")
+    assert weak_note(Leaderboard.load(ran)).startswith("Only static and timid ran, weak attacks")
 
 
 def test_a_record_keeps_what_they_said(ran, tmp_path):
@@ -118,7 +118,7 @@ def test_a_record_keeps_what_they_said(ran, tmp_path):
     record = read_record(tmp_path / "to/theirs/records/net.json")
     assert record["attacks"] == SAID
     assert check(tmp_path / "to") == 1
-    assert "No attack ran but static and timid, weak attacks" in (tmp_path / "to/theirs/README.md").read_text()
+    assert "Only static and timid ran, weak attacks" in (tmp_path / "to/theirs/README.md").read_text()
     assert weak_note(Leaderboard.load(tmp_path / "to/theirs"))
 
 

@@ -105,7 +105,7 @@ def test_a_board_made_on_several_machines_or_versions_says_so():
     board = board_of(rows_of("net"), Status(1, 1, [one, other]))
     assert in_what_they_differ([one, other]) == {"packages.torch": ["2.14.1", "2.15.0"]}
     for view in (printed(board), to_markdown(board).replace("\\", "")):
-        assert "Made on several machines" in view
+        assert "Computed on several machines" in view
         assert "packages.torch: 2.14.1, 2.15.0" in view
     assert "several machines" not in printed(board_of(rows_of("net"), Status(1, 1, [one])))
 

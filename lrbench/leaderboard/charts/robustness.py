@@ -19,9 +19,10 @@ NORMS = {"linf": "Linf", "l2": "L2"}
 def by_radius(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
     """Robust accuracy by radius, in the worst case over attacks and under each."""
     threat = suite["threat_model"]
-    scale = 255 if threat["norm"] == "linf" else 1
-    unit = "pixel range" if threat["space"] == "pixel" else "standard deviation"
-    title = f"radius, in 1/255 of the {unit}" if scale == 255 else f"radius in L2, in units of the {unit}"
+    in_pixels = threat["space"] == "pixel"
+    scale = 255 if in_pixels and threat["norm"] == "linf" else 1
+    unit = "units of the pixel range" if in_pixels else "standard deviations of the pixels"
+    title = "radius, in 1/255 of the pixel range" if scale == 255 else f"radius in {NORMS[threat['norm']]}, in {unit}"
     tables = {attack: _at_radii(shown, ROBUST, attack, scale) for attack in [WORST, *labels(suite)]}
     for attack, table in tables.items():
         if not table["attack"].any():

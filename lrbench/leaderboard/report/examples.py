@@ -12,7 +12,7 @@ from PIL import Image
 from lrbench.errors import UsageError
 from lrbench.leaderboard.layout import labels, middle
 from lrbench.leaderboard.outcomes import Run
-from lrbench.names import attack_id, eps_label, model_path
+from lrbench.names import attack_id, model_path, radius_text
 
 LARGEST = 96
 """Side in pixels above which an image is made smaller."""
@@ -52,7 +52,8 @@ def strips(run: Run) -> list[Strip]:
     suite = run.board.suite
     if not suite["attacks"]:
         return []
-    eps, norm = middle(suite), suite["threat_model"]["norm"]
+    eps, threat = middle(suite), suite["threat_model"]
+    radius = radius_text(eps, threat["norm"], threat["space"])
     found = []
     for model in run.models:
         shown = 0
@@ -60,7 +61,7 @@ def strips(run: Run) -> list[Strip]:
         for label in labels(suite):
             images = _examples(run, model, seed, label, eps) if shown < ATTACKS else []
             if images:
-                found.append(Strip(model, label, eps_label(eps, norm), images))
+                found.append(Strip(model, label, radius, images))
                 shown += 1
     return found
 
