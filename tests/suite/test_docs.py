@@ -1,12 +1,16 @@
 """The docs against the code: every key of a suite, every attack and every check is there as it is."""
 
+import ast
 import inspect
+import json
 import re
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
+import lrbench
+from lrbench import attacks, diagnostics, lowrank, statistics
 from lrbench.catalogue import ATTACKS
 from lrbench.diagnostics.masking import CHECKS
 from lrbench.suite import measures, schema, training
@@ -72,3 +76,57 @@ def test_what_docs_call_an_attack_there_is(path):
     named = re.findall(r"`((?:[a-z]+-)+(?:fsgm|noise|lr|ce|t))`", text)
     assert named
     assert all(name in ATTACKS for name in named), named
+
+
+@pytest.mark.parametrize("module", [lrbench, attacks, lowrank, diagnostics, statistics], ids=lambda each: each.__name__)
+def test_every_public_name_is_on_the_page_of_the_api(module):
+    text = (ROOT / "docs" / "api.md").read_text("utf-8")
+    page = set(re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE)) | set(re.findall(r"`(lrbench\.\w+)`", text))
+    assert {f"{module.__name__}.{name}" for name in module.__all__} <= page
+
+
+README = (ROOT / "README.md").read_text("utf-8")
+TOUR = json.loads((ROOT / "docs" / "tour.ipynb").read_text("utf-8"))
+
+
+def printed_in_the_tour():
+    outputs = [each for cell in TOUR["cells"] for each in cell.get("outputs", []) if each["output_type"] == "stream"]
+    return "".join(line for each in outputs for line in each["text"]).strip("\n")
+
+
+def test_the_first_screen_of_the_readme():
+    lines = README.splitlines()
+    (start,) = [number for number, line in enumerate(lines, 1) if line.startswith("Read on: [")]
+    assert start <= 60
+    first = "\n".join(lines[:start])
+    assert "lrbench.evaluate(" in first
+    assert "make run" in first
+    assert "![" in first
+
+
+def test_the_boards_in_the_readme_are_those_that_are_printed():
+    fences = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    printed = [block.strip("\n") for language, block in fences if not language]
+    assert printed == [printed_in_the_tour(), str(lrbench.Leaderboard.load(ROOT / "leaderboards" / "quick"))]
+
+
+def words(text):
+    """What does not depend on how a version of torch adds up."""
+    return re.findall(r"[a-z_]+", text)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_tour_runs_and_shows_what_it_holds(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    namespace, shown = {"__name__": "__main__"}, {}
+    for cell in TOUR["cells"]:
+        if cell["cell_type"] == "code":
+            tree = ast.parse("".join(cell["source"]))
+            values = [each["data"] for each in cell["outputs"] if each["output_type"] == "execute_result"]
+            last = ast.Expression(tree.body.pop().value) if values else None
+            exec(compile(tree, "tour", "exec"), namespace)  # noqa: S102
+            if last is not None:
+                shown[ast.unparse(last)] = eval(compile(last, "tour", "eval"), namespace)  # noqa: S307
+                assert words(repr(shown[ast.unparse(last)])) == words("".join(values[0]["text/plain"]))
+    assert len(shown) == 3
+    assert words(capsys.readouterr().out) == words(printed_in_the_tour())
