@@ -37,7 +37,7 @@ def watched(module: nn.Module) -> Iterator[list[Tensor]]:
         If it cannot be watched, or, when it runs, gives something else.
     """
     if isinstance(module, torch.jit.ScriptModule):
-        msg = "the layer is of a scripted model, which nobody can look into; pass the model that was scripted"
+        msg = "the layer belongs to a scripted model, whose layers cannot be hooked; pass the model that was scripted"
         raise ValueError(msg)
     seen: list[Tensor] = []
 

@@ -63,7 +63,7 @@ def _take_share(given: argparse.Namespace) -> int:
     with display_for(console()) as display:
         failed = session.run_share(share, display)
     sys.stdout.write(
-        f"Steps in {shown(session.store.root)}; without --steps and --share the same command takes the rest\n"
+        f"Steps in {shown(session.store.root)}; without --steps and --share the same command runs the rest\n"
     )
     return _say_failed(failed)
 
@@ -85,8 +85,8 @@ def _say_failed(failures: dict[str, str]) -> int:
     if not failures:
         return 0
     first, reason = next(iter(failures.items()))
-    more = f", and {len(failures) - 1} steps more" if len(failures) > 1 else ""
-    say(f"{first} failed: {reason}{more}; the same command tries them again")
+    more = f", and {len(failures) - 1} more" if len(failures) > 1 else ""
+    say(f"{first} failed: {reason}{more}; run the same command to try again")
     return 1
 
 

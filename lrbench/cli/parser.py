@@ -45,9 +45,9 @@ def make_parser() -> argparse.ArgumentParser:
             )
         if name == "run":
             sub.add_argument(
-                "--steps", action="append", default=[], metavar="P", help="only steps called so, such as 'train/*'"
+                "--steps", action="append", default=[], metavar="P", help="only steps that match, such as 'train/*'"
             )
-            sub.add_argument("--share", metavar="I/N", help="only the I-th of N even shares of them")
+            sub.add_argument("--share", metavar="I/N", help="only the I-th of N equal shares of them")
             _add_execution_options(sub)
         sub.set_defaults(command=command)
 
@@ -64,11 +64,13 @@ def make_parser() -> argparse.ArgumentParser:
     publish = subs.add_parser("publish", help="add a run to the published leaderboards, after checking it")
     publish.add_argument("folder", metavar="DIR", nargs="?", help="folder of a finished run")
     publish.add_argument("--to", default="leaderboards", metavar="DIR", help="default: leaderboards")
-    publish.add_argument("--check", action="store_true", help="hold what is published against its records")
-    publish.add_argument("--rebuild", action="store_true", help="make all pages, tables and pictures again from them")
-    publish.add_argument("--partial", action="store_true", help="even a run that is not whole, so marked")
-    publish.add_argument("--as-is", action="store_true", help="even models whose LR-Layers never acted, so marked")
-    publish.add_argument("--weights", action="store_true", help="its networks, too, for lrbench.load_model")
+    publish.add_argument("--check", action="store_true", help="check what is published against its records")
+    publish.add_argument(
+        "--rebuild", action="store_true", help="rebuild all pages, tables and pictures from the records"
+    )
+    publish.add_argument("--partial", action="store_true", help="also an unfinished run, marked as such")
+    publish.add_argument("--as-is", action="store_true", help="also models whose LR-Layers never acted, marked as such")
+    publish.add_argument("--weights", action="store_true", help="also its networks, for lrbench.load_model")
     publish.set_defaults(command=views.publish_command)
 
     export = subs.add_parser("export", help="write a model's figures in the form of another leaderboard")
@@ -78,13 +80,13 @@ def make_parser() -> argparse.ArgumentParser:
         export.add_argument(f"--{what}", metavar="TEXT", help=f"its {what}, which a run cannot know")
     export.set_defaults(command=views.export_command)
 
-    compare = subs.add_parser("compare", help="hold two runs, or two models, against each other on the same images")
+    compare = subs.add_parser("compare", help="compare two runs, or two models, on the same images")
     for side in ("A", "B"):
         compare.add_argument(side.lower(), metavar=side, help="DIR, DIR:MODEL or DIR:MODEL@SEED,...")
     compare.add_argument("--format", default="table", choices=("table", "markdown", "csv", "json", "latex"))
     compare.add_argument("--images", action="store_true", help="list the images that only one of them gets wrong")
     compare.add_argument(
-        "--power", type=_points, metavar="POINTS", help="how many images and seeds a difference of so many points needs"
+        "--power", type=_points, metavar="POINTS", help="images and seeds that a difference of so many points takes"
     )
     compare.set_defaults(command=views.compare_command)
 
@@ -99,7 +101,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _add_own_models(subs: "argparse._SubParsersAction[_Parser]") -> None:
-    register = subs.add_parser("register", help="add a model of yours to this folder's lrbench.yaml, looked over")
+    register = subs.add_parser("register", help="check a model of yours and add it to this folder's lrbench.yaml")
     register.add_argument("name", metavar="NAME", help="what to call it")
     register.add_argument(
         "--factory", required=True, metavar="F", help="FILE.py:FUNCTION, PACKAGE.MODULE:FUNCTION, ..."
@@ -109,25 +111,23 @@ def _add_own_models(subs: "argparse._SubParsersAction[_Parser]") -> None:
         metavar="W",
         help="trained weights, .safetensors or .pt, or torchvision's by name (DEFAULT); default: to be trained",
     )
-    register.add_argument(
-        "--trained", action="store_true", help="the factory gives a trained network: it is measured as it is"
-    )
+    register.add_argument("--trained", action="store_true", help="the factory gives a trained network: do not train it")
     register.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="passed to the factory")
     register.add_argument("--no-normalize", action="store_true", help="it takes pixels in [0, 1] as they are")
     register.add_argument("--data", metavar="SET", help="data set it is for (default: digits)")
-    register.add_argument("--shape", metavar="CxHxW", help="look it over with noise of this shape instead of data")
+    register.add_argument("--shape", metavar="CxHxW", help="check it with noise of this shape instead of data")
     register.add_argument("--classes", default="10", metavar="N", help="with --shape (default: 10)")
     register.add_argument("--data-dir", metavar="DIR", help="folder of the data sets")
     register.set_defaults(command=commands.register_command)
 
     evaluate = subs.add_parser("evaluate", help="run a single model through a suite")
-    evaluate.add_argument("name", metavar="NAME", help="of lrbench.yaml or `lrbench models`, or such as timm:resnet18")
+    evaluate.add_argument("name", metavar="NAME", help="from lrbench.yaml or `lrbench models`, or e.g. timm:resnet18")
     evaluate.add_argument("--suite", default="quick", metavar="SUITE", help="default: quick")
     evaluate.add_argument(
         "--beside", action="append", default=[], metavar="MODEL", help="a model of the suite to measure, too"
     )
     evaluate.add_argument(
-        "--layer", action="append", default=[], metavar="OLD=NEW", help="layer to take for the suite's"
+        "--layer", action="append", default=[], metavar="OLD=NEW", help="use layer NEW where the suite names OLD"
     )
     evaluate.add_argument("--out", metavar="DIR", help="folder of the results (default: runs/SUITE-NAME)")
     evaluate.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
@@ -171,9 +171,9 @@ def _add_execution_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--engine", choices=("local", "ray"), default="local", help="processes here, or a Ray cluster")
     sub.add_argument("--address", metavar="A", help="of a running Ray cluster (default: start one)")
     sub.add_argument(
-        "--step-timeout", type=_seconds, metavar="SECONDS", help="a step that takes longer has failed (default: none)"
+        "--step-timeout", type=_seconds, metavar="SECONDS", help="a step that takes longer fails (default: none)"
     )
-    sub.add_argument("--gpus", type=float, default=1.0, metavar="G", help="what a step takes of a GPU on Ray")
+    sub.add_argument("--gpus", type=float, default=1.0, metavar="G", help="GPUs a step, or a fraction of one, on Ray")
 
 
 def _seconds(text: str) -> float:

@@ -223,8 +223,8 @@ class Run:
         kept = self._record_of(model).get("outcomes")
         if kept is None:
             msg = (
-                f"{self.folder} was published without what became of each image, so that nothing can be held against "
-                "it; run its suite.yaml, and publish that"
+                f"{self.folder} was published without the outcome of each image, so that nothing can be compared "
+                "with it; run its suite.yaml, and publish that"
             )
             raise UsageError(msg)
         # Of a run that was not whole nothing may have been measured of a seed.

@@ -165,14 +165,14 @@ class Checker:
         ended = built(self.suite, data, self.step_timeout) if self.rehearse else {}
         for name, spec in self.suite.models.items():
             if name in ended:
-                announce(f"{name} was not looked over: {ended[name]}")
+                announce(f"{name} was not checked: {ended[name]}")
                 continue
             alike = spec.model_dump_json(exclude={"lr_layers", "training", "init_from"})
             try:
                 if alike not in known:
                     known[alike] = self.look_at(name, spec, data)
             except SystemExit as error:
-                announce(f"{name} was not looked over: {exit_reason(error)}")
+                announce(f"{name} was not checked: {exit_reason(error)}")
                 continue
             looked[name] = known[alike]
             layers.check(name, spec, looked[name].sizes)
@@ -238,7 +238,7 @@ class Checker:
             raise self.document.error(where, f"gives logits of shape {found.logits}, expected {expected}")
         if spec.train and found.trainable and found.loose:
             message = f"its state holds what is no tensor ({found.loose[0]:.100}), so no training of it can be kept"
-            raise self.document.error(where, f"{message}; `train: false` measures it as it is")
+            raise self.document.error(where, f"{message}; `train: false` evaluates it without training")
         for part in ("mean", "std") if isinstance(spec.normalize, Normalization) else ():
             if (count := len(getattr(spec.normalize, part))) != data.channels:
                 message = f"has {count} values for images of {data.channels} channels"

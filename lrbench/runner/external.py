@@ -79,9 +79,7 @@ def import_code(suite: Suite, trainings: Iterable[Step]) -> None:
             factory = entry.load()
         planned: dict[str, str] = next(iter(step.config.get("own", {}).values()), {})
         if own_code(factory, named_file(entry)).files != planned:
-            msg = (
-                f"the code of {step.model} has changed since this run began; the same command takes it up as it is now"
-            )
+            msg = f"the code of {step.model} has changed since this run began; run the command again to use it"
             raise UsageError(msg)
 
 

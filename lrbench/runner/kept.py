@@ -49,7 +49,7 @@ def take_over(store: Store, steps: Iterable[Step], records: dict[str, Record]) -
     if not moved:
         return []
     more = f" and {len(moved) - 1} more" if len(moved) > 1 else ""
-    return [f"called otherwise now, not made again: {moved[0][0]} as {moved[0][1]}{more}"]
+    return [f"renamed, not run again: {moved[0][0]} as {moved[0][1]}{more}"]
 
 
 def _files(store: Store, record: Record) -> dict[str, bytes] | None:

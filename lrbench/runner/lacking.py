@@ -86,7 +86,7 @@ def has_layers(suite: Suite, name: str) -> bool:
 def _parts(before: ModelSpec, suite: Suite, name: str, found: Probed) -> Iterator[str]:
     spec = suite.models[name]
     if before.train and not spec.train:
-        yield "nothing in it can be trained, so it is measured as it is"
+        yield "nothing in it can be trained, so it is evaluated without training"
     out = [attack.label for attack in suite.attacks if not runs_on(suite, attack, name)]
     if out:
         why = f" ({found.why})" if found.why else ""

@@ -136,7 +136,7 @@ def _common(key: str, found: Mapping[str, Pretrained], document: Document) -> An
         raise document.error(("data",), message)
     if len(said) > 1:
         told = ", ".join(f"{value} for {name}" for value, name in said.items())
-        message = f"the weights differ in `{key}` ({told}), and all models meet the same images: give one"
+        message = f"the weights differ in `{key}` ({told}), and all models get the same images: set it in the suite"
         raise document.error(("data",), message)
     return next(iter(said))
 

@@ -11,10 +11,10 @@ NAMED = 3
 
 WHAT = {
     "train": "the model it measures",
-    "surrogate": "the model it is made on",
+    "surrogate": "the surrogate model",
     "init_from": "the network it starts from",
     "weights": "the weights it starts from",
-    "needs": "what it is made of",
+    "needs": "its inputs",
     "data": "the data set",
 }
 
@@ -52,7 +52,7 @@ def _differences(old: dict[str, Any], new: dict[str, Any], kind: str, prefix: st
         elif name == "radii" and before and after:
             yield from _radii(before, after)
         elif not prefix and name == "attacks":
-            yield "other attacks, or at other radii"
+            yield "other attacks or radii"
         elif name == "eps" and before and after:
             what = "the radius of the checks, by default the middle one," if kind == "masking" else f"{prefix}eps"
             yield f"{what} {eps_digits(before)}/255 -> {eps_digits(after)}/255"

@@ -19,8 +19,8 @@ def refuse_measures_of_this_process(suite: Suite, execution: Execution) -> None:
     for name in suite.diagnostics.measures if execution.out_of_process else ():
         if not (isinstance(MEASURES[name].target, str) or MEASURES.offers(name)):
             msg = (
-                f"the measure {name!r} is registered in this process alone, and steps are taken in others: offer it as "
-                "an entry point of a package (docs/add-a-measure.md), or take steps here (one job, no step_timeout)"
+                f"the measure {name!r} is registered in this process alone, and steps run in others: provide it as an "
+                "entry point of a package (docs/add-a-measure.md), or run steps here (one job, no step_timeout)"
             )
             raise UsageError(msg)
 

@@ -157,7 +157,7 @@ def _look(
 
 def _lacking(found: Probed) -> Iterator[Finding]:
     if not found.trainable:
-        yield Finding("warning", "nothing in it can be trained: suites measure it as it is")
+        yield Finding("warning", "nothing in it can be trained: suites evaluate it without training")
     if not found.sizes:
         yield Finding("warning", "it has no named layers: suites leave out what is measured of layers")
     if found.single:

@@ -16,7 +16,7 @@ def asked_in_vain(suite: Suite, data: ImageData) -> Iterator[tuple[KeyPath, str]
     lacking = f"needs training images, and {data.name} has none"
     for name, spec in suite.models.items():
         if spec.train:
-            yield ("models", name), f"{lacking}; `train: false` measures it as it is"
+            yield ("models", name), f"{lacking}; `train: false` evaluates it without training"
         if spec.normalize is True:
             yield ("models", name, "normalize"), f"{lacking} to take statistics from; give mean and std, or false"
     if suite.threat_model.space == "normalized" and suite.attacks:

@@ -79,7 +79,7 @@ def writing(locks: Locks, part: str | None) -> Iterator[str | None]:
         before = locks.take(part)
     except LockedError as error:
         msg = (
-            f"another run is writing to {locks.root} ({str(error) or 'nobody knows who'}); wait for it, "
+            f"another run is writing to {locks.root} ({str(error) or 'unknown process'}); wait for it, "
             "or choose another folder with --out"
         )
         raise UsageError(msg) from None

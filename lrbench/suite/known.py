@@ -43,7 +43,7 @@ def known_suite(document: Document) -> tuple[Suite, list[str]]:
             if path is None or len(left_out) >= MOST_UNKNOWN:
                 raise refused(error, document) from None
         value = _removed(content, path)
-        msg = f"{short_repr(value)} is not known to this version of lrbench, and left out"
+        msg = f"{short_repr(value)} is unknown to this version of lrbench, and ignored"
         left_out.append(str(document.error(path, msg)))
 
 

@@ -143,7 +143,7 @@ def test_an_older_board_says_in_a_line_that_it_cannot_be_compared(older, capsys)
     capsys.readouterr()
     assert main(["compare", f"{older}:net", f"{older}:lr"]) == 2
     said = capsys.readouterr().err
-    assert "was published without what became of each image" in said
+    assert "was published without the outcome of each image" in said
     assert len(said.splitlines()) == 1
     assert main(["export", f"{older}:net", "--robustbench"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1

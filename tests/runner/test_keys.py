@@ -83,7 +83,7 @@ def test_a_radius_more_makes_its_own_steps_and_what_joins_them(copied):
     reasons = states(copied)
     assert (
         reasons["masking/first/seed-0"]
-        == "changed: the radius of the checks, by default the middle one, 32/255 -> 8/255, what it is made of"
+        == "changed: the radius of the checks, by default the middle one, 32/255 -> 8/255, its inputs"
     )
     assert reasons["worst/first/seed-0"].startswith("changed: 4/255 more, ")
     _, recorder = resumed(copied)
@@ -129,7 +129,7 @@ def test_names_make_nothing_again(finished, copied, changes):
     assert states(copied) == {}, "a plan promises what a run keeps"
     board, recorder = resumed(copied)
     assert recorder.taken == []
-    assert any(note.startswith("called otherwise now, not made again: ") for note in recorder.notes)
+    assert any(note.startswith("renamed, not run again: ") for note in recorder.notes)
     names = ["attack", "model"]
     values = [column for column in board.results.columns if column not in {*names, "suite"}]
     old, new = (each.results.sort_values(["metric", "check", "eps", "value", *names]) for each in (finished[1], board))
@@ -189,7 +189,7 @@ def test_a_user_s_helper_makes_the_model_again_and_what_is_measured_of_it(finish
     found = {step: state for step, state in Session.open(path, path.parent / "out").states.items() if state != "done"}
     assert found["train/first/seed-0"] == "changed: helpers.py, which mine.py imports"
     assert found["attack/first/seed-0/pgd/eps-8"] == "changed: the model it measures"
-    assert found["attack/second/seed-0/pgd-from-first/eps-32"] == "changed: the model it is made on"
+    assert found["attack/second/seed-0/pgd-from-first/eps-32"] == "changed: the surrogate model"
     of_second = {step for step in found if "/second/" in step}
     joint = {"masking/second/seed-0", "worst/second/seed-0", "difference/second/all-seeds"}
     assert of_second == joint | {"attack/second/seed-0/pgd-from-first/eps-32"}

@@ -114,7 +114,7 @@ def test_what_a_model_changes_does_not_reach_the_next(folder, alone, capfd, requ
     assert not list((folder / "elsewhere").iterdir())
     printed = capfd.readouterr()
     # One that switches gradients off cannot be trained.
-    assert "gradients: nothing in it can be trained, so it is measured as it is; left out fgsm" in printed.err
+    assert "gradients: nothing in it can be trained, so it is evaluated without training; left out fgsm" in printed.err
     assert "train/prints/seed-0 printed: one line\\rand another\n" in printed.out
     assert "train/prints/seed-0 printed: an error\n" in printed.out
     assert "from below" not in printed.out
@@ -135,7 +135,7 @@ def test_a_model_that_ends_its_process_costs_its_own_steps(folder, alone, capsys
     assert "in loop" in (out / "steps/train/loop/seed-0/failure.txt").read_text()
     printed = capsys.readouterr()
     assert "Traceback" not in printed.out + printed.err
-    assert "build-os-exit was not looked over: its process ended with status 3" in printed.err
+    assert "build-os-exit was not checked: its process ended with status 3" in printed.err
 
 
 def test_in_this_process_an_exit_is_a_failed_step_as_well(folder, alone):

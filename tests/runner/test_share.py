@@ -120,7 +120,7 @@ def test_shares_one_after_the_other_take_over_models_whose_names_were_swapped(su
     for model in ("net", "lr"):
         assert main(["run", suite, "--out", str(out), "--steps", f"train/{model}/*"]) == 0
     assert {"net": _took(out, "lr"), "lr": _took(out, "net")} == took
-    assert "made again" in capsys.readouterr().out
+    assert "not run again" in capsys.readouterr().out
 
 
 def _took(out, model):
@@ -133,7 +133,7 @@ def test_a_failure_is_the_jobs(tmp_path, capsys):
     path.write_text(SUITE.replace("FACTORY:build", str(tmp_path / "mine.py") + ":broken"))
     out = str(tmp_path / "out")
     assert main(["run", str(path), "--out", out, "--steps", "train/net/*"]) == 1
-    assert "train/net/seed-0 failed: ArithmeticError: broken, and 1 steps more" in capsys.readouterr().err
+    assert "train/net/seed-0 failed: ArithmeticError: broken, and 1 more" in capsys.readouterr().err
 
 
 def test_what_waits_is_said(suite, tmp_path, capsys):

@@ -53,7 +53,7 @@ def publish(
     models = [model for model in run.board.suite["models"] if not partial or run.is_measured(model)]
     for model in run.board.suite["models"]:
         if model not in models:
-            announce(f"left out {model}, of which nothing is measured yet")
+            announce(f"skipped {model}: nothing is measured yet")
     new = _records_of(run, models, partial=partial)
     with _alone(to):
         board_folder = to / in_path(run.board.suite["name"])
@@ -121,7 +121,7 @@ def _alone(to: Path) -> Iterator[None]:
             break
         except LockedError as error:
             if time.monotonic() > last:
-                who = str(error) or "nobody knows who"
+                who = str(error) or "unknown process"
                 msg = f"another publishes to {to} ({who}); wait for it, or choose another --to"
                 raise UsageError(msg) from None
             time.sleep(0.02)
