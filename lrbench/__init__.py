@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from lrbench.evaluation import evaluate
     from lrbench.leaderboard import Leaderboard
     from lrbench.measures import AttackMeasure, Layer, Measure, Metric, Options
-    from lrbench.runner import load_adversarial, load_data, load_model, run
+    from lrbench.runner import load_adversarial, load_data, load_model
+    from lrbench.runner.run import run
 
 __version__ = "0.1.0"
 

@@ -48,11 +48,13 @@ ATTACKS = Registry(
     },
     declared=("attacks", "named"),
     supplied=("eps", "bounds", "norm", "subspace"),
-    elsewhere="lrbench.attacks.external:factory_of",
+    elsewhere="lrbench.user_code:attack_of",
     forms={
         "art:CLASS": "any evasion attack of the Adversarial Robustness Toolbox, with its options",
         "foolbox:CLASS": "any attack of foolbox (pip install 'lrbench[foolbox]')",
         "torchattacks:CLASS": "any attack of torchattacks, in pixel space (pip install --no-deps torchattacks)",
+        "FILE.py:CLASS": "yours: a subclass of lrbench.attacks.Attack; running a suite runs FILE.py",
+        "PACKAGE.MODULE:CLASS": "the same from an installed package",
     },
     group="lrbench.attacks",
 )
@@ -61,6 +63,11 @@ DATASETS = Registry(
     "data set",
     declared=("data", "DATASETS.register"),
     supplied=("root", "train", "test"),
+    elsewhere="lrbench.user_code:data_set_of",
+    forms={
+        "FILE.py:FUNCTION": "yours: (root, *, train, test, **options) -> lrbench.data.ImageData; it is run",
+        "PACKAGE.MODULE:FUNCTION": "the same from an installed package",
+    },
     group="lrbench.datasets",
 )
 

@@ -1,25 +1,17 @@
 """Networks from elsewhere: of libraries, a function of the user's, an ONNX file."""
 
-import hashlib
-import importlib
-import importlib.util
 import inspect
-import re
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 
 from torch import nn
 
 from lrbench.catalogue import MODELS
-from lrbench.errors import UsageError, nearest, printable, short
-from lrbench.files import is_file
+from lrbench.errors import UsageError
 from lrbench.models.libraries import Factory, from_hub, from_robustbench, from_timm, from_torchvision
 from lrbench.models.objects import PREFIX, object_named
 from lrbench.models.onnx_file import factory_of_file
-
-MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+from lrbench.user_code import code_behind, imported_file, named_in, of_user
 
 LIBRARIES: dict[str, Callable[[str], Factory]] = {
     "torchvision": from_torchvision,
@@ -53,82 +45,30 @@ def factory_of(name: str) -> Factory:
     if source in LIBRARIES:
         return LIBRARIES[source](what)
     if source.endswith(".py"):
-        return _from_file(source, what)
+        return _factory(imported_file(source), what, source)
     return _from_module(source, what)
 
 
 def code_of(name: str) -> str | None:
     """Give the file or module that a model's name makes us run; None for known libraries and registered names."""
-    source, _, _ = name.rpartition(":")
-    if not source or source in LIBRARIES or name.startswith(PREFIX):
-        return None
-    if not source.endswith(".py"):
-        return f"the module {printable(source)[:200]}"
-    file = Path(source).expanduser()
-    return str(file.resolve()) if is_file(file) else None
-
-
-def _from_file(path: str, function: str) -> Factory:
-    """Take a function from a Python file, imported under a name of its own; the file's imports from beside it work."""
-    file = Path(path).expanduser()
-    if not is_file(file):
-        msg = f"no such file: {str(path)[:200]}"
-        raise UsageError(msg)
-    return _function(_imported(file.resolve()), function, path)
+    return None if name.startswith(PREFIX) else code_behind(name, tuple(LIBRARIES))
 
 
 def _from_module(module: str, function: str) -> Factory:
-    if not MODULE.fullmatch(module) or module.partition(".")[0] in sys.stdlib_module_names:
-        msg = f"{printable(module)} is no package of models; a model from elsewhere is {FORMS}"
-        raise UsageError(msg)
     try:
-        factory = _function(importlib.import_module(module), function, module)
-    except UsageError:
-        raise
-    except (Exception, SystemExit) as error:
-        msg = f"cannot import {module}: {short(error)}; a model from elsewhere is {FORMS}"
+        made = of_user(module, function, "model", ("num_classes", "in_channels"))
+    except UsageError as error:
+        msg = f"{error}; a model from elsewhere is {FORMS}"
         raise UsageError(msg) from error
-    # A suite could name any function there is, with arguments of its choice; only models' are meant.
-    if not {"num_classes", "in_channels"} <= set(_parameters(factory)):
-        msg = f"{module}:{function} does not take num_classes and in_channels, so it makes no model"
-        raise UsageError(msg)
-    return factory
+    return _checked(made, module, function)
 
 
-def _parameters(factory: Factory) -> list[str]:
-    try:
-        return list(inspect.signature(factory).parameters)
-    except (TypeError, ValueError):
-        return []
+def _factory(module: ModuleType, function: str, where: str) -> Factory:
+    return _checked(named_in(module, function, where), where, function)
 
 
-def _imported(file: Path) -> ModuleType:
-    name = f"lrbench_user_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None  # noqa: S101
-    assert spec.loader is not None  # noqa: S101
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    sys.path.insert(0, str(file.parent))
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
-        msg = f"importing {file} failed: {type(error).__name__}: {short(error)}"
-        raise UsageError(msg) from error
-    finally:
-        sys.path.remove(str(file.parent))
-    return module
-
-
-def _function(module: ModuleType, name: str, where: str) -> Factory:
-    function = getattr(module, name, None)
-    if not callable(function):
-        functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        msg = f"{where} has no function {name!r}; {nearest(name, functions)}"
-        raise UsageError(msg)
+def _checked(function: Factory, where: str, name: str) -> Factory:
+    """Refuse what can be called and makes no network."""
     if isinstance(function, nn.Module):
         msg = f"{where}: {name} is a network; name a function that makes one, so that every seed has its own"
         raise UsageError(msg)
@@ -137,5 +77,4 @@ def _function(module: ModuleType, name: str, where: str) -> Factory:
     except (TypeError, ValueError):
         msg = f"{where}: {name} is no function of Python that makes a network"
         raise UsageError(msg) from None
-    factory: Factory = function
-    return factory
+    return function

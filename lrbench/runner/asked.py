@@ -53,7 +53,7 @@ def data_spec(data: Any, images: ImageData | None) -> Raw | None:  # noqa: ANN40
         return None
     if isinstance(data, Mapping):
         return dict(data)
-    if isinstance(data, str) and (data in DATASETS or DATASETS.offers(data)):
+    if isinstance(data, str) and (data in DATASETS or DATASETS.offers(data) or DATASETS.is_elsewhere(data)):
         return {"name": data}
     path = Path(data).expanduser() if isinstance(data, str | Path) else None
     if path is None or not path.exists():

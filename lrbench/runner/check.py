@@ -10,10 +10,9 @@ from lrbench.catalogue import ATTACKS, DATASETS, MODELS
 from lrbench.data import ImageData, with_outputs, with_superclasses
 from lrbench.errors import UsageError
 from lrbench.measures.registry import faults_of
-from lrbench.models.external import code_of
 from lrbench.options import OptionError, check_options
 from lrbench.registry import Registry
-from lrbench.runner.external import exit_reason, guarded
+from lrbench.runner.external import code_named, exit_reason, guarded
 from lrbench.runner.kinds import KINDS
 from lrbench.runner.lacking import Probed
 from lrbench.runner.layers import Layers
@@ -50,7 +49,7 @@ class Checker:
     step_timeout: float | None = None
 
     def check_names(self, announce: Callable[[str], None]) -> None:
-        """Check that data set, attacks and architectures are known; tells of code of others before it imports it.
+        """Check that data set, attacks and architectures are known; external code is announced before it is imported.
 
         Raises
         ------
@@ -60,7 +59,7 @@ class Checker:
         named: list[tuple[Registry, str, KeyPath]] = [(DATASETS, self.suite.data.name, ("data",))]
         named += [(ATTACKS, attack.name, ("attacks", index)) for index, attack in enumerate(self.suite.attacks)]
         named += [(MODELS, spec.arch, ("models", model, "arch")) for model, spec in self.suite.models.items()]
-        called = (code_of(name) for registry, name, _ in named if registry is MODELS and name not in MODELS)
+        called = (code_named(registry, name) for registry, name, _ in named if name not in registry)
         for code in dict.fromkeys(code for code in called if code is not None):
             announce(f"running {code}, which {self.document.name} names")
         if self.rehearse:
@@ -130,8 +129,8 @@ class Checker:
             raise self.document.error(keys, message)
         samples = self.suite.threat_model.samples
         if samples is not None and samples > len(data.test):
-            message = f"asks for {samples} of {len(data.test)} test images"
-            raise self.document.error(("threat_model", "samples"), message)
+            lacking = f"asks for {samples} of {len(data.test)} test images"
+            raise self.document.error(("threat_model", "samples"), lacking)
 
     def check_attacks(self, data: ImageData) -> None:
         """Check the attacks' options and radii, and that they can be made on such data.

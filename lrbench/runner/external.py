@@ -12,9 +12,11 @@ from lrbench.errors import UsageError, printable
 from lrbench.global_state import preserved
 from lrbench.models.external import code_of
 from lrbench.models.objects import PREFIX, Handed, object_named
+from lrbench.registry import Registry
 from lrbench.runner.code.own import named_file, own_code
 from lrbench.runner.step import Step
 from lrbench.suite import ModelSpec, Suite
+from lrbench.user_code import LIBRARIES, code_behind, with_absolute_path
 
 
 @contextmanager
@@ -52,6 +54,11 @@ def is_external(arch: str) -> bool:
         return code_of(arch) is not None or ":" not in arch
     target = MODELS[arch].target
     return not (isinstance(target, str) and target.startswith("lrbench."))
+
+
+def code_named(registry: Registry, name: str) -> str | None:
+    """Give the file or module that a name makes us run; None where it is a library's."""
+    return code_of(name) if registry is MODELS else code_behind(name, LIBRARIES)
 
 
 def exit_reason(error: SystemExit) -> str:
@@ -99,16 +106,14 @@ def objects_of(suite: Suite) -> dict[str, Handed]:
 def with_absolute_paths(suite: Suite) -> Suite:
     """Name the user's own files by absolute paths: other processes may stand, or be sent, elsewhere."""
     models = {name: _absolute(spec) for name, spec in suite.models.items()}
-    return suite.model_copy(update={"models": models})
+    attacks = [each.model_copy(update={"name": with_absolute_path(each.name)}) for each in suite.attacks]
+    data = suite.data.model_copy(update={"name": with_absolute_path(suite.data.name)})
+    return suite.model_copy(update={"models": models, "attacks": attacks, "data": data})
 
 
 def _absolute(spec: ModelSpec) -> ModelSpec:
-    source, colon, function = spec.arch.rpartition(":")
-    update = {}
-    if spec.arch.endswith(".onnx"):
-        update["arch"] = str(Path(spec.arch).expanduser().absolute())
-    elif source.endswith(".py"):
-        update["arch"] = f"{Path(source).expanduser().absolute()}{colon}{function}"
+    onnx = spec.arch.endswith(".onnx")
+    update = {"arch": str(Path(spec.arch).expanduser().absolute()) if onnx else with_absolute_path(spec.arch)}
     if spec.weights_file is not None:
         update["weights"] = str(Path(spec.weights_file).expanduser().absolute())
     return spec.model_copy(update=update)

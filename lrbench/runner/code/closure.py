@@ -16,6 +16,7 @@ INERT = {
     "lrbench.suite": "what a suite says stands in the configuration of its steps",
     "lrbench.catalogue": "names and summaries; what a name stands for is counted by itself",
     "lrbench.registry": "looks names up",
+    "lrbench.user_code": "looks names up; the code behind them is counted by itself",
     "lrbench.options": "checks options against signatures",
     "lrbench.names": "how steps are called",
     "lrbench.errors": "messages",
