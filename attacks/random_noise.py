@@ -99,7 +99,7 @@ class UniformNoise(RandomNoise):
 
 @named("gaussian-noise")
 class GaussianNoise(RandomNoise):
-    """Normal noise of standard deviation eps: a corruption, clipped to the bounds and held to no ball.
+    """Normal noise of standard deviation eps: a corruption, clipped to the bounds, of unbounded size.
 
     Parameters
     ----------
