@@ -57,7 +57,7 @@ def test_a_run_that_was_stopped_is_published_only_as_one(begun, tmp_path, capsys
     assert len(said.splitlines()) == 1
     assert not to.exists()
     assert main(["publish", str(begun), "--to", str(to), "--partial", "--check"]) == 0
-    assert "left out lr, of which nothing is measured yet" in capsys.readouterr().err
+    assert "skipped lr: nothing is measured yet" in capsys.readouterr().err
     assert [path.name for path in (to / "small/records").iterdir()] == ["net.json"]
 
 
