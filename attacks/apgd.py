@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from .ascent import Ascent, Objective, Rules
 from .base import Attack, named
 from .cost import FORWARD
-from .engine import Steady, logits_of, searched
+from .engine import searched
 from .geometry import BALLS
 from .inputs import Bounds
 from .losses import LOSSES, misclassified, too_few
+from .passes import Steady, logits_of
 from .ranges import check_ball
 
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from .apgd import APGD
 from .base import named
 from .cost import FORWARD
-from .engine import logits_of
 from .inputs import Bounds
 from .losses import targeted_dlr, too_few
+from .passes import logits_of
 from .ranges import at_least
 
 

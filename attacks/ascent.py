@@ -6,16 +6,18 @@ attacks*, 2020, section 3 and algorithm 1; what the paper leaves open is done as
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from .engine import Ended, Jobs, Search, certainly_none
+from .engine import Ended, Jobs, Search
 from .geometry import Ball, wide
 from .gradients import input_gradient
 from .inputs import Bounds
 from .losses import misclassified
 from .noise import Noise
+from .passes import certainly_none
 
 Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(logits, labels, targets) -> a value each, to be increased."""
@@ -98,7 +100,7 @@ class Ascent(Search[Climb]):
         self.runs, self.shortest = targets.shape[1], rules.steps + 1
         places = [0, *checkpoints(rules.steps)]
         since = torch.zeros(rules.steps + 2, dtype=x.dtype, device="cpu")
-        for before, place in zip(places, places[1:], strict=False):
+        for before, place in pairwise(places):
             since[place] = place - before
         self._since = since.to(x.device)
 

@@ -1,10 +1,10 @@
 """The loop that iterative attacks share: passes stay full, and who needs no more of them leaves.
 
 An attack makes one run or more on each example, such as one towards each target class, and an example's next run is
-made only where those before it failed. A job is one run on one example. Jobs share passes whatever step each is at: when
-one is over it leaves, and the next one takes its place. Where few examples are left, their next runs begin before it is
-certain that they are needed, and are dropped where they turn out not to be. What becomes of an example is the same as
-if its runs had been made one after the other, to the end and alone.
+made only where those before it failed. A job is one run on one example. Jobs share passes whatever step each is at:
+when one is over it leaves, and the next one takes its place. Where few examples are left, their next runs begin before
+it is certain that they are needed, and are dropped where they turn out not to be. What becomes of an example is the
+same as if its runs had been made one after the other, to the end and alone.
 """
 
 from abc import ABC, abstractmethod
@@ -15,73 +15,9 @@ from itertools import groupby
 from typing import Generic, Self, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-MULTIPLE = 4
-"""Passes are filled up to a multiple of so many examples.
-
-Matrix products of other numbers of rows are rounded otherwise on the CPU (MKL), so that an example's logits would depend
-on how many others there are.
-"""
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How a kind of device is kept busy.
-
-    Attributes
-    ----------
-    width : int
-        Most examples in a pass.
-    full : int
-        Examples below which a pass costs hardly less than with so many.
-    every : int
-        Passes after which the host asks who is over; that waits for the device.
-    """
-
-    width: int
-    full: int
-    every: int
-
-
-PACES = {"cpu": Pace(64, 16, 1)}
-ELSEWHERE = Pace(1024, 256, 10)
-
-
-def pace(device: torch.device) -> Pace:
-    """Give the pace of a device."""
-    return PACES.get(device.type, ELSEWHERE)
-
-
-class Steady(nn.Module):
-    """A model whose passes hold a multiple of `MULTIPLE` examples; what fills them up is left out of the logits."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        # Not a submodule: it is lent, and stays as it is.
-        self._model = (model,)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits."""
-        lacking = -len(x) % MULTIPLE
-        if not lacking:
-            logits: Tensor = self._model[0](x)
-            return logits
-        filled = torch.cat([x, x.detach()[:1].expand(lacking, *x.shape[1:])])
-        logits = self._model[0](filled)
-        return logits[: len(x)]
-
-
-def logits_of(model: nn.Module, x: Tensor) -> Tensor:
-    """Give logits without gradients, in passes of the device's width."""
-    steady, width = Steady(model), pace(x.device).width
-    with torch.no_grad():
-        return torch.cat([steady(x[start : start + width]) for start in range(0, len(x), width)])
-
-
-def certainly_none(mask: Tensor) -> bool:
-    """Whether a mask is known to hold nowhere; False where asking would wait for the device."""
-    return mask.device.type == "cpu" and not mask.any()
+from .passes import pace
 
 
 @dataclass
@@ -144,6 +80,7 @@ class Search(ABC, Generic[J]):
 
     runs: int
     shortest: int
+
     @abstractmethod
     def begin(self, rows: Tensor, run: int) -> J:
         """Give the jobs of a run on some examples."""
@@ -169,7 +106,7 @@ class _Queue:
     def taken(self, width: int, full: int) -> list[Key]:
         """Give the runs to begin, as (run, example): those that are certain up to a width, guesses until it is full."""
         begun = sum(self.active)
-        found = []
+        found: list[Key] = []
         while self.certain and begun + len(found) < width:
             found.append(self._begin(self.certain.popleft()))
         while begun + len(found) < full:
