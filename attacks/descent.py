@@ -18,6 +18,7 @@ from .hyperplane import onto_hyperplane
 from .inputs import Bounds, clipped
 from .losses import misclassified
 from .noise import Noise
+from .passes import certainly_none
 
 BIAS = 0.1
 """Largest weight of the projection from the clean example (alpha_max)."""
@@ -63,10 +64,10 @@ class Descent(Search[Way]):
 
     Parameters
     ----------
-    slopes : nn.Module
-        The model that gaps and gradients are taken of.
+    model : nn.Module
+        What is searched.
     real : nn.Module
-        The model that is to be fooled.
+        The model that what is near enough has to fool.
     x : Tensor, (N, ...)
     y : Tensor, (N,)
     rules : Rules
@@ -75,9 +76,9 @@ class Descent(Search[Way]):
     """
 
     def __init__(
-        self, slopes: nn.Module, real: nn.Module, x: Tensor, y: Tensor, rules: Rules, targets: Tensor | None
+        self, model: nn.Module, real: nn.Module, x: Tensor, y: Tensor, rules: Rules, targets: Tensor | None
     ) -> None:
-        self.slopes, self.real, self.x, self.y, self.rules = slopes, real, x, y, rules
+        self.model, self.real, self.x, self.y, self.rules = model, real, x, y, rules
         self.targets, self.shortest = targets, rules.steps
         self.runs = rules.restarts * (1 if targets is None else targets.shape[1])
 
@@ -99,11 +100,16 @@ class Descent(Search[Way]):
         """Step beyond the boundary, and where that fools the model, come back a little."""
         rules, clean = self.rules, jobs.clean
         boundary = _nearest(jobs.label, rules.norm) if self.targets is None else _towards(jobs.label, jobs.target)
-        here = self._step(jobs.here, clean, *boundary(self.slopes, jobs.here))
+        here = self._step(jobs.here, clean, *boundary(self.model, jobs.here))
         with torch.no_grad():
-            fooled = misclassified(self.real(here), jobs.label)
+            fooled = misclassified(self.model(here), jobs.label)
         distance = length(here - clean, rules.norm)
         closer = fooled & (distance < jobs.size) & ~jobs.over
+        near = closer & (distance <= rules.enough)
+        if not certainly_none(near):
+            # A point counts if it fools the model itself, whose boundary is not quite that of a copy.
+            with torch.no_grad():
+                closer = closer & (~near | misclassified(self.real(here), jobs.label))
         jobs.best = torch.where(wide(closer, clean), here, jobs.best)
         jobs.size = torch.where(closer, distance, jobs.size)
         jobs.here = torch.where(wide(fooled, clean), clean + (here - clean) * BACK, here)
@@ -133,7 +139,7 @@ class Descent(Search[Way]):
         for _ in range(self.rules.searches):
             middle = (near + jobs.best) / 2
             with torch.no_grad():
-                fooled = misclassified(self.real(middle), jobs.label) & jobs.size.isfinite()
+                fooled = misclassified(self.model(middle), jobs.label) & jobs.size.isfinite()
             jobs.best = torch.where(wide(fooled, middle), middle, jobs.best)
             near = torch.where(wide(fooled, middle), near, middle)
         moved = length(jobs.best - jobs.clean, self.rules.norm)

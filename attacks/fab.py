@@ -91,7 +91,7 @@ class FAB(Attack):
         return FORWARD + (self.targets if self.targeted else 1) * self.restarts * run
 
     def sees(self, model: nn.Module) -> nn.Module:
-        """Give the model as it was made ready; whom it fooled is asked of the model itself."""
+        """Give the model as it was made ready; what counts in the end is asked of the model itself."""
         return model
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
@@ -104,9 +104,8 @@ class FAB(Attack):
         rules = Rules(
             self.norm, self.steps, self.restarts, self.start_radius, self.enough, self.searches, self.seed, self.bounds
         )
-        # Where the closest point is wanted, a copy's gradients, which are rounded otherwise, would lead to another one.
-        slopes = Steady(model if self.enough else real)
-        ends = x[rows]
-        searched(Descent(slopes, Steady(real), ends.clone(), y[rows], rules, targets), ends)
+        # The closest point lies behind the boundary of the model itself, not of a copy that is rounded otherwise.
+        seen, ends = Steady(model if self.enough else real), x[rows]
+        searched(Descent(seen, Steady(real), ends.clone(), y[rows], rules, targets), ends)
         found[rows] = ends
         return found

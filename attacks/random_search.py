@@ -10,7 +10,7 @@ from .engine import Ended, Jobs, Search
 from .geometry import Ball, wide
 from .inputs import Bounds
 from .losses import margin, misclassified
-from .passes import certainly_none, pace
+from .passes import certainly_none, pace, rounded_up
 from .patches import Moves
 
 AHEAD = 64
@@ -76,41 +76,41 @@ class RandomSearch(Search[Tries]):
 
     def advance(self, jobs: Tries) -> None:
         """Try the next points of every search."""
-        depth = self._depth(jobs)
-        self._draw(depth)
-        places = jobs.tried[:, None] + torch.arange(depth, device=jobs.tried.device)
-        points = self._points(jobs, places)
-        logits = self.model(points)
-        labels = jobs.label[:, None].expand(-1, depth).flatten()
-        value, wrong = (each.view(-1, depth) for each in (margin(logits, labels), misclassified(logits, labels)))
-        kept = ((value > jobs.reached[:, None]) | wrong) & (places <= self.rules.queries) & ~jobs.over[:, None]
+        lookahead = self._lookahead(jobs)
+        self._draw(lookahead.depth)
+        rows, ahead = lookahead.entries(jobs.rows.device)
+        places = jobs.tried[rows] + ahead
+        points = self._points(lookahead.of(jobs.best, rows), lookahead.of(jobs.clean, rows), places)
+        logits, labels = self.model(points), jobs.label[rows]
+        value, wrong = margin(logits, labels), misclassified(logits, labels)
+        live = (places <= self.rules.queries) & ~jobs.over[rows]
+        kept = lookahead.table(((value > jobs.reached[rows]) | wrong) & live)
         first, any_kept = kept.to(torch.uint8).argmax(dim=1), kept.any(dim=1)
         if not certainly_none(any_kept):
-            chosen = first + depth * torch.arange(len(first), device=first.device)
-            jobs.best = torch.where(wide(any_kept, jobs.best), _at(points, chosen, depth), jobs.best)
-            jobs.reached = torch.where(any_kept, value.flatten()[chosen], jobs.reached)
-            jobs.fooled = jobs.fooled | (any_kept & wrong.flatten()[chosen])
-        jobs.tried = jobs.tried + torch.where(any_kept, first + 1, depth)
-        jobs.quiet = torch.where(any_kept, 0, jobs.quiet + depth)
+            chosen = lookahead.entry(first)
+            jobs.best = torch.where(wide(any_kept, jobs.best), lookahead.of(points, chosen), jobs.best)
+            jobs.reached = torch.where(any_kept, value[chosen], jobs.reached)
+            jobs.fooled = jobs.fooled | (any_kept & wrong[chosen])
+        depths = lookahead.depths(first.device)
+        jobs.tried = jobs.tried + torch.where(any_kept, first + 1, depths)
+        jobs.quiet = torch.where(any_kept, 0, jobs.quiet + depths)
         jobs.over = jobs.fooled | (jobs.tried > self.rules.queries)
 
     def end(self, jobs: Tries) -> Ended:
         """Of a search the best point."""
         return Ended(jobs.best, jobs.fooled)
 
-    def _depth(self, jobs: Tries) -> int:
-        """Give how many points of each search a pass takes: what fills it, but hardly more than were rejected."""
-        speed = pace(jobs.rows.device)
+    def _lookahead(self, jobs: Tries) -> "_Lookahead":
+        """Share a pass out among the searches: what fills it, but hardly more points than were rejected so far."""
+        speed, searches = pace(jobs.rows.device), len(jobs.rows)
         if self._passes % speed.every == 0:
             self._patience = 1 + int(jobs.quiet.double().mean())
         self._passes += 1
-        return max(1, min(speed.full // len(jobs.rows), self._patience))
+        return _Lookahead(searches, rounded_up(max(searches, min(speed.full, self._patience * searches))))
 
-    def _points(self, jobs: Tries, places: Tensor) -> Tensor:
-        """Give the points at some places of each search, (N * depth, C, H, W)."""
-        rules, depth = self.rules, places.shape[1]
-        which = torch.arange(len(places), device=places.device)[:, None].expand(-1, depth).flatten()
-        best, clean, places = _at(jobs.best, which, depth), _at(jobs.clean, which, depth), places.flatten()
+    def _points(self, best: Tensor, clean: Tensor, places: Tensor) -> Tensor:
+        """Give the points at some places of searches, (N, C, H, W)."""
+        rules = self.rules
         points = self.moves.move(best, clean, rules.eps, self._moves(places))
         if not certainly_none(places == 0):
             begun = self.moves.begin(clean, rules.eps, self._first)
@@ -138,6 +138,52 @@ class RandomSearch(Search[Tries]):
             self._count += len(new)
 
 
-def _at(x: Tensor, places: Tensor, depth: int) -> Tensor:
-    """Give x at some places, which at depth 1 are all of them, in order."""
-    return x if depth == 1 else x[places]
+@dataclass(frozen=True)
+class _Lookahead:
+    """How the points of a pass are shared out: `least` for each search, then one more for the first searches."""
+
+    searches: int
+    points: int
+
+    @property
+    def least(self) -> int:
+        return self.points // self.searches
+
+    @property
+    def more(self) -> int:
+        return self.points % self.searches
+
+    @property
+    def depth(self) -> int:
+        return self.least + (self.more > 0)
+
+    def entries(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Give of every point its search, and how many come before it."""
+        rows = torch.arange(self.searches, device=device)
+        ahead = torch.arange(self.least, device=device).repeat(self.searches)
+        return (
+            torch.cat([rows.repeat_interleave(self.least), rows[: self.more]]),
+            torch.cat([ahead, torch.full_like(rows[: self.more], self.least)]),
+        )
+
+    def depths(self, device: torch.device) -> Tensor:
+        """Give the number of each search's points."""
+        return self.least + (torch.arange(self.searches, device=device) < self.more)
+
+    def of(self, values: Tensor, places: Tensor) -> Tensor:
+        """Give entries of values, which are all of them, in order, where each search has one point."""
+        return values if self.points == self.searches else values[places]
+
+    def table(self, mask: Tensor) -> Tensor:
+        """Lay out what holds of points: (searches, depth); False where there is no point."""
+        split = self.searches * self.least
+        table = mask[:split].view(self.searches, self.least)
+        if not self.more:
+            return table
+        rest = torch.nn.functional.pad(mask[split:], (0, self.searches - self.more))
+        return torch.cat([table, rest[:, None]], dim=1)
+
+    def entry(self, ahead: Tensor) -> Tensor:
+        """Give the entry of each search's point that has so many before it."""
+        rows = torch.arange(self.searches, device=ahead.device)
+        return torch.where(ahead < self.least, rows * self.least + ahead, self.searches * self.least + rows)
