@@ -179,7 +179,7 @@ def test_to_stop_gives_the_first_misclassified_point_and_leaves_others_as_they_w
 
 
 def test_what_fools_only_a_copy_is_not_near_enough(near):
-    """FAB searches a copy made ready for speed where it is asked at a radius; here the copy errs by more than rounding."""
+    """Where FAB is asked at a radius it searches a copy made ready for speed; here the copy errs."""
     model, x, y = near
     attack, ended = FAB(steps=10, targets=2, enough=EPS, searches=0), 0
     for image, label in zip(x.split(1), y.split(1), strict=True):
