@@ -1,6 +1,9 @@
 """Passes of a model over many examples: how many at a time, and that an example's logits do not depend on it."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -36,13 +39,31 @@ PACES = {"cpu": Pace(64, 32, 1)}
 ELSEWHERE = Pace(1024, 256, 10)
 
 
+_LIMIT: ContextVar[int | None] = ContextVar("limit", default=None)
+
+
+@contextmanager
+def at_most(count: int | None) -> Iterator[None]:
+    """Let passes hold hardly more examples than that, since memory ran out with twice as many; None for no limit."""
+    token = _LIMIT.set(count)
+    try:
+        yield
+    finally:
+        _LIMIT.reset(token)
+
+
 def pace(device: torch.device) -> Pace:
     """Give the pace of a device."""
-    return PACES.get(device.type, ELSEWHERE)
+    found, limit = PACES.get(device.type, ELSEWHERE), _LIMIT.get()
+    return found if limit is None else replace(found, width=min(found.width, limit), full=min(found.full, limit))
 
 
 def rounded_up(count: int) -> int:
     """Give how many examples a pass over so many holds."""
+    limit = _LIMIT.get()
+    # Where three at a time are asked for, four may fit; where fewer are, four did not.
+    if limit is not None and limit < MULTIPLE - 1:
+        return count
     return -(-count // MULTIPLE) * MULTIPLE
 
 
