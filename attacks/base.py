@@ -12,7 +12,7 @@ from .batches import in_batches
 from .cost import passes_of
 from .gradients import input_gradient
 from .inputs import Bounds, as_inputs, as_labels, check_range, clipped, ordinary
-from .passes import at_most
+from .passes import FEW, at_most
 from .prepared import Prepared, laid_out, only_channels_last, prepared
 
 Kind = Literal["bounded", "minimal", "noise"]
@@ -105,7 +105,8 @@ class Attack(ABC):
 
             def work(rows: slice) -> Tensor:
                 count = rows.stop - rows.start
-                with at_most(None if count == len(x) else count):
+                # Whoever asks for so many has memory for them; more are tried where they are few.
+                with at_most(max(count, FEW) if count == len(x) else count):
                     return self._run(fast, start[rows], y[rows])
 
             found = torch.cat(in_batches(work, len(x), len(x)))

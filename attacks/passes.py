@@ -35,8 +35,11 @@ class Pace:
     every: int
 
 
-PACES = {"cpu": Pace(64, 32, 1)}
-ELSEWHERE = Pace(1024, 256, 10)
+FEW = 32
+"""Examples that are taken to fit into memory, until they do not."""
+
+PACES = {"cpu": Pace(width=64, full=FEW, every=1)}
+ELSEWHERE = Pace(width=1024, full=256, every=10)
 
 
 _LIMIT: ContextVar[int | None] = ContextVar("limit", default=None)
@@ -44,7 +47,7 @@ _LIMIT: ContextVar[int | None] = ContextVar("limit", default=None)
 
 @contextmanager
 def at_most(count: int | None) -> Iterator[None]:
-    """Let passes hold hardly more examples than that, since memory ran out with twice as many; None for no limit."""
+    """Let passes hold no more examples than that, but for those that fill one up to a multiple; None for no limit."""
     token = _LIMIT.set(count)
     try:
         yield
