@@ -50,8 +50,10 @@ def climbed_reach(room: Tensor, unit: Tensor, steep: Tensor, slope: Tensor, gap:
     weight, tiny = steep * room, torch.finfo(room.dtype).tiny
     full = room <= 0
     while True:
-        rising = torch.where(full, 0, slope).sum(dim=1)
-        reach = (gap - torch.where(full, weight, 0).sum(dim=1)) / rising.clamp_min(tiny)
+        # Products, since torch.where takes several times as long.
+        filled, left = full.to(room.dtype), (~full).to(room.dtype)
+        rising = (slope * left).sum(dim=1)
+        reach = (gap - (weight * filled).sum(dim=1)) / rising.clamp_min(tiny)
         more = full | (reach[:, None] * unit >= room)
         if torch.equal(more, full):
             break
