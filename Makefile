@@ -1,6 +1,8 @@
 # `make run` and `make test` do everything on a machine that has only Python >= 3.11.
 PYTHON ?= python3
 BIN := .venv/bin
+# Half as many again as there are cores: a third of their time tests wait for processes that they began.
+WORKERS = $(shell $(BIN)/python -c 'import os; print(3 * len(os.sched_getaffinity(0)) // 2 if hasattr(os, "sched_getaffinity") else os.cpu_count())')
 
 .PHONY: run test test-all check lint types audit clean
 .DELETE_ON_ERROR:
@@ -9,11 +11,11 @@ run: .venv/installed
 	$(BIN)/lrbench run quick --out runs/quick
 
 test check: .venv/installed-dev lint types
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
 
 # All of them, those that take minutes as well.
 test-all: .venv/installed-dev lint types
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

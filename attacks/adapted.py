@@ -21,7 +21,7 @@ from .arguments import spelled
 from .base import Attack, Kind
 from .batches import out_of_memory
 from .cost import passes_of
-from .geometry import held, wide
+from .geometry import checked_projection, unsqueeze_like
 from .gradient_free import GRADIENT_FREE
 from .gradients import NoGradientError
 from .inputs import Bounds, clipped
@@ -46,14 +46,14 @@ PLAIN: dict[Any, Any] = {each: each for each in (int, float, bool)} | {"int": in
 """Annotations of a library's options that say how to read them."""
 
 
-class ForeignError(RuntimeError):
+class ExternalAttackError(RuntimeError):
     """An attack of another library fails."""
 
 
 OWN = (NoGradientError, OutputError, ModelError)
 
 
-class Foreign(Attack):
+class ExternalAttack(Attack):
     """An attack of another library.
 
     Parameters
@@ -100,7 +100,7 @@ class Foreign(Attack):
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Let the library attack; hold the result to what it has to be."""
         if self.kind == "bounded":
-            return held(self._all(model, x, y), x, self.eps, self.norm, self.bounds, self.name)
+            return checked_projection(self._all(model, x, y), x, self.eps, self.norm, self.bounds, self.name)
         found = x.clone()
         standing = ~_fooled(model, x, y)
         if standing.any():
@@ -114,20 +114,20 @@ class Foreign(Attack):
 
     def _called(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         try:
-            with _seeded(_seed_of(x, self.seed), x.device), torch.enable_grad(), _untold(self.name.partition(":")[0]):
+            with _seeded(_seed_of(x, self.seed), x.device), torch.enable_grad(), _quiet(self.name.partition(":")[0]):
                 found = self.call(model, x.contiguous(), y)
         except FAILURES as error:
             if isinstance(error, OWN) or out_of_memory(error):
                 raise
             given = ", ".join(f"{name}={value!r:.40}" for name, value in self.options.items())
             msg = f"{self.name}({given}) fails on this model: {line_of(error)}"
-            raise ForeignError(msg) from error
+            raise ExternalAttackError(msg) from error
         return found.detach().to(x)
 
     def _minimal(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         found = self._all(model, x, y)
         found = clipped(found, self.bounds)
-        return torch.where(wide(_fooled(model, found, y), x), found, x)
+        return torch.where(unsqueeze_like(_fooled(model, found, y), x), found, x)
 
 
 def factory_for(
@@ -137,7 +137,7 @@ def factory_for(
     call_with: Callable[[Threat, dict[str, Any]], Call],
     *,
     one_by_one: bool = False,
-) -> Callable[..., Foreign]:
+) -> Callable[..., ExternalAttack]:
     """Give the constructor of a library's attack.
 
     Parameters
@@ -165,11 +165,13 @@ def factory_for(
         seed: int = 0,
         one_by_one: bool = one_by_one,
         **options: Any,  # noqa: ANN401
-    ) -> Foreign:
-        check_ball(eps, bounds)
+    ) -> ExternalAttack:
+        check_ball(eps, bounds, norm)
         threat = Threat(eps, norm, bounds)
         call = call_with(threat, options)
-        made = Foreign(name, kind, call, threat, seed=seed, one_by_one=one_by_one, options=options, defaults=defaults)
+        made = ExternalAttack(
+            name, kind, call, threat, seed=seed, one_by_one=one_by_one, options=options, defaults=defaults
+        )
         made.needs_gradients = needs_gradients
         return made
 
@@ -217,7 +219,7 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def _untold(library: str) -> Iterator[None]:
+def _quiet(library: str) -> Iterator[None]:
     """Keep a library's warnings to itself, and the caller's defaults from it: it makes tensors of its own."""
     before, logger = torch.get_default_dtype(), logging.getLogger(library)
     level = logger.level

@@ -59,7 +59,7 @@ class APGD(Attack):
         seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
-        check_ball(eps, bounds, steps=steps, restarts=restarts, eot=eot)
+        check_ball(eps, bounds, norm, steps=steps, restarts=restarts, eot=eot)
         self.eps, self.steps, self.eot, self.restarts, self.seed, self.bounds = eps, steps, eot, restarts, seed, bounds
         self.ball, self.loss = BALLS[norm], LOSSES[loss]
 

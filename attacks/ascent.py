@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .engine import Ended, Jobs, Search
-from .geometry import Ball, wide
+from .geometry import Ball, unsqueeze_like
 from .gradients import input_gradient
 from .inputs import Bounds
 from .losses import misclassified
@@ -137,9 +137,9 @@ class Ascent(Search[Climb]):
     def _move(self, jobs: Climb) -> None:
         """Step along the gradient, carried on by the step before; without a gradient yet, stay."""
         ball, eps, bounds = self.rules.ball, self.rules.eps, self.rules.bounds
-        ahead = jobs.x + wide(jobs.size, jobs.x) * ball.direction(jobs.gradient)
+        ahead = jobs.x + unsqueeze_like(jobs.size, jobs.x) * ball.direction(jobs.gradient)
         ahead = ball.project(ahead, jobs.clean, eps, bounds)
-        momentum = wide(torch.where(jobs.seen == 1, 1.0, MOMENTUM).to(jobs.x.dtype), jobs.x)
+        momentum = unsqueeze_like(torch.where(jobs.seen == 1, 1.0, MOMENTUM).to(jobs.x.dtype), jobs.x)
         mixed = jobs.x + momentum * (ahead - jobs.x) + (1 - momentum) * (jobs.x - jobs.previous)
         jobs.previous, jobs.x = jobs.x, ball.project(mixed, jobs.clean, eps, bounds)
 
@@ -149,8 +149,8 @@ class Ascent(Search[Climb]):
         jobs.increases = jobs.increases + (value > jobs.value).to(value.dtype)
         better = (value > jobs.best_value) & ~jobs.over
         keep = (better | wrong) & ~jobs.over
-        jobs.best = torch.where(wide(keep, jobs.x), jobs.x, jobs.best)
-        jobs.best_gradient = torch.where(wide(better, jobs.x), gradient, jobs.best_gradient)
+        jobs.best = torch.where(unsqueeze_like(keep, jobs.x), jobs.x, jobs.best)
+        jobs.best_gradient = torch.where(unsqueeze_like(better, jobs.x), gradient, jobs.best_gradient)
         jobs.best_value = torch.where(better, value, jobs.best_value)
         jobs.fooled = jobs.fooled | (wrong & ~jobs.over)
         # As in the authors' code, the first step's loss is held against 0.
@@ -167,8 +167,8 @@ class Ascent(Search[Climb]):
         stalls = ~jobs.halved & (jobs.value_then >= jobs.best_value)
         halve = (oscillates | stalls) & due
         jobs.size = torch.where(halve, jobs.size / 2, jobs.size)
-        jobs.x = torch.where(wide(halve, jobs.x), jobs.best, jobs.x)
-        jobs.gradient = torch.where(wide(halve, jobs.x), jobs.best_gradient, jobs.gradient)
+        jobs.x = torch.where(unsqueeze_like(halve, jobs.x), jobs.best, jobs.x)
+        jobs.gradient = torch.where(unsqueeze_like(halve, jobs.x), jobs.best_gradient, jobs.gradient)
         jobs.halved = torch.where(due, halve, jobs.halved)
         jobs.value_then = torch.where(due, jobs.best_value, jobs.value_then)
         jobs.increases = torch.where(due, 0, jobs.increases)

@@ -116,8 +116,8 @@ class Attack(ABC):
     def _run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         # Copies: an attack may work in place, and is judged by the inputs and labels that there were.
         found = self.run(model, x.clone(), y.clone())
-        if (told := _no_inputs(found, x)) is not None:
-            msg = f"{type(self).__name__} gave {told} for inputs of shape {tuple(x.shape)}: an input each is wanted"
+        if (instead := _no_inputs(found, x)) is not None:
+            msg = f"{type(self).__name__} gave {instead} for inputs of shape {tuple(x.shape)}: an input each is wanted"
             raise ValueError(msg)
         return clipped(found.detach().to(x), self.bounds)
 
@@ -140,7 +140,7 @@ class Attack(ABC):
         A minimal attack ends just behind the boundary, where a copy that rounds otherwise lies on the other side of it
         than the model: it works on the model itself.
         """
-        return model.original if self.kind == "minimal" and isinstance(model, Prepared) else model
+        return model.unfolded if self.kind == "minimal" and isinstance(model, Prepared) else model
 
     @abstractmethod
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ T = TypeVar("T")
 def in_batches(
     work: Callable[[slice], T], count: int, batch_size: int, tell: Callable[[int], object] = lambda _done: None
 ) -> list[T]:
-    """Call `work` on slices of `count` examples, in order; when memory runs out, halve the slices and go on.
+    """Call `work` on slices of `count` examples, in order; when memory runs out, halve the slices and continue.
 
     Parameters
     ----------

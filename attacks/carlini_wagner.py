@@ -88,7 +88,7 @@ class CarliniWagner(Attack):
     def _descend(
         self, model: nn.Module, x: Tensor, y: Tensor, const: Tensor, found: Tensor, distance: Tensor
     ) -> Tensor:
-        """Descend for one c, keep better points in `found` and `distance`, and tell which examples were fooled."""
+        """Descend for one c, keep better points in `found` and `distance`, and give which examples were fooled."""
         start = self._inner(x)
         inner, first, second = start.clone(), torch.zeros_like(x), torch.zeros_like(x)
         reached = torch.zeros_like(const, dtype=torch.bool)
@@ -97,14 +97,14 @@ class CarliniWagner(Attack):
             logits, _, slope = input_gradient(
                 model, point, lambda logits: const * (self.confidence - margin(logits, y)).clamp_min(0)
             )
-            moved = point - x
-            length = moved.flatten(1).norm(dim=1)
+            delta = point - x
+            length = delta.flatten(1).norm(dim=1)
             fooled = misclassified(logits, y) & (margin(logits, y) >= self.confidence)
             reached |= fooled
             better = fooled & (length < distance)
             found[better] = point[better]
             distance[better] = length[better]
-            gradient = (slope + 2 * moved) * self._chain(inner)
+            gradient = (slope + 2 * delta) * self._chain(inner)
             first = BETAS[0] * first + (1 - BETAS[0]) * gradient
             second = BETAS[1] * second + (1 - BETAS[1]) * gradient.square()
             scale = (second / (1 - BETAS[1] ** step)).sqrt() + 1e-8

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .base import Attack, Kind, named
 from .cost import BACKWARD, FORWARD
-from .geometry import wide
+from .geometry import unsqueeze_like
 from .gradients import gradient_to, require_gradient
 from .inputs import Bounds, clipped
 from .losses import misclassified
@@ -89,8 +89,8 @@ class DeepFool(Attack):
                 if step == self.steps or fooled.all():
                     break
                 nearest = self._nearest(logits, point, classes[rows])
-            rows, moved = rows[~fooled], nearest[~fooled]
-            total[rows] += moved
+            rows, delta = rows[~fooled], nearest[~fooled]
+            total[rows] += delta
             here[rows] = self._bounded(x[rows] + (1 + self.overshoot) * total[rows])
         return found
 
@@ -99,8 +99,8 @@ class DeepFool(Attack):
         own = logits.gather(1, classes[:, :1]).squeeze(1)
         best = torch.full_like(own, torch.inf).detach()
         nearest = torch.zeros_like(point).detach()
-        for place in range(1, classes.shape[1]):
-            difference = logits.gather(1, classes[:, place : place + 1]).squeeze(1) - own
+        for rank in range(1, classes.shape[1]):
+            difference = logits.gather(1, classes[:, rank : rank + 1]).squeeze(1) - own
             gradient = gradient_to(point, difference.sum(), again=True)
             distance, perturbation = self._to_boundary(difference.detach().abs(), gradient)
             closer = distance < best
@@ -112,10 +112,10 @@ class DeepFool(Attack):
         flat = gradient.flatten(1)
         if self.norm == "linf":
             distance = gap / (flat.abs().sum(dim=1) + TINY)
-            return distance, wide(distance + BEHIND, gradient) * gradient.sign()
+            return distance, unsqueeze_like(distance + BEHIND, gradient) * gradient.sign()
         length = flat.norm(dim=1)
         distance = gap / (length + TINY)
-        return distance, wide((distance + BEHIND) / (length + TINY), gradient) * gradient
+        return distance, unsqueeze_like((distance + BEHIND) / (length + TINY), gradient) * gradient
 
     def _bounded(self, x: Tensor) -> Tensor:
         return clipped(x, self.bounds)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .engine import Ended, Jobs, Search
-from .geometry import BALLS, length, wide
+from .geometry import BALLS, length, unsqueeze_like
 from .gradients import gradient_to, input_gradient, require_gradient
 from .hyperplane import onto_hyperplane
 from .inputs import Bounds, clipped
@@ -110,9 +110,9 @@ class Descent(Search[Way]):
             # A point counts if it fools the model itself, whose boundary is not quite that of a copy.
             with torch.no_grad():
                 closer = closer & (~near | misclassified(self.real(here), jobs.label))
-        jobs.best = torch.where(wide(closer, clean), here, jobs.best)
+        jobs.best = torch.where(unsqueeze_like(closer, clean), here, jobs.best)
         jobs.size = torch.where(closer, distance, jobs.size)
-        jobs.here = torch.where(wide(fooled, clean), clean + (here - clean) * BACK, here)
+        jobs.here = torch.where(unsqueeze_like(fooled, clean), clean + (here - clean) * BACK, here)
         jobs.taken_steps = jobs.taken_steps + 1
         jobs.over = (jobs.size <= rules.enough) | (jobs.taken_steps >= rules.steps)
 
@@ -129,7 +129,7 @@ class Descent(Search[Way]):
         own = onto_hyperplane(here.flatten(1), normal, -gaps, self.rules.norm, self.rules.bounds).view_as(x)
         clean = onto_hyperplane(x.flatten(1), normal, from_clean, self.rules.norm, self.rules.bounds).view_as(x)
         sizes = [length(d, self.rules.norm).clamp_min(1e-8) for d in (own, clean)]
-        share = wide((sizes[0] / (sizes[0] + sizes[1])).clamp(0, BIAS), x)
+        share = unsqueeze_like((sizes[0] / (sizes[0] + sizes[1])).clamp(0, BIAS), x)
         mixed = (here + EXTRAPOLATE * own) * (1 - share) + (x + EXTRAPOLATE * clean) * share
         return clipped(mixed, self.rules.bounds)
 
@@ -140,8 +140,8 @@ class Descent(Search[Way]):
             middle = (near + jobs.best) / 2
             with torch.no_grad():
                 fooled = misclassified(self.model(middle), jobs.label) & jobs.size.isfinite()
-            jobs.best = torch.where(wide(fooled, middle), middle, jobs.best)
-            near = torch.where(wide(fooled, middle), near, middle)
+            jobs.best = torch.where(unsqueeze_like(fooled, middle), middle, jobs.best)
+            near = torch.where(unsqueeze_like(fooled, middle), near, middle)
         moved = length(jobs.best - jobs.clean, self.rules.norm)
         jobs.size = torch.where(jobs.size.isfinite(), moved, jobs.size)
 

@@ -39,7 +39,7 @@ class DAdv(NamedTuple):
     n: int
 
 
-class Moved(NamedTuple):
+class Displacement(NamedTuple):
     """How far each example's activations moved: ||f(x_adv) - f(x)||^2 and its share of ||f(x)||^2, float64, (N,).
 
     NaN for examples that the model misclassifies before the attack; the share also where f(x) is 0.
@@ -104,10 +104,10 @@ def d_adv(
         raise ValueError(msg)
     with callers_modes_left(x.device):
         y = as_labels(y, x, classes)
-        return moved(net, module, x_adv=x_adv, x=x, y=y, batch_size=batch_size).mean()
+        return displacement(net, module, x_adv=x_adv, x=x, y=y, batch_size=batch_size).mean()
 
 
-def moved(
+def displacement(
     model: nn.Module,
     layer: str | nn.Module,
     *,
@@ -115,7 +115,7 @@ def moved(
     x: Tensor,
     y: Tensor,
     batch_size: int = 256,
-) -> Moved:
+) -> Displacement:
     """Give what `d_adv` is the mean of, for each example. Parameters and errors are those of `d_adv`."""
     module = find_module(model, layer)
     squared, relative = [], []
@@ -130,7 +130,7 @@ def moved(
             squared.append(distance)
             relative.append(distance / scale.masked_fill(scale == 0, torch.nan))
     none = x.new_zeros(0, dtype=torch.float64)
-    return Moved(torch.cat(squared) if squared else none, torch.cat(relative) if relative else none)
+    return Displacement(torch.cat(squared) if squared else none, torch.cat(relative) if relative else none)
 
 
 def _activations(model: nn.Module, module: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -96,7 +96,7 @@ class FAB(Attack):
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Search towards each target and from each start; keep each example's closest."""
-        real = model.original if isinstance(model, Prepared) else model
+        real = model.unfolded if isinstance(model, Prepared) else model
         logits = logits_of(real, x)
         found, rows = x.clone(), (~misclassified(logits, y)).nonzero().squeeze(1)
         others = logits.scatter(1, y[:, None], -torch.inf).argsort(dim=1, descending=True)[rows]

@@ -62,7 +62,7 @@ class IterFSGM(PGD):
         *,
         precision: Precision = "float32",
     ) -> None:
-        check_ball(eps, bounds)
+        check_ball(eps, bounds, "linf")
         super().__init__(
             eps,
             eps if step_size is None else step_size,

@@ -45,7 +45,7 @@ class Linf:
     def surface(self, x: Tensor, eps: float, noise: Noise | FreshNoise) -> Tensor:
         """Draw uniformly, and stretch until the largest entry is eps."""
         drawn = 2 * noise.uniform(*x.shape[1:]) - 1
-        return x + eps * drawn / wide(length(drawn, "linf"), x).clamp_min(torch.finfo(x.dtype).tiny)
+        return x + eps * drawn / unsqueeze_like(length(drawn, "linf"), x).clamp_min(torch.finfo(x.dtype).tiny)
 
 
 class L2:
@@ -58,13 +58,13 @@ class L2:
 
     def project(self, x_adv: Tensor, x: Tensor, eps: float, bounds: Bounds | None) -> Tensor:
         """Shorten what is too long, then clip to the bounds, which shortens it further."""
-        moved = x_adv - x
-        sizes = norms(moved)
+        delta = x_adv - x
+        sizes = norms(delta)
         # A point that is in the ball to its values' rounding stays as it is, so that projecting twice changes nothing.
-        inside = sizes <= eps + wide(rounding(x_adv, x, "l2"), x)
-        shortened = torch.where(inside, x_adv, x + moved * (eps / sizes.clamp_min(torch.finfo(x.dtype).tiny)))
+        inside = sizes <= eps + unsqueeze_like(rounding(x_adv, x, "l2"), x)
+        shortened = torch.where(inside, x_adv, x + delta * (eps / sizes.clamp_min(torch.finfo(x.dtype).tiny)))
         # Where entries are alike, they are rounded alike: their errors add up to more than those of one entry.
-        beyond = norms(shortened - x) > eps + 2 * wide(rounding(shortened, x, "l2"), x)
+        beyond = norms(shortened - x) > eps + 2 * unsqueeze_like(rounding(shortened, x, "l2"), x)
         return clipped(torch.where(beyond, torch.nextafter(shortened, x), shortened), bounds)
 
     def random(self, x: Tensor, eps: float, noise: Noise | FreshNoise) -> Tensor:
@@ -80,21 +80,21 @@ class L2:
 
 def norms(x: Tensor) -> Tensor:
     """Euclidean length of each example, (N, 1, ..., 1)."""
-    return wide(length(x, "l2"), x)
+    return unsqueeze_like(length(x, "l2"), x)
 
 
-def wide(values: Tensor, like: Tensor) -> Tensor:
+def unsqueeze_like(values: Tensor, like: Tensor) -> Tensor:
     """One value an example, (N,), shaped to multiply examples."""
     return values.view(-1, *(1,) * (like.ndim - 1))
 
 
-def length(moved: Tensor, norm: str) -> Tensor:
+def length(delta: Tensor, norm: str) -> Tensor:
     """Size of each example's perturbation, (N,), in "linf", "l2" or "l1"; summed in float64 where the device has it."""
     if norm == "linf":
-        return moved.flatten(1).abs().amax(dim=1)
-    exact = None if moved.device.type == "mps" else torch.float64
-    sizes: Tensor = torch.linalg.vector_norm(moved.flatten(1), ord=ORDERS[norm], dim=1, dtype=exact)
-    return sizes.to(moved.dtype)
+        return delta.flatten(1).abs().amax(dim=1)
+    exact = None if delta.device.type == "mps" else torch.float64
+    sizes: Tensor = torch.linalg.vector_norm(delta.flatten(1), ord=ORDERS[norm], dim=1, dtype=exact)
+    return sizes.to(delta.dtype)
 
 
 def tiny(x: Tensor) -> float:
@@ -125,7 +125,7 @@ LOOSE = 1e-3
 """Share of eps by which somebody else's attack may overshoot before it counts as made for another ball."""
 
 
-def held(x_adv: Tensor, x: Tensor, eps: float, norm: str, bounds: Bounds | None, name: str) -> Tensor:
+def checked_projection(x_adv: Tensor, x: Tensor, eps: float, norm: str, bounds: Bounds | None, name: str) -> Tensor:
     """Bring what an attack gave into the ball and the bounds, whoever wrote it.
 
     Raises

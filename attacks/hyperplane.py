@@ -72,10 +72,10 @@ def sorted_reach(room: Tensor, unit: Tensor, steep: Tensor, slope: Tensor, gap: 
     filled = (steep * room).gather(1, order).cumsum(dim=1)
     rising = slope.sum(dim=1, keepdim=True) - slope.gather(1, order).cumsum(dim=1)
     there = filled + breaks * rising.clamp_min(0)
-    place = (there < gap[:, None]).sum(dim=1, keepdim=True)
-    beyond = place.squeeze(1) == breaks.shape[1]
-    before = (place - 1).clamp_min(0)
-    first = place == 0
+    segment = (there < gap[:, None]).sum(dim=1, keepdim=True)
+    beyond = segment.squeeze(1) == breaks.shape[1]
+    before = (segment - 1).clamp_min(0)
+    first = segment == 0
     full = torch.where(first, 0, filled.gather(1, before))
     left = torch.where(first, slope.sum(dim=1, keepdim=True), rising.gather(1, before)).clamp_min(tiny)
     reach = ((gap[:, None] - full) / left).squeeze(1)

@@ -91,7 +91,7 @@ def tensor_of(output: Any) -> Tensor:  # noqa: ANN401
 
 
 def _parts(output: Any) -> dict[Any, Any]:  # noqa: ANN401
-    """Give what an output consists of, by name or place."""
+    """Give what an output consists of, by name or position."""
     if isinstance(output, Mapping):
         return dict(output)
     if dataclasses.is_dataclass(output) and not isinstance(output, type):

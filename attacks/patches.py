@@ -84,16 +84,16 @@ class Hills:
 
     def move(self, best: Tensor, x: Tensor, eps: float, drawn: dict[str, Tensor]) -> Tensor:
         """Empty one square and fill another with what is left of the radius."""
-        moved = best - x
+        delta = best - x
         target, source = _inside(drawn["target"], x), _inside(drawn["source"], x)
-        spare = (eps**2 - norms(moved).square()).clamp_min(0)
-        budget = (spare / x.shape[1] + _length(moved * (target | source)).square()).sqrt()
-        kept = moved * target
+        spare = (eps**2 - norms(delta).square()).clamp_min(0)
+        budget = (spare / x.shape[1] + _length(delta * (target | source)).square()).sqrt()
+        kept = delta * target
         shape = self._placed(drawn["target"], drawn["kind"], x) * drawn["signs"].to(x) + kept / (
             _length(kept) + tiny(x)
         )
         filled = shape / (_length(shape) + tiny(x)) * budget
-        return x + _on_sphere(torch.where(target, filled, torch.where(source, 0, moved)), eps)
+        return x + _on_sphere(torch.where(target, filled, torch.where(source, 0, delta)), eps)
 
     def _kind(self, side: int, *, turned: bool) -> int:
         """Give the number of a hill, and keep what it looks like."""
@@ -136,9 +136,9 @@ def _length(values: Tensor) -> Tensor:
     return lengths
 
 
-def _on_sphere(moved: Tensor, eps: float) -> Tensor:
+def _on_sphere(delta: Tensor, eps: float) -> Tensor:
     """Scale to length eps."""
-    return moved / norms(moved).clamp_min(tiny(moved)) * eps
+    return delta / norms(delta).clamp_min(tiny(delta)) * eps
 
 
 def _turned(generator: torch.Generator) -> bool:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .base import IterativeAttack, Precision, named
 from .cost import FORWARD
 from .engine import Ended, Jobs, Search, searched
-from .geometry import BALLS, wide
+from .geometry import BALLS, unsqueeze_like
 from .gradients import input_gradient
 from .inputs import Bounds
 from .losses import LOSSES, margin, misclassified, too_few
@@ -75,7 +75,7 @@ class PGD(IterativeAttack):
         seed: int | None = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
-        check_ball(eps, bounds, steps=steps, restarts=restarts, eot=eot)
+        check_ball(eps, bounds, norm, steps=steps, restarts=restarts, eot=eot)
         self.eps = eps
         self.steps, self.eot, self.precision, self.stop = steps, eot, precision, stop
         finite(step_size=step_size or 0.0)
@@ -162,7 +162,7 @@ class _Stopped(Search[_Walk]):
 
     def advance(self, jobs: _Walk) -> None:
         logits, gradient = self._followed(jobs.here, jobs.label)
-        jobs.best = torch.where(wide(jobs.over, jobs.here), jobs.best, jobs.here)
+        jobs.best = torch.where(unsqueeze_like(jobs.over, jobs.here), jobs.best, jobs.here)
         jobs.margin = torch.where(jobs.over, jobs.margin, margin(logits, jobs.label))
         jobs.fooled = jobs.fooled | (misclassified(logits, jobs.label) & ~jobs.over)
         jobs.seen = jobs.seen + 1

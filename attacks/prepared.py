@@ -12,6 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .frozen import frozen
 from .inputs import ordinary
+from .interruption import ask
 from .regular import PROBED, callers_modes_left, regular
 
 EXAMPLES = PROBED
@@ -47,8 +48,14 @@ class Prepared(nn.Module):
         """The model that was lent."""
         return self._original[0]
 
+    @property
+    def unfolded(self) -> "Prepared":
+        """The model that was lent, as an attack takes it."""
+        return Prepared(self.original, self.original, self.classes)
+
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
+        ask()
         logits: Tensor = self.net(x)
         return logits
 

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from .base import Attack, Kind, named
 from .cost import FORWARD
-from .geometry import BALLS, wide
+from .geometry import BALLS, unsqueeze_like
 from .inputs import Bounds, clipped
 from .losses import margin
 from .noise import Noise
-from .ranges import check_ball
+from .ranges import check_ball, check_units
 
 
 class RandomNoise(Attack):
@@ -39,7 +39,7 @@ class RandomNoise(Attack):
     weak = True
 
     def __init__(self, eps: float, draws: int = 1, *, seed: int = 0, bounds: Bounds | None = (0.0, 1.0)) -> None:
-        check_ball(eps, bounds, draws=draws)
+        check_ball(eps, bounds, None, draws=draws)
         self.eps, self.draws, self.seed, self.bounds = eps, draws, seed, bounds
 
     @property
@@ -59,7 +59,7 @@ class RandomNoise(Attack):
                 drawn = self.draw(x, noise)
                 reached = margin(model(drawn), y)
                 better = reached > highest
-                worst = torch.where(wide(better, x), drawn, worst)
+                worst = torch.where(unsqueeze_like(better, x), drawn, worst)
                 highest = torch.where(better, reached, highest)
         return worst
 
@@ -88,6 +88,7 @@ class UniformNoise(RandomNoise):
         seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
+        check_units(eps, bounds, norm)
         super().__init__(eps, draws, seed=seed, bounds=bounds)
         self.ball = BALLS[norm]
 

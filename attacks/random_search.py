@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from .engine import Ended, Jobs, Search
-from .geometry import Ball, wide
+from .geometry import Ball, unsqueeze_like
 from .inputs import Bounds
 from .losses import margin, misclassified
 from .passes import certainly_none, pace, rounded_up
@@ -88,7 +88,7 @@ class RandomSearch(Search[Tries]):
         first, any_kept = kept.to(torch.uint8).argmax(dim=1), kept.any(dim=1)
         if not certainly_none(any_kept):
             chosen = lookahead.entry(first)
-            jobs.best = torch.where(wide(any_kept, jobs.best), lookahead.of(points, chosen), jobs.best)
+            jobs.best = torch.where(unsqueeze_like(any_kept, jobs.best), lookahead.of(points, chosen), jobs.best)
             jobs.reached = torch.where(any_kept, value[chosen], jobs.reached)
             jobs.fooled = jobs.fooled | (any_kept & wrong[chosen])
         depths = lookahead.depths(first.device)
@@ -114,7 +114,7 @@ class RandomSearch(Search[Tries]):
         points = self.moves.move(best, clean, rules.eps, self._moves(places))
         if not certainly_none(places == 0):
             begun = self.moves.begin(clean, rules.eps, self._first)
-            points = torch.where(wide(places == 0, points), begun, points)
+            points = torch.where(unsqueeze_like(places == 0, points), begun, points)
         return rules.ball.project(points, clean, rules.eps, rules.bounds)
 
     def _moves(self, places: Tensor) -> dict[str, Tensor]:

@@ -24,11 +24,20 @@ def finite(*, above_zero: bool = False, **values: float) -> None:
             raise ValueError(msg)
 
 
-def check_ball(eps: float, bounds: Bounds | None, **counts: int) -> None:
+def check_ball(eps: float, bounds: Bounds | None, norm: str | None, **counts: int) -> None:
     """Raise ValueError unless radius, bounds and counts of iterations are in range."""
     finite(eps=eps)
     at_least(1, **counts)
     check_bounds(bounds)
+    check_units(eps, bounds, norm)
+
+
+def check_units(eps: float, bounds: Bounds | None, norm: str | None) -> None:
+    """Raise ValueError for a radius in Linf within which every image lies: it was meant in other units."""
+    if norm == "linf" and bounds is not None and eps > bounds[1] - bounds[0]:
+        meant = f"; in levels from 0 to 255 that is eps={eps:g}/255" if bounds == (0.0, 1.0) and eps <= 255 else ""
+        msg = f"eps is {eps:g}, and inputs in {bounds} differ by {bounds[1] - bounds[0]:g} at most{meant}"
+        raise ValueError(msg)
 
 
 def check_bounds(bounds: Bounds | None) -> None:

@@ -26,7 +26,7 @@ FAILURES = (RuntimeError, TypeError, ValueError, AssertionError, LookupError, At
 
 
 NO_KERNEL = "an autograd kernel was not registered"
-"""What torch says of an operation that it has no gradient for, and then goes on with a wrong one."""
+"""What torch says of an operation that it has no gradient for, and then continues with a wrong one."""
 
 
 class LogitsWarning(UserWarning):

@@ -67,7 +67,7 @@ class Square(Attack):
         seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
-        check_ball(eps, bounds, queries=queries)
+        check_ball(eps, bounds, norm, queries=queries)
         patch = {"linf": 0.8, "l2": 0.1}[norm] if patch is None else patch
         if not 0 < patch <= 1:
             msg = f"patch must lie in (0, 1], got {patch}"
@@ -101,7 +101,7 @@ class Square(Attack):
 
     def _side(self, query: int, height: int, width: int) -> int:
         """Give the side of the square tried at a query, from 0."""
-        place = int(query / self.queries * 10_000) if self.rescale else query
-        halvings = sum(place > each for each in HALVINGS)
+        elapsed = int(query / self.queries * 10_000) if self.rescale else query
+        halvings = sum(elapsed > each for each in HALVINGS)
         side = max(1, round(math.sqrt(self.patch / 2**halvings * height * width)))
         return int(min(side, height, width))

@@ -18,7 +18,7 @@ from timeit import timeit
 
 from benchmarks.idle import Idle
 from benchmarks.machine import describe
-from lrbench.engines import Here, Task, lower_bound, simulate
+from lrbench.engines import InProcess, Task, lower_bound, simulate
 from lrbench.engines.cluster import Cluster
 from lrbench.engines.processes import Processes
 from lrbench.global_state import preserved
@@ -85,7 +85,7 @@ def _put_back():
 
 def overhead(count=5000):
     tasks = [Task(f"{i}~0") for i in range(count)]
-    print(f"overhead a step, in this process: {1000 * timed(Here(), tasks) / count:.3f} ms")
+    print(f"overhead a step, in this process: {1000 * timed(InProcess(), tasks) / count:.3f} ms")
     with_state = timeit(_put_back, number=1000)
     print(f"putting global state back after a step: {with_state:.3f} ms")
     for name, engine in ENGINES.items():

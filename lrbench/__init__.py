@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from lrbench.catalogue import ATTACKS, DATASETS, MEASURES, MODELS
 
 if TYPE_CHECKING:
+    from lrbench.evaluation import evaluate
     from lrbench.leaderboard import Leaderboard
-    from lrbench.measures import Layer, Measure, Metric, Options
-    from lrbench.runner import run
+    from lrbench.measures import AttackMeasure, Layer, Measure, Metric, Options
+    from lrbench.runner import load_adversarial, load_data, load_model
+    from lrbench.runner.run import run
 
 __version__ = "0.1.0"
 
@@ -20,12 +22,17 @@ register_dataset = DATASETS.register
 register_measure = MEASURES.register
 
 __all__ = [
+    "AttackMeasure",
     "Layer",
     "Leaderboard",
     "Measure",
     "Metric",
     "Options",
     "__version__",
+    "evaluate",
+    "load_adversarial",
+    "load_data",
+    "load_model",
     "register_attack",
     "register_dataset",
     "register_measure",
@@ -35,10 +42,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401
-    if name == "run":
-        from lrbench.runner import run  # noqa: PLC0415
+    if name == "evaluate":
+        from lrbench.evaluation import evaluate  # noqa: PLC0415
 
-        return run
+        return evaluate
+    if name in {"load_adversarial", "load_data", "load_model", "run"}:
+        from lrbench import runner  # noqa: PLC0415
+
+        return getattr(runner, name)
     if name == "Leaderboard":
         from lrbench.leaderboard import Leaderboard  # noqa: PLC0415
 
@@ -49,3 +60,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401
         return getattr(measures, name)
     msg = f"module 'lrbench' has no attribute {name!r}"
     raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -21,8 +21,9 @@ MODELS = Registry(
     supplied=("num_classes", "in_channels"),
     elsewhere="lrbench.models.external:factory_of",
     forms={
-        "torchvision:NAME": "any classification model of torchvision",
-        "timm:NAME": "any model of timm (pip install 'lrbench[timm]')",
+        "torchvision:NAME": "any classification model of torchvision, with its weights by `weights: DEFAULT`",
+        "timm:NAME": "any model of timm (pip install 'lrbench[timm]'), with its weights by `pretrained: true`",
+        "hf-hub:ORG/NAME": "a trained network of the Hugging Face hub that timm builds",
         "robustbench:DATASET/THREAT/NAME": "a trained model of RobustBench, such as cifar10/Linf/Standard",
         "FILE.py:FUNCTION": "yours: (num_classes, in_channels, **options) -> nn.Module; running a suite runs FILE.py",
         "PACKAGE.MODULE:FUNCTION": "the same from an installed package",
@@ -37,21 +38,23 @@ ATTACKS = Registry(
     # Of another library; their options are those of its classes.
     {
         "hopskipjump": (
-            "lrbench.attacks.foreign:hopskipjump",
+            "lrbench.attacks.external:hopskipjump",
             "The smallest perturbation from decisions alone: `art:HopSkipJump`, image by image.",
         ),
         "boundary": (
-            "lrbench.attacks.foreign:boundary",
+            "lrbench.attacks.external:boundary",
             "The smallest perturbation in L2 from decisions alone: `art:BoundaryAttack`, image by image.",
         ),
     },
     declared=("attacks", "named"),
     supplied=("eps", "bounds", "norm", "subspace"),
-    elsewhere="lrbench.attacks.foreign:factory_of",
+    elsewhere="lrbench.user_code:attack_of",
     forms={
         "art:CLASS": "any evasion attack of the Adversarial Robustness Toolbox, with its options",
         "foolbox:CLASS": "any attack of foolbox (pip install 'lrbench[foolbox]')",
         "torchattacks:CLASS": "any attack of torchattacks, in pixel space (pip install --no-deps torchattacks)",
+        "FILE.py:CLASS": "yours: a subclass of lrbench.attacks.Attack; running a suite runs FILE.py",
+        "PACKAGE.MODULE:CLASS": "the same from an installed package",
     },
     group="lrbench.attacks",
 )
@@ -60,6 +63,11 @@ DATASETS = Registry(
     "data set",
     declared=("data", "DATASETS.register"),
     supplied=("root", "train", "test"),
+    elsewhere="lrbench.user_code:data_set_of",
+    forms={
+        "FILE.py:FUNCTION": "yours: (root, *, train, test, **options) -> lrbench.data.ImageData; it is run",
+        "PACKAGE.MODULE:FUNCTION": "the same from an installed package",
+    },
     group="lrbench.datasets",
 )
 

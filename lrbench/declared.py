@@ -91,9 +91,9 @@ def _lineage(file: Path, node: ast.ClassDef) -> Iterator[tuple[Path, ast.ClassDe
     """Give a class and its bases, the nearest first."""
     yield file, node
     for base in node.bases:
-        place = _defined(file, ast.unparse(base))
-        if place is not None and isinstance(place[1], ast.ClassDef):
-            yield from _lineage(place[0], place[1])
+        defined = _defined(file, ast.unparse(base))
+        if defined is not None and isinstance(defined[1], ast.ClassDef):
+            yield from _lineage(defined[0], defined[1])
 
 
 def _facts(file: Path, node: ast.ClassDef | ast.FunctionDef) -> dict[str, Any]:
@@ -111,13 +111,13 @@ def _signature(file: Path, node: ast.ClassDef | ast.FunctionDef) -> inspect.Sign
     if isinstance(node, ast.FunctionDef):
         return inspect.Signature(list(_parameters(file, node.args)))
     made = (
-        (place, each)
-        for place, kind in _lineage(file, node)
+        (origin, each)
+        for origin, kind in _lineage(file, node)
         for each in kind.body
         if isinstance(each, ast.FunctionDef) and each.name == "__init__"
     )
-    for place, each in made:
-        _, *parameters = _parameters(place, each.args)
+    for origin, each in made:
+        _, *parameters = _parameters(origin, each.args)
         return inspect.Signature(parameters)
     return inspect.Signature()
 
@@ -149,7 +149,7 @@ def _annotation(file: Path, node: ast.expr | None) -> Any:  # noqa: ANN401
         return inspect.Parameter.empty
     if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal":
         return operator.getitem(Literal, ast.literal_eval(node.slice))
-    place = _defined(file, node.id) if isinstance(node, ast.Name) else None
-    if place is not None and isinstance(place[1], ast.Assign):
-        return _annotation(place[0], place[1].value)
+    defined = _defined(file, node.id) if isinstance(node, ast.Name) else None
+    if defined is not None and isinstance(defined[1], ast.Assign):
+        return _annotation(defined[0], defined[1].value)
     return ast.unparse(node)

@@ -20,6 +20,21 @@ class TrainingDivergedError(LrbenchError):
     """The training loss became NaN or infinite."""
 
 
+ALSO = {
+    "lr": "learning_rate",
+    "bs": "batch_size",
+    "wd": "weight_decay",
+    "bim": "iter-fsgm",
+    "ifgsm": "iter-fsgm",
+    "cw": "carlini-wagner",
+    "aa": "autoattack",
+    "fab": "fab-t",
+    "mnist": "fashion-mnist",
+    "epsilon": "eps",
+}
+"""What others call a thing, in small letters and without what stands between them."""
+
+
 def printable(text: str) -> str:
     """Escape what would break a line or drive a terminal, so that a stranger's text can stand in a message."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
@@ -31,12 +46,17 @@ def short(error: BaseException, at_most: int = 200) -> str:
     return text if len(text) <= at_most else text[: at_most - 3] + "..."
 
 
+def _plain(name: str) -> str:
+    return "".join(char for char in name.lower() if char.isalnum() or char in ":.")
+
+
 def nearest(name: str, valid: Iterable[str], at_most: int = 12) -> str:
     """Suggest: the nearest of the valid names, or all of them when none is near."""
     names = [str(each) for each in valid]
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    spelled = {_plain(each): each for each in reversed(names)}
+    close = difflib.get_close_matches(_plain(ALSO.get(_plain(name), name)), spelled, n=1, cutoff=0.6)
     if close:
-        return f"did you mean {close[0]!r}?"
+        return f"did you mean {spelled[close[0]]!r}?"
     if not names:
         return "there is none to choose from"
     listed = ", ".join(printable(each) for each in names[:at_most]) + (", ..." if len(names) > at_most else "")

@@ -52,8 +52,8 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def _attribute(where: Any, name: str) -> State:  # noqa: ANN401
-    told = f"{getattr(where, '__name__', type(where).__name__)}.{name}"
-    return State(told, lambda: getattr(where, name), lambda value: setattr(where, name, value))
+    label = f"{getattr(where, '__name__', type(where).__name__)}.{name}"
+    return State(label, lambda: getattr(where, name), lambda value: setattr(where, name, value))
 
 
 def _folder() -> str | None:

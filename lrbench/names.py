@@ -19,7 +19,7 @@ def fooled_by(eps: float) -> str:
     return f"by_{eps_digits(eps)}"
 
 
-def model_place(model: str, seed: int) -> str:
+def model_path(model: str, seed: int) -> str:
     """Give what the names of all steps on a trained model share."""
     return f"{in_path(model)}/seed-{seed}"
 
@@ -31,7 +31,7 @@ def model_in(step_id: str) -> str:
 
 def attack_id(model: str, seed: int, label: str, eps: float | None) -> str:
     """Give the name of an attack's step; without a radius, of a search for the smallest perturbation."""
-    return f"attack/{model_place(model, seed)}/{label}/" + ("minimal" if eps is None else f"eps-{eps_digits(eps)}")
+    return f"attack/{model_path(model, seed)}/{label}/" + ("minimal" if eps is None else f"eps-{eps_digits(eps)}")
 
 
 def whole_of(step_id: str) -> str:

@@ -180,8 +180,8 @@ class Registry:
 
 def _same(known: Callable[..., Any] | str, factory: Callable[..., Any]) -> bool:
     """Whether a factory is registered again when its module is loaded, not another one under its name."""
-    return (known if isinstance(known, str) else _place(known)) == _place(factory)
+    return (known if isinstance(known, str) else _defined_in(known)) == _defined_in(factory)
 
 
-def _place(factory: Callable[..., Any]) -> str:
+def _defined_in(factory: Callable[..., Any]) -> str:
     return f"{getattr(factory, '__module__', '')}:{getattr(factory, '__qualname__', factory)}"

@@ -28,9 +28,9 @@ def renamed(metric: str) -> tuple[str, dict[str, str]]:
     """Give a figure's name and parameters as they are now; what never changed is given as it is."""
     for pattern, name, parameters in FIGURES:
         if found := re.fullmatch(pattern, metric):
-            told = found.groupdict()
-            now = told.pop("metric", None) or name
-            return now, parameters | {COLUMN.get(group, group): value for group, value in told.items()}
+            groups = found.groupdict()
+            now = groups.pop("metric", None) or name
+            return now, parameters | {COLUMN.get(group, group): value for group, value in groups.items()}
     return metric, {}
 
 

@@ -154,7 +154,7 @@ def fooled():
 
 @pytest.fixture(scope="module")
 def ray():
-    """A cluster of two places on this machine, whose processes find these tests."""
+    """A cluster of two slots on this machine, whose processes find these tests."""
     found = pytest.importorskip("ray")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))

@@ -74,8 +74,23 @@ def test_robustbench_models_come_trained_and_take_pixels(monkeypatch, tmp_path):
     ("name", "message"),
     [("robustbench:Standard", "not of the form"), ("robustbench:cifar10/Linf/Standard", "is not installed")],
 )
-def test_robustbench_names_that_lead_nowhere(name, message):
+def test_robustbench_names_that_lead_nowhere(name, message, monkeypatch):
     from lrbench.catalogue import MODELS  # noqa: PLC0415
 
+    for module in [each for each in sys.modules if each.partition(".")[0] == "robustbench"]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "robustbench", None)
     with pytest.raises(UsageError, match=message):
         MODELS[name]
+
+
+def test_a_robustbench_that_cannot_be_imported_says_what_it_lacks(tmp_path, monkeypatch):
+    from lrbench.catalogue import MODELS  # noqa: PLC0415
+
+    (tmp_path / "robustbench").mkdir()
+    (tmp_path / "robustbench" / "__init__.py").write_text("import no_such_autoattack\n")
+    for module in [each for each in sys.modules if each.partition(".")[0] == "robustbench"]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match=r"cannot be imported \(No module named 'no_such_autoattack'\)"):
+        MODELS["robustbench:cifar10/Linf/Standard"]

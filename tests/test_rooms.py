@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1]
 LONGEST = 250
 
 ROOMS = [
-    {"cli", "display"},
+    {"cli", "evaluation"},
+    {"display"},
     {"runner"},
     {"leaderboard", "training", "engines", "store"},
     {"suite"},
@@ -22,8 +23,8 @@ ROOMS = [
     {"models", "data"},
     {"attacks", "lowrank", "statistics", "views"},
     {"catalogue", "recipes"},
-    {"registry", "strict", "options"},
-    {"columns", "declared", "files", "names", "renamed", "starting", "global_state", "verdicts"},
+    {"registry", "strict", "options", "user_code"},
+    {"columns", "declared", "files", "names", "renamed", "child_processes", "global_state", "verdicts"},
     {"errors"},
 ]
 """Highest first. Of a floor, rooms may not import each other, but for those below."""

@@ -1,14 +1,17 @@
 """The command line. Holds no logic, and imports what computes only when a command needs it."""
 
+import atexit
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
 
 from lrbench.cli.parser import make_parser
 from lrbench.cli.terminal import say
 from lrbench.errors import LrbenchError
 
-__all__ = ["main"]
+__all__ = ["main", "program"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,13 +23,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(str(error))
         return error.exit_status
     except MemoryError:
-        say("out of memory; finished steps are kept, the same command goes on from there")
+        say("out of memory; finished steps are kept, the same command resumes there")
         return 1
     except KeyboardInterrupt:
-        say("stopped; finished steps are kept, the same command goes on from there")
+        say("stopped; finished steps are kept, the same command resumes there")
         return 1
     except BrokenPipeError:
         # The reader of our output has gone; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return status
+
+
+def program() -> NoReturn:
+    """Run a command as a process of its own, and end that without taking the libraries down one by one.
+
+    Taking torch down costs more than a second, which somebody who stopped a run waits for.
+    """
+    try:
+        status = main()
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)

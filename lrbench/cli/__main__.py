@@ -1,8 +1,6 @@
 """`python -m lrbench.cli`."""
 
-import sys
-
-from lrbench.cli import main
+from lrbench.cli import program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

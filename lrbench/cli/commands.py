@@ -9,7 +9,7 @@ from lrbench.errors import UsageError
 
 if TYPE_CHECKING:
     from lrbench.runner import Session
-    from lrbench.runner.place import Place
+    from lrbench.runner.execution import Execution
 
 
 def _session(given: argparse.Namespace) -> "Session":
@@ -20,25 +20,25 @@ def _session(given: argparse.Namespace) -> "Session":
     _load_ahead(given)
     from lrbench.runner import Session  # noqa: PLC0415
 
-    return Session.open(given.suite, given.out, given.device, given.data_dir, say, _place(given))
+    return Session.open(given.suite, given.out, given.device, given.data_dir, say, _execution(given))
 
 
 def _load_ahead(given: argparse.Namespace) -> None:
     """Let what steps are taken in be loaded beside this process."""
     if getattr(given, "engine", None) == "local" and not _in_memory(given):
-        from lrbench.starting import load_ahead  # noqa: PLC0415
+        from lrbench.child_processes import load_ahead  # noqa: PLC0415
 
         load_ahead()
 
 
-def _place(given: argparse.Namespace) -> "Place":
-    from lrbench.runner.place import Place  # noqa: PLC0415
+def _execution(given: argparse.Namespace) -> "Execution":
+    from lrbench.runner.execution import Execution  # noqa: PLC0415
 
     # What is named on the command line can be loaded by name, so that no step has to be taken in this process.
     own_process = not _in_memory(given)
     if not hasattr(given, "engine"):
-        return Place(own_process=own_process)
-    return Place(given.engine, given.jobs, given.address, given.gpus, given.step_timeout, own_process)
+        return Execution(own_process=own_process)
+    return Execution(given.engine, given.jobs, given.address, given.gpus, given.step_timeout, own_process)
 
 
 def _in_memory(given: argparse.Namespace) -> bool:
@@ -47,7 +47,7 @@ def _in_memory(given: argparse.Namespace) -> bool:
 
 
 def run_command(given: argparse.Namespace) -> int:
-    """Run a suite, or go on with it; or a share of its steps."""
+    """Run or resume a suite, or a share of its steps."""
     if given.steps or given.share:
         return _take_share(given)
     return _finish(_session(given))
@@ -140,8 +140,8 @@ def evaluate_command(given: argparse.Namespace) -> int:
     _load_ahead(given)
     from lrbench.names import in_path  # noqa: PLC0415
     from lrbench.runner import Session  # noqa: PLC0415
+    from lrbench.runner.derived import spec_of, suite_for  # noqa: PLC0415
     from lrbench.runner.environment import data_folder  # noqa: PLC0415
-    from lrbench.runner.evaluate import suite_for  # noqa: PLC0415
 
     layers = {}
     for pair in given.layer:
@@ -150,29 +150,29 @@ def evaluate_command(given: argparse.Namespace) -> int:
             msg = f"--layer {pair}: expected OLD=NEW"
             raise UsageError(msg)
         layers[old] = new
-    root, place = data_folder(given.data_dir), _place(given)
-    told = set[str]()
+    root, execution = data_folder(given.data_dir), _execution(given)
+    announced = set[str]()
 
     def once(text: str) -> None:
-        if text not in told:
-            told.add(text)
+        if text not in announced:
+            announced.add(text)
             say(text)
 
     suite, document, data, left_out = suite_for(
-        given.name,
+        {given.name: spec_of(given.name)},
         given.suite,
         root,
         given.beside,
         layers,
         once,
-        rehearse=place.apart,
-        step_timeout=place.step_timeout,
+        rehearse=execution.out_of_process,
+        step_timeout=execution.step_timeout,
     )
     for line in left_out:
         say(f"left out {line}")
     out = given.out or f"runs/{in_path(suite.name)}-{in_path(given.name)}"
     session = Session.of(
-        suite, document, out=out, device=given.device, data_dir=root, data=data, announce=once, place=place
+        suite, document, out=out, device=given.device, data_dir=root, data=data, announce=once, execution=execution
     )
     return _finish(session)
 

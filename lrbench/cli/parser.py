@@ -2,8 +2,10 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from lrbench.cli import commands, views
+from lrbench.errors import nearest
 
 EPILOG = (
     "`lrbench run quick` runs the smallest shipped suite, in under 90 s on two cores. "
@@ -13,7 +15,7 @@ EPILOG = (
 
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser; each command sets `command`, which takes what was given and gives the exit status."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="lrbench",
         description="Does a low-rank representation make a network robust, and how would you know?",
         epilog=EPILOG,
@@ -22,7 +24,7 @@ def make_parser() -> argparse.ArgumentParser:
     subs = parser.add_subparsers(metavar="COMMAND", required=True)
 
     for name, command, text in (
-        ("run", commands.run_command, "run a suite, or go on with it, and print its leaderboard"),
+        ("run", commands.run_command, "run or resume a suite, and print its leaderboard"),
         ("plan", commands.plan_command, "show the steps of a suite, what is done and what the rest will cost"),
     ):
         sub = subs.add_parser(name, help=text, description=text)
@@ -46,7 +48,7 @@ def make_parser() -> argparse.ArgumentParser:
                 "--steps", action="append", default=[], metavar="P", help="only steps called so, such as 'train/*'"
             )
             sub.add_argument("--share", metavar="I/N", help="only the I-th of N even shares of them")
-            _add_place(sub)
+            _add_execution_options(sub)
         sub.set_defaults(command=command)
 
     _add_own_models(subs)
@@ -66,6 +68,7 @@ def make_parser() -> argparse.ArgumentParser:
     publish.add_argument("--rebuild", action="store_true", help="make all pages, tables and pictures again from them")
     publish.add_argument("--partial", action="store_true", help="even a run that is not whole, so marked")
     publish.add_argument("--as-is", action="store_true", help="even models whose LR-Layers never acted, so marked")
+    publish.add_argument("--weights", action="store_true", help="its networks, too, for lrbench.load_model")
     publish.set_defaults(command=views.publish_command)
 
     export = subs.add_parser("export", help="write a model's figures in the form of another leaderboard")
@@ -95,21 +98,23 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_own_models(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_own_models(subs: "argparse._SubParsersAction[_Parser]") -> None:
     register = subs.add_parser("register", help="add a model of yours to this folder's lrbench.yaml, looked over")
     register.add_argument("name", metavar="NAME", help="what to call it")
     register.add_argument(
         "--factory", required=True, metavar="F", help="FILE.py:FUNCTION, PACKAGE.MODULE:FUNCTION, ..."
     )
     register.add_argument(
-        "--weights", metavar="FILE", help="trained weights, .safetensors or .pt (default: to be trained)"
+        "--weights",
+        metavar="W",
+        help="trained weights, .safetensors or .pt, or torchvision's by name (DEFAULT); default: to be trained",
     )
     register.add_argument(
         "--trained", action="store_true", help="the factory gives a trained network: it is measured as it is"
     )
     register.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="passed to the factory")
     register.add_argument("--no-normalize", action="store_true", help="it takes pixels in [0, 1] as they are")
-    register.add_argument("--data", default="digits", metavar="SET", help="data set it is for (default: digits)")
+    register.add_argument("--data", metavar="SET", help="data set it is for (default: digits)")
     register.add_argument("--shape", metavar="CxHxW", help="look it over with noise of this shape instead of data")
     register.add_argument("--classes", default="10", metavar="N", help="with --shape (default: 10)")
     register.add_argument("--data-dir", metavar="DIR", help="folder of the data sets")
@@ -127,8 +132,28 @@ def _add_own_models(subs: "argparse._SubParsersAction[argparse.ArgumentParser]")
     evaluate.add_argument("--out", metavar="DIR", help="folder of the results (default: runs/SUITE-NAME)")
     evaluate.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
     evaluate.add_argument("--data-dir", metavar="DIR", help="folder of the data sets")
-    _add_place(evaluate)
+    _add_execution_options(evaluate)
     evaluate.set_defaults(command=commands.evaluate_command)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Suggests the nearest option for one that there is not."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and message, and exit with 2."""
+        _, unknown, given = message.partition("unrecognized arguments: ")
+        option = given.split()[0] if unknown and given else ""
+        if option.startswith("-"):
+            message = f"unknown option {option}; {nearest(option.partition('=')[0], _options_of(self))}"
+        super().error(message)
+
+
+def _options_of(parser: argparse.ArgumentParser) -> list[str]:
+    """List the options of all commands."""
+    subs = [each for each in parser._actions if isinstance(each, argparse._SubParsersAction)]
+    commands = [command for each in subs for command in each.choices.values()]
+    found = [option for each in (parser, *commands) for option in each._option_string_actions]
+    return list(dict.fromkeys(found))
 
 
 class _Version(argparse.Action):
@@ -141,7 +166,7 @@ class _Version(argparse.Action):
         parser.exit(message=f"lrbench {__version__}\n")
 
 
-def _add_place(sub: argparse.ArgumentParser) -> None:
+def _add_execution_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--jobs", type=_number(256), default=1, metavar="N", help="steps side by side (default: 1)")
     sub.add_argument("--engine", choices=("local", "ray"), default="local", help="processes here, or a Ray cluster")
     sub.add_argument("--address", metavar="A", help="of a running Ray cluster (default: start one)")

@@ -23,9 +23,9 @@ def show_command(given: argparse.Namespace) -> int:
 def report_command(given: argparse.Namespace) -> int:
     """Write a run's report."""
     from lrbench.leaderboard.report import report  # noqa: PLC0415
-    from lrbench.store import place_of, write_file  # noqa: PLC0415
+    from lrbench.store import as_path, write_file  # noqa: PLC0415
 
-    out = place_of(given.out or f"{given.folder}/report.html")
+    out = as_path(given.out or f"{given.folder}/report.html")
     write_file(out, report(given.folder).encode())
     sys.stdout.write(f"Report in {out}\n")
     return 0
@@ -38,7 +38,8 @@ def publish_command(given: argparse.Namespace) -> int:
 
     to = folder_of(given.to)
     if given.folder:
-        names = publish(given.folder, to, as_is=given.as_is, partial=given.partial, announce=say)
+        asked = {"as_is": given.as_is, "partial": given.partial, "weights": given.weights}
+        names = publish(given.folder, to, **asked, announce=say)
         sys.stdout.write(f"Published {', '.join(names)} in {to}\n")
     elif given.rebuild:
         sys.stdout.write(f"Made everything in {to} again from {rebuild(to)} records\n")
@@ -62,8 +63,8 @@ def export_command(given: argparse.Namespace) -> int:
         msg = f"name a model: {folder}:{run.models[0]}"
         raise UsageError(msg)
     keys = ("name", "authors", "venue", "link", "architecture")
-    told = {key: getattr(given, key) for key in keys if getattr(given, key) is not None}
-    sys.stdout.write(model_info(run, model, told))
+    fields = {key: getattr(given, key) for key in keys if getattr(given, key) is not None}
+    sys.stdout.write(model_info(run, model, fields))
     return 0
 
 

@@ -23,7 +23,9 @@ SHOWN = 8
 
 
 def read_npz(file: Path) -> dict[Slot, tuple[str, Array]]:
-    """Read the four arrays: ("x" or "y", "train" or "test") -> the array's name in the file, and the array.
+    """Read the arrays: ("x" or "y", "train" or "test") -> the array's name in the file, and the array.
+
+    Those of training images may be missing, both of them.
 
     Raises
     ------
@@ -55,9 +57,11 @@ def _named(names: list[str]) -> dict[Slot, str]:
         if len(choices) > 1:
             msg = f"holds both {printable(choices[0])} and {printable(choices[1])}; keep one of them"
             raise UsageError(msg)
+        if not choices and slot[1] == "train" and not _spelled(names, ("x" if slot[0] == "y" else "y", "train")):
+            continue
         if not choices:
             there = ", ".join(printable(name)[:40] for name in sorted(names)[:SHOWN]) or "none"
-            msg = f"must hold the arrays x_train, y_train, x_test, y_test; it holds {there}"
+            msg = f"must hold the arrays x_test and y_test, and x_train and y_train to train on; it holds {there}"
             raise UsageError(msg)
         found[slot] = choices[0]
     return found

@@ -2,13 +2,14 @@
 
 import logging
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
+from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import center_crop
 from torchvision.transforms.functional import resize as resized
 
@@ -23,6 +24,8 @@ MAX_PIXELS = 4096 * 4096
 
 MAX_RESIZED = 4 * MAX_PIXELS
 """Pixels of an image whose shorter side has been brought to its length, before its middle is kept."""
+
+BILINEAR = InterpolationMode.BILINEAR.value
 
 CONVERTED = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"}
 """Modes of 8 bits and less that Pillow converts to RGB and RGBA as viewers do."""
@@ -51,6 +54,12 @@ class Shape:
     mode: str
     size: int | None = None
     resize: int | None = None
+    interpolation: str = field(default=BILINEAR, repr=False)
+
+    @property
+    def told(self) -> str:
+        """What tells it from others."""
+        return repr(self) if self.interpolation == BILINEAR else f"{self!r} {self.interpolation}"
 
 
 def decode(path: str, shape: Shape, sides: tuple[int, ...] | None = None) -> NDArray[np.uint8]:
@@ -174,7 +183,8 @@ def _sized(path: str, image: Image.Image, shape: Shape, sides: tuple[int, ...] |
                 f"{printable(path)}: {image.width}x{image.height} is too narrow to be brought to {shape.resize} pixels"
             )
             raise UsageError(msg)
-        squared: Image.Image = center_crop(resized(image, [shape.resize]), [shape.size])
+        brought = resized(image, [shape.resize], InterpolationMode(shape.interpolation))
+        squared: Image.Image = center_crop(brought, [shape.size])
         return squared
     if sides is not None and (image.height, image.width) != sides:
         msg = (

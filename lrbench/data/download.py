@@ -1,4 +1,4 @@
-"""Downloads that show how far they are, go on where they were cut off, and count only with the right checksum."""
+"""Downloads that show how far they are, resume where they were cut off, and count only with the right checksum."""
 
 import hashlib
 import http
@@ -93,7 +93,7 @@ def _transfer(url: str, part: Path) -> None:
             _copy(response, file, part.stem, there if resumed else 0, total)
     size = part.stat().st_size
     if total is not None and size < total:
-        msg = f"the connection ended after {size:,} of {total:,} bytes; the same command goes on from there"
+        msg = f"the connection ended after {size:,} of {total:,} bytes; the same command resumes there"
         raise ConnectionError(msg)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torchvision.transforms import InterpolationMode
 
 from lrbench.catalogue import DATASETS
 from lrbench.data.decode import Shape, decode
@@ -30,7 +31,7 @@ DECODING = "as shown"
 
 
 @DATASETS.register("image-folder")
-def image_folder(
+def image_folder(  # noqa: PLR0913 - each an option of a suite
     root: Path,
     *,
     train: int | None,
@@ -39,15 +40,16 @@ def image_folder(
     channels: int = 3,
     size: int | None = None,
     resize: int | None = None,
+    interpolation: str = "bilinear",
     keep: str = "memory",
 ) -> ImageData:
     """Your own images: ROOT/PATH/{train,test}/CLASS/*.
 
     In colour, or in grey with `channels` 1. Each as a viewer shows it (`lrbench.data.decode`), of the files and classes
     that `lrbench.data.listing` finds. All of one size, unless `size` is given: then the shorter side is brought to
-    `resize` pixels (default: `size`) and the middle `size` x `size` are kept. Only the examples that are chosen are
-    decoded: all at once into memory; with `keep: disk` once into a file in the cache folder, which is mapped; with
-    `keep: stream` whenever they are asked for.
+    `resize` pixels (default: `size`) by `interpolation`, and the middle `size` x `size` are kept. Only the examples
+    that are chosen are decoded: all at once into memory; with `keep: disk` once into a file in the cache folder, which
+    is mapped; with `keep: stream` whenever they are asked for.
 
     Raises
     ------
@@ -57,7 +59,8 @@ def image_folder(
     """
     folder = root / path
     _check_options(channels, size, resize, keep)
-    shape, where = Shape(MODES[channels], size, resize or size), printable(str(folder))
+    _check_choice("interpolation", interpolation, [each.value for each in InterpolationMode])
+    shape, where = Shape(MODES[channels], size, resize or size, interpolation), printable(str(folder))
     listings = {part: listed(part_folder(folder, part)) for part in ("train", "test")}
     classes = listings["train"][0]
     odd = sorted(set(classes) ^ set(listings["test"][0]))
@@ -82,8 +85,12 @@ def _check_options(channels: int, size: int | None, resize: int | None, keep: st
     if resize is not None and (size is None or resize < size):
         msg = f"resize must be at least size, got {resize} and {size}"
         raise UsageError(msg)
-    if keep not in KEEP:
-        msg = f"keep must be one of {', '.join(KEEP)}, got {keep!r}"
+    _check_choice("keep", keep, KEEP)
+
+
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        msg = f"{name} must be one of {', '.join(choices)}, got {value!r}"
         raise UsageError(msg)
 
 
@@ -120,7 +127,7 @@ class Files:
     @cached_property
     def identity(self) -> str:
         """SHA-256 of the files' names, sizes and times, and of what is made of them."""
-        digest = hashlib.sha256(f"{DECODING} {self.shape!r}".encode())
+        digest = hashlib.sha256(f"{DECODING} {self.shape.told}".encode())
         for path in self.paths:
             try:
                 status = Path(path).stat()

@@ -138,7 +138,15 @@ class ImageData:
 
         Exact: from the 256-bin histogram of each channel, of at most `STATISTICS_SAMPLE` images where they stay on
         disk. A constant channel gets a deviation of 1.
+
+        Raises
+        ------
+        UsageError
+            If there are no training images.
         """
+        if not len(self.train):
+            msg = f"{self.name} has no training images, and so no mean and standard deviation to normalise by"
+            raise UsageError(msg)
         levels = torch.arange(256, dtype=torch.float64) / 255
         means, stds = [], []
         for counts in self._histograms():

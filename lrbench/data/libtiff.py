@@ -17,8 +17,8 @@ def hush_libtiff() -> None:
     Its own switch is used: to redirect the descriptor would take away what other threads print meanwhile.
     """
     folder = Path(PIL.__file__).parent
-    places = (folder.parent / "pillow.libs", folder / ".dylibs", folder.parent / "Pillow.libs")
-    own = [str(file) for place in places for file in sorted(place.glob("*libtiff*"))]
+    folders = (folder.parent / "pillow.libs", folder / ".dylibs", folder.parent / "Pillow.libs")
+    own = [str(file) for each in folders for file in sorted(each.glob("*libtiff*"))]
     for name in own or [find_library("tiff") or "libtiff.so"]:
         try:
             library = ctypes.CDLL(name)

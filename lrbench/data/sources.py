@@ -5,6 +5,7 @@ A source is a function `(root, name, train, test, **options) -> ImageData`; `roo
 """
 
 import importlib.util
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from lrbench.catalogue import DATASETS
-from lrbench.data.archive import PARTS, read_npz
+from lrbench.data.archive import PARTS, Array, Slot, read_npz
 from lrbench.data.arrays import images_of
 from lrbench.data.download import fetch
 from lrbench.data.images import ImageData, Split
@@ -97,9 +98,10 @@ def npz(
 ) -> ImageData:
     """Your own arrays in one .npz file: x_train, y_train, x_test and y_test, or train_images, train_labels and so on.
 
-    In ROOT/`path`. Labels are integers. Images are (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 of 0..255, bool, or
-    other numbers whose range is plain; `layout` ("NHWC" or "NCHW") and `data_range` ([black, white]) say what shape and
-    values do not. `classes` is their number, or their names; default: as many as the largest label says.
+    In ROOT/`path`; networks that come trained need no x_train and y_train. Labels are integers. Images are (N, H, W),
+    (N, H, W, C) or (N, C, H, W), uint8 of 0..255, bool, or other numbers whose range is plain; `layout` ("NHWC" or
+    "NCHW") and `data_range` ([black, white]) say what shape and values do not. `classes` is their number, or their
+    names; default: as many as the largest label says.
 
     Raises
     ------
@@ -110,15 +112,44 @@ def npz(
     file = root / path
     arrays = read_npz(file)
     try:
-        pixels = images_of(dict(arrays["x", part] for part in PARTS), layout, data_range)
-        labels = {name: labels_of(name, array) for name, array in (arrays["y", part] for part in PARTS)}
-        for part, images, (name, each) in zip(PARTS, pixels, labels.items(), strict=True):
-            if len(images) != len(each):
-                msg = f"{arrays['x', part][0]} holds {len(images)} images and {name} {len(each)} labels"
-                raise UsageError(msg)
-        names = class_names(labels, classes)
+        return of_arrays(file.stem, arrays, train, test, layout=layout, data_range=data_range, classes=classes)
     except UsageError as error:
         msg = f"{printable(str(file))}: {error}"
         raise UsageError(msg) from error
-    splits = [Split(*each) for each in zip(pixels, labels.values(), strict=True)]
-    return ImageData(file.stem, splits[0].balanced(train), splits[1].balanced(test), names)
+
+
+def of_arrays(
+    name: str,
+    arrays: Mapping[Slot, tuple[str, Array]],
+    train: int | None = None,
+    test: int | None = None,
+    *,
+    layout: str | None = None,
+    data_range: list[float] | None = None,
+    classes: int | Sequence[str | int] | None = None,
+) -> ImageData:
+    """Make a data set of arrays; their options as those of `npz`.
+
+    Parameters
+    ----------
+    name : str
+    arrays : mapping
+        ("x" or "y", "train" or "test") -> what the array is called, and the array. Those to train on may be missing.
+    train, test : int, optional
+        Examples to keep.
+
+    Raises
+    ------
+    UsageError
+        If they do not fit together, or what they mean is left open.
+    """
+    there = [part for part in PARTS if ("x", part) in arrays]
+    pixels = images_of(dict(arrays["x", part] for part in there), layout, data_range)
+    labels = {called: labels_of(called, array) for called, array in (arrays["y", part] for part in there)}
+    for part, images, (called, each) in zip(there, pixels, labels.items(), strict=True):
+        if len(images) != len(each):
+            msg = f"{arrays['x', part][0]} holds {len(images)} images and {called} {len(each)} labels"
+            raise UsageError(msg)
+    names = class_names(labels, classes)
+    *trained, tested = (Split(*each) for each in zip(pixels, labels.values(), strict=True))
+    return ImageData(name, (trained or [tested[:0]])[0].balanced(train), tested.balanced(test), names)

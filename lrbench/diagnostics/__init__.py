@@ -1,6 +1,6 @@
 """Activations in, numbers out: variance ratios, ranks, low-dimensional embeddings, compressed networks."""
 
-from lrbench.diagnostics.activations import Held, activations, evaluate, held
+from lrbench.diagnostics.activations import StoredActivations, activations, evaluate, stored_activations
 from lrbench.diagnostics.blocks import StoredMatrix
 from lrbench.diagnostics.compression import Cost, compressed, cost
 from lrbench.diagnostics.embeddings import embed, embedding_accuracies, linear_classifier
@@ -16,8 +16,8 @@ from lrbench.diagnostics.variance import (
 
 __all__ = [
     "Cost",
-    "Held",
     "Principal",
+    "StoredActivations",
     "StoredMatrix",
     "VarianceSpectrum",
     "activations",
@@ -28,10 +28,10 @@ __all__ = [
     "embed",
     "embedding_accuracies",
     "evaluate",
-    "held",
     "linear_classifier",
     "principal",
     "stable_rank",
+    "stored_activations",
     "variance_ratio",
     "variance_spectrum",
 ]

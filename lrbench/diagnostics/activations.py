@@ -54,7 +54,7 @@ def activations(model: nn.Module, split: Split, layers: list[str], batch_size: i
 
 
 @dataclass(frozen=True)
-class Held:
+class StoredActivations:
     """Activations of a layer, (N, m), float32, in memory or on disk, and which example each row is of, int64 (N,).
 
     On disk the rows are sorted by class, so that each class is a run of rows.
@@ -69,13 +69,13 @@ class Held:
 
 
 @contextmanager
-def held(
+def stored_activations(
     model: nn.Module,
     split: Split,
     layers: Sequence[str],
     shifts: Mapping[str, Tensor | float] | None = None,
     batch_size: int = 256,
-) -> Iterator[dict[str, Held]]:
+) -> Iterator[dict[str, StoredActivations]]:
     """Lend the outputs of named modules over a split; what takes more than 4 GiB lies in a temporary file.
 
     Otherwise as `activations`.
@@ -87,21 +87,21 @@ def held(
     """
     shifts = shifts or {}
     with tempfile.TemporaryDirectory(prefix="lrbench-", ignore_cleanup_errors=True) as folder:
-        places: dict[str, _Place] = {}
+        writers: dict[str, _LayerWriter] = {}
         for rows, seen in _passes(model, split, list(layers), batch_size):
             for name, batch in seen.items():
-                if name not in places:
-                    path = Path(folder) / f"{len(places)}.npy"
-                    places[name] = _Place(path, split.labels.cpu(), batch.shape[1])
-                places[name].put(rows, batch.cpu().float() + shifts.get(name, 0.0))
-        lent = {name: place.held() for name, place in places.items()}
+                if name not in writers:
+                    path = Path(folder) / f"{len(writers)}.npy"
+                    writers[name] = _LayerWriter(path, split.labels.cpu(), batch.shape[1])
+                writers[name].put(rows, batch.cpu().float() + shifts.get(name, 0.0))
+        lent = {name: writer.finish() for name, writer in writers.items()}
         # What is taken out of what was lent is nobody's any more.
-        places.clear()
+        writers.clear()
         yield lent
 
 
-class _Place:
-    """Where the rows of a layer go."""
+class _LayerWriter:
+    """Keeps the rows of a layer as they come, in memory or in a file."""
 
     def __init__(self, path: Path, labels: Tensor, features: int) -> None:
         self.path, shape = path, (len(labels), features)
@@ -117,11 +117,11 @@ class _Place:
         else:
             self.file[self.row_of[rows].numpy()] = batch.numpy()
 
-    def held(self) -> Held:
+    def finish(self) -> StoredActivations:
         if self.file is None:
-            return Held(self.memory, self.order)
+            return StoredActivations(self.memory, self.order)
         self.file.flush()
-        return Held(StoredMatrix(self.path), self.order)
+        return StoredActivations(StoredMatrix(self.path), self.order)
 
 
 def _passes(

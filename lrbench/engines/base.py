@@ -1,10 +1,10 @@
-"""What engines and those who use them tell each other."""
+"""What engines and those who use them exchange."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-Tell = Callable[[float, str], None]
+Report = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Task:
 
     Attributes
     ----------
-    foreign : frozenset of str
+    external : frozenset of str
         Code of others that it runs. Nobody knows what that leaves behind in its process (threads, functions of
         libraries that it replaced), so a process that ran some takes no task that does not run the same.
     """
@@ -21,7 +21,7 @@ class Task:
     id: str
     needs: tuple[str, ...] = ()
     cost: float = 1.0
-    foreign: frozenset[str] = frozenset()
+    external: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class Done:
 class Worker(Protocol):
     """Takes tasks one after the other, in the process in which it was made."""
 
-    def take(self, task: str, tell: Tell, stop: Callable[[], bool]) -> Done:
+    def take(self, task: str, report: Report, stop: Callable[[], bool]) -> Done:
         """Take a task and keep what comes of it.
 
-        `tell` is told how far it is; when `stop` says so, it ends after the current batch. Whatever goes wrong in a
-        task, a `SystemExit` among it, is a reason of the `Done` that comes back.
+        `report` is called with how far it is, and a note; when `stop` says so, it ends after the current batch.
+        Whatever goes wrong in a task, a `SystemExit` among it, is a reason of the `Done` that comes back.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""A process that takes tasks for this one, one at a time; whatever a task does to it, this one goes on."""
+"""A process that takes tasks for this one, one at a time; whatever a task does to it, this one continues."""
 
 import os
 import pickle
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from multiprocessing.connection import wait
 from typing import Any
 
+from lrbench.child_processes import process_context, without_main
 from lrbench.engines.base import Done, Task, Worker
 from lrbench.engines.death import Died, how_it_ended
 from lrbench.engines.inside import Begun, begin
 from lrbench.errors import LrbenchError
-from lrbench.starting import process_context
 
 JOIN_SECONDS = 5.0
 DUMP_SECONDS = 0.5
@@ -37,25 +37,27 @@ class Child:
         self.timeout, self.task = timeout, ""
         self.used = False
         """Whether it has taken a task to its end."""
-        self._foreign: frozenset[str] = frozenset()
+        self._external: frozenset[str] = frozenset()
         self._open, self._started, self._stopped = False, 0.0, False
         self.connection, there = context.Pipe()
         self._dump, dump = context.Pipe(duplex=False)
         begun = Begun(opener, there, dump, dict(os.environ))
         self.process: Any = context.Process(target=begin, args=(begun,))  # type: ignore[attr-defined]
-        self.process.start()
+        # A script that begins a run without a guard would begin it again there.
+        with without_main():
+            self.process.start()
         # Of this end alone, so that it shows when the process is gone.
         there.close()
         dump.close()
 
     def suits(self, task: Task) -> bool:
         """Whether the process has run no code of others but what the task runs itself."""
-        return self._foreign <= task.foreign
+        return self._external <= task.external
 
     def give(self, task: Task) -> None:
         """Hand over the next task."""
         self.task, self._started = task.id, time.monotonic()
-        self._foreign |= task.foreign
+        self._external |= task.external
         self._send(task.id)
 
     def stop(self) -> None:
@@ -78,7 +80,7 @@ class Child:
         return None if self.timeout is None or not self._open else self._started + self.timeout - time.monotonic()
 
     def hear(self, progress: Callable[[str, float, str], None]) -> Done | Died | None:
-        """Hear what it has said; give what became of its task, None while it goes on.
+        """Hear what it has said; give what became of its task, None while it runs.
 
         Raises
         ------

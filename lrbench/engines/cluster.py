@@ -12,11 +12,10 @@ from lrbench.engines.child import Child, pickled
 from lrbench.engines.death import Died, Tries
 from lrbench.engines.schedule import Schedule
 from lrbench.errors import LrbenchError, UsageError, short
-from lrbench.starting import without_main
 
 POLL_SECONDS = 0.2
 AHEAD = 2
-"""Tasks handed over for each place that the cluster has, so that none waits for the next word from here."""
+"""Tasks handed over for each slot that the cluster has, so that none waits for the next word from here."""
 
 LOST = ("WorkerCrashedError", "NodeDiedError", "OutOfMemoryError", "LocalRayletDiedError")
 """What Ray raises for a task whose process or machine is gone."""
@@ -105,12 +104,12 @@ class Cluster:
         needs = {"num_cpus": self.resources.cpus, "num_gpus": self.resources.gpus}
         # Tried again from here, where what ended a task's process counts as well.
         take = self.ray.remote(**needs, max_retries=0)(_take)
-        places = max(1, int(self.ray.cluster_resources().get("CPU", 1) / max(self.resources.cpus, 1e-3)))
+        slots = max(1, int(self.ray.cluster_resources().get("CPU", 1) / max(self.resources.cpus, 1e-3)))
         running: dict[Any, str] = {}
         tries = Tries()
         try:
             while True:
-                while len(running) < AHEAD * places and (task := schedule.next()) is not None:
+                while len(running) < AHEAD * slots and (task := schedule.next()) is not None:
                     # In a list Ray hands on the reference: not every task needs what is behind it.
                     running[take.remote([opener], task, self.timeout, task.id in tries)] = task.id
                     watch.started(task.id)
@@ -163,18 +162,16 @@ def _take(opener: list[Any], task: Task, timeout: float | None, fresh: bool) -> 
 def _child(opener: Any, task: Task, timeout: float | None, *, fresh: bool) -> Child:  # noqa: ANN401
     # By its run, and by the GPUs that Ray lets it see.
     here = (opener.hex(), os.environ.get("CUDA_VISIBLE_DEVICES"))
-    wanted = (*here, bool(task.foreign))
+    wanted = (*here, bool(task.external))
     if fresh or wanted not in _children or not _children[wanted].suits(task):
-        for place, other in list(_children.items()):
-            if fresh or place == wanted or place[:2] != here:
+        for key, other in list(_children.items()):
+            if fresh or key == wanted or key[:2] != here:
                 _end(other)
-        # The main module is Ray's.
-        with without_main():
-            _children[wanted] = Child(importlib.import_module("ray").get(opener), timeout)
+        _children[wanted] = Child(importlib.import_module("ray").get(opener), timeout)
     return _children[wanted]
 
 
 def _end(child: Child) -> None:
     child.end()
-    for place in [each for each, other in _children.items() if other is child]:
-        del _children[place]
+    for key in [each for each, other in _children.items() if other is child]:
+        del _children[key]

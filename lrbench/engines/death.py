@@ -38,7 +38,7 @@ class Died:
 
 
 def how_it_ended(code: int | None) -> tuple[str, bool]:
-    """Tell an exit code in words that go on after "its process", and whether it came from outside."""
+    """Put an exit code into words that follow "its process", and whether it came from outside."""
     if code is None:
         return "was lost", True
     if code >= 0:
@@ -62,15 +62,15 @@ class Tries:
         return task in self._lost
 
     def settle(self, found: Done | Died, schedule: Schedule, watch: Watch) -> None:
-        """Count a task as what it ended as, or put it back to be tried again, and tell of it."""
-        done = self._judge(found) if isinstance(found, Died) else found
+        """Count a task as what it ended as, or put it back to be tried again, and report it."""
+        done = self._failed(found) if isinstance(found, Died) else found
         if done is not None:
             schedule.settle(done, watch)
         elif isinstance(found, Died):
             watch.note(f"a process {found.how}; again, in a new one: {found.task}")
             schedule.again(found.task)
 
-    def _judge(self, died: Died) -> Done | None:
+    def _failed(self, died: Died) -> Done | None:
         """Give the task as failed; None if it should be tried again."""
         lost = self._lost[died.task] = self._lost.get(died.task, 0) + 1
         if died.again and lost < ATTEMPTS:

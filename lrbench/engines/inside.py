@@ -1,4 +1,4 @@
-"""What goes on inside a process that takes tasks for another."""
+"""What a process does that takes tasks for another."""
 
 import faulthandler
 import os
@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
+from lrbench.child_processes import begin_as_child
 from lrbench.engines.base import Done, Worker
 from lrbench.engines.printed import Printed
 from lrbench.errors import LrbenchError
-from lrbench.starting import begin_as_child
 
 
 @dataclass(frozen=True)

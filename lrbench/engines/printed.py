@@ -1,4 +1,4 @@
-"""What code of others prints while a task is taken: a few lines of it are told, the rest is counted."""
+"""What code of others prints while a task is taken: a few lines of it are shown, the rest is counted."""
 
 import io
 from collections.abc import Iterator

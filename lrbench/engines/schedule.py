@@ -21,7 +21,7 @@ class Schedule:
 
     def __init__(self, tasks: Sequence[Task], *, in_order: bool = False) -> None:
         self._in_order = in_order
-        self._order = {task.id: place for place, task in enumerate(tasks)}
+        self._order = {task.id: index for index, task in enumerate(tasks)}
         self._tasks = {task.id: task for task in tasks}
         self._waits = {task.id: sum(needed in self._tasks for needed in task.needs) for task in tasks}
         self._after: dict[str, list[str]] = defaultdict(list)
@@ -62,9 +62,9 @@ class Schedule:
 
     def next(self, suits: Callable[[Task], bool] = lambda _: True) -> Task | None:
         """Take the ready task with the longest chain behind it, or the first, of those that suit; None if none does."""
-        for place, (_, _, name) in enumerate(self._ready):
+        for index, (_, _, name) in enumerate(self._ready):
             if suits(self._tasks[name]):
-                del self._ready[place]
+                del self._ready[index]
                 return self._tasks[name]
         return None
 
@@ -95,7 +95,7 @@ class Schedule:
         return lost
 
     def settle(self, done: Done, watch: Watch) -> None:
-        """Count a task as what it ended as, and tell of it and of what is lost with it."""
+        """Count a task as what it ended as, and report it and what is lost with it."""
         watch.finished(done)
         if done.reason is None:
             self.finish(done.id)

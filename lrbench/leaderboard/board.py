@@ -16,7 +16,7 @@ from lrbench.leaderboard.read import optional_json, read_table
 from lrbench.leaderboard.reference import Comparison, comparisons
 from lrbench.leaderboard.results import DERIVED, derived, timed
 from lrbench.leaderboard.status import Status
-from lrbench.store import place_of
+from lrbench.store import as_path
 from lrbench.suite import read_run
 from lrbench.views import Block, Shown, joined
 
@@ -77,7 +77,7 @@ class Leaderboard:
         UsageError
             If it holds no results.
         """
-        path = place_of(folder)
+        path = as_path(folder)
         if not is_file(path / "results.csv"):
             msg = f"no results in {path}; name the folder of a run, such as runs/quick (`lrbench run` makes one)"
             raise UsageError(msg)
@@ -85,8 +85,8 @@ class Leaderboard:
         try:
             tables = [read_table(path / name) for name in ("results.csv", "timings.csv") if (path / name).exists()]
             masking, failures = (optional_json(path / name) for name in ("masking.json", "failures.json"))
-            told = path / "status.json"
-            status = Status.read(told.read_text("utf-8")) if told.exists() else None
+            file = path / "status.json"
+            status = Status.read(file.read_text("utf-8")) if file.exists() else None
             results = joined(tables)
             board = cls(results, suite.model_dump(mode="json"), masking, failures, status, unread)
             board.blocks  # noqa: B018
@@ -132,7 +132,7 @@ class Leaderboard:
 
     @cached_property
     def models(self) -> list[str]:
-        """Models, best first; equal ones as they came."""
+        """Best first; equal ones as they came."""
         return sorted(self.ranks, key=self.ranks.__getitem__)
 
     @cached_property
@@ -207,10 +207,15 @@ class Leaderboard:
         KeyError
             If the results hold no such chart; the message lists those there are.
         """
-        # Altair is needed in notebooks alone.
         from lrbench.leaderboard.notebook import plotted  # noqa: PLC0415
 
         return plotted(self.shown, self.suite, name)
+
+    def __repr__(self) -> str:
+        """Give the summary as text."""
+        from lrbench.leaderboard.render import summary_text  # noqa: PLC0415
+
+        return summary_text(self)
 
     def _repr_html_(self) -> str:
         """Show the summary in a notebook."""

@@ -38,8 +38,8 @@ def attacked_alike(first: Side, second: Side, pairs: Pairs) -> bool:
     suites = [side.run.board.suite for side in (first, second)]
     # On its own surrogate an attack may stand under the name that it has without one.
     own = made_on(first, second)
-    told = [wrong for pair in pairs for wrong in pair if all(any(key[0] == WORST for key in each) for each in pair)]
-    ran = {frozenset(key for key in wrong if key[0] not in {*own, WORST}) for wrong in told}
+    attacked = [wrong for pair in pairs for wrong in pair if all(any(key[0] == WORST for key in each) for each in pair)]
+    ran = {frozenset(key for key in wrong if key[0] not in {*own, WORST}) for wrong in attacked}
     same_radii = suites[0]["threat_model"]["eps"] == suites[1]["threat_model"]["eps"]
     return len(ran) == 1 and same_radii and not other_attacks(first, second)
 

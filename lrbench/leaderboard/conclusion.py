@@ -9,7 +9,7 @@ from lrbench.statistics import Components, detectable, images_needed
 from lrbench.statistics.difference import LEVEL
 
 SEEDS = (2, 3, 5, 10)
-"""Numbers of seeds for which it is told how many images a difference needs."""
+"""Numbers of seeds for which it is said how many images a difference needs."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ LEAST = 1e-10
 
 
 def cell_parts(column: Column, model: str) -> list[str]:
-    """Write what a column says of a model: the figure, then its interval, its n and its seeds where they are told."""
+    """Write what a column says of a model: the figure, then its interval, its n and its seeds where they are shown."""
     cell = column.cells.get(model)
     if column.form == "verdict":
         return [verdict_shown(cell), *([] if cell is None else _seeds(cell))]

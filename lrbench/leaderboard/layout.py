@@ -29,7 +29,7 @@ def blocks_of(shown: Shown, suite: dict[str, Any], data: str, progress: str = ""
     title = f"{suite['name']} on {data}, {seeds} seed{'s' * (seeds > 1)}" + (f": {progress}" if progress else "")
     summary = [rank_column(_ranked_by(shown, suite), models), *_summary(shown, suite)]
     found = [Block(title, summary), *_attack_blocks(shown, suite), *measured_blocks(shown, suite)]
-    # That nobody was checked is told; that nobody was measured goes without saying.
+    # That nobody was checked is said; that nobody was measured goes without saying.
     filled = [
         Block(block.title, [each for each in block.columns if each.cells or (models and each.form == "verdict")])
         for block in found
@@ -67,7 +67,7 @@ def _attack_blocks(shown: Shown, suite: dict[str, Any]) -> Iterator[Block]:
         columns = _radii(shown, attack, threat)
         if len([column for column in columns if column.cells]) > 1:
             yield Block(f"Robust accuracy % under {attack} by eps, {space} space", columns)
-    yield Block("Smallest perturbation that fools", _minimal_block(shown, labels(suite)))
+    yield Block("Smallest adversarial perturbation", _minimal_block(shown, labels(suite)))
 
 
 def labels(suite: dict[str, Any]) -> list[str]:

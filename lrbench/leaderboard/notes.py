@@ -74,8 +74,8 @@ def _lacking(board: Leaderboard) -> Iterator[str]:
 def _environments(board: Leaderboard) -> Iterator[str]:
     differing = in_what_they_differ(board.status.environments)
     if differing:
-        told = "; ".join(f"{key}: {', '.join(map(str, values))}" for key, values in differing.items())
-        yield f"Made on several machines, versions or settings, and figures may differ by that. {told}."
+        settings = "; ".join(f"{key}: {', '.join(map(str, values))}" for key, values in differing.items())
+        yield f"Made on several machines, versions or settings, and figures may differ by that. {settings}."
 
 
 def _reading(board: Leaderboard) -> Iterator[str]:
@@ -115,9 +115,9 @@ def _strength(board: Leaderboard) -> Iterator[str]:
     for attack in board.suite["attacks"]:
         if changed := other_than_standard(attack):
             label, known = attack.get("label") or attack["name"], class_of(attack["name"])
-            told = ", ".join(f"{key} {value}" for key, value in changed.items())
+            changes = ", ".join(f"{key} {value}" for key, value in changed.items())
             yield (
-                f"{label} is not the standard version of {known} here: {told}. Its figures are not to be held "
+                f"{label} is not the standard version of {known} here: {changes}. Its figures are not to be held "
                 "against those of the standard version."
             )
     yield from _differences(board)
@@ -152,8 +152,8 @@ def _masking(board: Leaderboard) -> Iterator[str]:
     )
     for model, seeds in board.masking.items():
         flagged: dict[str, tuple[dict[str, Any], list[str]]] = {}
-        for seed, told in seeds.items():
-            for check in told["checks"]:
+        for seed, found in seeds.items():
+            for check in found["checks"]:
                 if check["flagged"]:
                     flagged.setdefault(check["id"], (check, []))[1].append(seed)
         for name, (check, where) in flagged.items():

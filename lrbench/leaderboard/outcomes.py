@@ -15,8 +15,8 @@ from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.kept import RECORDS, Content, Key, environments_of, read_record, unpacked
 from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.status import distinct
-from lrbench.names import attack_id, fooled_by, model_in, model_place, whole_of
-from lrbench.store import Record, Store, View, place_of, taken_under
+from lrbench.names import attack_id, fooled_by, model_in, model_path, whole_of
+from lrbench.store import Record, Store, View, as_path, taken_under
 
 __all__ = ["CLEAN", "Key", "Run"]
 
@@ -48,7 +48,7 @@ class Run:
         UsageError
             If it holds no results.
         """
-        return cls(place_of(folder), Leaderboard.load(folder), view or Store(folder).view())
+        return cls(as_path(folder), Leaderboard.load(folder), view or Store(folder).view())
 
     @property
     def store(self) -> Store:
@@ -203,9 +203,9 @@ class Run:
         for label, eps in mine[["attack", "eps"]].itertuples(index=False):
             key = (str(label), float(eps))
             if key == CLEAN:
-                found[key] = self._misclassified(f"accuracy/{model_place(model, seed)}")
+                found[key] = self._misclassified(f"accuracy/{model_path(model, seed)}")
             elif label == WORST:
-                found[key] = self.load(f"worst/{model_place(model, seed)}")[fooled_by(float(eps))] > -2
+                found[key] = self.load(f"worst/{model_path(model, seed)}")[fooled_by(float(eps))] > -2
             elif attack_id(model, seed, str(label), None) in self.plan:
                 sizes = self.load(attack_id(model, seed, str(label), None))[suite["threat_model"]["norm"]]
                 found[key] = sizes <= float(eps)

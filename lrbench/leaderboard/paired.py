@@ -41,7 +41,7 @@ class Difference:
     p_adjusted : float
         For all rows of its table.
     only_first, only_second : list of list of int
-        For each seed: images that only A, or only B, gets wrong, by their place among the images attacked.
+        For each seed: images that only A, or only B, gets wrong, by their position among the images attacked.
     """
 
     attack: str
@@ -130,7 +130,7 @@ def _compared(first: Side, second: Side) -> Paired:
     if not attacked_alike(first, second, pairs):
         other.add(WORST)
     every = dict.fromkeys(key for pair in pairs for wrong in pair for key in wrong)
-    seeds = {key: tuple(place for place, (a, b) in enumerate(pairs) if key in a and key in b) for key in every}
+    seeds = {key: tuple(index for index, (a, b) in enumerate(pairs) if key in a and key in b) for key in every}
     shared = {key: of for key, of in seeds.items() if of and key[0] not in {*other, *own}}
     if not shared:
         msg = f"{first} and {second} cannot be compared: nothing was measured of both yet"
@@ -160,15 +160,15 @@ def _why_not(key: Key, other: set[str], own: set[str], pairs: Pairs) -> str:
         return "made on one of the two"
     if key[0] in other:
         return "over other attacks" if key[0] == WORST else "other options"
-    lacking = [name for place, name in enumerate("AB") if not any(key in pair[place] for pair in pairs)]
+    lacking = [name for index, name in enumerate("AB") if not any(key in pair[index] for pair in pairs)]
     if not lacking:
         return "no seed for which both have it"
     return f"{' and '.join(lacking)} lack{'s' * (len(lacking) == 1)} it"
 
 
 def _differences(seeds: dict[Key, tuple[int, ...]], pairs: Pairs) -> list[Difference]:
-    """Hold B against A under each key, over the seeds whose places are given."""
-    both = {key: [np.stack([pairs[place][side][key] for place in of]) for side in (0, 1)] for key, of in seeds.items()}
+    """Hold B against A under each key, over the seeds whose positions are given."""
+    both = {key: [np.stack([pairs[index][side][key] for index in of]) for side in (0, 1)] for key, of in seeds.items()}
     estimates = [difference_of(~b, ~a) for a, b in both.values()]
     adjusted = holm([each.p for each in estimates])
     return [

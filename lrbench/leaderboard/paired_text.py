@@ -29,7 +29,7 @@ Rows = list[tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to tell beside the table: which images flipped, and what a difference (a share) would need to be found."""
+    """What to say beside the table: which images flipped, and what a difference (a share) would need to be found."""
 
     images: bool = False
     difference: float | None = None
@@ -172,7 +172,7 @@ def _row(row: Difference, paired: Paired) -> dict[str, Any]:
     return {
         "attack": row.attack,
         "eps": row.eps,
-        "seeds": {name: [side.seeds[place] for place in row.seeds] for name, side in sides},
+        "seeds": {name: [side.seeds[index] for index in row.seeds] for name, side in sides},
         "n": row.n,
         "robust_accuracy": {"a": row.first, "b": row.second},
         "difference": row.estimate.difference,

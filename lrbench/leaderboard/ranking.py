@@ -13,14 +13,14 @@ def rank_column(columns: Sequence[Column], models: Sequence[str]) -> Column:
     Equal figures are equal ranks, and leave a gap behind them (1, 1, 3). A figure is compared as readers see it, with
     the digits that are shown. One that lacks seeds stands behind those that lack none, and a missing one behind all.
     """
-    keys = {model: [_place(column, model) for column in columns] for model in models}
+    keys = {model: [_rank_key(column, model) for column in columns] for model in models}
     ranks = {model: 1 + sum(other < key for other in keys.values()) for model, key in keys.items()}
     return Column(
         "rank", "rank", "rank", {model: Cell(rank, float("nan"), None, None) for model, rank in ranks.items()}
     )
 
 
-def _place(column: Column, model: str) -> tuple[int, float]:
+def _rank_key(column: Column, model: str) -> tuple[int, float]:
     cell = column.cells.get(model)
     if column.form == "verdict":
         return RANKED.index(verdict_shown(cell)), 0.0 if cell is None or cell.whole else 1.0

@@ -1,5 +1,6 @@
 """The leaderboard for readers: in a terminal, as Markdown, and in a notebook."""
 
+import io
 from collections.abc import Callable
 from html import escape
 
@@ -13,6 +14,9 @@ from lrbench.leaderboard.notes import notes
 from lrbench.leaderboard.table import TextTable
 from lrbench.leaderboard.text import in_markdown
 from lrbench.views import Block, Cell, Form
+
+WIDTH = 140
+"""Columns of text that no terminal shows."""
 
 
 def renderable(board: Leaderboard) -> RenderableType:
@@ -34,6 +38,16 @@ def to_markdown(board: Leaderboard) -> str:
     for table in _tables(board, str):
         parts += table.in_markdown()
     return "\n".join([*parts, *(f"- {in_markdown(line)}" for line in notes(board))]) + "\n"
+
+
+def summary_text(board: Leaderboard) -> str:
+    """Write the first table as text, and below it what to be careful of."""
+    text = io.StringIO()
+    console = Console(file=text, width=WIDTH)
+    table = _table(board, board.blocks[0], printable)
+    console.print(Text(table.title, style="bold"), table.in_terminal())
+    lines = dict.fromkeys(printable(line) for model in board.models for line in board.cautions(model))
+    return "\n".join([*(line.rstrip() for line in text.getvalue().splitlines()), *lines])
 
 
 def summary_html(board: Leaderboard) -> str:

@@ -13,7 +13,7 @@ FULL_TEST = 10_000
 STANDARD = {"linf": 8 / 255, "l2": 0.5}
 
 
-def model_info(run: Run, model: str, told: dict[str, str]) -> str:
+def model_info(run: Run, model: str, fields: dict[str, str]) -> str:
     """Write a model's `model_info` JSON.
 
     Parameters
@@ -21,7 +21,7 @@ def model_info(run: Run, model: str, told: dict[str, str]) -> str:
     run : Run
         In pixel space, with `autoattack` at 8/255 (Linf) or 0.5 (L2), or at a single radius.
     model : str
-    told : dict
+    fields : dict
         What a run cannot know: `name`, `authors`, `venue`, `link`.
 
     Raises
@@ -41,14 +41,14 @@ def model_info(run: Run, model: str, told: dict[str, str]) -> str:
     verdict = _verdict(run, model, seed)
     spec = suite["models"][model]
     info: dict[str, Any] = {
-        "link": told.get("link", ""),
-        "name": told.get("name", model),
-        "authors": told.get("authors", ""),
+        "link": fields.get("link", ""),
+        "name": fields.get("name", model),
+        "authors": fields.get("authors", ""),
         "additional_data": False,
         "number_forward_passes": 1,
         "dataset": str(run.board.results["dataset"].iloc[0]),
-        "venue": told.get("venue", "N/A"),
-        "architecture": told.get("architecture", spec["arch"]),
+        "venue": fields.get("venue", "N/A"),
+        "architecture": fields.get("architecture", spec["arch"]),
         "eps": eps_label(eps, threat["norm"]),
         "clean_acc": f"{100 * _accuracy(run, model, seed):.2f}",
         "reported": f"{100 * (1 - attacked.mean()):.2f}",

@@ -14,30 +14,30 @@ def is_ours(attack: str) -> bool:
     return attack in ATTACKS and isinstance(ATTACKS[attack].target, str)
 
 
-def said_of(attack: str, told: Mapping[str, Said]) -> Said | None:
+def said_of(attack: str, recorded: Mapping[str, Said]) -> Said | None:
     """Give what an attack says of itself; None of one that is not lrbench's own, and that was not written down.
 
     Parameters
     ----------
     attack : str
         Its name, not its label.
-    told : mapping
+    recorded : mapping
         Name -> what a run wrote down.
     """
     if not is_ours(attack):
-        return told.get(attack)
+        return recorded.get(attack)
     entry = ATTACKS[attack]
     return {"weak": entry.says("weak", otherwise=False), "noise": entry.says("kind", "bounded") == "noise"}
 
 
-def is_weak(attack: str, told: Mapping[str, Said]) -> bool:
+def is_weak(attack: str, recorded: Mapping[str, Said]) -> bool:
     """Whether an attack is known to prove little."""
-    return (said_of(attack, told) or {}).get("weak", False)
+    return (said_of(attack, recorded) or {}).get("weak", False)
 
 
-def is_noise(attack: str, told: Mapping[str, Said]) -> bool:
+def is_noise(attack: str, recorded: Mapping[str, Said]) -> bool:
     """Whether an attack is known to stay within no radius, so that no worst case is over it."""
-    return (said_of(attack, told) or {}).get("noise", False)
+    return (said_of(attack, recorded) or {}).get("noise", False)
 
 
 def class_of(attack: str) -> str:

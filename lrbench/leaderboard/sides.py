@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lrbench.errors import UsageError
 from lrbench.leaderboard.outcomes import Run
-from lrbench.store import place_of
+from lrbench.store import as_path
 
 Seeds = tuple[int, ...]
 
@@ -30,21 +30,21 @@ def parse_side(text: str) -> tuple[Path, str | None, tuple[int, ...]]:
     protocol, separator, rest = text.rpartition("://")
     prefix = protocol + separator
     if ":" not in rest or _is_there(text):
-        return place_of(text), None, ()
+        return as_path(text), None, ()
     folder, _, model = rest.partition(":")
     while not _is_there(prefix + folder) and ":" in model:
         more, _, model = model.partition(":")
         folder = f"{folder}:{more}"
-    place = place_of(prefix + folder)
+    path = as_path(prefix + folder)
     name, at, seeds = model.rpartition("@")
     if not at or not all(seed.strip().isdigit() for seed in seeds.split(",")):
-        return place, model, ()
-    return place, name, tuple(int(seed) for seed in seeds.split(","))
+        return path, model, ()
+    return path, name, tuple(int(seed) for seed in seeds.split(","))
 
 
 def _is_there(text: str) -> bool:
     try:
-        return place_of(text).exists()
+        return as_path(text).exists()
     except UsageError:
         # With a model's name behind it, it may be too long for a path.
         return False

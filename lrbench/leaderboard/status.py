@@ -113,7 +113,7 @@ def in_what_they_differ(environments: Sequence[Environment]) -> dict[str, list[A
     """Give what differs between environments: key path -> its values, each once."""
     flat = [_flat(each) for each in environments]
     values = {key: [each.get(key) for each in flat] for key in dict.fromkeys(key for each in flat for key in each)}
-    found = {key: [value for place, value in enumerate(of) if value not in of[:place]] for key, of in values.items()}
+    found = {key: [value for index, value in enumerate(of) if value not in of[:index]] for key, of in values.items()}
     return {key: of for key, of in found.items() if len(of) > 1}
 
 

@@ -38,10 +38,10 @@ class TextTable:
     def in_terminal(self) -> RichTable:
         """Lay it out for a rich console, without its title; the first column is not broken."""
         table = RichTable(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        for place, heading in enumerate(self.headings):
-            side = "left" if place < self.words else "right"
+        for index, heading in enumerate(self.headings):
+            side = "left" if index < self.words else "right"
             text = Text("\n".join(heading))
-            table.add_column(text, justify=side, no_wrap=place == 0, overflow="fold")  # type: ignore[arg-type]
+            table.add_column(text, justify=side, no_wrap=index == 0, overflow="fold")  # type: ignore[arg-type]
         for row in self.rows:
             table.add_row(*(Text("\n".join(cell)) for cell in row))
         return table

@@ -1,4 +1,4 @@
-"""The LR-Layer: a virtual layer that presses activations towards a low-rank affine subspace."""
+"""The LR-Layer: a virtual layer that regularises activations towards a low-rank affine subspace."""
 
 from typing import Any, NamedTuple
 

@@ -150,11 +150,11 @@ class BaseMeasure:
         return None
 
     def summary(self, options: Any, shown: "Shown") -> Iterator["Column"]:
-        """Give what the first table of a leaderboard shows of it: nothing, unless told otherwise."""
+        """Give what the first table of a leaderboard shows of it: nothing, unless overridden."""
         yield from ()
 
     def tables(self, options: Any, shown: "Shown") -> Iterator["Block"]:
-        """Give the tables that show it: one, of its figures, unless told otherwise."""
+        """Give the tables that show it: one, of its figures, unless overridden."""
         from lrbench.views import Block
 
         columns = [
@@ -165,16 +165,24 @@ class BaseMeasure:
         yield Block(shown.title, columns)
 
     def notes(self, options: Any, shown: "Shown") -> Iterator[str]:
-        """Say how its tables are to be read: nothing, unless told otherwise."""
+        """Say how its tables are to be read: nothing, unless overridden."""
         yield from ()
 
     def charts(self, options: Any, shown: "Shown") -> Iterator["Chart"]:
-        """Give the charts that show it, for a run's pictures, its report and notebooks: none, unless told otherwise."""
+        """Give the charts that show it, for a run's pictures, its report and notebooks: none, unless overridden."""
         yield from ()
 
 
 class Measure(BaseMeasure, ABC):
-    """One thing to be known of a trained model."""
+    """One thing to be known of a trained model.
+
+    Attributes
+    ----------
+    needs_train : bool
+        Whether it looks at training images, which a network that came trained may have come without.
+    """
+
+    needs_train: ClassVar[bool] = False
 
     def passes(self, options: Any, train: int, test: int) -> float:
         """Give the rough cost, in forward-and-backward passes of one image, on so many images."""
@@ -184,7 +192,7 @@ class Measure(BaseMeasure, ABC):
     def take(self, options: Any, subject: Subject, progress: Progress) -> Iterator[Row]:
         """Give the rows: `metric`, `value`, and where they apply `layer`, `n`, `ci_low`, `ci_high` and parameters.
 
-        `progress` is told the share that is done, and of what.
+        `progress` is called with the share that is done, and of what.
         """
 
 

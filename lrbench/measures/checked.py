@@ -33,12 +33,12 @@ def checked_rows(name: str, measure: BaseMeasure, rows: object) -> Iterator[Row]
     for row in rows:
         found = _row(name, measure, row)
         parameters = _parameters(measure, row["metric"])
-        place = (found["metric"], *(found.get(column, "") for column in ("layer", *parameters)))
-        if place in seen:
-            where = ", ".join(part for part in place[1:] if part)
+        key = (found["metric"], *(found.get(column, "") for column in ("layer", *parameters)))
+        if key in seen:
+            where = ", ".join(part for part in key[1:] if part)
             msg = f"{name} gave {row['metric']!r:.60} twice{f' at {where}' if where else ''}"
             raise ValueError(msg)
-        seen.add(place)
+        seen.add(key)
         yield found
 
 
@@ -58,11 +58,11 @@ def _row(name: str, measure: BaseMeasure, row: object) -> Row:
     if n is not None and not (isinstance(n, Integral) and not isinstance(n, bool) and int(n) > 0):
         msg = f"{name} gave {metric!r:.60} of {n!r:.60} images: n is their number, 1 or more"
         raise ValueError(msg)
-    told: Row = {"metric": metric_of(name, metric), "value": _number(name, metric, row["value"])}
-    told |= {"layer": layer} if "layer" in row else {}
-    told |= {} if n is None else {"n": int(n)}
-    told |= {column: _parameter(name, metric, column, row[column]) for column in parameters if column in row}
-    return told | _interval(name, metric, row, told["value"])
+    checked: Row = {"metric": metric_of(name, metric), "value": _number(name, metric, row["value"])}
+    checked |= {"layer": layer} if "layer" in row else {}
+    checked |= {} if n is None else {"n": int(n)}
+    checked |= {column: _parameter(name, metric, column, row[column]) for column in parameters if column in row}
+    return checked | _interval(name, metric, row, checked["value"])
 
 
 def _parameters(measure: BaseMeasure, metric: object) -> tuple[str, ...]:
@@ -116,8 +116,8 @@ def checked_each(name: str, each: object, count: int) -> dict[str, "Tensor"]:
     for key, values in each.items():
         if not isinstance(key, str) or tuple(getattr(values, "shape", ())) != (count,):
             shape = getattr(values, "shape", None)
-            told = type(values).__name__ if shape is None else f"shape {tuple(shape)}"
-            msg = f"each of {name} gave {told} as {key!r:.60}: a tensor ({count},) is wanted, an entry an image"
+            instead = type(values).__name__ if shape is None else f"shape {tuple(shape)}"
+            msg = f"each of {name} gave {instead} as {key!r:.60}: a tensor ({count},) is wanted, an entry an image"
             raise ValueError(msg)
     return {key: values.detach() for key, values in each.items()}
 

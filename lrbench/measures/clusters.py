@@ -86,5 +86,5 @@ def _panel(title: str, points: "NDArray[np.float32]", classes: list[str]) -> "Pa
         Axis(name, f"{name} principal component", domain=(float(low[way]), float(high[way])))
         for way, name in enumerate(("first", "second"))
     )
-    told = f"{title}\n{beyond:,} of {len(points):,} points lie outside" if beyond else title
-    return Panel(table, x, y, "scatter", told)
+    caption = f"{title}\n{beyond:,} of {len(points):,} points lie outside" if beyond else title
+    return Panel(table, x, y, "scatter", caption)

@@ -25,6 +25,7 @@ class Compression(Measure):
     """Parameters, multiply-adds, time and accuracy of a network before and after its end is replaced."""
 
     Options = CompressionOptions
+    needs_train: ClassVar[bool] = True
     figures: ClassVar[Mapping[str, Metric]] = {
         "parameters": Metric("parameters", "count", "lower", PART),
         "multiply_adds": Metric("multiply-adds", "count", "lower", PART),
@@ -50,7 +51,7 @@ class Compression(Measure):
 
     def charts(self, options: Any, shown: "Shown") -> Iterator["Chart"]:
         """Draw what both networks cost, and how good they are; times are as good as the machine that they are of."""
-        from lrbench.views import Axis, Chart, Panel, told_n
+        from lrbench.views import Axis, Chart, Panel, n_suffix
 
         for figure, metric in self.figures.items():
             rows = shown.rows(figure, layer=options.layer)
@@ -60,7 +61,7 @@ class Compression(Measure):
             scale = 100 if percent else 1
             ends = {"low": scale * rows["ci_low"], "high": scale * rows["ci_high"]} if percent else {}
             table = rows.assign(value=scale * rows["value"], **ends)
-            y = Axis("value", f"{metric.heading}{', %' if percent else ''}{told_n(rows) if percent else ''}",
+            y = Axis("value", f"{metric.heading}{', %' if percent else ''}{n_suffix(rows) if percent else ''}",
                      "number" if percent else "count")  # fmt: skip
             panel = Panel(table, Axis("part", "network", "category", order=("full", "compressed")), y, "bars")
             caption = (
@@ -77,10 +78,10 @@ class Compression(Measure):
     def take(self, options: Any, subject: Subject, progress: Progress) -> Iterator[Row]:
         """Replace, then count both."""
         from lrbench.data import to_unit
-        from lrbench.diagnostics import compressed, cost, evaluate, held
+        from lrbench.diagnostics import compressed, cost, evaluate, stored_activations
 
         model, train, test = subject.model, subject.train, subject.test
-        with held(model, train, [options.layer]) as collected:
+        with stored_activations(model, train, [options.layer]) as collected:
             progress(0.4, options.layer)
             layer = collected[options.layer]
             pair = layer.matrix, layer.of(train.labels)

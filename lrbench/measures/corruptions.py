@@ -88,8 +88,8 @@ class Corruptions(Measure):
 
         split = subject.test.balanced(options.samples)
         found: list[float] = []
-        for place, family in enumerate(options.families):
-            progress(place / len(options.families), family)
+        for index, family in enumerate(options.families):
+            progress(index / len(options.families), family)
             for severity in options.severities:
                 noisy = replace(split, images=_corrupted(subject, split, family, severity).to(subject.device))
                 right = (evaluate(subject.model, noisy) == split.labels).double().mean().item()

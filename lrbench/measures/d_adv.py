@@ -38,9 +38,9 @@ class DAdv(AttackMeasure):
 
     def summary(self, options: Any, shown: "Shown") -> Iterator["Column"]:
         """Give both at the last layer, under the first attack that has them, at its smallest radius."""
-        if (place := self._place(options, shown)) is None:
+        if (chosen := self._shown_for(options, shown)) is None:
             return
-        layer, attack, eps = place
+        layer, attack, eps = chosen
         for figure, metric in self.figures.items():
             key = f"{figure}[{layer},{attack},{eps_label(eps, shown.norm)}]"
             yield shown.column(figure, f"{metric.heading} {layer}", "number", key, layer=layer, attack=attack, eps=eps)
@@ -51,14 +51,14 @@ class DAdv(AttackMeasure):
 
     def notes(self, options: Any, shown: "Shown") -> Iterator[str]:
         """Say under which attack, and which of the two compares models."""
-        if (place := self._place(options, shown)) is not None:
-            _, attack, eps = place
+        if (chosen := self._shown_for(options, shown)) is not None:
+            _, attack, eps = chosen
             yield (
                 f"D_Adv is under {attack} at {eps_label(eps, shown.norm)}, over images that are right before it. It "
                 "grows with the activations' scale; only the relative one compares models."
             )
 
-    def _place(self, options: Any, shown: "Shown") -> tuple[str, str, float] | None:
+    def _shown_for(self, options: Any, shown: "Shown") -> tuple[str, str, float] | None:
         """Give the layer, attack and radius that the summary shows; None if there are none."""
         for layer in options.layers[-1:]:
             for attack in shown.attacks:
@@ -69,13 +69,13 @@ class DAdv(AttackMeasure):
 
     def each(self, options: Any, attacked: Attacked) -> Mapping[str, "Tensor"]:
         """Give both of each image, NaN where the model was wrong before."""
-        from lrbench.attacks.distances import moved
+        from lrbench.attacks.distances import displacement
 
         found: dict[str, Tensor] = {}
         for layer in dict.fromkeys(options.layers):
             module = attacked.network.get_submodule(layer)
             x, x_adv, y = attacked.x, attacked.x_adv, attacked.y
-            squared, relative = moved(attacked.model, module, x_adv=x_adv, x=x, y=y, batch_size=len(x))
+            squared, relative = displacement(attacked.model, module, x_adv=x_adv, x=x, y=y, batch_size=len(x))
             found |= {f"squared[{layer}]": squared, f"relative[{layer}]": relative}
         return found
 
@@ -83,10 +83,10 @@ class DAdv(AttackMeasure):
         """Give the means over images that were right; none where there are none."""
         from math import isfinite
 
-        from lrbench.attacks.distances import Moved
+        from lrbench.attacks.distances import Displacement
 
         for layer in dict.fromkeys(options.layers):
-            mean = Moved(each[f"squared[{layer}]"], each[f"relative[{layer}]"]).mean()
+            mean = Displacement(each[f"squared[{layer}]"], each[f"relative[{layer}]"]).mean()
             for figure, value in (("d_adv", mean.value), ("d_adv_relative", mean.relative)):
                 if isfinite(value):
                     yield {"metric": figure, "value": value, "layer": layer, "n": mean.n}

@@ -26,6 +26,7 @@ class Embeddings(Measure):
     """Accuracy of a max-margin linear classifier on PCA embeddings of a layer."""
 
     Options = EmbeddingsOptions
+    needs_train: ClassVar[bool] = True
     figures: ClassVar[Mapping[str, Metric]] = {
         "embedding_accuracy": Metric("accuracy", "percent", "higher", parameters=("dimensions",)),
     }
@@ -44,7 +45,7 @@ class Embeddings(Measure):
 
     def charts(self, options: Any, shown: "Shown") -> Iterator["Chart"]:
         """Draw the accuracy by dimension, the most first (paper, tables 3 and 4)."""
-        from lrbench.views import Axis, Chart, Panel, told_n
+        from lrbench.views import Axis, Chart, Panel, n_suffix
 
         rows = shown.rows("embedding_accuracy", layer=options.layer)
         dims = sorted(options.dims, key=lambda dim: float("inf") if dim == "full" else dim, reverse=True)
@@ -57,7 +58,7 @@ class Embeddings(Measure):
             high=100 * rows["ci_high"],
         )  # fmt: skip
         x = Axis("dims", f"dimensions kept of {options.layer}", "category", order=list(names.values()))
-        y = Axis("value", f"test accuracy, %{told_n(rows)}")
+        y = Axis("value", f"test accuracy, %{n_suffix(rows)}")
         caption = f"On the activations of {options.layer}, all or few dimensions; the bar is the 95 % Wilson interval."
         title = "Linear classifier on PCA embeddings"
         yield Chart("embeddings", title, caption, [Panel(table, x, y, "points")], shown.labels)
@@ -68,10 +69,10 @@ class Embeddings(Measure):
 
     def take(self, options: Any, subject: Subject, progress: Progress) -> Iterator[Row]:
         """Fit on the training images, count on the test images."""
-        from lrbench.diagnostics import embedding_accuracies, held
+        from lrbench.diagnostics import embedding_accuracies, stored_activations
 
         model, layer, train, test = subject.model, options.layer, subject.train, subject.test
-        with held(model, train, [layer]) as seen, held(model, test, [layer]) as unseen:
+        with stored_activations(model, train, [layer]) as seen, stored_activations(model, test, [layer]) as unseen:
             progress(0.5, layer)
             pairs = (
                 (seen[layer].matrix, seen[layer].of(train.labels)),

@@ -23,6 +23,7 @@ class LinearProbe(Measure):
     """Accuracy of a linear classifier on a layer's activations, for the coarse labels and for the fine ones."""
 
     Options = LinearProbeOptions
+    needs_train: ClassVar[bool] = True
     figures: ClassVar[Mapping[str, Metric]] = {
         "linear_probe_accuracy": Metric("accuracy", "percent", "higher", ("labels",)),
     }
@@ -48,13 +49,13 @@ class LinearProbe(Measure):
 
     def take(self, options: Any, subject: Subject, progress: Progress) -> Iterator[Row]:
         """Fit on the training images, count on the test images, for either kind of labels."""
-        from lrbench.diagnostics import embedding_accuracies, held
+        from lrbench.diagnostics import embedding_accuracies, stored_activations
 
         model, layer, train, test = subject.model, options.layer, subject.train, subject.test
         assert train.fine is not None  # noqa: S101
         assert test.fine is not None  # noqa: S101
         kinds = zip(KINDS, (train.labels, train.fine), (test.labels, test.fine), strict=True)
-        with held(model, train, [layer]) as seen, held(model, test, [layer]) as unseen:
+        with stored_activations(model, train, [layer]) as seen, stored_activations(model, test, [layer]) as unseen:
             for index, (kind, y_train, y_test) in enumerate(kinds):
                 pairs = (
                     (seen[layer].matrix, seen[layer].of(y_train)),

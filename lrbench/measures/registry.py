@@ -90,11 +90,11 @@ def options_text(name: str) -> str:
 
 
 def _options_text(name: str) -> str:
-    told = []
+    options = []
     for option, field in measure_of(name).Options.model_fields.items():
         default = field.get_default(call_default_factory=True)
-        told.append(option if field.is_required() else f"{option} ({_shown(default)})")
-    return ", ".join(told) or "none"
+        options.append(option if field.is_required() else f"{option} ({_shown(default)})")
+    return ", ".join(options) or "none"
 
 
 def _shown(value: object) -> str:

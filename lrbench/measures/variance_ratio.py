@@ -38,6 +38,7 @@ class VarianceRatio(Measure):
     """Variance ratios and ranks of the training activations; b of an LR-Layer is applied first."""
 
     Options = VarianceRatioOptions
+    needs_train: ClassVar[bool] = True
     figures: ClassVar[Mapping[str, Metric]] = {
         "vr": Metric("VR_k", parameters=("k",)),
         "centred_vr": Metric("centred VR_k", parameters=("k",)),
@@ -69,7 +70,7 @@ class VarianceRatio(Measure):
             yield Block(f"Activations of {layer}", columns)
 
     def notes(self, options: Any, shown: "Shown") -> Iterator[str]:
-        """Tell what b does."""
+        """Say what b does."""
         yield (
             "VR_k is of A + b with an LR-Layer's b, as in the paper, and b removes the mean: compare an LR model with "
             "a normal one by the centred VR_k."
@@ -91,12 +92,12 @@ class VarianceRatio(Measure):
 
     def take(self, options: Any, subject: Subject, progress: Progress) -> Iterator[Row]:
         """Go through the layers."""
-        from lrbench.diagnostics import held
+        from lrbench.diagnostics import stored_activations
         from lrbench.lowrank import bias_at
 
         layers = list(dict.fromkeys(options.layers))
         shifts = {layer: bias_at(subject.model, layer) for layer in layers}
-        with held(subject.model, subject.train, layers, shifts) as collected:
+        with stored_activations(subject.model, subject.train, layers, shifts) as collected:
             for index, layer in enumerate(layers):
                 shifted = collected.pop(layer)  # its memory is free before the next layer is looked at
                 labels = shifted.of(subject.train.labels)

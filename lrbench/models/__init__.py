@@ -4,7 +4,7 @@ The architectures are modules of their own (`lrbench.models.resnet`): importing 
 that has nothing left to do can spare.
 """
 
-from lrbench.models.checkpoint import load_checkpoint, load_network, loose_state, save_checkpoint
+from lrbench.models.checkpoint import load_checkpoint, load_content, load_network, loose_state, save_checkpoint
 from lrbench.models.classifier import Classifier, layer_names
 from lrbench.models.network import Function, make_network
 from lrbench.models.outputs import ChosenOutputs
@@ -16,6 +16,7 @@ __all__ = [
     "Function",
     "layer_names",
     "load_checkpoint",
+    "load_content",
     "load_network",
     "load_weights",
     "loose_state",

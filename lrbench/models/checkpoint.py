@@ -27,13 +27,13 @@ def save_checkpoint(model: nn.Module, description: dict[str, Any]) -> dict[str, 
         JSON-serialisable: how to build the model again.
     """
     state, kept = model.state_dict(), dict[str, Tensor]()
-    places: set[int] = set()
+    pointers: set[int] = set()
     for name, tensor in state.items():
         if isinstance(tensor, Tensor):
             # Tied weights are kept once for each of their names: the format knows of no two names for one tensor.
-            place = tensor.untyped_storage().data_ptr()
-            kept[name] = tensor.detach().clone() if place in places else tensor.detach().contiguous()
-            places.add(place)
+            pointer = tensor.untyped_storage().data_ptr()
+            kept[name] = tensor.detach().clone() if pointer in pointers else tensor.detach().contiguous()
+            pointers.add(pointer)
     return {WEIGHTS: save(kept), DESCRIPTION: (json.dumps(description, indent=2) + "\n").encode()}
 
 
@@ -51,6 +51,18 @@ def load_checkpoint(model: nn.Module, folder: Path) -> nn.Module:
         If the file is missing, damaged, or of another architecture.
     """
     _fill(model, _read(folder), folder)
+    return model
+
+
+def load_content(model: nn.Module, content: bytes, where: Path) -> nn.Module:
+    """Load weights from the content of a checkpoint's file, which is told of as `where`.
+
+    Raises
+    ------
+    LrbenchError
+        As `load_checkpoint`.
+    """
+    _fill(model, load(content), where)
     return model
 
 

@@ -1,27 +1,24 @@
-"""Networks from elsewhere: torchvision, timm, a function of the user's, an ONNX file."""
+"""Networks from elsewhere: of libraries, a function of the user's, an ONNX file."""
 
-import hashlib
-import importlib
-import importlib.util
 import inspect
-import re
-import sys
-import warnings
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from torch import nn
 
 from lrbench.catalogue import MODELS
-from lrbench.errors import UsageError, nearest, printable, short
-from lrbench.files import is_file
+from lrbench.errors import UsageError
+from lrbench.models.libraries import Factory, from_hub, from_robustbench, from_timm, from_torchvision
+from lrbench.models.objects import PREFIX, object_named
 from lrbench.models.onnx_file import factory_of_file
+from lrbench.user_code import code_behind, imported_file, named_in, of_user
 
-MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
-
-Factory = Callable[..., nn.Module]
+LIBRARIES: dict[str, Callable[[str], Factory]] = {
+    "torchvision": from_torchvision,
+    "timm": from_timm,
+    "hf-hub": from_hub,
+    "robustbench": from_robustbench,
+}
 
 FORMS = " or ".join(MODELS.forms)
 
@@ -39,166 +36,39 @@ def factory_of(name: str) -> Factory:
     """
     if name.endswith(".onnx"):
         return factory_of_file(name)
+    if name.startswith(PREFIX):
+        return object_named(name.removeprefix(PREFIX))
     source, _, what = name.rpartition(":")
     if not source or not what:
         msg = f"{name!r} is not of the form {FORMS}"
         raise UsageError(msg)
-    if source == "torchvision":
-        return _from_torchvision(what)
-    if source == "timm":
-        return _from_timm(what)
-    if source == "robustbench":
-        return _from_robustbench(what)
+    if source in LIBRARIES:
+        return LIBRARIES[source](what)
     if source.endswith(".py"):
-        return _from_file(source, what)
+        return _factory(imported_file(source), what, source)
     return _from_module(source, what)
 
 
 def code_of(name: str) -> str | None:
     """Give the file or module that a model's name makes us run; None for known libraries and registered names."""
-    source, _, _ = name.rpartition(":")
-    if source in {"", "torchvision", "timm", "robustbench"}:
-        return None
-    if not source.endswith(".py"):
-        return f"the module {printable(source)[:200]}"
-    file = Path(source).expanduser()
-    return str(file.resolve()) if is_file(file) else None
-
-
-def _from_torchvision(name: str) -> Factory:
-    from torchvision import models  # noqa: PLC0415
-
-    known = models.list_models(module=models)
-    if name not in known:
-        msg = f"torchvision has no classification model {name!r}; {nearest(name, known)}"
-        raise UsageError(msg)
-
-    def factory(num_classes: int, in_channels: int, **options: Any) -> nn.Module:  # noqa: ANN401
-        # GoogLeNet and Inception warn of how they are initialised, which a user of their names cannot change.
-        with warnings.catch_warnings(action="ignore", category=FutureWarning):
-            model: nn.Module = models.get_model(name, weights=None, num_classes=num_classes, **options)
-        return model if in_channels == 3 else _with_channels(model, in_channels)
-
-    return factory
-
-
-def _with_channels(model: nn.Module, in_channels: int) -> nn.Module:
-    """Replace the first convolution, which takes 3 channels in all of torchvision's models."""
-    for name, module in model.named_modules():
-        if isinstance(module, nn.Conv2d) and module.in_channels == 3:
-            first = nn.Conv2d(
-                in_channels,
-                module.out_channels,
-                module.kernel_size,  # type: ignore[arg-type]
-                module.stride,  # type: ignore[arg-type]
-                module.padding,  # type: ignore[arg-type]
-                bias=module.bias is not None,
-            )
-            model.set_submodule(name, first)
-            return model
-    msg = f"this model takes 3 channels; these images have {in_channels}"
-    raise ValueError(msg)
-
-
-def _from_timm(name: str) -> Factory:
-    try:
-        timm = importlib.import_module("timm")
-    except ImportError:
-        msg = "timm is not installed; install it with `pip install 'lrbench[timm]'`"
-        raise UsageError(msg) from None
-    if not timm.is_model(name):
-        msg = f"timm has no model {name!r}; {nearest(name, timm.list_models())}"
-        raise UsageError(msg)
-
-    def factory(num_classes: int, in_channels: int, **options: Any) -> nn.Module:  # noqa: ANN401
-        model: nn.Module = timm.create_model(
-            name, pretrained=False, num_classes=num_classes, in_chans=in_channels, **options
-        )
-        return model
-
-    return factory
-
-
-def _from_robustbench(what: str) -> Factory:
-    dataset, _, rest = what.partition("/")
-    threat, _, name = rest.partition("/")
-    if not (dataset and threat and name):
-        msg = f"robustbench:{what} is not of the form robustbench:DATASET/THREAT/NAME, such as cifar10/Linf/Standard"
-        raise UsageError(msg)
-    try:
-        load_model = importlib.import_module("robustbench.utils").load_model
-    except ImportError:
-        msg = "robustbench is not installed; install it with `pip install robustbench`"
-        raise UsageError(msg) from None
-
-    def factory(num_classes: int, in_channels: int) -> nn.Module:  # noqa: ARG001
-        model: nn.Module = load_model(model_name=name, dataset=dataset, threat_model=threat)
-        return model
-
-    return factory
-
-
-def _from_file(path: str, function: str) -> Factory:
-    """Take a function from a Python file, imported under a name of its own; the file's imports from beside it work."""
-    file = Path(path).expanduser()
-    if not is_file(file):
-        msg = f"no such file: {str(path)[:200]}"
-        raise UsageError(msg)
-    return _function(_imported(file.resolve()), function, path)
+    return None if name.startswith(PREFIX) else code_behind(name, tuple(LIBRARIES))
 
 
 def _from_module(module: str, function: str) -> Factory:
-    if not MODULE.fullmatch(module) or module.partition(".")[0] in sys.stdlib_module_names:
-        msg = f"{printable(module)} is no package of models; a model from elsewhere is {FORMS}"
-        raise UsageError(msg)
     try:
-        factory = _function(importlib.import_module(module), function, module)
-    except UsageError:
-        raise
-    except (Exception, SystemExit) as error:
-        msg = f"cannot import {module}: {short(error)}; a model from elsewhere is {FORMS}"
+        made = of_user(module, function, "model", ("num_classes", "in_channels"))
+    except UsageError as error:
+        msg = f"{error}; a model from elsewhere is {FORMS}"
         raise UsageError(msg) from error
-    # A suite could name any function there is, with arguments of its choice; only models' are meant.
-    if not {"num_classes", "in_channels"} <= set(_parameters(factory)):
-        msg = f"{module}:{function} does not take num_classes and in_channels, so it makes no model"
-        raise UsageError(msg)
-    return factory
+    return _checked(made, module, function)
 
 
-def _parameters(factory: Factory) -> list[str]:
-    try:
-        return list(inspect.signature(factory).parameters)
-    except (TypeError, ValueError):
-        return []
+def _factory(module: ModuleType, function: str, where: str) -> Factory:
+    return _checked(named_in(module, function, where), where, function)
 
 
-def _imported(file: Path) -> ModuleType:
-    name = f"lrbench_user_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None  # noqa: S101
-    assert spec.loader is not None  # noqa: S101
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    sys.path.insert(0, str(file.parent))
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
-        msg = f"importing {file} failed: {type(error).__name__}: {short(error)}"
-        raise UsageError(msg) from error
-    finally:
-        sys.path.remove(str(file.parent))
-    return module
-
-
-def _function(module: ModuleType, name: str, where: str) -> Factory:
-    function = getattr(module, name, None)
-    if not callable(function):
-        functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        msg = f"{where} has no function {name!r}; {nearest(name, functions)}"
-        raise UsageError(msg)
+def _checked(function: Factory, where: str, name: str) -> Factory:
+    """Refuse what can be called and makes no network."""
     if isinstance(function, nn.Module):
         msg = f"{where}: {name} is a network; name a function that makes one, so that every seed has its own"
         raise UsageError(msg)
@@ -207,5 +77,4 @@ def _function(module: ModuleType, name: str, where: str) -> Factory:
     except (TypeError, ValueError):
         msg = f"{where}: {name} is no function of Python that makes a network"
         raise UsageError(msg) from None
-    factory: Factory = function
-    return factory
+    return function

@@ -41,7 +41,7 @@ class Finding:
 def inspect_network(
     net: nn.Module,
     images: Tensor,
-    statistics: tuple[tuple[float, ...], tuple[float, ...]],
+    statistics: tuple[Sequence[float], Sequence[float]],
     labels: Tensor | None = None,
 ) -> list[Finding]:
     """Look a network over; it is left as it was, in evaluation mode.
@@ -167,7 +167,7 @@ def _normalises_itself(net: nn.Module, channels: int) -> Iterator[Finding]:
 
 
 def _convention(
-    net: nn.Module, images: Tensor, labels: Tensor, statistics: tuple[tuple[float, ...], tuple[float, ...]]
+    net: nn.Module, images: Tensor, labels: Tensor, statistics: tuple[Sequence[float], Sequence[float]]
 ) -> Iterator[Finding]:
     def accuracy(mean: Sequence[float], std: Sequence[float]) -> float:
         with torch.no_grad():

@@ -11,7 +11,7 @@ Predict = Callable[[Tensor], Tensor]
 ROUNDING = 1e-3
 """Difference of logits, relative to how far apart they lie, that counts as rounding."""
 
-PLACES = 64
+ULPS = 64
 """Units in the last place of a logit that always count as rounding."""
 
 FEW = 16
@@ -110,8 +110,8 @@ def difference(first: Tensor, second: Tensor) -> float:
     beyond = ~same & ~(a.isfinite() & b.isfinite())
     if beyond.any():
         return float("inf")
-    places = PLACES * torch.finfo(second.dtype).eps * b.abs().nan_to_num(posinf=0.0, neginf=0.0)
-    apart = torch.where(same, 0.0, (a - b).abs() - places).clamp_min(0)
+    rounding = ULPS * torch.finfo(second.dtype).eps * b.abs().nan_to_num(posinf=0.0, neginf=0.0)
+    apart = torch.where(same, 0.0, (a - b).abs() - rounding).clamp_min(0)
     gaps = b.amax(dim=1, keepdim=True) - b
     others = gaps.sort(dim=1).values[:, 1:] if b.shape[1] > 1 else gaps
     scale = others.nan_to_num(posinf=torch.finfo(torch.float64).max).median(dim=1).values.median()

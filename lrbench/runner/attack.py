@@ -1,7 +1,7 @@
 """The attack steps: one attack at one radius on one trained model, or its search for the smallest perturbation."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lrbench.attacks import Attack, NormalizedSpace, in_batches, l2_dissimilarity
 from lrbench.attacks.adaptive import Subspace
 from lrbench.attacks.frozen import frozen
-from lrbench.attacks.geometry import held, least_size
+from lrbench.attacks.geometry import checked_projection, least_size
 from lrbench.attacks.inputs import clipped
 from lrbench.attacks.prepared import EXAMPLES, prepared
 from lrbench.catalogue import ATTACKS
@@ -20,7 +20,7 @@ from lrbench.measures import Attacked, AttackMeasure, Options, Progress, proport
 from lrbench.measures.checked import checked_each, checked_rows
 from lrbench.measures.registry import measure_of
 from lrbench.runner.context import Context, Outcome, seeded_for
-from lrbench.runner.found import Found, earlier, parts_of
+from lrbench.runner.found import Found, earlier, keeps_images, parts_of, unfinished
 from lrbench.runner.step import Step
 from lrbench.runner.threat import bounds_of, kind_of, make_attack, viewed
 from lrbench.store import Row
@@ -81,7 +81,7 @@ def _joined(context: Context, step: Step, progress: Progress) -> Found:
     """Give what the step's parts found; without parts, attack all images now. In the order of the test images."""
     parts = parts_of(step)
     if parts:
-        return Found.joined([Found.load(context.store, part) for part in parts]).in_order()
+        return Found.joined([Found.load(context.store, part, images=keeps_images(step)) for part in parts]).in_order()
     return _attacked(context, step, slice(0, step.config["samples"]), progress).in_order()
 
 
@@ -100,18 +100,38 @@ def _attacked(context: Context, step: Step, ranks: slice, progress: Progress) ->
 
 
 def _newly(context: Context, step: Step, chosen: Tensor, rank: int, progress: Progress) -> Found:
-    """Attack the test images with these indices, the first of which is the `rank`-th to be taken in."""
+    """Attack the test images with these indices, the first of which is the `rank`-th to be taken in.
+
+    Where that was stopped before, the batches that were finished then are taken as they are.
+    """
+    before = unfinished(context.store, step, chosen, context.suite.threat_model.batch_size)
+    done: list[Found] = [] if before is None else [before]
+    begin = sum(map(len, done))
+    try:
+        if begin < len(chosen) or not done:
+            _in_batches(context, step, chosen[begin:], rank + begin, progress, done.append)
+    except KeyboardInterrupt:
+        if done:
+            context.store.save_unfinished(step.id, step.key, Found.joined(done).packed)
+        raise
+    return Found.joined(done)
+
+
+def _in_batches(
+    context: Context, step: Step, chosen: Tensor, rank: int, progress: Progress, keep: Callable[[Found], None]
+) -> None:
+    """Attack batch by batch, and keep what becomes of each."""
     spec, threat = _spec(context, step), context.suite.threat_model
-    place = 0 if spec.surrogate in {None, step.model} else 1
+    position = 0 if spec.surrogate in {None, step.model} else 1
     model = _viewed(context, step, 0)
-    victim = model if place == 0 else _viewed(context, step, place)
+    victim = model if position == 0 else _viewed(context, step, position)
     eps = _radius(step)
-    attack = _made(context, spec, eps, context.trained(step, place))
+    attack = _made(context, spec, eps, context.trained(step, position))
     bounded = kind_of(ATTACKS[spec.name].load()) == "bounded"
     split = context.data.test[chosen]
     with prepared(victim, _encoded(model, context.data.test[:EXAMPLES]), compiled=threat.compile) as fast:
 
-        def work(part: slice) -> Found:
+        def work(part: slice) -> None:
             batch = split[part]
             x = _encoded(model, batch)
             # Whoever draws from torch's global generator finds it as if no images had been split off.
@@ -119,22 +139,21 @@ def _newly(context: Context, step: Step, chosen: Tensor, rank: int, progress: Pr
                 before = _generators(x.device)
                 x_adv = attack(fast, x, batch.labels)
                 if bounded:
-                    x_adv = held(x_adv, x, eps, threat.norm, bounds_of(threat), spec.name)
+                    x_adv = checked_projection(x_adv, x, eps, threat.norm, bounds_of(threat), spec.name)
                 else:
                     x_adv = clipped(x_adv, bounds_of(threat))
                 index, wanted = chosen[part].cpu(), max(0, SHOWN - rank - part.start)
                 outcomes = _outcomes(context, step, model, batch.labels, x, x_adv)
                 # The model that is tried may draw where the one that was attacked does not.
                 drew = torch.full((len(batch),), _generators(x.device) != before)
-                return Found(
-                    outcomes | {"index": index, "drew": drew},
-                    _examples(model, batch[:wanted], x_adv[:wanted]) | {"index": index[:wanted]} if wanted else {},
-                )
+                shown = _examples(model, batch[:wanted], x_adv[:wanted]) | {"index": index[:wanted]} if wanted else {}
+                images = _decoded(model, x_adv).float().cpu().contiguous() if threat.keep_images else None
+                keep(Found(outcomes | {"index": index, "drew": drew}, shown, images))
 
-        def tell(done: int) -> None:
+        def show(done: int) -> None:
             progress(done / len(split), f"{done}/{len(split)} images")
 
-        return Found.joined(in_batches(work, len(split), threat.batch_size, tell))
+        in_batches(work, len(split), threat.batch_size, show)
 
 
 def _generators(device: torch.device) -> list[object]:
@@ -175,11 +194,15 @@ def _measures(context: Context, step: Step) -> Iterator[tuple[str, AttackMeasure
 
 def _examples(model: nn.Module, split: Split, x_adv: Tensor) -> dict[str, Tensor]:
     """Give images before and after, on the pixels' scale, for people to look at."""
-    decode = model.decode if isinstance(model, NormalizedSpace) else torch.nn.Identity()
     return {
         "clean": split.pixels.cpu().contiguous(),
-        "adversarial": decode(x_adv).half().cpu().contiguous(),
+        "adversarial": _decoded(model, x_adv).half().cpu().contiguous(),
     }
+
+
+def _decoded(model: nn.Module, x: Tensor) -> Tensor:
+    """Bring images from the space attacked to the pixels' scale."""
+    return model.decode(x) if isinstance(model, NormalizedSpace) else x
 
 
 def _median(sizes: Tensor) -> float:
@@ -197,9 +220,9 @@ def _radius(step: Step) -> float:
     return float(step.config["threat_model"]["eps"] or 0.0)
 
 
-def _viewed(context: Context, step: Step, place: int) -> nn.Module:
+def _viewed(context: Context, step: Step, position: int) -> nn.Module:
     """Give a model as attacks see it."""
-    model = context.trained(step, place=place)
+    model = context.trained(step, position=position)
     return viewed(model, context.suite.threat_model, context.data) or model
 
 

@@ -8,22 +8,22 @@ from typing import Any
 from lrbench.attacks import Attack
 from lrbench.catalogue import ATTACKS, DATASETS, MODELS
 from lrbench.data import ImageData, with_outputs, with_superclasses
-from lrbench.errors import UsageError, nearest, printable
+from lrbench.errors import UsageError
 from lrbench.measures.registry import faults_of
-from lrbench.models.external import code_of
 from lrbench.options import OptionError, check_options
 from lrbench.registry import Registry
-from lrbench.runner.foreign import exit_reason, guarded
+from lrbench.runner.external import code_named, exit_reason, guarded
 from lrbench.runner.kinds import KINDS
 from lrbench.runner.lacking import Probed
 from lrbench.runner.layers import Layers
 from lrbench.runner.probe import check_weights, probe
+from lrbench.runner.references import unresolved
 from lrbench.runner.rehearse import built, imported
 from lrbench.runner.threat import kind_of, make_attack
+from lrbench.runner.untrained import asked_in_vain
 from lrbench.strict import KeyPath
 from lrbench.suite import AttackSpec, ModelSpec, Normalization, Suite
-from lrbench.suite.document import MAX_DEPTH, Document
-from lrbench.suite.faults import short_repr
+from lrbench.suite.document import Document
 
 BESIDE_MODEL_OPTIONS = (*ModelSpec.model_fields, "extends")
 BESIDE_ATTACK_OPTIONS = ("name", "label", "surrogate")
@@ -49,7 +49,7 @@ class Checker:
     step_timeout: float | None = None
 
     def check_names(self, announce: Callable[[str], None]) -> None:
-        """Check that data set, attacks and architectures are known; tells of code of others before it imports it.
+        """Check that data set, attacks and architectures are known; external code is announced before it is imported.
 
         Raises
         ------
@@ -59,7 +59,7 @@ class Checker:
         named: list[tuple[Registry, str, KeyPath]] = [(DATASETS, self.suite.data.name, ("data",))]
         named += [(ATTACKS, attack.name, ("attacks", index)) for index, attack in enumerate(self.suite.attacks)]
         named += [(MODELS, spec.arch, ("models", model, "arch")) for model, spec in self.suite.models.items()]
-        called = (code_of(name) for registry, name, _ in named if registry is MODELS and name not in MODELS)
+        called = (code_named(registry, name) for registry, name, _ in named if name not in registry)
         for code in dict.fromkeys(code for code in called if code is not None):
             announce(f"running {code}, which {self.document.name} names")
         if self.rehearse:
@@ -72,37 +72,22 @@ class Checker:
                     registry[name]
             except UsageError as error:
                 raise self.document.error(where, str(error)) from None
-        for index, attack in enumerate(self.suite.attacks):
-            self._check_references(attack, ("attacks", index))
-        for model in self.suite.models:
-            self._check_start(model, ("models", model, "init_from"))
-
-    def _check_start(self, model: str, where: KeyPath) -> None:
-        models, passed = self.suite.models, [model]
-        while (start := models[passed[-1]].init_from) is not None:
-            if start not in models:
-                raise self.document.error(where, f"unknown model {short_repr(start)}; {nearest(start, models)}")
-            if start in passed:
-                circle = printable(" -> ".join([*passed, start]))
-                raise self.document.error(where, f"{circle:.200} start from each other in a circle")
-            if (models[start].arch, models[start].options) != (models[model].arch, models[model].options):
-                raise self.document.error(where, f"{short_repr(start)} is another architecture, or has other options")
-            if len(passed) > MAX_DEPTH:
-                raise self.document.error(where, f"more than {MAX_DEPTH} models start from one another")
-            passed.append(start)
-
-    def _check_references(self, attack: AttackSpec, where: KeyPath) -> None:
-        models, radii = self.suite.models, self.suite.threat_model.eps
-        if attack.surrogate is not None and attack.surrogate not in models:
-            message = f"unknown model {attack.surrogate!r}; {nearest(attack.surrogate, models)}"
-            raise self.document.error((*where, "surrogate"), message)
-        for radius in attack.eps or ():
-            if radius not in radii:
-                listed = ", ".join(f"{255 * eps:.4g}/255" for eps in radii)
-                message = f"{255 * radius:.4g}/255 is not one of threat_model.eps: {listed}"
-                raise self.document.error((*where, "eps"), message)
+        for where, message in unresolved(self.suite):
+            raise self.document.error(where, message)
 
     def load_data(self, root: Path) -> ImageData:
+        """Load the suite's data set, and hold what is asked of it against it.
+
+        Raises
+        ------
+        UsageError
+            As `read_data` and `check_asked`.
+        """
+        data = self.read_data(root)
+        self.check_asked(data)
+        return data
+
+    def read_data(self, root: Path) -> ImageData:
         """Load the suite's data set.
 
         Raises
@@ -121,19 +106,31 @@ class Checker:
                 data = with_superclasses(data, spec.superclasses)
             if spec.outputs is not None:
                 where = ("data", "outputs")
-                data = with_outputs(data, spec.outputs.of, spec.outputs.classes)
+                asked = spec.outputs
+                data = with_outputs(data, asked.of, asked.classes, asked.among)
         except UsageError as error:
             raise self.document.error(where, str(error)) from error
+        return data
+
+    def check_asked(self, data: ImageData) -> None:
+        """Hold measures and numbers of images against the data.
+
+        Raises
+        ------
+        UsageError
+            With the first thing that does not fit.
+        """
         for kind, options in self.suite.diagnostics.measures.items():
             if kind in KINDS:
                 raise self.document.error(("diagnostics", kind), "a step is called so; give the measure another name")
-            for place, message in faults_of(kind, options, data):
-                raise self.document.error(("diagnostics", kind, *place), message)
+            for keys, message in faults_of(kind, options, data):
+                raise self.document.error(("diagnostics", kind, *keys), message)
+        for keys, message in asked_in_vain(self.suite, data):
+            raise self.document.error(keys, message)
         samples = self.suite.threat_model.samples
         if samples is not None and samples > len(data.test):
-            message = f"asks for {samples} of {len(data.test)} test images"
-            raise self.document.error(("threat_model", "samples"), message)
-        return data
+            lacking = f"asks for {samples} of {len(data.test)} test images"
+            raise self.document.error(("threat_model", "samples"), lacking)
 
     def check_attacks(self, data: ImageData) -> None:
         """Check the attacks' options and radii, and that they can be made on such data.
@@ -143,18 +140,18 @@ class Checker:
         UsageError
             With the first thing that does not fit.
         """
-        for index, attack in enumerate(self.suite.attacks):
-            self._check_attack(attack, ("attacks", index), data)
         threat = self.suite.threat_model
         for index, eps in enumerate(threat.eps):
             if threat.space == "pixel" and threat.norm == "linf" and eps > 1:
                 raise self.document.error(("threat_model", "eps", index), f"pixels span [0, 1]; got {eps:g}")
+        for index, attack in enumerate(self.suite.attacks):
+            self._check_attack(attack, ("attacks", index), data)
 
     def check_models(self, data: ImageData, announce: Callable[[str], None] = lambda _: None) -> dict[str, Probed]:
         """Check models and every layer that the suite names; give what each model is like.
 
         A model that ends the process which builds it is left to its steps, so that the other models' are taken;
-        `announce` is told of it.
+        it is announced.
 
         Raises
         ------

@@ -31,7 +31,7 @@ def train_config(suite: Suite, data: ImageData, name: str, seed: int) -> dict[st
     return {
         "arch": spec.arch,
         "options": spec.options,
-        "weights": None if spec.weights is None else file_hash(spec.weights),
+        "weights": None if spec.weights_file is None else file_hash(spec.weights_file),
         "normalize": spec.model_dump(mode="json")["normalize"],
         "lr_layers": {layer: lr.options for layer, lr in spec.lr_layers.items()},
         "low_rank": suite.low_rank.model_dump(mode="json") if spec.lr_layers else None,
@@ -65,6 +65,7 @@ def attack_config(suite: Suite, data: ImageData, attack: AttackSpec, name: str, 
         "batch_size": threat.batch_size,
         "statistics": data.statistics if threat.space == "normalized" else None,
         "deterministic": deterministic(suite, name, attack.surrogate),
+        **({"keep_images": True} if threat.keep_images else {}),
         "measures": {kind: options.model_dump(mode="json") for kind, options in measures.items()},
         **dependencies(*kinds, entries=entries, without=() if layered else (LOW_RANK,)).config,
     }

@@ -21,6 +21,8 @@ from lrbench.store import Row, Store
 from lrbench.suite import ModelSpec, Normalization, Suite
 from lrbench.training import seeded
 
+Statistics = tuple[Sequence[float], Sequence[float]]
+
 KEPT = 2
 """Models kept in memory between steps: one that is attacked, and one that attacks are made on."""
 
@@ -59,11 +61,11 @@ class Context:
         spec = self.suite.models[name]
         factory = MODELS[spec.arch].load()
         net = make_network(factory, self.data.network_outputs, self.data.channels, spec.options)
-        if spec.weights is not None and given_weights:
-            load_weights(net, Path(spec.weights))
+        if spec.weights_file is not None and given_weights:
+            load_weights(net, Path(spec.weights_file))
         if self.data.outputs is not None:
             net = ChosenOutputs(net, self.data.outputs.chosen)
-        model = Classifier(net, *normalization(spec, self.data))
+        model = Classifier(net, *(normalization(spec, self.data.channels) or self.data.statistics))
         if start is not None:
             load_network(model, self.store.folder(start))
         if spec.lr_layers:
@@ -71,12 +73,12 @@ class Context:
             attach_lr_layers(model, ranks, **self.suite.low_rank.layer_options)
         return channels_last(model.to(self.device))
 
-    def trained(self, step: Step, place: int = 0) -> nn.Module:
-        """Load the model that a step measures, or the one at another `place` of what it needs, from its checkpoint.
+    def trained(self, step: Step, position: int = 0) -> nn.Module:
+        """Load the model that a step measures, or the one at another `position` of what it needs, from its checkpoint.
 
         A step holds the models it works on: asked twice, this gives the same object.
         """
-        training = step.needs[place]
+        training = step.needs[position]
         others = [each for each in self._loaded if each not in step.needs]
         for other in others[: max(0, len({*self._loaded, training}) - KEPT)]:
             del self._loaded[other]
@@ -108,8 +110,11 @@ def _refuse_elsewhere(_device: torch.device) -> Context:
     raise LrbenchError(msg)
 
 
-def normalization(spec: ModelSpec, data: ImageData) -> tuple[Sequence[float], Sequence[float]]:
-    """Mean and standard deviation that a model's images are normalised by."""
+def normalization(spec: ModelSpec, channels: int) -> Statistics | None:
+    """Mean and standard deviation that a model's images are normalised by; None for those of the training images."""
     if isinstance(spec.normalize, Normalization):
         return spec.normalize.mean, spec.normalize.std
-    return data.statistics if spec.normalize else ([0.0] * data.channels, [1.0] * data.channels)
+    if spec.normalize == "weights":
+        msg = "how its weights want images normalised is not spelled out (`lrbench.runner.pretrained.with_weights`)"
+        raise LrbenchError(msg)
+    return None if spec.normalize else ([0.0] * channels, [1.0] * channels)

@@ -66,9 +66,9 @@ def other_threads(done: Iterable[dict[str, Any]], now: dict[str, Any]) -> Iterat
     """Say if finished steps were taken with another number of threads than those to come will be."""
     before = sorted({each["torch_threads"] for each in done} - {now["torch_threads"]})
     if before:
-        told = " and ".join(map(str, before))
+        numbers = " and ".join(map(str, before))
         yield (
-            f"what is done was taken with {told} threads, the rest will be with {now['torch_threads']}: "
+            f"what is done was taken with {numbers} threads, the rest will be with {now['torch_threads']}: "
             "a training differs by that as by its seed"
         )
 

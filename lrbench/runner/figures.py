@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load
 
+from lrbench.child_processes import begin_as_child, process_context, without_main
 from lrbench.errors import LrbenchError
 from lrbench.leaderboard import Leaderboard
 from lrbench.leaderboard.charts import Artefacts, charts
 from lrbench.runner.code import folder_version
 from lrbench.runner.kinds import KINDS
 from lrbench.runner.step import Step
-from lrbench.starting import begin_as_child, process_context
 from lrbench.store import Record, Store
 from lrbench.views.charts import Chart
 
@@ -96,7 +96,8 @@ def _made(store: Store, drawn: Iterable[Chart], *, side_by_side: bool) -> dict[s
     from lrbench.leaderboard.report import report  # noqa: PLC0415
 
     with _another_process() if side_by_side else nullcontext() as pool:
-        page = None if pool is None else pool.submit(report, store.root)
+        with without_main():
+            page = None if pool is None else pool.submit(report, store.root)
         files = {f"figures/{name}": content for name, content in as_files(drawn).items()}
         files[REPORT] = (report(store.root) if page is None else _awaited(page)).encode()
     return files

@@ -16,7 +16,7 @@ class Follower:
 
     Attributes
     ----------
-    foreign : mapping
+    external : mapping
         Step -> code of others that it runs.
     store : Store
         Keeps what failed steps say; raises StoreError if the run's place was lost to another process.
@@ -29,7 +29,7 @@ class Follower:
     reporter: Reporter
     costs: Costs
     interrupt: Interrupt
-    foreign: Mapping[str, frozenset[str]]
+    external: Mapping[str, frozenset[str]]
     store: Store
     workers: int = 1
     failed: dict[str, str] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Follower:
         """Give the pending steps as an engine sees them, and begin."""
         self._left.update({step.id: step for step in self.pending})
         self.reporter.begin(len(self.plan), len(self.plan) - len(self.pending))
-        return [replace(task, foreign=self.foreign[task.id]) for task in self.costs.tasks(self.pending)]
+        return [replace(task, external=self.external[task.id]) for task in self.costs.tasks(self.pending)]
 
     def started(self, task: str) -> None:
         """Take note that a step begins."""

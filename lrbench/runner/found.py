@@ -16,6 +16,7 @@ from lrbench.store import Store
 
 OUTCOMES = "outcomes.safetensors"
 EXAMPLES = "examples.safetensors"
+IMAGES = "images.safetensors"
 
 COUNTS = ("samples", "part", "batch_size")
 """In a step's configuration: which images, and how many at once; nothing of what becomes of one taken by itself."""
@@ -26,11 +27,13 @@ class Found:
     """What became of images, one entry each, and some of them for people to look at.
 
     `index` among the outcomes and the examples says which test images they are; `drew` whether the attack on them, or
-    the model, drew from torch's global generator.
+    the model, drew from torch's global generator. `images` are what the attack left of each, on the pixels' scale,
+    (N, C, H, W) float32, where a suite asks to keep them.
     """
 
     outcomes: dict[str, Tensor]
     examples: dict[str, Tensor]
+    images: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.outcomes["index"])
@@ -43,7 +46,26 @@ class Found:
     @property
     def files(self) -> dict[str, bytes]:
         """As a step keeps it."""
-        return {OUTCOMES: save(self.outcomes), EXAMPLES: save(self.examples)}
+        kept = {} if self.images is None else {IMAGES: save({"adversarial": self.images})}
+        return {OUTCOMES: save(self.outcomes), EXAMPLES: save(self.examples), **kept}
+
+    @property
+    def packed(self) -> bytes:
+        """In one piece."""
+        parts = {"outcomes": self.outcomes, "examples": self.examples}
+        named = {f"{part}/{name}": value for part, values in parts.items() for name, value in values.items()}
+        return save(named | ({} if self.images is None else {"images": self.images}))
+
+    @classmethod
+    def unpacked(cls, content: bytes) -> "Found":
+        """Read what `packed` gave."""
+        named = load(content)
+        images = named.pop("images", None)
+        parts: dict[str, dict[str, Tensor]] = {"outcomes": {}, "examples": {}}
+        for name, value in named.items():
+            part, _, inside = name.partition("/")
+            parts[part][inside] = value
+        return cls(parts["outcomes"], parts["examples"], images)
 
     def in_order(self) -> "Found":
         """Give it in the order of the test images."""
@@ -51,14 +73,15 @@ class Found:
 
     def of(self, index: Tensor) -> "Found":
         """Give those of these test images that are in it, in this order."""
-        place = {image: row for row, image in enumerate(self.outcomes["index"].tolist())}
-        rows = torch.tensor([place[image] for image in index.tolist() if image in place], dtype=torch.int64)
+        row_of = {image: row for row, image in enumerate(self.outcomes["index"].tolist())}
+        rows = torch.tensor([row_of[image] for image in index.tolist() if image in row_of], dtype=torch.int64)
         shown = torch.isin(self.examples["index"], index) if self.examples else None
         examples = {name: values[shown] for name, values in self.examples.items()}
         return replace(self._picked(rows), examples=examples)
 
     def _picked(self, rows: Tensor) -> "Found":
-        return Found({name: values[rows] for name, values in self.outcomes.items()}, self.examples)
+        images = None if self.images is None else self.images[rows]
+        return Found({name: values[rows] for name, values in self.outcomes.items()}, self.examples, images)
 
     @classmethod
     def joined(cls, parts: list["Found"]) -> "Found":
@@ -67,13 +90,15 @@ class Found:
         outcomes = {name: torch.cat([part.outcomes[name] for part in parts]) for name in names}
         shown = [part.examples for part in parts if part.examples]
         examples = {name: torch.cat([each[name] for each in shown]) for name in shown[0]} if shown else {}
-        return cls(outcomes, examples)
+        images = [part.images for part in parts if part.images is not None]
+        return cls(outcomes, examples, torch.cat(images) if images else None)
 
     @classmethod
-    def load(cls, store: Store, step_id: str) -> "Found":
-        """Read what a step kept."""
+    def load(cls, store: Store, step_id: str, *, images: bool) -> "Found":
+        """Read what a step kept; with all images where it was asked to keep them."""
         folder = store.folder(step_id)
-        return cls(load((folder / OUTCOMES).read_bytes()), load((folder / EXAMPLES).read_bytes()))
+        kept = load((folder / IMAGES).read_bytes())["adversarial"] if images else None
+        return cls(load((folder / OUTCOMES).read_bytes()), load((folder / EXAMPLES).read_bytes()), kept)
 
 
 def parts_of(step: Step) -> list[str]:
@@ -90,15 +115,31 @@ def earlier(store: Store, step: Step, wanted: Tensor) -> Found | None:
     """
     if not by_image(step):
         return None
-    for place in dict.fromkeys((step.id, whole_of(step.id))):
-        record = store.record(place)
+    for step_id in dict.fromkeys((step.id, whole_of(step.id))):
+        record = store.record(step_id)
         if record is None or store.damaged(record) is not None or not same_attack(record.config, step):
             continue
-        found = Found.load(store, place)
+        found = Found.load(store, step_id, images=keeps_images(step))
         known = found.of(wanted)
         if len(known) and not found.drew and torch.equal(known.outcomes["index"], wanted[: len(known)]):
             return known
     return None
+
+
+def unfinished(store: Store, step: Step, chosen: Tensor, batch_size: int) -> Found | None:
+    """Give what this very step found in whole batches, of these images, before it was stopped; None for nothing."""
+    content = store.unfinished(step.id, step.key)
+    if content is None:
+        return None
+    found = Found.unpacked(content)
+    count = len(found) // batch_size * batch_size if len(found) < len(chosen) else len(found)
+    same = torch.equal(found.outcomes["index"][:count], chosen[:count].cpu())
+    return found.of(chosen[:count].cpu()) if count and same else None
+
+
+def keeps_images(step: Step) -> bool:
+    """Whether a step keeps what an attack left of every image."""
+    return bool(step.config.get("keep_images"))
 
 
 def by_image(step: Step) -> bool:

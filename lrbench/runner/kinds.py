@@ -7,9 +7,9 @@ KINDS = {
     "part": "lrbench.runner.attack:part_step",
     "attack": "lrbench.runner.attack:attack_step",
     "minimal": "lrbench.runner.attack:minimal_step",
-    "masking": "lrbench.runner.judge:masking_step",
-    "worst": "lrbench.runner.judge:worst_step",
-    "difference": "lrbench.runner.judge:difference_step",
+    "masking": "lrbench.runner.joint:masking_step",
+    "worst": "lrbench.runner.joint:worst_step",
+    "difference": "lrbench.runner.joint:difference_step",
 }
 
 MEASURE = "lrbench.runner.measure:measure_step"

@@ -72,7 +72,7 @@ class Layers:
             listed = (
                 [((option,), value)]
                 if isinstance(value, int)
-                else [((option, place), each) for place, each in enumerate(value)]
+                else [((option, index), each) for index, each in enumerate(value)]
             )
             for where, dim in listed:
                 if isinstance(dim, int) and dim > limit:

@@ -9,7 +9,7 @@ from lrbench.data import ImageData
 from lrbench.errors import UsageError
 from lrbench.measures import Measure
 from lrbench.measures.registry import measure_of
-from lrbench.names import attack_id, in_path, model_place
+from lrbench.names import attack_id, in_path, model_path
 from lrbench.runner.configs import attack_config, deterministic, joint_code, measured_code
 from lrbench.runner.lacking import has_layers, runs_on
 from lrbench.runner.step import Step, Trainings
@@ -104,7 +104,7 @@ def _repeats(suite: Suite, attack: AttackSpec, name: str) -> bool:
 def _measured(suite: Suite, kind: str, training: Step, content: dict[str, Any], work: float) -> Step:
     name, seed = training.model, training.seed
     config = {**content, "seed": seed, **measured_code(suite, kind, name), "train": training.key}
-    return Step(f"{kind}/{model_place(name, seed)}", kind, name, seed, config, (training.id,), work)
+    return Step(f"{kind}/{model_path(name, seed)}", kind, name, seed, config, (training.id,), work)
 
 
 def _attack_steps(
@@ -157,7 +157,7 @@ def _joint_steps(
         mine = [step for step in steps.values() if (step.model, step.seed) == (name, seed)]
         attacks = [step for step in mine if step.kind in {"attack", "minimal"}]
         yield from _masking_step(suite, data, prints, trainings[name, seed], attacks)
-        needs = [steps[f"accuracy/{model_place(name, seed)}"], *attacks]
+        needs = [steps[f"accuracy/{model_path(name, seed)}"], *attacks]
         labels = tuple(dict.fromkeys(label for step in attacks for label in step.labels))
         # Which steps are one attack's, since it is counted as one whom it fooled first.
         grouped = {"attacks": [sum(step.labels == (label,) for step in attacks) for label in labels]}
@@ -216,4 +216,4 @@ def _joint(
         "needs": [needed.key for needed in needs],
     }
     needed = tuple(step.id for step in needs)
-    return Step(f"{kind}/{model_place(name, seed)}", kind, name, seed, content, needed, work, labels)
+    return Step(f"{kind}/{model_path(name, seed)}", kind, name, seed, content, needed, work, labels)

@@ -15,7 +15,7 @@ from lrbench.errors import UsageError, short
 from lrbench.models import Classifier, layer_names, load_weights, loose_state, make_network
 from lrbench.models.classifier import precision
 from lrbench.runner.environment import memory_bytes
-from lrbench.runner.foreign import guarded
+from lrbench.runner.external import guarded
 from lrbench.runner.lacking import Probed, Shape
 from lrbench.suite import ModelSpec
 
@@ -67,10 +67,10 @@ def check_weights(factory: Callable[..., nn.Module], spec: ModelSpec, classes: i
     UsageError
         If they cannot be read or do not fit.
     """
-    if spec.weights is not None:
+    if spec.weights_file is not None:
         with guarded(), warnings.catch_warnings(action="ignore"):
             net = make_network(factory, classes, channels, spec.options)
-        load_weights(net, Path(spec.weights))
+        load_weights(net, Path(spec.weights_file))
 
 
 def _is_known(arch: str) -> bool:
@@ -91,7 +91,7 @@ def _require_memory(net: nn.Module) -> None:
 
 
 def _require_another(net: nn.Module, other: nn.Module) -> None:
-    """Refuse a factory that gives one network again and again: one seed's training would go on from another's."""
+    """Refuse a factory that gives one network again and again: one seed's training would start from another's."""
     if {id(parameter) for parameter in net.parameters()} & {id(parameter) for parameter in other.parameters()}:
         msg = "gives the same parameters each time; to be trained, it must make new ones"
         raise UsageError(msg)

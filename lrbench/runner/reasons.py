@@ -53,9 +53,9 @@ def _differences(old: dict[str, Any], new: dict[str, Any], kind: str, prefix: st
             yield from _radii(before, after)
         elif not prefix and name == "attacks":
             yield "other attacks, or at other radii"
-        elif kind == "masking" and name == "eps" and before and after:
-            radii = " -> ".join(f"{eps_digits(eps)}/255" for eps in (before, after))
-            yield f"the radius of the checks, by default the middle one, {radii}"
+        elif name == "eps" and before and after:
+            what = "the radius of the checks, by default the middle one," if kind == "masking" else f"{prefix}eps"
+            yield f"{what} {eps_digits(before)}/255 -> {eps_digits(after)}/255"
         else:
             yield f"{prefix}{name} {before!r:.40} -> {after!r:.40}"
 

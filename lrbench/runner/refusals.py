@@ -2,21 +2,21 @@
 
 from lrbench.catalogue import MEASURES
 from lrbench.errors import UsageError
-from lrbench.runner.place import Place
+from lrbench.runner.execution import Execution
 from lrbench.store import Store, require_folder
 from lrbench.suite import Suite, name_of_run
 
 
-def refuse_own_memory(store: Store, place: Place) -> None:
+def refuse_own_memory(store: Store, execution: Execution) -> None:
     """Refuse results in memory, which other processes do not share."""
-    if str(store.root).startswith("memory:") and place.apart:
+    if str(store.root).startswith("memory:") and execution.out_of_process:
         msg = f"{store.root}: other processes have a memory of their own; name a folder or another URL with --out"
         raise UsageError(msg)
 
 
-def refuse_measures_of_this_process(suite: Suite, place: Place) -> None:
+def refuse_measures_of_this_process(suite: Suite, execution: Execution) -> None:
     """Refuse measures that other processes cannot load."""
-    for name in suite.diagnostics.measures if place.apart else ():
+    for name in suite.diagnostics.measures if execution.out_of_process else ():
         if not (isinstance(MEASURES[name].target, str) or MEASURES.offers(name)):
             msg = (
                 f"the measure {name!r} is registered in this process alone, and steps are taken in others: offer it as "

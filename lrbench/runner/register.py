@@ -16,9 +16,12 @@ from lrbench.data import to_unit
 from lrbench.errors import UsageError, printable, short
 from lrbench.models import load_weights, make_network
 from lrbench.models.inspection import Finding, inspect_network
+from lrbench.models.pretrained import Pretrained
 from lrbench.options import OptionError, check_options
-from lrbench.runner.foreign import guarded
+from lrbench.runner.context import Statistics, normalization
+from lrbench.runner.external import guarded
 from lrbench.runner.lacking import Probed
+from lrbench.runner.pretrained import fetch_weights, spelled_out
 from lrbench.runner.probe import probe
 from lrbench.runner.rehearse import Looker, called
 from lrbench.store import write_file
@@ -35,7 +38,13 @@ SHAPE = re.compile("[0-9]{1,7}(?:[xX][0-9]{1,7}){2}")
 
 
 def register(
-    name: str, spec: dict[str, Any], *, data: str = "digits", shape: str | None = None, classes: int = 10, root: Path
+    name: str,
+    spec: dict[str, Any],
+    *,
+    data: str | None = None,
+    shape: str | None = None,
+    classes: int = 10,
+    root: Path,
 ) -> tuple[list[Finding], bool]:
     """Build a model, look it over, and keep it in the working directory's `lrbench.yaml`.
 
@@ -44,8 +53,8 @@ def register(
     name : str
     spec : dict
         The keys of a suite's model: `arch`, `weights`, `normalize`, options.
-    data : str
-        Data set whose images it is looked over with.
+    data : str, optional
+        Data set whose images it is looked over with. Default: noise as the weights of a library take it, else "digits".
     shape : str, optional
         "CxHxW" of noise to look it over with instead.
     classes : int
@@ -66,8 +75,14 @@ def register(
     before = project_models()
     content = {"models": {**before, name: spec}}
     checked = validated(Project, content, Document(str(PROJECT), content, {})).models[name]
-    images, labels, classes, statistics = _images(data, shape, classes, root)
-    findings = _look(
+    said = fetch_weights(checked)
+    if said is not None:
+        checked = spelled_out(checked, said)
+        if data is None and shape is None:
+            shape, classes = _noise_for(said), said.outputs
+    images, labels, classes, statistics = _images(data or "digits", shape, classes, root)
+    findings = [Finding("good", line) for line in str(said or "").splitlines()]
+    findings += _look(
         name, checked, images, labels if checked.weights or not checked.train else None, classes, statistics
     )
     faults = [finding.text for finding in findings if finding.level == "fault"]
@@ -78,7 +93,9 @@ def register(
     return findings, name in before
 
 
-Statistics = tuple[tuple[float, ...], tuple[float, ...]]
+def _noise_for(said: Pretrained) -> str:
+    side = said.size or said.resize
+    return f"{said.channels}x{side}x{side}"
 
 
 def _images(data: str, shape: str | None, classes: int, root: Path) -> tuple[Tensor, Tensor | None, int, Statistics]:
@@ -129,15 +146,12 @@ def _look(
     if found.logits != (2, classes):
         msg = f"{name} gives outputs of shape {found.logits} for 2 images, expected logits of shape (2, {classes})"
         raise UsageError(msg)
-    if isinstance(spec.normalize, bool):
-        chosen = statistics if spec.normalize else ((0.0,) * shape[0], (1.0,) * shape[0])
-    else:
-        chosen = (tuple(spec.normalize.mean), tuple(spec.normalize.std))
+    chosen = normalization(spec, shape[0]) or statistics
     torch.manual_seed(0)
     with guarded(), warnings.catch_warnings(action="ignore"):
         net = make_network(factory, classes, shape[0], spec.options)
-        if spec.weights is not None:
-            load_weights(net, Path(spec.weights))
+        if spec.weights_file is not None:
+            load_weights(net, Path(spec.weights_file))
         return [*_lacking(found), *inspected(name, net, images, chosen, labels)]
 
 

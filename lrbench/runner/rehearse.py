@@ -1,13 +1,14 @@
-"""Code of others is called in a process of its own first: whatever it does to that, the process that checks goes on."""
+"""Code of others is called in a process of its own first: whatever it does to that, this one continues."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lrbench.catalogue import MODELS
 from lrbench.data import ImageData
 from lrbench.engines import Done, Task
-from lrbench.engines.base import Tell
-from lrbench.runner.foreign import exit_reason, guarded, is_foreign, with_absolute_paths
+from lrbench.engines.base import Report
+from lrbench.models.objects import OBJECTS, Handed
+from lrbench.runner.external import exit_reason, guarded, is_external, objects_of, with_absolute_paths
 from lrbench.runner.probe import probe
 from lrbench.suite import ModelSpec, Suite
 
@@ -19,12 +20,14 @@ class Looker:
     models: dict[str, ModelSpec]
     classes: int = 0
     image: tuple[int, ...] | None = None
+    objects: Mapping[str, Handed] = field(default_factory=dict)
 
     def __call__(self) -> "Looker":
-        """Give itself: there is nothing to load."""
+        """Give itself, once the process has what was handed over in the one that asks."""
+        OBJECTS.update(self.objects)
         return self
 
-    def take(self, task: str, _tell: Tell, _stop: object) -> Done:
+    def take(self, task: str, _report: Report, _stop: object) -> Done:
         """Call a model's code; what it raises is left to the check, which says it better."""
         spec, reason = self.models[task], None
         try:
@@ -61,7 +64,7 @@ class Heard:
         """Stay silent: no model needs another."""
 
     def note(self, text: str) -> None:
-        """Stay silent: what is tried again is told of when it fails."""
+        """Stay silent: what is tried again is reported when it fails."""
 
     def stopping(self) -> bool:
         """Say no."""
@@ -77,18 +80,19 @@ def imported(suite: Suite, timeout: float | None = None) -> dict[str, str]:
     timeout : float, optional
         Seconds that each may take.
     """
-    return called(Looker(with_absolute_paths(suite).models), timeout)
+    return called(Looker(with_absolute_paths(suite).models, objects=objects_of(suite)), timeout)
 
 
 def built(suite: Suite, data: ImageData, timeout: float | None = None) -> dict[str, str]:
     """Build the models whose code is of others, and run them on two blank images, as `imported`."""
     image = tuple(data.train.images.shape[1:])
-    return called(Looker(with_absolute_paths(suite).models, data.network_outputs, image), timeout)
+    looker = Looker(with_absolute_paths(suite).models, data.network_outputs, image, objects_of(suite))
+    return called(looker, timeout)
 
 
 def called(looker: Looker, timeout: float | None = None) -> dict[str, str]:
     """Let a process look at those of some models whose code is of others, as `imported`."""
-    alike = _alike({name: spec for name, spec in looker.models.items() if is_foreign(spec.arch)})
+    alike = _alike({name: spec for name, spec in looker.models.items() if is_external(spec.arch)})
     if not alike:
         return {}
     # Loaded only where it is called for.
@@ -96,8 +100,8 @@ def called(looker: Looker, timeout: float | None = None) -> dict[str, str]:
 
     heard = Heard()
     Processes(1, timeout).run([Task(names[0]) for names in alike], looker, heard)
-    told = {name: heard.reasons[names[0]] for names in alike if names[0] in heard.reasons for name in names}
-    return {name: told[name] for name in looker.models if name in told}
+    reasons = {name: heard.reasons[names[0]] for names in alike if names[0] in heard.reasons for name in names}
+    return {name: reasons[name] for name in looker.models if name in reasons}
 
 
 def _alike(models: dict[str, ModelSpec]) -> list[Sequence[str]]:

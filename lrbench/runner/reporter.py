@@ -1,7 +1,7 @@
 """What a run tells its watcher, and what the rest will cost."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from lrbench.engines import Task
@@ -53,9 +53,16 @@ class Silent:
 
 
 class Costs:
-    """Seconds a unit of work, learnt from finished steps: of each attack, of each kind of step, and of all."""
+    """Seconds a unit of work, learnt from finished steps: of each attack, and of each kind of step.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    before : callable
+        Seconds a unit of work of a model, where no step of the kind has finished; None if that is not known.
+    """
+
+    def __init__(self, before: Callable[[str], float | None] = lambda _: None) -> None:
+        self._before = before
         self._seconds: dict[tuple[str, ...], float] = defaultdict(float)
         self._work: dict[tuple[str, ...], float] = defaultdict(float)
 
@@ -66,17 +73,18 @@ class Costs:
             self._work[group] += step.work
 
     def estimate(self, steps: Iterable[Step]) -> float | None:
-        """Seconds that steps will take, one like which never ran as long as its next of kin.
+        """Seconds that steps will take; None if it is not known of one of them."""
+        total = 0.0
+        for step in steps:
+            rate = self._rate(step)
+            if rate is None:
+                return None
+            total += step.work * rate
+        return total
 
-        None if nothing has finished yet.
-        """
-        if not self._work:
-            return None
-        return sum(step.work * self._rate(step) for step in steps)
-
-    def _rate(self, step: Step) -> float:
-        known = next(group for group in _groups(step) if group in self._work)
-        return self._seconds[known] / self._work[known]
+    def _rate(self, step: Step) -> float | None:
+        known = next((group for group in _groups(step) if group in self._work), None)
+        return self._before(step.model) if known is None else self._seconds[known] / self._work[known]
 
     def tasks(self, steps: Iterable[Step]) -> list[Task]:
         """Give steps as an engine sees them; costs are in seconds, or in units of work where nothing is known."""
@@ -90,4 +98,4 @@ class Costs:
 def _groups(step: Step) -> list[tuple[str, ...]]:
     """Give the groups of steps that cost alike, the closest first."""
     own = [(step.kind, *step.labels)] if step.labels else []
-    return [*own, (step.kind,), ()]
+    return [*own, (step.kind,)]

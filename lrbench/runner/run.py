@@ -1,10 +1,10 @@
-"""A suite by one call: taken, or gone on with."""
+"""A suite by one call: run, or resumed."""
 
 from pathlib import Path
 from typing import Literal
 
 from lrbench.leaderboard import Leaderboard
-from lrbench.runner.place import Place
+from lrbench.runner.execution import Execution
 from lrbench.runner.reporter import Reporter, Silent
 from lrbench.runner.session import Session
 
@@ -21,7 +21,7 @@ def run(  # noqa: PLR0913
     *,
     step_timeout: float | None = None,
 ) -> Leaderboard:
-    """Run a suite, or go on with it, and give its leaderboard.
+    """Run or resume a suite, and give its leaderboard.
 
     Parameters
     ----------
@@ -52,5 +52,5 @@ def run(  # noqa: PLR0913
         For every fault that the user can mend.
     """
     watcher = reporter or Silent()
-    place = Place(engine, jobs, address, step_timeout=step_timeout)
-    return Session.open(suite, out, device, data_dir, watcher.note, place).run(watcher)
+    execution = Execution(engine, jobs, address, step_timeout=step_timeout)
+    return Session.open(suite, out, device, data_dir, watcher.note, execution).run(watcher)

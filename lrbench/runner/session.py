@@ -1,4 +1,4 @@
-"""A suite from its text to its leaderboard; goes on where an earlier run of the same folder stopped."""
+"""A suite from its text to its leaderboard; resumes where an earlier run of the same folder stopped."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -13,14 +13,15 @@ from lrbench.engines import Worker, simulate
 from lrbench.leaderboard import Leaderboard
 from lrbench.runner.check import Checker
 from lrbench.runner.environment import data_folder, describe_environment, other_threads, pick_device
+from lrbench.runner.execution import Execution
+from lrbench.runner.external import external_in, objects_of, with_absolute_paths
 from lrbench.runner.figures import write_views
 from lrbench.runner.follow import Follower
-from lrbench.runner.foreign import foreign_in, with_absolute_paths
 from lrbench.runner.interrupt import Interrupt, interruptible
 from lrbench.runner.kept import take_over
 from lrbench.runner.lacking import without_what_lacks
-from lrbench.runner.place import Place
 from lrbench.runner.plan import make_plan
+from lrbench.runner.pretrained import fetch, names_checked
 from lrbench.runner.reasons import again
 from lrbench.runner.refusals import refuse_measures_of_this_process, refuse_other_suite, refuse_own_memory
 from lrbench.runner.reporter import Costs, Reporter
@@ -28,6 +29,7 @@ from lrbench.runner.share import Share, takable
 from lrbench.runner.states import DONE, States
 from lrbench.runner.step import Step
 from lrbench.runner.tables import Tables
+from lrbench.runner.timing import PassTimes
 from lrbench.runner.work import Recipe
 from lrbench.store import Store, View
 from lrbench.suite import Suite, load_suite
@@ -44,7 +46,7 @@ class Session:
     store: Store
     device: torch.device
     data_dir: Path
-    place: Place = Place()  # noqa: RUF009
+    execution: Execution = Execution()  # noqa: RUF009
 
     @classmethod
     def open(
@@ -54,16 +56,17 @@ class Session:
         device: str = "auto",
         data_dir: str | Path | None = None,
         announce: Callable[[str], None] = lambda _: None,
-        place: Place | None = None,
+        execution: Execution | None = None,
     ) -> "Session":
-        """Load and check everything; write nothing. `announce` is told of code of others before it runs.
+        """Load and check everything; write nothing. External code is announced before it runs.
 
         Raises
         ------
         UsageError
             If the suite, its data, the device or the folder is not as it should be.
         """
-        return cls.of(*load_suite(source), out=out, device=device, data_dir=data_dir, announce=announce, place=place)
+        given = {"device": device, "data_dir": data_dir, "announce": announce, "execution": execution}
+        return cls.of(*load_suite(source), out=out, **given)  # type: ignore[arg-type]
 
     @classmethod
     def of(
@@ -75,7 +78,7 @@ class Session:
         device: str = "auto",
         data_dir: str | Path | None = None,
         announce: Callable[[str], None] = lambda _: None,
-        place: Place | None = None,
+        execution: Execution | None = None,
         data: ImageData | None = None,
     ) -> "Session":
         """Check a suite that is loaded already, as `open`; its data, too, where that is given.
@@ -86,25 +89,26 @@ class Session:
             As `open`.
         """
         chosen = pick_device(device)
-        place = place or Place()
-        checker = Checker(suite, document, place.apart, place.step_timeout)
-        refuse_measures_of_this_process(suite, place)
-        checker.check_names(announce)
+        execution = execution or Execution()
+        refuse_measures_of_this_process(suite, execution)
+        checker = names_checked(Checker(suite, document, execution.out_of_process, execution.step_timeout), announce)
+        suite = checker.suite
         root = data_folder(data_dir).absolute()
         data = checker.load_data(root) if data is None else data
         checker.check_attacks(data)
         store = Store(out if out is not None else Path("runs") / suite.name)
         refuse_other_suite(store, suite)
-        refuse_own_memory(store, place)
+        refuse_own_memory(store, execution)
         plan = make_plan(suite, data)
         store.require_room(step.id for step in plan)
-        session = cls(suite, data, plan, store, chosen, root, place)
+        session = cls(suite, data, plan, store, chosen, root, execution)
         if not session.pending:
             return session
+        sizes = fetch(suite, document, data)
         asked, left_out = without_what_lacks(suite, checker.check_models(data, announce))
-        for line in left_out:
+        for line in [*sizes, *left_out]:
             announce(line)
-        return session if asked == suite else cls(asked, data, make_plan(asked, data), store, chosen, root, place)
+        return session if asked == suite else cls(asked, data, make_plan(asked, data), store, chosen, root, execution)
 
     @cached_property
     def _tables(self) -> Tables:
@@ -116,7 +120,7 @@ class Session:
 
     @property
     def view(self) -> View:
-        """The steps in the folder, as they were when first looked at."""
+        """The steps in the folder, as first looked at."""
         return self._known.view
 
     @property
@@ -127,7 +131,7 @@ class Session:
     @cached_property
     def costs(self) -> Costs:
         """What a unit of work took in the steps that are done."""
-        costs = Costs()
+        costs = Costs(PassTimes(self.suite, self.data, self.device))
         for step in self.plan:
             record = self.view.record(step.id)
             if record is not None and self.states[step.id] == DONE:
@@ -147,7 +151,7 @@ class Session:
         """Take the pending steps, write the tables, and give the leaderboard.
 
         A step that fails is put down in `failures` of the leaderboard, with its traceback in the step's folder; steps
-        that do not need it go on. What was finished is kept, whatever happens.
+        that do not need it continue. What was finished is kept, whatever happens.
 
         Raises
         ------
@@ -159,15 +163,17 @@ class Session:
         with self.store.writing() as before:
             self._look_again({step.id for step in self.plan})
             if before is not None:
-                reporter.note(f"going on after {before}, which ended without finishing")
+                reporter.note(f"resuming after {before}, which ended without finishing")
             self._begin(self.plan, reporter)
             with interruptible(reporter.note) as interrupt:
                 follower = self._follower(self.plan, self.pending, reporter, interrupt)
                 try:
-                    self.place.open(self.device).run(follower.tasks(), self._opener(), follower)
+                    self.execution.open(self.device).run(follower.tasks(), self._opener(), follower)
                 finally:
                     board = self._tables.write(follower.missing)
-            write_views(self.store, board, self._tables.finished(), self.data.classes, side_by_side=self.place.jobs > 1)
+            write_views(
+                self.store, board, self._tables.finished(), self.data.classes, side_by_side=self.execution.jobs > 1
+            )
         return board
 
     def run_share(self, share: Share, reporter: Reporter) -> dict[str, str]:
@@ -200,13 +206,13 @@ class Session:
             with interruptible(reporter.note) as interrupt:
                 counted = [step for step in mine if step not in waiting]
                 follower = self._follower(counted, ready, reporter, interrupt)
-                self.place.open(self.device).run(follower.tasks(), self._opener(), follower)
+                self.execution.open(self.device).run(follower.tasks(), self._opener(), follower)
         return follower.missing
 
     def _follower(self, counted: list[Step], pending: list[Step], reporter: Reporter, interrupt: Interrupt) -> Follower:
         steps = {step.id: step for step in self.plan}
-        foreign = {step.id: foreign_in(step, steps) for step in pending}
-        return Follower(counted, pending, reporter, self.costs, interrupt, foreign, self.store, self.place.jobs)
+        external = {step.id: external_in(step, steps) for step in pending}
+        return Follower(counted, pending, reporter, self.costs, interrupt, external, self.store, self.execution.jobs)
 
     def _look_again(self, used: Collection[str]) -> None:
         """Forget what was in the folder before it was held: others may have written there."""
@@ -231,13 +237,14 @@ class Session:
             self.data_dir,
             self.store.root,
             str(self.device),
-            self.place.threads,
-            self.place.jobs,
+            self.execution.threads,
+            self.execution.jobs,
             self.store.hold,
+            objects=objects_of(self.suite),
         )
-        return recipe if self.place.apart else lambda: recipe.worker(suite, self.data, self.store)
+        return recipe if self.execution.out_of_process else lambda: recipe.worker(suite, self.data, self.store)
 
     @cached_property
     def _environment(self) -> dict[str, Any]:
         """What this run's steps are taken under, but for what a process on another machine would say."""
-        return describe_environment(self.device, self.place.threads, self.place.jobs)
+        return describe_environment(self.device, self.execution.threads, self.execution.jobs)

@@ -27,7 +27,7 @@ class Step:
     work : float
         Rough cost, in forward-and-backward passes of one image.
     labels : tuple of str
-        Labels of the attacks that its rows tell of.
+        Labels of the attacks that its rows are of.
     """
 
     id: str

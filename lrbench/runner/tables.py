@@ -151,9 +151,9 @@ class Tables:
         ]
 
     def _masking(self, done: Finished) -> dict[str, dict[str, Any]]:
-        told: dict[str, dict[str, Any]] = {}
+        masking: dict[str, dict[str, Any]] = {}
         for step, _ in done:
             if step.kind == "masking":
                 content = (self.store.folder(step.id) / "masking.json").read_text("utf-8")
-                told.setdefault(step.model, {})[str(step.seed)] = json.loads(content)
-        return told
+                masking.setdefault(step.model, {})[str(step.seed)] = json.loads(content)
+        return masking

@@ -14,7 +14,7 @@ from lrbench.runner.context import Context, Outcome
 from lrbench.runner.step import Step
 from lrbench.training import EpochLog, in_processes, seeded, train
 from lrbench.training.loop import Snapshot
-from lrbench.training.parallel import Tell
+from lrbench.training.parallel import Send
 
 SNAPSHOT_SECONDS = 10.0
 """At most so much finished training is lost when a run is killed, the running epoch apart."""
@@ -107,10 +107,10 @@ class _Part:
     job: _Job
     open_context: Callable[[torch.device], Context]
 
-    def __call__(self, device: torch.device, tell: Tell) -> None:
+    def __call__(self, device: torch.device, send: Send) -> None:
         context = self.open_context(device)
-        fitted = self.job.fit(context, lambda log: tell(("epoch", log)), lambda state: tell(("snapshot", state)))
-        tell(("done", fitted))
+        fitted = self.job.fit(context, lambda log: send(("epoch", log)), lambda state: send(("snapshot", state)))
+        send(("done", fitted))
 
 
 def _together(
@@ -122,18 +122,18 @@ def _together(
 ) -> Fitted:
     """Train in several processes."""
     fitted: list[Fitted] = []
-    hearers: dict[str, Callable[[Any], None]] = {"epoch": show, "snapshot": keep, "done": fitted.append}
+    receivers: dict[str, Callable[[Any], None]] = {"epoch": show, "snapshot": keep, "done": fitted.append}
 
-    def hear(told: tuple[str, Any]) -> None:
-        what, content = told
-        hearers[what](content)
+    def receive(message: tuple[str, Any]) -> None:
+        what, content = message
+        receivers[what](content)
 
-    in_processes(processes, _Part(job, context.elsewhere), context.device, hear, context.check_stop)
+    in_processes(processes, _Part(job, context.elsewhere), context.device, receive, context.check_stop)
     return fitted[0]
 
 
 def load_step(context: Context, step: Step, progress: Progress) -> Outcome:
-    """Load a model of the suite from its weights; keep a copy, so that the run can be gone on with without them."""
+    """Load a model of the suite from its weights; keep a copy, so that the run can be resumed without them."""
     context.forget()
     with seeded(step.seed, deterministic=context.suite.training_of(step.model).deterministic):
         model = context.build(step.model)
@@ -142,5 +142,6 @@ def load_step(context: Context, step: Step, progress: Progress) -> Outcome:
 
 
 def _description(context: Context, step: Step) -> dict[str, object]:
-    described = {key: step.config[key] for key in ("arch", "options", "lr_layers", "low_rank", "classes", "seed")}
+    kept = ("arch", "options", "lr_layers", "low_rank", "classes", "outputs", "seed")
+    described = {key: step.config[key] for key in kept if key in step.config}
     return {**described, "channels": context.data.channels}

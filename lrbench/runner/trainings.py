@@ -1,7 +1,7 @@
 """The steps that make models: each training, after that which it starts from."""
 
 from lrbench.data import ImageData
-from lrbench.names import model_place
+from lrbench.names import model_path
 from lrbench.runner.configs import train_config
 from lrbench.runner.step import Step, Trainings
 from lrbench.suite import Suite
@@ -25,4 +25,4 @@ def _train_step(suite: Suite, data: ImageData, name: str, seed: int, before: Ste
     needs = () if before is None else (before.id,)
     epochs = training.epochs * (1 + (training.adversarial.steps if training.adversarial else 0))
     work = 1.3 * epochs * len(data.train) if spec.train else 1.0
-    return Step(f"{kind}/{model_place(name, seed)}", kind, name, seed, config, needs, work)
+    return Step(f"{kind}/{model_path(name, seed)}", kind, name, seed, config, needs, work)

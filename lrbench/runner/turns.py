@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lrbench.engines import Done, Worker
-from lrbench.engines.base import Tell
+from lrbench.engines.base import Report
 from lrbench.runner.step import Step
 from lrbench.store import Store
 
@@ -27,7 +27,7 @@ class InTurn:
     steps: dict[str, Step]
     store: Store
 
-    def take(self, task: str, tell: Tell, stop: Callable[[], bool]) -> Done:
+    def take(self, task: str, report: Report, stop: Callable[[], bool]) -> Done:
         """Take a step, as `worker`.
 
         Raises
@@ -36,16 +36,16 @@ class InTurn:
             As it does.
         """
         if not self.store.shared:
-            return self.worker.take(task, tell, stop)
+            return self.worker.take(task, report, stop)
 
         def wait() -> None:
             if stop():
                 raise KeyboardInterrupt
-            tell(0.0, "waiting for another share, which is at it")
+            report(0.0, "waiting for another share, which is at it")
 
         with self.store.turn(task, wait):
             step, record = self.steps[task], self.store.record(task)
             finished = record is not None and record.key == step.key and record.labels == list(step.labels)
             if record is not None and finished and self.store.damaged(record) is None:
                 return Done(task, record.seconds, notes=(f"{task} was taken by another share meanwhile",))
-            return self.worker.take(task, tell, stop)
+            return self.worker.take(task, report, stop)

@@ -3,7 +3,7 @@
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,23 +12,41 @@ from typing import Any
 import torch
 
 from lrbench.attacks.batches import out_of_memory
+from lrbench.attacks.interruption import before_each_pass
 from lrbench.data import ImageData
 from lrbench.engines import Done, Worker
-from lrbench.engines.base import Tell
+from lrbench.engines.base import Report
 from lrbench.errors import LrbenchError
 from lrbench.global_state import seeded
 from lrbench.measures import Progress
+from lrbench.models.objects import OBJECTS, Handed
 from lrbench.registry import load_target
 from lrbench.runner.check import Checker
 from lrbench.runner.context import Context, Outcome
 from lrbench.runner.environment import describe_environment
-from lrbench.runner.foreign import exit_reason, import_code
+from lrbench.runner.external import exit_reason, import_code
 from lrbench.runner.kinds import taker
 from lrbench.runner.step import Step
 from lrbench.runner.turns import InTurn
 from lrbench.store import Hold, Record, Store, StoreError
 from lrbench.suite import Suite
 from lrbench.suite.document import Document
+
+ASK_SECONDS = 0.1
+"""Between two looks, within a batch, at whether somebody asked to stop."""
+
+
+def every(seconds: float, ask: Callable[[], None]) -> Callable[[], None]:
+    """Ask at most once in so many seconds, however often it is called."""
+    asked = time.monotonic()
+
+    def now_and_then() -> None:
+        nonlocal asked
+        if time.monotonic() - asked >= seconds:
+            asked = time.monotonic()
+            ask()
+
+    return now_and_then
 
 
 @dataclass(frozen=True)
@@ -43,7 +61,7 @@ class StepWorker:
         """Hash of the description of this process, its machine, and what runs beside it."""
         return self.context.store.save_environment(describe_environment(self.context.device, jobs=self.context.jobs))
 
-    def take(self, task: str, tell: Tell, stop: Callable[[], bool]) -> Done:
+    def take(self, task: str, report: Report, stop: Callable[[], bool]) -> Done:
         """Take a step and save it; whatever goes wrong in it comes back as a reason, with the traceback.
 
         Raises
@@ -63,15 +81,16 @@ class StepWorker:
 
         def progress(fraction: float, note: str) -> None:
             check_stop()
-            tell(fraction, note)
+            report(fraction, note)
 
         context.check_stop = check_stop
         started = time.perf_counter()
         try:
-            outcome = self._outcome(step, progress)
+            with before_each_pass(every(ASK_SECONDS, check_stop)):
+                outcome = self._outcome(step, progress)
         except StoreError:
             raise
-        # Whatever a step does, the other steps can go on: code of others may raise SystemExit or KeyboardInterrupt.
+        # Whatever a step does, the other steps can continue: code of others may raise SystemExit or KeyboardInterrupt.
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and stop():
                 raise
@@ -126,6 +145,8 @@ class Recipe:
         Of the folder, by the process that began the run.
     directory : Path
         Where the run was begun: what models open by relative paths is looked up there, on machines that have it.
+    objects : mapping
+        Name -> network, of those that were handed over in Python.
     """
 
     suite: str
@@ -137,6 +158,7 @@ class Recipe:
     jobs: int = 1
     hold: Hold | None = None
     directory: Path = field(default_factory=Path.cwd)
+    objects: Mapping[str, Handed] = field(default_factory=dict)
 
     def __call__(self) -> Worker:
         """Make a worker in this process.
@@ -146,6 +168,7 @@ class Recipe:
         UsageError
             If the data is not here as it was where the run began.
         """
+        OBJECTS.update(self.objects)
         if self.directory.is_dir():
             os.chdir(self.directory)
         # Not where it is so already: asked for a number, MKL takes it for an order.
@@ -200,7 +223,7 @@ def lost_device(error: BaseException) -> bool:
 
 
 def warnings(suite: Suite, step: Step, outcome: Outcome) -> Iterator[str]:
-    """Tell of what is no failure but should be known."""
+    """Say what is no failure but should be known."""
     for row in outcome.rows:
         if row["metric"] == "lr_layer_epochs" and not row["value"]:
             needed = suite.training_of(step.model).warmup_accuracy

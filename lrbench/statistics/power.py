@@ -36,8 +36,8 @@ def power(difference: float, seeds: int, images: int, components: Components) ->
     of_seeds = components.rest / count + (components.seeds or 0.0) / seeds
     of_images = components.images / images
     # Quantiles of MS_seeds over its expectation.
-    places = (np.arange(POINTS) + 0.5) / POINTS
-    drawn = of_seeds * 2 * special.gammaincinv((seeds - 1) / 2, places) / (seeds - 1)
+    probabilities = (np.arange(POINTS) + 0.5) / POINTS
+    drawn = of_seeds * 2 * special.gammaincinv((seeds - 1) / 2, probabilities) / (seeds - 1)
     drawn, counted = (
         part / count for part in at_least(drawn * count, seeds * components.images, components.rest, images)
     )

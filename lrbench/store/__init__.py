@@ -2,7 +2,7 @@
 
 from lrbench.store.folder import Store, taken_under
 from lrbench.store.lock import Hold
-from lrbench.store.places import folder_of, is_remote, place_of, require_folder, shown
+from lrbench.store.paths import as_path, folder_of, is_remote, require_folder, shown
 from lrbench.store.record import RECORD, Record, Row
 from lrbench.store.view import View
 from lrbench.store.write import StoreError, write_file
@@ -15,9 +15,9 @@ __all__ = [
     "Store",
     "StoreError",
     "View",
+    "as_path",
     "folder_of",
     "is_remote",
-    "place_of",
     "require_folder",
     "shown",
     "taken_under",

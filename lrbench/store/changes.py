@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.store.exchange import exchange, tags
-from lrbench.store.places import is_remote
+from lrbench.store.paths import is_remote
 from lrbench.store.write import StoreError, remove_file, unwritten, write_file
 
 TRIES = 5

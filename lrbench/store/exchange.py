@@ -76,27 +76,27 @@ def _in_memory(fs: Any) -> bool:  # noqa: ANN401
 
 
 def _exchange(path: Path, tag: Any, content: bytes | None) -> bool:  # noqa: ANN401
-    fs, place = path.fs, path.path  # type: ignore[attr-defined]
+    fs, target = path.fs, path.path  # type: ignore[attr-defined]
     if tag is None:
         if content is not None:
             create(path, content)
     elif "s3" in fs.protocol and content is not None:
-        fs.pipe_file(place, content, chunksize=WHOLE, IfMatch=tag)
+        fs.pipe_file(target, content, chunksize=WHOLE, IfMatch=tag)
     elif "s3" in fs.protocol:
-        bucket, key, _ = fs.split_path(place)
+        bucket, key, _ = fs.split_path(target)
         fs.call_s3("delete_object", Bucket=bucket, Key=key, IfMatch=tag)
     elif _in_memory(fs):
         with _writing_memory:
-            if fs.store.get(place) is not tag:
+            if fs.store.get(target) is not tag:
                 return False
-            _replace(fs, place, content)
+            _replace(fs, target, content)
     else:
-        _replace(fs, place, content)
+        _replace(fs, target, content)
     return True
 
 
-def _replace(fs: Any, place: str, content: bytes | None) -> None:  # noqa: ANN401
+def _replace(fs: Any, target: str, content: bytes | None) -> None:  # noqa: ANN401
     if content is None:
-        fs.rm_file(place)
+        fs.rm_file(target)
     else:
-        fs.pipe_file(place, content)
+        fs.pipe_file(target, content)

@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from lrbench.store.lock import HeldError, Hold, is_gone, removed, this_process
+from lrbench.store.lock import Hold, LockedError, is_gone, removed, this_process
 from lrbench.store.write import write_file
 
 try:
@@ -18,7 +18,7 @@ except ImportError:  # Windows
 LOCK = ".lock"
 OWNER = ".owner"
 
-HELD = {errno.EAGAIN, errno.EACCES}
+LOCKED_ELSEWHERE = {errno.EAGAIN, errno.EACCES}
 """What the system answers where another holds the lock."""
 
 
@@ -88,8 +88,8 @@ class FileLocks:
         try:
             system.flock(file, (system.LOCK_SH if shared else system.LOCK_EX) | system.LOCK_NB)
         except OSError as error:
-            if error.errno in HELD:
-                raise HeldError(_likeliest(self.root.glob(owners))) from None
+            if error.errno in LOCKED_ELSEWHERE:
+                raise LockedError(_likeliest(self.root.glob(owners))) from None
             raise OSError(error.errno, f"its file system cannot lock files ({error.strerror})") from error
         # Closing would leave it with a forked process that has the file open still.
         taken.callback(system.flock, file, system.LOCK_UN)
@@ -134,11 +134,11 @@ class FileLent:
 
 def _likeliest(owners: Iterable[Path]) -> str:
     """Say who holds a lock: whoever came last and is not known to be gone."""
-    told: dict[str, float] = {}
+    seen: dict[str, float] = {}
     for path in owners:
         with suppress(OSError):
-            told[_read(path) or ""] = path.stat().st_mtime
-    return max((owner for owner in told if not is_gone(owner)), key=lambda owner: told[owner], default="")
+            seen[_read(path) or ""] = path.stat().st_mtime
+    return max((owner for owner in seen if not is_gone(owner)), key=lambda owner: seen[owner], default="")
 
 
 def _read(path: Path) -> str | None:

@@ -11,8 +11,8 @@ from typing import Any
 from lrbench.store.changes import Changes
 from lrbench.store.flock import FileLent, FileLocks
 from lrbench.store.lease import Leases, Lent
-from lrbench.store.lock import Held, Hold, Locks, writing
-from lrbench.store.places import absolute, is_remote, place_of
+from lrbench.store.lock import HeldLock, Hold, Locks, writing
+from lrbench.store.paths import absolute, as_path, is_remote
 from lrbench.store.record import RECORD, Record, checksum
 from lrbench.store.turns import forget_turns, turn
 from lrbench.store.view import View
@@ -34,15 +34,15 @@ class Store:
     Parameters
     ----------
     root : str or Path
-        A folder, or the URL of one (`lrbench.store.place_of`). Made at the first write.
+        A folder, or the URL of one (`lrbench.store.as_path`). Made at the first write.
     hold : Hold, optional
         Of the process for which this one writes: its `hold`.
     """
 
     def __init__(self, root: str | Path, hold: Hold | None = None) -> None:
-        self.root = absolute(place_of(root))
+        self.root = absolute(as_path(root))
         self._locks: Locks | None = None
-        self._held: Held | None = None
+        self._held: HeldLock | None = None
         self._lent = hold
         if hold is not None:
             self._held = Lent(self.root, hold) if is_remote(self.root) else FileLent(self.root)
@@ -60,7 +60,7 @@ class Store:
             If they could not.
         """
         if not is_remote(self.root):
-            place_of(self.folder(max(steps, key=len, default="")) / LONGEST)
+            as_path(self.folder(max(steps, key=len, default="")) / LONGEST)
 
     def record(self, step_id: str) -> Record | None:
         """Record of a finished step; None if there is none, or none that is as it was written."""
@@ -217,8 +217,8 @@ class Store:
         """Remove what a process that was killed while it wrote has left on disks."""
         if is_remote(self.root):
             return
-        for place in (".", "figures", "steps/**"):
-            for path in self.root.glob(f"{place}/.*{TEMPORARY}"):
+        for folder in (".", "figures", "steps/**"):
+            for path in self.root.glob(f"{folder}/.*{TEMPORARY}"):
                 with suppress(OSError):
                     path.unlink()
 

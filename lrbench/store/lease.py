@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lrbench.store.chain import Chain, Entry, State
-from lrbench.store.lock import HeldError, Hold, is_gone, this_process
+from lrbench.store.lock import Hold, LockedError, is_gone, this_process
 from lrbench.store.losing import STALE_SECONDS, lost, unanswered
 
 LEASE = ".lease"
@@ -29,7 +29,7 @@ class Leases:
     one succeeds and the other learns it. So what can go wrong goes thus:
 
     - Two take one stale lease: one adds the link, the other finds it held.
-    - A holder sleeps past its lease: while nobody took it, it goes on. Else its next renewal adds nothing, and
+    - A holder sleeps past its lease: while nobody took it, it continues. Else its next renewal adds nothing, and
       its next write, which asks the store first, is refused: nothing of the other's is overwritten or removed.
     - A holder sleeps between asking and writing: it had looked at what it writes over before it asked, and writes only
       over that (`lrbench.store.changes`). What the other wrote since stays; where the other had written nothing yet,
@@ -92,7 +92,7 @@ class Leases:
             elif patient and entry.state == "asking" and time.monotonic() < deadline:
                 time.sleep(0.1)
             else:
-                raise HeldError(entry.owner)
+                raise LockedError(entry.owner)
 
 
 class Lease:
@@ -122,7 +122,7 @@ class Lease:
 
         Raises
         ------
-        HeldError
+        LockedError
             If somebody holds it.
         OSError
             If the store gives no answer.
@@ -131,7 +131,7 @@ class Lease:
         while not added:
             self._number, before = self._chain.last()
             if before.state in {"asking", "held"} and not _is_stale(before):
-                raise HeldError(before.owner)
+                raise LockedError(before.owner)
             added = self._add(state)
         threading.Thread(target=self._keep, daemon=True).start()
         return None if before.state == "ended" else before.owner
@@ -141,12 +141,12 @@ class Lease:
 
         Raises
         ------
-        HeldError, OSError
+        LockedError, OSError
             As `take`.
         """
         with self._guard:
             if self._state == "asking" and not self._renew("held"):
-                raise HeldError(self._taken.owner if self._taken else "")
+                raise LockedError(self._taken.owner if self._taken else "")
 
     def check(self, *, ask: bool) -> None:
         """See that it was not lost.

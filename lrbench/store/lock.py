@@ -14,7 +14,7 @@ from lrbench.errors import UsageError
 from lrbench.store.write import StoreError
 
 
-class HeldError(Exception):
+class LockedError(Exception):
     """A lock is held; says by whom."""
 
 
@@ -26,8 +26,8 @@ class Hold:
     token: str = ""
 
 
-class Held(Protocol):
-    """What a writer holds, or writes on behalf of."""
+class HeldLock(Protocol):
+    """A lock that a writer holds, or on behalf of whose holder it writes."""
 
     def check(self, *, ask: bool) -> None:
         """See that it was not lost; `ask` the store, or go by what is known already.
@@ -39,7 +39,7 @@ class Held(Protocol):
         """
 
 
-class Locks(Held, Protocol):
+class Locks(HeldLock, Protocol):
     """What keeps other writers out of a folder. One of these takes one lock at a time."""
 
     root: Path
@@ -56,7 +56,7 @@ class Locks(Held, Protocol):
 
         Raises
         ------
-        HeldError
+        LockedError
             If somebody holds it.
         OSError, StoreError
             If the folder cannot be written.
@@ -77,7 +77,7 @@ def writing(locks: Locks, part: str | None) -> Iterator[str | None]:
     """
     try:
         before = locks.take(part)
-    except HeldError as error:
+    except LockedError as error:
         msg = (
             f"another run is writing to {locks.root} ({str(error) or 'nobody knows who'}); wait for it, "
             "or choose another folder with --out"

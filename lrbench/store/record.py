@@ -16,7 +16,7 @@ class Record:
 
     `files` are the checksums (SHA-256) and `sizes` the bytes of its files; records of earlier versions have no sizes.
     `environment` is the hash of what it was taken under (`Store.environment`). `labels` are those of the attacks that
-    `rows` tell of; they are names, and no part of what it was made from.
+    `rows` are of; they are names, and no part of what it was made from.
     """
 
     id: str

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lrbench.store.flock import HELD, LOCK, require_flock
+from lrbench.store.flock import LOCK, LOCKED_ELSEWHERE, require_flock
 from lrbench.store.lease import Lease
-from lrbench.store.lock import HeldError
-from lrbench.store.places import is_remote
+from lrbench.store.lock import LockedError
+from lrbench.store.paths import is_remote
 from lrbench.store.write import unwritten
 
 TURN = ".turn"
@@ -50,8 +50,8 @@ def forget_turns(root: Path) -> None:
     if is_remote(root):
         # What stays is in nobody's way.
         with suppress(OSError):
-            for place in root.glob(f"{TURN}-*"):
-                place.fs.rm(place.path, recursive=True)  # type: ignore[attr-defined]
+            for leftover in root.glob(f"{TURN}-*"):
+                leftover.fs.rm(leftover.path, recursive=True)  # type: ignore[attr-defined]
 
 
 def _byte(root: Path, mark: str, wait: Callable[[], None]) -> Callable[[], None]:
@@ -63,7 +63,7 @@ def _byte(root: Path, mark: str, wait: Callable[[], None]) -> Callable[[], None]
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, int(mark[:14], 16))
             except OSError as error:
-                if error.errno not in HELD:
+                if error.errno not in LOCKED_ELSEWHERE:
                     raise
                 _look_later(wait)
             else:
@@ -78,7 +78,7 @@ def _lease(root: Path, mark: str, wait: Callable[[], None]) -> Callable[[], None
         lease = Lease(root, mark[:16], TURN)
         try:
             lease.take("held")
-        except HeldError:
+        except LockedError:
             _look_later(wait)
         else:
             return lease.free

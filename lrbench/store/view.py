@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import UsageError
-from lrbench.store.places import is_remote
+from lrbench.store.paths import is_remote
 from lrbench.store.record import RECORD, Record
 from lrbench.store.write import os_errors
 
@@ -51,11 +51,11 @@ class View:
             return False
         if self._sizes is not None:
             return f"{step_id}/{RECORD}" in self._sizes
-        place = self.store.folder(step_id) / RECORD
-        if place.is_dir():
-            msg = f"{place} is a folder where a file should be; remove it"
+        record = self.store.folder(step_id) / RECORD
+        if record.is_dir():
+            msg = f"{record} is a folder where a file should be; remove it"
             raise UsageError(msg)
-        return place.exists()
+        return record.exists()
 
     def damaged(self, record: Record, *, closely: bool = False) -> str | None:
         """Name a file of the record that is missing or not as it was written; None if all are whole.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.errors import LrbenchError, short
-from lrbench.store.places import is_remote
+from lrbench.store.paths import is_remote
 
 TEMPORARY = ".tmp"
 

@@ -32,9 +32,9 @@ class Document:
         known = path
         while known and known not in self.lines:
             known = known[:-1]
-        place = f"{self.name}, line {self.lines[known]}" if known in self.lines else self.name
+        source = f"{self.name}, line {self.lines[known]}" if known in self.lines else self.name
         where = _dotted(path)
-        return UsageError(f"{place}: {where}: {message}" if where else f"{place}: {message}")
+        return UsageError(f"{source}: {where}: {message}" if where else f"{source}: {message}")
 
 
 def read_document(path: Path, name: str) -> Document:

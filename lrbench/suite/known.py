@@ -39,33 +39,33 @@ def known_suite(document: Document) -> tuple[Suite, list[str]]:
             return Suite.model_validate(content), left_out
         except ValidationError as error:
             unknown = [_unknown(content, detail) for detail in error.errors(include_url=False)]
-            place = max((each for each in unknown if each is not None), key=len, default=None)
-            if place is None or len(left_out) >= MOST_UNKNOWN:
+            path = max((each for each in unknown if each is not None), key=len, default=None)
+            if path is None or len(left_out) >= MOST_UNKNOWN:
                 raise refused(error, document) from None
-        value = _removed(content, place)
+        value = _removed(content, path)
         msg = f"{short_repr(value)} is not known to this version of lrbench, and left out"
-        left_out.append(str(document.error(place, msg)))
+        left_out.append(str(document.error(path, msg)))
 
 
 def _unknown(content: Any, detail: Any) -> KeyPath | None:  # noqa: ANN401
-    """Give the place of what a fault is about; None if it cannot be left out."""
+    """Give the path of what a fault is about; None if it cannot be left out."""
     strange = detail["type"] == "unknown_key"
     wanted = (*detail["loc"], detail["ctx"]["key"]) if strange else detail["loc"]
-    place: KeyPath = ()
+    path: KeyPath = ()
     here = content
     # Where a value may be one of several things, pydantic's path names them, too.
     for part in wanted:
         inside = part in here if isinstance(here, dict) else isinstance(here, list) and part in range(len(here))
         if inside:
-            place, here = (*place, part), here[part]
+            path, here = (*path, part), here[part]
     if strange:
-        return place if place[-1:] == wanted[-1:] else None
-    whole = len(place) <= (2 if place[:1] in {("models",), ("attacks",)} else 1)
-    return None if whole or place[0] in MEANING else place
+        return path if path[-1:] == wanted[-1:] else None
+    whole = len(path) <= (2 if path[:1] in {("models",), ("attacks",)} else 1)
+    return None if whole or path[0] in MEANING else path
 
 
-def _removed(content: Any, place: KeyPath) -> Any:  # noqa: ANN401
-    *above, last = place
+def _removed(content: Any, path: KeyPath) -> Any:  # noqa: ANN401
+    *above, last = path
     for part in above:
         content = content[part]
     return content.pop(last)

@@ -107,7 +107,16 @@ def _extended(document: Document) -> dict[str, Any]:
     models = raw.get("models")
     if not isinstance(models, dict):
         return raw
+    for name in models:
+        if not isinstance(name, str):
+            raise document.error(("models", name), unquoted(name))
     return {**raw, "models": {name: resolved(document, models, name) for name in models}}
+
+
+def unquoted(name: object) -> str:
+    """Say what is wrong with a name that YAML takes for something else, such as `on` for true."""
+    kind = "true or false" if isinstance(name, bool) else f"{short_repr(name)}, a {type(name).__name__}"
+    return f"YAML reads this name as {kind}; put it in quotes"
 
 
 def resolved(document: Document, models: dict[str, Any], name: str, above: tuple[str, ...] = ()) -> Any:  # noqa: ANN401
@@ -123,16 +132,20 @@ def resolved(document: Document, models: dict[str, Any], name: str, above: tuple
         return spec
     parent = spec["extends"]
     where: KeyPath = ("models", name, "extends")
+    if not isinstance(parent, str):
+        raise document.error(where, unquoted(parent))
+    if parent == name:
+        raise document.error(where, f"{short_repr(name)} extends itself")
     if parent in (*above, name):
         circle = printable(" -> ".join(map(str, (*above, name, parent))))
         raise document.error(where, f"{circle:.200} extend each other in a circle")
     if len(above) >= MAX_DEPTH:
         raise document.error(where, f"more than {MAX_DEPTH} models extend one another")
-    if isinstance(parent, str) and parent not in models and parent in (own := project_models()):
+    if parent not in models and parent in (own := project_models()):
         models = {**models, parent: own[parent]}
-    if not isinstance(parent, str) or parent not in models:
+    if parent not in models:
         valid = [*models, *project_models()]
-        raise document.error(where, f"unknown model {short_repr(parent)}; {nearest(str(parent), valid)}")
+        raise document.error(where, f"unknown model {short_repr(parent)}; {nearest(parent, valid)}")
     inherited = resolved(document, models, parent, (*above, name))
     if not isinstance(inherited, dict):
         return inherited

@@ -52,6 +52,7 @@ class ThreatModel(Strict):
     Euclidean length of the whole perturbation. `l2_dissimilarities` are those at which misclassification is
     read off each attack's curve. `compile` passes the attacked network through `torch.compile`. An attack on more than
     `part` images is split into parts of so many (whole batches), which may run side by side; the results are the same.
+    `keep_images` keeps what attacks leave of every image, for `lrbench.load_adversarial`.
     """
 
     renamed: ClassVar = KEYS["threat_model"]
@@ -64,6 +65,7 @@ class ThreatModel(Strict):
     batch_size: Count = 128
     part: Count = 1000
     compile: bool = False
+    keep_images: bool = False
 
     def parts(self, samples: int) -> list[tuple[int, int]]:
         """Give (begin, end) of the parts that an attack on so many images is split into; none if it is not split."""
@@ -155,14 +157,14 @@ class Diagnostics(Strict):
     def of_layers(self) -> dict[str, Options]:
         """What is asked for that names layers, each with its options."""
         named = {name: options for name, options in self.measures.items() if layer_options(type(options))}
-        # A fault is told of what somebody wrote before it is told of what follows from it.
+        # A fault in what somebody wrote is reported before one in what follows from it.
         return dict(sorted(named.items(), key=lambda each: each[0] not in self.model_fields_set))
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_asked(self, plainly: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Say nothing of measures that are not asked for: another process, or another machine, may not know them."""
-        told: dict[str, Any] = plainly(self)
-        return {name: value for name, value in told.items() if name in Diagnostics.model_fields or value is not None}
+        content: dict[str, Any] = plainly(self)
+        return {name: value for name, value in content.items() if name in Diagnostics.model_fields or value is not None}
 
     @model_validator(mode="after")
     def _unasked(self) -> "Diagnostics":
@@ -219,8 +221,8 @@ class ReferenceFigure(Strict):
         now, parameters = renamed(metric)
         if now == metric:
             return metric
-        told = ", ".join(f"{name}: {value}" for name, value in parameters.items())
-        msg = f"is now `metric: {now}` with `parameters: {{{told}}}`"
+        settings = ", ".join(f"{name}: {value}" for name, value in parameters.items())
+        msg = f"is now `metric: {now}` with `parameters: {{{settings}}}`"
         raise ValueError(msg)
 
 

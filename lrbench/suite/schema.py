@@ -33,23 +33,35 @@ def _text(value: Any) -> Any:  # noqa: ANN401
 ClassName = Annotated[str, BeforeValidator(_text)]
 
 
-def _known_count(value: Any) -> Any:  # noqa: ANN401
-    """Refuse in one line what would be two faults of a union."""
-    if value == "imagenet" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+def _known_outputs(value: Any) -> Any:  # noqa: ANN401
+    """Refuse in one line what would be several faults of a union."""
+    if value is None or value == "imagenet" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
         return value
-    msg = "should be the number of outputs, or imagenet"
+    if isinstance(value, list) and value and all(isinstance(name, str) for name in value):
+        return value
+    msg = "should be the number of outputs, a list of their names, or imagenet"
     raise PydanticCustomError("outputs", msg)
+
+
+def _output(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return value
+    msg = "should be the number of an output, from 0, or its name"
+    raise PydanticCustomError("output", msg)
 
 
 class OutputsSpec(Strict):
     """Which of a network's outputs are the data set's classes, where networks know more.
 
-    `of` is the number of outputs, or `imagenet`: classes are then found by their names or WordNet ids. `classes` gives
-    the numbers of outputs, from 0, by class.
+    `of` is the number of outputs, their names, or `imagenet`; left out, it is what the weights of a library have.
+    `classes` gives outputs by class, each by its number, from 0, or its name; other classes are found by their own
+    names, among ImageNet's by WordNet ids as well. `among` says which outputs compete: those of these `classes`, or
+    `all`.
     """
 
-    of: Annotated[int | Literal["imagenet"], BeforeValidator(_known_count)]
-    classes: dict[ClassName, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    of: Annotated[int | Literal["imagenet"] | list[str] | None, BeforeValidator(_known_outputs)] = None
+    classes: dict[ClassName, Annotated[int | str, BeforeValidator(_output)]] = Field(default_factory=dict)
+    among: Literal["classes", "all"] = "classes"
 
 
 def _of(value: Any) -> Any:  # noqa: ANN401
@@ -62,7 +74,8 @@ class DataSpec(Strict):
 
     `train` and `test` keep that many examples, classes as even as they can be; all of them if left out. `superclasses`
     groups the classes: networks learn the groups, and the classes become the fine labels of the transfer diagnostic.
-    `outputs` says which outputs of networks that know more classes are these.
+    `outputs` says which outputs of networks that know more classes are these; so does a mapping in the place of the
+    names of `classes`.
     """
 
     __pydantic_extra__: dict[str, JsonValue]
@@ -74,6 +87,19 @@ class DataSpec(Strict):
     test: Count | None = None
     superclasses: dict[ClassName, list[ClassName]] | None = None
     outputs: Annotated[OutputsSpec, BeforeValidator(_of)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _classes_are_outputs(cls, data: Any) -> Any:  # noqa: ANN401
+        if not isinstance(data, dict) or not isinstance(classes := data.get("classes"), dict | str):
+            return data
+        outputs = data.get("outputs") or {}
+        key = "of" if isinstance(classes, str) else "classes"
+        if not isinstance(outputs, dict) or key in outputs:
+            msg = "`classes` and `outputs` both say which outputs the classes are; leave one of them out"
+            raise PydanticCustomError("twice", msg)
+        rest = {name: value for name, value in data.items() if name != "classes"}
+        return {**rest, "outputs": {**outputs, key: classes}}
 
     @property
     def options(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What networks are, where they come from, and what their LR-Layers are like."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, model_validator
@@ -67,7 +68,19 @@ Lack = Literal["gradients", "layers"]
 
 def comes_trained(arch: object) -> bool:
     """Whether an architecture brings its own weights."""
-    return isinstance(arch, str) and (arch.startswith("robustbench:") or arch.endswith(".onnx"))
+    return isinstance(arch, str) and (arch.startswith(("robustbench:", "object:")) or arch.endswith(".onnx"))
+
+
+def offered(arch: object, weights: object, options: Mapping[str, object]) -> bool:
+    """Whether weights are meant that a library offers, and says how images are prepared for.
+
+    Torchvision's have names, such as IMAGENET1K_V2; files have endings.
+    """
+    if not isinstance(arch, str):
+        return False
+    if arch.startswith("torchvision:"):
+        return isinstance(weights, str) and weights.isidentifier()
+    return arch.startswith("hf-hub:") or (arch.startswith("timm:") and options.get("pretrained") is True)
 
 
 def comes_untrained(arch: str) -> bool:
@@ -84,15 +97,16 @@ class ModelSpec(Strict):
     Attributes
     ----------
     weights : str, optional
-        Path of weights to start from. Such a model is trained only with `train: true`.
+        Path of weights to start from, or their name among those that torchvision offers. Such a model is trained only
+        with `train: true`.
     init_from : str, optional
         Name of another model of the suite: training begins with the network that it trained with the same seed.
     train : bool
         Default: true without `weights`, else false.
     training : Training, optional
         What differs from the suite's `training`.
-    normalize : bool or Normalization
-        By the training images' statistics (true), not at all, or by given ones.
+    normalize : bool, "weights" or Normalization
+        By the training images' statistics (true), not at all, as weights of a library ask for, or by given statistics.
     lacks : list of {"gradients", "layers"}, optional
         What it cannot be asked. Found when it is looked over before a run, and spelled out in the run's suite.
     """
@@ -108,7 +122,7 @@ class ModelSpec(Strict):
     init_from: str | None = None
     train: bool = True
     training: Training | None = None
-    normalize: bool | Normalization = True
+    normalize: bool | Literal["weights"] | Normalization = True
     lacks: list[Lack] | None = None
 
     @model_validator(mode="before")
@@ -117,9 +131,11 @@ class ModelSpec(Strict):
         if not isinstance(data, dict):
             return data
         if comes_trained(arch := data.get("arch")):
-            # RobustBench's models take pixels and normalise them themselves.
-            own = {"normalize": False} if str(arch).startswith("robustbench:") else {}
+            # These take pixels and normalise them themselves.
+            own = {"normalize": False} if str(arch).startswith(("robustbench:", "object:")) else {}
             return {"train": False, **own, **data}
+        if offered(arch, data.get("weights"), data):
+            return {"train": False, "normalize": "weights", **data}
         if data.get("weights") is not None and "train" not in data:
             return {**data, "train": False}
         return data
@@ -132,12 +148,29 @@ class ModelSpec(Strict):
         if self.init_from is not None and (self.weights is not None or not self.train):
             msg = "`init_from` is where a training begins; it goes neither with `weights` nor with `train: false`"
             raise ValueError(msg)
-        if not self.train and self.weights is None and comes_untrained(self.arch):
+        if not self.train and self.weights is None and not self.offered and comes_untrained(self.arch):
             msg = f"`train: false` needs `weights`: {self.arch} comes without any"
+            raise ValueError(msg)
+        if self.arch.startswith("timm:") and str(self.weights).isidentifier() and self.weights is not None:
+            msg = f"`weights: {self.weights}` would be a file; timm's weights come by `pretrained: true`"
+            raise ValueError(msg)
+        if self.normalize == "weights" and not self.offered:
+            msg = "`normalize: weights` is for weights that torchvision, timm or the Hugging Face hub offer"
             raise ValueError(msg)
         return self
 
     @property
+    def offered(self) -> bool:
+        """Whether its weights are a library's, which says how images are prepared for them."""
+        return offered(self.arch, self.weights, self.__pydantic_extra__)
+
+    @property
+    def weights_file(self) -> str | None:
+        """Path of its weights, where they are in a file."""
+        return None if self.arch.startswith("torchvision:") and self.offered else self.weights
+
+    @property
     def options(self) -> dict[str, Any]:
         """Options of the architecture's factory."""
-        return dict(self.__pydantic_extra__)
+        named = {} if self.weights_file == self.weights else {"weights": self.weights}
+        return {**self.__pydantic_extra__, **named}

@@ -57,7 +57,7 @@ def train(  # noqa: PLR0913
     statistics : (mean, std), optional
         Of the channels, for images in [0, 1]; needed for adversarial training in normalised space.
     resume : bytes, optional
-        A snapshot of the same training: it goes on from there and ends as if it had never stopped.
+        A snapshot of the same training: it resumes there and ends as if it had never stopped.
     on_epoch : callable
         Called with the log of each finished epoch, and a function that gives a snapshot.
     on_batch : callable

@@ -15,19 +15,19 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from lrbench.child_processes import begin_as_child, process_context, without_main
 from lrbench.errors import LrbenchError
-from lrbench.starting import begin_as_child, process_context
 
 POLL_SECONDS = 0.2
 SETTLE_SECONDS = 1.0
-Tell = Callable[[Any], None]
+Send = Callable[[Any], None]
 
 
 def in_processes(
     count: int,
-    work: Callable[[torch.device, Tell], None],
+    work: Callable[[torch.device, Send], None],
     device: torch.device,
-    hear: Callable[[Any], None],
+    receive: Callable[[Any], None],
     check_stop: Callable[[], None],
 ) -> None:
     """Call `work` in processes that can speak to each other through `torch.distributed`, and wait for all.
@@ -36,11 +36,11 @@ def in_processes(
     ----------
     count : int
     work : callable
-        Can be pickled. Takes the process's device and a function whose argument `hear` gets here; only the first
+        Can be pickled. Takes the process's device and a function whose argument `receive` gets here; only the first
         process's words arrive.
     device : torch.device
         "cpu" (with gloo), or "cuda" (with NCCL): one GPU a process.
-    hear : callable
+    receive : callable
         Called in this process.
     check_stop : callable
         Called again and again; may raise to end them all.
@@ -54,22 +54,23 @@ def in_processes(
         msg = f"{count} processes need {count} GPUs; this machine shows {torch.cuda.device_count()}"
         raise LrbenchError(msg)
     context = process_context()
-    told = context.Queue()
+    messages = context.Queue()
     with tempfile.TemporaryDirectory(prefix="lrbench-") as folder:
         meeting = (Path(folder) / "meeting").as_uri()
         threads = max(1, torch.get_num_threads() // count)
         processes = [
             context.Process(  # type: ignore[attr-defined]
                 target=_begin,
-                args=(rank, count, meeting, device.type, threads, work, told, dict(os.environ)),
+                args=(rank, count, meeting, device.type, threads, work, messages, dict(os.environ)),
                 daemon=True,
             )
             for rank in range(count)
         ]
         try:
-            for process in processes:
-                process.start()
-            _listen(processes, told, hear, check_stop)
+            with without_main():
+                for process in processes:
+                    process.start()
+            _listen(processes, messages, receive, check_stop)
         finally:
             for process in processes:
                 process.kill()
@@ -79,8 +80,8 @@ def in_processes(
 
 def _listen(
     processes: list[Any],
-    told: Any,  # noqa: ANN401 - what multiprocessing's contexts make has no common type
-    hear: Callable[[Any], None],
+    messages: Any,  # noqa: ANN401 - what multiprocessing's contexts make has no common type
+    receive: Callable[[Any], None],
     check_stop: Callable[[], None],
 ) -> None:
     ended: set[int] = set()
@@ -89,7 +90,7 @@ def _listen(
         # Before the queue is read: what a process said before it died is in the queue then.
         dead = _dead(processes, 255, ended)
         try:
-            kind, content = told.get(timeout=POLL_SECONDS)
+            kind, content = messages.get(timeout=POLL_SECONDS)
         except queue.Empty:
             if dead is not None:
                 raise dead from None
@@ -99,7 +100,7 @@ def _listen(
         if kind == "end":
             ended.add(content)
         else:
-            hear(pickle.loads(content))  # noqa: S301 - from a process of our own
+            receive(pickle.loads(content))  # noqa: S301 - from a process of our own
 
 
 def _killed(processes: list[Any]) -> LrbenchError | None:
@@ -128,8 +129,8 @@ def _begin(
     meeting: str,
     kind: str,
     threads: int,
-    work: Callable[[torch.device, Tell], None],
-    told: Any,  # noqa: ANN401
+    work: Callable[[torch.device, Send], None],
+    messages: Any,  # noqa: ANN401
     environment: dict[str, str],
 ) -> None:
     begin_as_child(environment)
@@ -141,22 +142,22 @@ def _begin(
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     device = torch.device(f"cuda:{rank}" if kind == "cuda" else "cpu")
 
-    def tell(content: Any) -> None:  # noqa: ANN401
+    def send(content: Any) -> None:  # noqa: ANN401
         if rank == 0:
             # As bytes: tensors would be sent as memory shared with a process that may be gone when they are read.
-            told.put(("told", pickle.dumps(content)))
+            messages.put(("sent", pickle.dumps(content)))
 
     try:
         if kind == "cuda":
             torch.cuda.set_device(device)
         dist.init_process_group("nccl" if kind == "cuda" else "gloo", meeting, rank=rank, world_size=count)
-        work(device, tell)
+        work(device, send)
         dist.destroy_process_group()
-        told.put(("end", rank))
+        messages.put(("end", rank))
     except LrbenchError as error:
-        told.put(("error", error))
+        messages.put(("error", error))
     # Where the others wait for this one, only its own traceback says why.
     except (Exception, SystemExit) as error:  # noqa: BLE001
         failed = LrbenchError(f"process {rank} of {count}: {type(error).__name__}: {error}")
         failed.add_note("".join(traceback.format_exception(error)))
-        told.put(("error", failed))
+        messages.put(("error", failed))

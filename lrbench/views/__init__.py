@@ -4,7 +4,7 @@ from lrbench.columns import CELL, COLUMNS, TEXT
 from lrbench.views.charts import Axis, Chart, Panel
 from lrbench.views.results import joined, matching, parameters_of, tidy
 from lrbench.views.shown import Shown
-from lrbench.views.tables import Block, Cell, Column, Form, cell_of, told_n, with_n
+from lrbench.views.tables import Block, Cell, Column, Form, cell_of, n_suffix, with_n
 
 __all__ = [
     "CELL",
@@ -21,8 +21,8 @@ __all__ = [
     "cell_of",
     "joined",
     "matching",
+    "n_suffix",
     "parameters_of",
     "tidy",
-    "told_n",
     "with_n",
 ]

@@ -7,7 +7,7 @@ from typing import Literal
 import pandas as pd
 
 Mark = Literal["line", "steps", "points", "bars", "scatter"]
-"""Lines through points; lines that go on level until the next point; points that can be told apart; bars from zero; and
+"""Lines through points; steps, level until the next point; points that can be told apart; bars from zero; and
 points so many that only their crowd is seen."""
 
 

@@ -91,9 +91,9 @@ class Shown:
         for values in rows[names].drop_duplicates().itertuples(index=False, name=None):
             where = {name: value for name, value in zip(names, values, strict=True) if not pd.isna(value)}
             shown = where | ({"eps": eps_label(where["eps"], self.norm)} if "eps" in where else {})
-            told = {name: value for name, value in shown.items() if value}
-            plain = [value for name, value in told.items() if name not in parameters]
-            said = [(name, value) for name, value in told.items() if name in parameters]
+            given = {name: value for name, value in shown.items() if value}
+            plain = [value for name, value in given.items() if name not in parameters]
+            said = [(name, value) for name, value in given.items() if name in parameters]
             parts = ",".join([*plain, *(f"{name}={_quoted(value)}" for name, value in said)])
             key = self.prefix + figure + (f"[{parts}]" if parts else "")
             words = [heading, *plain, *(f"{name} {value}" for name, value in said)]

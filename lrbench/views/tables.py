@@ -1,4 +1,4 @@
-"""Tables as they are before they are written down: cells, columns, and where n is told."""
+"""Tables as they are before they are written down: cells, columns, and where n is shown."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A figure of every model: `key` in files, `heading` for readers, its form, and where its n is told."""
+    """A figure of every model: `key` in files, `heading` for readers, its form, and where its n is shown."""
 
     key: str
     heading: str
@@ -68,7 +68,7 @@ class Block:
 
 
 def with_n(block: Block) -> Block:
-    """Tell n in the title where it is one, else in the headings, and in the cells of a column that mixes several."""
+    """Show n in the title where it is one, else in the headings, and in the cells of a column that mixes several."""
     every = set[int]().union(*(column.counts for column in block.columns))
     if not every:
         return block
@@ -78,7 +78,7 @@ def with_n(block: Block) -> Block:
     return replace(block, columns=columns)
 
 
-def told_n(table: pd.DataFrame) -> str:
+def n_suffix(table: pd.DataFrame) -> str:
     """Say how many images there are behind the rows of a table; empty where none are counted."""
     counts = sorted({int(n) for n in table["n"].dropna()})
     if not counts:

@@ -10,10 +10,10 @@ import pytest
 import torch
 from support.inputs import rows
 from support.models import net_of
-from support.takers import EPS, LITTLE, MINIMAL, attack, examined, moved_by, same
+from support.takers import EPS, LITTLE, MINIMAL, attack, d_adv_of, examined, same
 
 from lrbench.attacks import d_adv
-from lrbench.attacks.adapted import ForeignError
+from lrbench.attacks.adapted import ExternalAttackError
 from lrbench.catalogue import ATTACKS
 from lrbench.diagnostics.masking import examine
 from lrbench.errors import UsageError
@@ -28,7 +28,7 @@ with torch.no_grad():
 CALLS = {name: lambda name=name, **given: attack(name, **given)(NET, X, Y) for name in LITTLE}
 CALLS |= {
     "examine": lambda **given: examined(NET, X, Y, **given),
-    "d_adv": lambda **given: moved_by(NET, X, Y, **given),
+    "d_adv": lambda **given: d_adv_of(NET, X, Y, **given),
 }
 
 
@@ -163,7 +163,7 @@ def outcome(name, argument, value):
     """What a taker gives, or says."""
     try:
         return CALLS[name](**{argument: value})
-    except (ValueError, ForeignError) as error:
+    except (ValueError, ExternalAttackError) as error:
         return str(error)
 
 

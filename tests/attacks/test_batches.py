@@ -13,10 +13,10 @@ def test_slices_cover_everything_once_whatever_fits():
                 raise torch.OutOfMemoryError
             return list(range(rows.start, rows.stop))
 
-        told = []
-        parts = in_batches(work, 23, 10, told.append)
+        counts = []
+        parts = in_batches(work, 23, 10, counts.append)
         assert [row for part in parts for row in part] == list(range(23))
-        assert told[-1] == 23
+        assert counts[-1] == 23
         assert len(parts[-2]) <= limit
 
 

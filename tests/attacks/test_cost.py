@@ -8,7 +8,7 @@ from torch import nn
 
 from lrbench.attacks import APGD, FAB, PGD, Attack, AutoAttack, UniformNoise
 from lrbench.attacks.cost import BACKWARD, FORWARD, passes_of
-from lrbench.attacks.foreign import factory_of
+from lrbench.attacks.external import factory_of
 from lrbench.attacks.passes import PACES, Pace
 from lrbench.catalogue import ATTACKS
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from support.forms import INPUTS
 from support.models import EXTREME, Wrapped, net_of
-from support.takers import LITTLE, MINIMAL, TAKERS, attack, examined, holds, moved_by
+from support.takers import LITTLE, MINIMAL, TAKERS, attack, d_adv_of, examined, holds
 from torch import nn
 
 from lrbench.attacks import AutoAttack, CarliniWagner, LeftOutWarning
@@ -116,9 +116,9 @@ def test_what_the_checks_make_of_extreme_logits(net, case):
     assert len(found) == len(CHECKS)
     if case in {"ties", "a constant", "detached"}:
         assert ("gradients", 1.0, True) in found
-    moved = quiet(moved_by, model, X, right(model, X))
-    assert moved[2] == 6
-    assert math.isfinite(moved[0])
+    found = quiet(d_adv_of, model, X, right(model, X))
+    assert found[2] == 6
+    assert math.isfinite(found[0])
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -126,7 +126,7 @@ def test_what_the_checks_make_of_edges(net, case):
     model = Counting(net)
     x, y = CASES[case](net)
     assert len(quiet(examined, model, x, y)) == len(CHECKS)
-    value, relative, n = quiet(moved_by, model, x, y)
+    value, relative, n = quiet(d_adv_of, model, x, y)
     assert n == int((right(model, x) == y).sum())
     assert math.isnan(value) == math.isnan(relative) == (n == 0)
 
@@ -144,7 +144,7 @@ def test_no_examples_cannot_be_examined_and_do_not_move(net):
     x, y = X[:0], torch.zeros(0, dtype=torch.long)
     with pytest.raises(ValueError, match="masking checks need images, x holds none"):
         examined(Counting(net), x, y)
-    value, relative, n = moved_by(Counting(net), x, y)
+    value, relative, n = d_adv_of(Counting(net), x, y)
     assert math.isnan(value)
     assert math.isnan(relative)
     assert n == 0
@@ -180,6 +180,16 @@ def test_a_radius_of_0_cannot_be_examined(net):
         examined(net, *some(net), eps=0)
 
 
+def test_a_radius_in_other_units_than_the_images_is_named(net):
+    for bounded in sorted(set(LITTLE) - MINIMAL - {"gaussian-noise"}):
+        with pytest.raises(ValueError, match=r"eps is 8, .* that is eps=8/255"):
+            attack(bounded, eps=8)
+        attack(bounded, eps=8, bounds=None)
+        attack(bounded, eps=1)
+    with pytest.raises(ValueError, match=r"eps is 8, .* that is eps=8/255"):
+        examined(net, *some(net), eps=8)
+
+
 @pytest.mark.parametrize(("eps", "kind"), [(256, "float16"), (1e18, "bfloat16"), (1e18, "float32")])
 def test_a_radius_that_the_inputs_dtype_cannot_square_is_named(net, eps, kind):
     dtype = getattr(torch, kind)
@@ -187,9 +197,9 @@ def test_a_radius_that_the_inputs_dtype_cannot_square_is_named(net, eps, kind):
     for bounded in sorted(set(LITTLE) - MINIMAL):
         if beyond:
             with pytest.raises(ValueError, match=f"eps must be at most .* for inputs x of {kind}"):
-                attack(bounded, eps=eps)(net.to(dtype), X.to(dtype), right(net, X.to(dtype)))
+                attack(bounded, eps=eps, bounds=None)(net.to(dtype), X.to(dtype), right(net, X.to(dtype)))
         else:
-            made = attack(bounded, eps=eps)
+            made = attack(bounded, eps=eps, bounds=None)
             holds(made, quiet(made, net.to(dtype), X.to(dtype), right(net, X.to(dtype))), X.to(dtype))
 
 
@@ -206,11 +216,11 @@ def test_autoattack_uses_the_members_that_apply(classes, left_out):
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, classes))
     made = AutoAttack(8 / 255, **FEW)
     assert set(made.left_out(classes, (3, 8, 8))) == left_out
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         x_adv = made(model, *some(model))
-    assert [each.category for each in told] == [LeftOutWarning] * bool(left_out)
-    assert all("apgd-t, since the targeted DLR loss needs at least 4 classes" in str(each.message) for each in told)
+    assert [each.category for each in warned] == [LeftOutWarning] * bool(left_out)
+    assert all("apgd-t, since the targeted DLR loss needs at least 4 classes" in str(each.message) for each in warned)
     assert (right(model, x_adv) != right(model, X)).any()
 
 

@@ -8,8 +8,8 @@ from support.takers import EPS, LITTLE, attack, norm_of
 from torch import nn
 
 from lrbench.attacks import APGD, FAB, PGD, AutoAttack, DeepFool, IterFSGM, Square, UniformNoise
-from lrbench.attacks.adapted import Foreign
-from lrbench.attacks.foreign import factory_of
+from lrbench.attacks.adapted import ExternalAttack
+from lrbench.attacks.external import factory_of
 from lrbench.attacks.geometry import length
 from lrbench.catalogue import ATTACKS as CATALOGUE
 
@@ -161,7 +161,7 @@ def test_a_model_without_gradients_is_said_to_have_none(attack, small_net, batch
         attack(Detached(), *batch)
         return
     # Another library says it in its own words.
-    message = None if isinstance(attack, Foreign) else "no gradient"
+    message = None if isinstance(attack, ExternalAttack) else "no gradient"
     with pytest.raises((RuntimeError, ValueError), match=message):
         attack(Detached(), *batch)
 

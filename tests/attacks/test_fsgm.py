@@ -103,8 +103,8 @@ def test_normalized_space_is_pixel_space_scaled_by_the_standard_deviation(small_
     z = space.encode(x)
     assert torch.allclose(space.decode(z), x, atol=1e-6)
     assert torch.allclose(space(z), small_net(x), atol=1e-4)
-    moved = space.decode(IterFSGM(8 / 255, steps=1, bounds=None)(space, z, y)) - x
-    assert torch.allclose(moved.abs().amax(dim=(0, 2, 3)), 8 / 255 * torch.tensor(std), atol=1e-6)
+    delta = space.decode(IterFSGM(8 / 255, steps=1, bounds=None)(space, z, y)) - x
+    assert torch.allclose(delta.abs().amax(dim=(0, 2, 3)), 8 / 255 * torch.tensor(std), atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from support.unchanged import differing, everything
 from torch import nn
 
 from lrbench.attacks import LeftOutWarning, LogitsWarning, d_adv
-from lrbench.attacks.adapted import ForeignError
+from lrbench.attacks.adapted import ExternalAttackError
 from lrbench.attacks.gradients import NoGradientError
 from lrbench.diagnostics.masking import examine
 
@@ -61,7 +61,7 @@ WRONG = [None, "", "abc", "1/0", "nan", float("nan"), float("inf"), -1, -0.5, []
          "l1", "l3", np.bool_(True), Decimal("1e999"), (1, 0), (0, None), ("a", "b"), "1,0", int]  # fmt: skip
 
 OWN = (LeftOutWarning, LogitsWarning)
-REFUSALS = (ValueError, TypeError, NoGradientError, ForeignError)
+REFUSALS = (ValueError, TypeError, NoGradientError, ExternalAttackError)
 WORDS = {"x", "y", "x_adv", "model", "layer", "eps", "batch_size", "inputs"}
 """What a refusal may speak of, besides the arguments of who refuses."""
 

@@ -95,11 +95,11 @@ def test_outputs_that_are_taken_give_what_their_logits_give(name, form, row):
         with pytest.raises(ValueError, match="needs at least 4 classes; this model has 2"):
             TAKERS[name](Wrapped(net, form), X, y)
         return
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         found = TAKERS[name](Wrapped(net, form), X, y)
     assert same(found, TAKERS[name](like, X, y))
-    assert any(each.category is LogitsWarning for each in told) == single
+    assert any(each.category is LogitsWarning for each in warned) == single
 
 
 @pytest.mark.parametrize(("case", "row"), flat(REFUSED))

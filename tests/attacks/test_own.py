@@ -8,7 +8,7 @@ from lrbench.attacks import Attack
 
 @pytest.mark.parametrize("kind", ["bounded", "minimal", "noise"])
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "description"),
     [
         (lambda x: x[:1], r"shape \(1, 3, 4, 4\)"),
         (lambda x: x.flatten(1), r"shape \(5, 48\)"),
@@ -23,9 +23,9 @@ from lrbench.attacks import Attack
         (lambda x: torch.where(x == x.max(), torch.inf, x), "NaN or infinite entries"),
     ],
 )
-def test_one_that_gives_no_input_each_is_named(small_net, kind, given, told):
+def test_one_that_gives_no_input_each_is_named(small_net, kind, given, description):
     mine = type("Mine", (Attack,), {"kind": kind, "run": lambda _, __, x, ___: given(x)})
-    with pytest.raises(ValueError, match=rf"Mine gave {told} for inputs of shape \(5, 3, 4, 4\)"):
+    with pytest.raises(ValueError, match=rf"Mine gave {description} for inputs of shape \(5, 3, 4, 4\)"):
         mine()(small_net, torch.rand(5, 3, 4, 4), torch.zeros(5, dtype=torch.int64))
 
 

@@ -21,8 +21,8 @@ from lrbench.attacks import (
     UniformNoise,
 )
 from lrbench.attacks.autoattack import LeftOutWarning
-from lrbench.attacks.foreign import factory_of
-from lrbench.attacks.geometry import BALLS, held, least_size, length
+from lrbench.attacks.external import factory_of
+from lrbench.attacks.geometry import BALLS, checked_projection, least_size, length
 from lrbench.attacks.losses import dlr, margin, misclassified
 from lrbench.attacks.prepared import Prepared
 from lrbench.catalogue import ATTACKS
@@ -209,7 +209,7 @@ def test_projecting_twice_changes_nothing_and_ends_in_the_ball(dtype, norm, boun
     # Sizes are summed in float64, which has nothing to spare for values that are float64 themselves.
     spare = 1e-14 if dtype == torch.float64 else 0.0
     assert (BALLS[norm].project(once, x, eps, bounds) - once).abs().max() <= spare
-    assert (held(once, x, eps, norm, bounds, "an attack") - once).abs().max() <= spare
+    assert (checked_projection(once, x, eps, norm, bounds, "an attack") - once).abs().max() <= spare
     assert (least_size(once, x, norm) <= eps + spare).all()
 
 
@@ -243,9 +243,9 @@ def test_black_and_white_are_inside_bounds_that_are_not_numbers_of_the_dtype(sma
 def test_an_attack_that_leaves_the_ball_is_named():
     x = torch.rand(4, 1, 3, 3)
     with pytest.raises(ValueError, match=r"mine went .* beyond eps = 0.1 in linf; it is made for another norm"):
-        held(x + 0.2, x, 0.1, "linf", None, "mine")
+        checked_projection(x + 0.2, x, 0.1, "linf", None, "mine")
     with pytest.raises(ValueError, match="mine went nan beyond"):
-        held(x * torch.nan, x, 0.1, "linf", None, "mine")
+        checked_projection(x * torch.nan, x, 0.1, "linf", None, "mine")
 
 
 def test_a_tie_is_what_the_model_says():

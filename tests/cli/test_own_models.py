@@ -100,9 +100,9 @@ def test_what_comes_without_weights_is_not_measured_untrained(tmp_path, capsys, 
 
 def test_a_function_without_gradients_is_asked_what_it_can_be_asked(capsys):
     assert main(["register", "black-box", "--factory", "own.py:classifier"]) == 0
-    told = capsys.readouterr().out
-    assert "! nothing in it can be trained: suites measure it as it is" in told
-    assert "! no gradient reaches its input: suites leave out attacks that need one" in told
+    printed = capsys.readouterr().out
+    assert "! nothing in it can be trained: suites measure it as it is" in printed
+    assert "! no gradient reaches its input: suites leave out attacks that need one" in printed
     line = (
         "lrbench: black-box: nothing in it can be trained, so it is measured as it is; left out pgd, since no gradient "
         "of its outputs reaches its input; left out clusters, since it has no layers to name\n"

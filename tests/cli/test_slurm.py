@@ -78,7 +78,7 @@ def slurm(tmp_path, monkeypatch):
         (commands / name).chmod(0o755)
     (tmp_path / "mine.py").write_text(FACTORY)
     (tmp_path / "queued.yaml").write_text(SUITE.replace("FACTORY", str(tmp_path / "mine.py")))
-    told = {
+    variables = {
         "PATH": f"{commands}:{os.environ['PATH']}",
         "QUEUE": str(tmp_path / "queue"),
         "SUITE": str(tmp_path / "queued.yaml"),
@@ -91,7 +91,7 @@ def slurm(tmp_path, monkeypatch):
         "HEAD_SECONDS": "6",
         "WORKER_SECONDS": "3",
     }
-    for name, value in told.items():
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return tmp_path
 
@@ -143,6 +143,7 @@ def test_a_script_gives_what_one_run_gives_as_an_array(slurm, served):
         assert outcome(process, slurm) == expected
 
 
+@pytest.mark.slow
 def test_a_script_gives_what_one_run_gives_on_a_ray_cluster(slurm):
     expected = lrbench.run(slurm / "queued.yaml", out=slurm / "alone").results_csv()
     with begun("ray.sbatch", slurm) as process:

@@ -59,9 +59,9 @@ def test_from_an_empty_folder_to_a_report(tmp_path, monkeypatch, capsys, size):
     out = lrbench("evaluate", "my-net", "--suite", "quick", "--beside", "resnet18")
     assert "Results in runs/quick-my-net" in out
     assert "held up" in out
-    told = lrbench("compare", "runs/quick-my-net:resnet18", "runs/quick-my-net:my-net")
-    assert "autoattack" in told
-    assert "95 % interval" in told
+    printed = lrbench("compare", "runs/quick-my-net:resnet18", "runs/quick-my-net:my-net")
+    assert "autoattack" in printed
+    assert "95 % interval" in printed
     lrbench("report", "runs/quick-my-net")
     page = Path("runs/quick-my-net/report.html").read_text("utf-8")
     assert "my-net" in page

@@ -154,7 +154,7 @@ REFUSED = {
     "no images": [asked((0, 5), words="x_train must be uint8"), alike(
         grey(lambda a: a), x_test=pixels(*GREY, count=0), words=r"x_test must be uint8 .* \(0, 6, 5\)")],
     "a missing array": [
-        alike(renamed(x_train="first"), words="must hold the arrays x_train.*it holds first, x_test, y_test, y_train"),
+        alike(renamed(x_train="first"), words="must hold the arrays x_test.*it holds first, x_test, y_test, y_train"),
         alike(renamed(y_test="y_other"), words="must hold the arrays.*y_other")],
     "two arrays that could be one (`x_train`, `train_images`)": [
         alike(grey(lambda a: a), more={"train_images": pixels(*GREY)}, words="holds both x_train and train_images")],

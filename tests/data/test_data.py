@@ -68,10 +68,10 @@ def test_augmentation_shifts_and_flips_each_image_by_itself():
     image = torch.zeros(400, 1, 5, 5, dtype=torch.uint8)
     image[:, 0, 2, 1] = 9
     out = Augmentation(crop=1, flip=True)(image, torch.Generator().manual_seed(0))
-    places = {tuple(place) for place in out.nonzero()[:, 2:].tolist()}
+    positions = {tuple(position) for position in out.nonzero()[:, 2:].tolist()}
     assert out.dtype == torch.uint8
     assert len(out.nonzero()) == 400
-    assert places == {(row, column) for row in (1, 2, 3) for column in (0, 1, 2, 3, 4)}
+    assert positions == {(row, column) for row in (1, 2, 3) for column in (0, 1, 2, 3, 4)}
     again = Augmentation(crop=1, flip=True)(image, torch.Generator().manual_seed(0))
     assert torch.equal(out, again)
 

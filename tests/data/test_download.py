@@ -59,9 +59,9 @@ def test_fetches_once(mirror, tmp_path):
     assert [path.name for path in target.parent.iterdir()] == ["file.bin"]
 
 
-def test_goes_on_where_it_was_cut_off(mirror, tmp_path):
+def test_continues_where_it_was_cut_off(mirror, tmp_path):
     target = tmp_path / "file.bin"
-    with pytest.raises(LrbenchError, match=r"ended after 512,000 of 1,024,000 bytes; the same command goes on"):
+    with pytest.raises(LrbenchError, match=r"ended after 512,000 of 1,024,000 bytes; the same command resumes there"):
         fetch([f"{mirror.url}/cut"], target, MD5)
     assert not target.exists()
     fetch([f"{mirror.url}/file"], target, MD5)

@@ -112,8 +112,8 @@ def test_one_that_is_not_there_is_named_with_its_place(name, tmp_path):
 @pytest.mark.parametrize("name", WRITTEN)
 def test_what_is_read_in_its_file_is_what_it_is(name):
     entry = DATASETS[name]
-    told = entry.load().__doc__
-    assert entry.summary == told.partition("\n")[0]
+    documented = entry.load().__doc__
+    assert entry.summary == documented.partition("\n")[0]
     assert 10 < len(entry.summary) <= 120
     for option in set(entry.signature.parameters) - {*DATASETS.supplied, "download"}:
-        assert re.search(rf"`{option}\b|/{option}/|\b{option} ", told, re.IGNORECASE), option
+        assert re.search(rf"`{option}\b|/{option}/|\b{option} ", documented, re.IGNORECASE), option

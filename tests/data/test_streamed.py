@@ -112,6 +112,10 @@ def test_a_choice_has_another_fingerprint_than_the_whole(tmp_path):
     [
         ({"keep": "cloud"}, "keep must be one of memory, disk, stream"),
         ({"size": 0}, "size must be from 1"),
+        (
+            {"size": 8, "interpolation": "cubic"},
+            "interpolation must be one of nearest, nearest-exact, bilinear, bicubic",
+        ),
         ({"size": 8, "resize": 4}, "resize must be at least size"),
         ({"resize": 9}, "resize must be at least size"),
         ({"keep": "stream"}, "must all have one size, 8x8.*or give the data set a `size`"),

@@ -54,10 +54,10 @@ def test_a_task_that_ends_its_process_has_failed_and_the_others_are_done(engine,
 
 def test_what_code_of_others_leaves_behind_reaches_no_task_without_it(engine, tmp_path):
     odd, other, both = frozenset({"odd"}), frozenset({"other"}), frozenset({"odd", "other"})
-    tasks = [Task("leaves-odd", foreign=odd), Task("work-odd-0.01", ("leaves-odd",), foreign=odd)]
+    tasks = [Task("leaves-odd", external=odd), Task("work-odd-0.01", ("leaves-odd",), external=odd)]
     tasks += [Task(f"work-{i}-0.01", ("leaves-odd",)) for i in range(4)]
-    tasks += [Task("leaves-other", ("leaves-odd",), foreign=other), Task("work-both-0.01", ("leaves-other",), 1, both)]
-    tasks += [Task(f"work-other-{i}-0.01", ("leaves-other",), foreign=other) for i in range(4)]
+    tasks += [Task("leaves-other", ("leaves-odd",), external=other), Task("work-both-0.01", ("leaves-other",), 1, both)]
+    tasks += [Task(f"work-other-{i}-0.01", ("leaves-other",), external=other) for i in range(4)]
     recorder = run(engine(), tasks, tmp_path)
     assert recorder.done == {task.id: None for task in tasks}
     may = {"left_odd": {"work-odd-0.01", "work-both-0.01"}}
@@ -68,7 +68,7 @@ def test_what_code_of_others_leaves_behind_reaches_no_task_without_it(engine, tm
 
 
 def test_a_process_is_used_again_for_the_same_code_of_others(tmp_path):
-    tasks = [Task(f"work-{place}-0", foreign=frozenset({"ab"[place % 2]})) for place in range(8)]
+    tasks = [Task(f"work-{place}-0", external=frozenset({"ab"[place % 2]})) for place in range(8)]
     run(Processes(1), tasks, tmp_path)
     used = [path.name.split(".")[-2] for path in tmp_path.iterdir()]
     assert sorted(used.count(each) for each in set(used)) == [4, 4]

@@ -4,19 +4,19 @@ import time
 import pytest
 from support.workers import Recorder, Toy
 
-from lrbench.engines import Here, Task
+from lrbench.engines import InProcess, Task
 from lrbench.engines.cluster import Cluster
 from lrbench.engines.processes import Processes
 from lrbench.errors import LrbenchError, UsageError
 
-ENGINES = ["here", "processes", "ray"]
+ENGINES = ["in-process", "processes", "ray"]
 
 
 @pytest.fixture
 def engine(request):
     if request.param == "ray":
         request.getfixturevalue("ray")
-    return {"here": Here, "processes": lambda: Processes(2), "ray": Cluster}[request.param]
+    return {"in-process": InProcess, "processes": lambda: Processes(2), "ray": Cluster}[request.param]
 
 
 def run(engine, tasks, folder, **options):
@@ -39,10 +39,10 @@ def test_each_task_is_taken_once_after_those_it_needs_and_told_of(engine, tmp_pa
         place = recorder.events.index(("finished", task.id))
         assert all(("finished", needed) in recorder.events[:place] for needed in task.needs)
         assert ("started", task.id) in recorder.events[:place]
-    told = [event for event in recorder.events if event[0] == "progress"]
+    reported = [event for event in recorder.events if event[0] == "progress"]
     # From other processes word may come late.
-    assert set(told) <= {("progress", task.id, 0.5, "half way") for task in tasks}
-    assert engine is not Here or len(told) == 4
+    assert set(reported) <= {("progress", task.id, 0.5, "half way") for task in tasks}
+    assert engine is not InProcess or len(reported) == 4
 
 
 def test_ray_that_is_not_installed_is_named(monkeypatch):

@@ -56,10 +56,10 @@ def test_axes_are_named_and_what_is_shown_is_told(drawn):
         assert chart.title
         assert chart.caption
         assert all(panel.x.title and panel.y.title for panel in chart.panels), chart.name
-    told = [drawn[name] for name in ("radius-worst-case", "radius-iter-fsgm", "distance-iter-fsgm", "embeddings")]
-    for chart in (*told, drawn["compression-compression_accuracy"], drawn["smallest-perturbation-deepfool"]):
+    expected = [drawn[name] for name in ("radius-worst-case", "radius-iter-fsgm", "distance-iter-fsgm", "embeddings")]
+    for chart in (*expected, drawn["compression-compression_accuracy"], drawn["smallest-perturbation-deepfool"]):
         assert chart.panels[0].y.title.endswith(", n = 100")
-    for chart in told:
+    for chart in expected:
         assert "95 % Wilson interval" in chart.caption
     assert "the band spans the seeds" in drawn["variance-avgpool"].caption
 

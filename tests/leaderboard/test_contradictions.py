@@ -35,7 +35,7 @@ def row_of(content, metric, **where):
     return next(row for row in rows if all(row[name] == value for name, value in where.items()))
 
 
-def told(row, value):
+def state(row, value):
     row["value"] = value
     row["ci_low"], row["ci_high"] = wilson(value, row["n"])
 
@@ -46,7 +46,7 @@ def of_images(content, label, change):
     key = next(key for key in wrong if key[0] == label)
     wrong[key] = change(wrong[key].copy())
     content["outcomes"]["0"] = packed(wrong)
-    told(row_of(content, "misclassification", attack=label, eps=key[1], seed=0), float(wrong[key].mean()))
+    state(row_of(content, "misclassification", attack=label, eps=key[1], seed=0), float(wrong[key].mean()))
 
 
 def all_wrong(images):
@@ -85,9 +85,9 @@ LIES = {
     "half an interval": lambda c: row_of(c, "accuracy").update(ci_low=None),
     "no interval": lambda c: row_of(c, "accuracy").update(ci_low=None, ci_high=None),
     "n": lambda c: row_of(c, "embedding_accuracy", dimensions="5").update(n=61),
-    "a share that no images make": lambda c: told(row_of(c, "embedding_accuracy", dimensions="5"), 0.123),
+    "a share that no images make": lambda c: state(row_of(c, "embedding_accuracy", dimensions="5"), 0.123),
     "n of an attack": lambda c: row_of(c, "misclassification", attack="autoattack").update(n=40),
-    "an accuracy that its own images contradict": lambda c: told(row_of(c, "accuracy"), 1.0),
+    "an accuracy that its own images contradict": lambda c: state(row_of(c, "accuracy"), 1.0),
     "no row of an attack": lambda c: c["results"].remove(row_of(c, "misclassification", attack="iter-fsgm")),
     "images of no row": lambda c: c["outcomes"]["0"].update(
         packed(unpacked(c["outcomes"]["0"]) | {("mine", 0.1): unpacked(c["outcomes"]["0"])["", 0.0]})

@@ -84,9 +84,9 @@ def test_every_name_is_shown_whole(odd, medium):
 def test_a_picture_tells_its_title_its_caption_and_its_axes(plain):
     for chart in plain.values():
         text = shown_in(as_svg(drawing(chart, PAPER))).replace(" ", "")
-        told = [chart.title, chart.caption, *(axis.title for panel in chart.panels for axis in (panel.x, panel.y))]
-        told += [panel.title.replace("\n", "") for panel in chart.panels]
-        assert all(each.replace(" ", "") in text for each in told), chart.name
+        texts = [chart.title, chart.caption, *(axis.title for panel in chart.panels for axis in (panel.x, panel.y))]
+        texts += [panel.title.replace("\n", "") for panel in chart.panels]
+        assert all(each.replace(" ", "") in text for each in texts), chart.name
 
 
 def test_a_page_tells_title_and_caption_itself(plain):
@@ -117,8 +117,8 @@ def test_lines_hold_the_figures_and_are_told_apart_in_three_ways(plain):
     rows = [row for row in spec["data"]["values"] if row["series"].strip() == "normal"]
     assert [(row["x"], row["y"]) for row in rows] == [(0, 10), (0.1, 30), (0.2, 60)]
     assert all(row["low"] < row["y"] < row["high"] for row in rows)
-    told = {each for layer in layers_of(spec) for each in layer["encoding"]}
-    assert {"color", "strokeDash", "shape"} <= told
+    channels = {each for layer in layers_of(spec) for each in layer["encoding"]}
+    assert {"color", "strokeDash", "shape"} <= channels
     assert {layer["mark"]["type"] for layer in layers_of(spec)} == {"rule", "area", "line", "point"}
 
 
@@ -147,7 +147,7 @@ def test_hidden_models_are_not_drawn(plain):
 
 
 def _told(svg):
-    """Values of what is told of marks to who does not see them."""
+    """Values of what is said of marks to who does not see them."""
     labels = [part.partition('"')[0] for part in svg.split('aria-label="')[1:]]
     return {each.rpartition(":")[2].strip() for label in labels for each in label.split(";")}
 

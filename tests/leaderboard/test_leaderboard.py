@@ -154,7 +154,7 @@ def test_the_terminal_shows_every_figure_with_its_interval(board):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "described"),
     [
         ({"steps": 8, "queries": 50}, "is not the standard version of AutoAttack here: steps 8, queries 50."),
         ({"version": "rand"}, "is not the standard version of AutoAttack here: version rand."),
@@ -162,13 +162,13 @@ def test_the_terminal_shows_every_figure_with_its_interval(board):
         ({"eps": [8 / 255]}, None),
     ],
 )
-def test_a_weaker_autoattack_is_not_taken_for_the_standard_version(options, told):
+def test_a_weaker_autoattack_is_not_taken_for_the_standard_version(options, described):
     content = suite()
     content["attacks"] = [{"name": "autoattack", "label": "aa", "surrogate": None, "eps": None} | options]
     lines = notes(Leaderboard(tidy(rows("net", (0.5, 0.9), (0.1, 0.2))), content))
     found = [line for line in lines if "standard version" in line]
-    assert bool(found) == (told is not None)
-    assert all(line.startswith(f"aa {told}") for line in found)
+    assert bool(found) == (described is not None)
+    assert all(line.startswith(f"aa {described}") for line in found)
 
 
 def test_markup_in_a_model_s_name_stays_text():

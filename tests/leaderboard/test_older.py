@@ -94,7 +94,7 @@ def test_a_published_record_holds_the_same_figures(path):
 def test_the_table_of_an_older_run_is_read(tmp_path, shown_run):
     """As the version before wrote it: without the columns, the names with the parameters."""
     board = Leaderboard.load(shown_run)
-    backwards = {(name, *sorted(told.items())): old for old, (name, told) in NOW.items()}
+    backwards = {(name, *sorted(columns.items())): old for old, (name, columns) in NOW.items()}
     table, rows = board.results, []
     for row in table.to_dict("records"):
         parameters = sorted((name, row[name]) for name in row if name not in COLUMNS and row[name])

@@ -202,7 +202,7 @@ def test_every_format_says_the_same(shown_run):
     written = {name: write(found, Wanted()) for name, write in FORMATS.items()}
     table = list(csv.DictReader(io.StringIO(written["csv"])))
     (content,) = json.loads(written["json"])
-    told = content["differences"]
+    exported = content["differences"]
     for column, row_of_json, expected in (
         ("difference", lambda row: row["difference"], lambda each: each.estimate.difference),
         ("robust_accuracy_b", lambda row: row["robust_accuracy"]["b"], lambda each: each.second),
@@ -210,8 +210,8 @@ def test_every_format_says_the_same(shown_run):
         ("p_adjusted", lambda row: row["p_adjusted"], lambda each: each.p_adjusted),
         ("ci_high", lambda row: row["interval"][1], lambda each: each.estimate.interval[1]),
     ):
-        assert [float(row[column]) for row in table] == [row_of_json(row) for row in told]
-        assert [row_of_json(row) for row in told] == [expected(each) for each in differences]
+        assert [float(row[column]) for row in table] == [row_of_json(row) for row in exported]
+        assert [row_of_json(row) for row in exported] == [expected(each) for each in differences]
     assert written["markdown"].count("\n| ") == count + 2
     assert written["latex"].count(r" \\") == count + 1
     assert all(len(row) == len(HEADINGS) for row in rows(found[0]))
@@ -240,8 +240,8 @@ def made(seeds=3, images=400, shares=(0.5, 0.5), **rows):
         for side, share in zip(wrong, both, strict=True):
             for seed in side:
                 seed[attack, eps] = (0.8 * hard + 0.2 * rng.random(images)) < share
-    places = tuple(range(seeds))
-    differences = _differences(dict.fromkeys(wrong[0][0], places), list(zip(*wrong, strict=True)))
+    seeds_of_pairs = tuple(range(seeds))
+    differences = _differences(dict.fromkeys(wrong[0][0], seeds_of_pairs), list(zip(*wrong, strict=True)))
     return Paired(None, None, "linf", "pixel", differences, differences[1])
 
 

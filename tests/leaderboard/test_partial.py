@@ -132,7 +132,7 @@ def test_a_step_whose_record_is_damaged_is_never_published(half, tmp_path):
 
 
 def test_tables_that_are_older_than_the_steps_are_not_published(shown_run, begun, tmp_path):
-    """As a run leaves them that was stopped, went on, and was killed."""
+    """As a run leaves them that was stopped, resumed, and killed."""
     run = tmp_path / "run"
     shutil.copytree(shown_run, run)
     for name in ("results.csv", "status.json"):

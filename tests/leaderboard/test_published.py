@@ -90,10 +90,10 @@ def test_a_table_that_says_what_no_step_found_is_refused(run, tmp_path, capsys):
 @pytest.mark.parametrize("hidden", ["masking.json", "verdict"])
 def test_a_flag_that_is_not_shown_is_refused(run, tmp_path, hidden):
     if hidden == "masking.json":
-        told = json.loads((run / "masking.json").read_text())
-        for each in told["net"]["0"]["checks"]:
+        masking = json.loads((run / "masking.json").read_text())
+        for each in masking["net"]["0"]["checks"]:
             each["flagged"] = not each["flagged"]
-        (run / "masking.json").write_text(json.dumps(told))
+        (run / "masking.json").write_text(json.dumps(masking))
     else:
         text = (run / "results.csv").read_text()
         kept = [line for line in text.splitlines() if not line.startswith("small,net,0,digits,,,,,verdict,")]
@@ -169,9 +169,9 @@ def test_a_run_whose_checks_for_masked_gradients_are_gone_is_refused(run, tmp_pa
     plan = json.loads((run / "plan.json").read_text())
     del plan["masking/net/seed-0"]
     (run / "plan.json").write_text(json.dumps(plan))
-    told = json.loads((run / "masking.json").read_text())
-    del told["net"]["0"]
-    (run / "masking.json").write_text(json.dumps(told))
+    masking = json.loads((run / "masking.json").read_text())
+    del masking["net"]["0"]
+    (run / "masking.json").write_text(json.dumps(masking))
     lines = (run / "results.csv").read_text().splitlines()
     kept = [
         line
@@ -183,7 +183,7 @@ def test_a_run_whose_checks_for_masked_gradients_are_gone_is_refused(run, tmp_pa
         publish(run, tmp_path / "to")
 
 
-@pytest.mark.parametrize("change", ["left out", "told twice"])
+@pytest.mark.parametrize("change", ["left out", "repeated"])
 @pytest.mark.parametrize("metric", ["accuracy", "misclassification", "lr_layer_epochs", "p_value"])
 def test_a_table_that_says_less_or_more_than_the_steps_is_refused(run, tmp_path, metric, change):
     lines = (run / "results.csv").read_text().splitlines(keepends=True)

@@ -75,9 +75,9 @@ def test_a_model_whose_layers_never_acted_is_marked_wherever_it_is_shown():
 def test_n_stands_in_the_title_where_it_is_one_and_else_in_the_headings():
     board = board_of(rows_of("net"))
     summary, worst = board.blocks[:2]
-    told = {column.heading: column.images for column in summary.columns}
-    assert told["clean accuracy"] == "n = 1,000"
-    assert told["robust accuracy 16/255"] == "n = 100"
+    counts = {column.heading: column.images for column in summary.columns}
+    assert counts["clean accuracy"] == "n = 1,000"
+    assert counts["robust accuracy 16/255"] == "n = 100"
     assert "n =" not in summary.title
     assert worst.title.endswith("pixel space, n = 100")
     for view in views(board)[:3]:
@@ -221,7 +221,7 @@ def test_a_comparison_says_whose_lr_layers_never_acted_and_what_is_not_whole(sho
     status = json.loads((folder / "status.json").read_text("utf-8"))
     (folder / "status.json").write_text(json.dumps(status | {"done": status["planned"] - 3}))
     assert main(["compare", f"{folder}:net", f"{folder}:lr"]) == 0
-    told = " ".join(capsys.readouterr().out.split())
-    assert "B: lr †: its LR-Layers never acted with seed 0, 1" in told
-    assert "A: lr" not in told
-    assert told.count(f"{status['planned'] - 3} of {status['planned']} steps done") == 2
+    output = " ".join(capsys.readouterr().out.split())
+    assert "B: lr †: its LR-Layers never acted with seed 0, 1" in output
+    assert "A: lr" not in output
+    assert output.count(f"{status['planned'] - 3} of {status['planned']} steps done") == 2

@@ -59,8 +59,8 @@ def test_parameters_of_any_name_are_published_as_they_were_taken(tmp_path):
     board = run(tmp_path, rows, {"p": lrbench.Metric("p", parameters=("what",))})
     assert not board.failures
     found = published(tmp_path)
-    told = found.results[found.results["metric"] == "odd:p"]
-    assert dict(zip(told["what"], told["value"], strict=True)) == {name: i for i, name in enumerate(NAMES)}
+    rows = found.results[found.results["metric"] == "odd:p"]
+    assert dict(zip(rows["what"], rows["value"], strict=True)) == {name: i for i, name in enumerate(NAMES)}
 
 
 @pytest.mark.parametrize(
@@ -101,17 +101,17 @@ def test_a_parameter_is_called_what_it_is_called(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "written"),
     [
         (np.int64(3), "3"), (np.float32(0.5), "0.5"), (0.1, "0.1"), (1e-7, "1e-07"), (2.0, "2"),
         (1234567.5, "1234567.5"), (0.12345671, "0.12345671"), (1e300, "1e+300"), (10**20, str(10**20)),
     ],
 )  # fmt: skip
-def test_numbers_keep_their_digits(tmp_path, given, told):
+def test_numbers_keep_their_digits(tmp_path, given, written):
     board = run(tmp_path, [{"metric": "p", "value": 1.0, "k": given}], {"p": lrbench.Metric("p", parameters=("k",))})
     assert not board.failures
-    assert set(board.results["k"]) == {"", told}
-    assert as_text(told) == told
+    assert set(board.results["k"]) == {"", written}
+    assert as_text(written) == written
 
 
 @pytest.mark.parametrize("text", ["a\rb", "a\nb", "a\x00", "\u2028"])

@@ -14,7 +14,7 @@ from lrbench.cli import main
 from lrbench.errors import UsageError
 from lrbench.leaderboard.published import check, rebuild
 from lrbench.runner import Session
-from lrbench.runner.place import Place
+from lrbench.runner.execution import Execution
 from lrbench.views import Axis, Chart, Panel
 
 PAGE = Path(__file__).parents[2] / "docs/add-a-measure.md"
@@ -125,8 +125,8 @@ def test_its_code_and_its_options_make_its_steps_again_and_no_others(folder):
     (folder / "bright.py").write_text((folder / "bright.py").read_text().replace("/ 255", "/ 256"))
     sys.modules.pop("bright")
     MEASURES.__dict__.pop("_installed")
-    for cached in ("own_code", "parsed"):
-        module = sys.modules[f"lrbench.runner.code.{'own' if cached == 'own_code' else 'meaning'}"]
+    for cached in ("_own_code", "parsed"):
+        module = sys.modules[f"lrbench.runner.code.{'own' if cached == '_own_code' else 'meaning'}"]
         getattr(module, cached).cache_clear()
     assert pending() == dict.fromkeys(STEPS, "changed: bright.py")
 
@@ -153,7 +153,7 @@ def test_other_processes_need_a_package(tmp_path, monkeypatch, registered):
     Path("net.py").write_text(FACTORY)
     Path("mine.yaml").write_text(SUITE.replace("seeds: [0, 1]", "seeds: [0]"))
     with pytest.raises(UsageError, match=r"measure 'brightness' is registered in this process alone"):
-        Session.open("mine.yaml", "out", place=Place(jobs=2))
+        Session.open("mine.yaml", "out", execution=Execution(jobs=2))
     board = lrbench.run("mine.yaml", out="out")
     assert not board.failures
     assert "brightness:brightness" in board.table()

@@ -82,7 +82,7 @@ def test_a_checkpoint_gives_back_the_same_model(tmp_path):
     assert json.loads((tmp_path / "model.json").read_text()) == {"arch": "resnet18"}
 
 
-def test_a_damaged_or_foreign_checkpoint_is_named(tmp_path):
+def test_a_checkpoint_that_is_damaged_or_of_another_program_is_named(tmp_path):
     saved(tmp_path, small(0))
     with pytest.raises(LrbenchError, match="does not fit the model"):
         load_checkpoint(small(0, width=4), tmp_path)

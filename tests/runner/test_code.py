@@ -10,7 +10,7 @@ from lrbench.catalogue import ATTACKS, MEASURES, MODELS
 from lrbench.models.external import factory_of
 from lrbench.runner.code import dependencies, meaning
 from lrbench.runner.code.closure import INERT
-from lrbench.runner.code.modules import WHOLE, defined_at, module
+from lrbench.runner.code.modules import WHOLE, definition_of, module
 from lrbench.runner.code.own import MADE, own_code
 from lrbench.runner.code.steps import AROUND, ELSEWHERE
 from lrbench.runner.kinds import KINDS, MEASURE, taker
@@ -37,9 +37,9 @@ def test_what_code_is_looked_for_by_name_is_there():
     assert "lrbench.attacks.autoattack:AutoAttack" in ours
     for name in [AROUND, MEASURE, *KINDS.values(), *ELSEWHERE.values(), *ours]:
         source, _, attribute = name.partition(":")
-        place = defined_at(source, attribute)
-        assert place is not None, name
-        assert place.name != WHOLE, name
+        definition = definition_of(source, attribute)
+        assert definition is not None, name
+        assert definition.name != WHOLE, name
 
 
 def test_what_cannot_change_a_result_is_there_and_is_followed_nowhere():
@@ -99,15 +99,15 @@ def test_what_its_results_ask_for_counts_though_it_is_shown_as_well(monkeypatch)
 @pytest.mark.parametrize(
     ("attack", "there", "absent"),
     [
-        ("pgd", {"pgd"}, {"fab", "square", "apgd", "foreign"}),
+        ("pgd", {"pgd"}, {"fab", "square", "apgd", "external"}),
         ("fab-t", {"fab", "hyperplane"}, {"pgd", "square"}),
-        ("autoattack", {"autoattack", "apgd", "fab", "square", "patches"}, {"pgd", "foreign"}),
-        ("hopskipjump", {"foreign"}, {"fab", "pgd"}),
+        ("autoattack", {"autoattack", "apgd", "fab", "square", "patches"}, {"pgd", "external"}),
+        ("hopskipjump", {"external"}, {"fab", "pgd"}),
     ],
 )
 def test_an_attack_rests_on_its_own_modules(attack, there, absent):
     code = dependencies("attack", entries=[ATTACKS[attack]]).code
-    found = {path.removesuffix(".py").rpartition("/")[2] for path in code}
+    found = {path.removesuffix(".py").removeprefix("lrbench/attacks/") for path in code}
     assert there <= found
     assert not absent & found
 
@@ -118,6 +118,8 @@ def test_a_name_with_a_colon_rests_on_the_library_it_calls(monkeypatch):
     assert dependencies("train", entries=[entry]).libraries["torchvision"] == "1.2.3"
     assert "torchvision" in dependencies("train", entries=[MODELS["resnet18"]]).libraries, "whose layers it is made of"
     assert "torchvision" not in dependencies("accuracy").libraries
+    on_the_hub = dependencies("load", entries=[MODELS["hf-hub:me/mine"]]).libraries
+    assert set(on_the_hub) - set(dependencies("load").libraries) == {"timm"}
     assert "adversarial-robustness-toolbox" in dependencies("attack", entries=[ATTACKS["hopskipjump"]]).libraries
 
 

@@ -46,8 +46,8 @@ def test_a_step_gets_the_same_model_however_often_it_asks(suite_file, tmp_path):
         return Step("attack/x", "attack", models[0], 0, {}, tuple(f"train/{model}/seed-0" for model in models))
 
     for needs in (("net", "lr"), ("lr", "more"), ("more", "net", "lr"), ("net", "lr")):
-        places = [*range(len(needs)), *reversed(range(len(needs)))]
-        found = [context.trained(step(*needs), place) for place in places]
+        positions = [*range(len(needs)), *reversed(range(len(needs)))]
+        found = [context.trained(step(*needs), position) for position in positions]
         assert all(each is other for each, other in zip(found, reversed(found), strict=True))
         assert len(set(map(id, found))) == len(needs)
     context.trained(step("more"))
@@ -96,6 +96,6 @@ def test_an_operation_without_a_deterministic_form_is_answered_with_the_switch()
         "reflection_pad2d_backward_cuda does not have a deterministic implementation, but you set "
         "'torch.use_deterministic_algorithms(True)'."
     )
-    told = one_line(error)
-    assert told.startswith("reflection_pad2d_backward_cuda has no deterministic form")
-    assert "deterministic: false" in told
+    line = one_line(error)
+    assert line.startswith("reflection_pad2d_backward_cuda has no deterministic form")
+    assert "deterministic: false" in line

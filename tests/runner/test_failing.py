@@ -1,4 +1,4 @@
-"""Steps that fail, and runs that are asked to stop: what was finished is kept, and the rest goes on."""
+"""Steps that fail, and runs that are asked to stop: what was finished is kept, and the rest continues."""
 
 import json
 import os
@@ -112,7 +112,7 @@ def test_a_request_to_stop_ends_after_the_batch_and_keeps_what_is_done(tmp_path,
     printed, complaints = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "stopping after the current batch" in printed
-    assert "the same command goes on" in complaints
+    assert "the same command resumes there" in complaints
     assert "Traceback" not in complaints
     assert "train/net/seed-0" in finished(suite, out)
     assert (out / "results.csv").exists()
@@ -121,12 +121,12 @@ def test_a_request_to_stop_ends_after_the_batch_and_keeps_what_is_done(tmp_path,
 
 def test_the_second_request_stops_at_once_and_handlers_are_put_back():
     before = signal.getsignal(signal.SIGINT)
-    told = []
-    with interruptible(told.append) as interrupt:
+    announced = []
+    with interruptible(announced.append) as interrupt:
         assert not interrupt.asked
         signal.raise_signal(signal.SIGINT)
         assert interrupt.asked
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-    assert len(told) == 1
+    assert len(announced) == 1
     assert signal.getsignal(signal.SIGINT) is before

@@ -99,7 +99,7 @@ def test_a_writer_that_went_without_a_word_is_named(suite, undisturbed):
     (undisturbed / ".owner").write_text("process 1 on another since yesterday")
     recorder = Recorder()
     lrbench.run(suite, out=undisturbed, reporter=recorder)
-    assert recorder.notes == ["going on after process 1 on another since yesterday, which ended without finishing"]
+    assert recorder.notes == ["resuming after process 1 on another since yesterday, which ended without finishing"]
 
 
 def test_what_a_kill_in_the_middle_of_a_write_leaves_is_removed(suite, undisturbed):

@@ -1,4 +1,4 @@
-"""A run that is killed in the middle of a training goes on from its last epoch and ends with the same weights."""
+"""A run that is killed in the middle of a training resumes from its last epoch and ends with the same weights."""
 
 import os
 import signal

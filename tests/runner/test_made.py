@@ -96,15 +96,15 @@ def test_another_process_finds_what_is_done(tmp_path):
         "from lrbench.runner import Session\nprint([step.key for step in Session.open('cells.yaml', 'out').plan])\n"
     )
     (tmp_path / "cells.yaml").write_text(SUITE)
-    told = []
+    printed = []
     for seed in ("1", "2"):
         done = subprocess.run(
             [sys.executable, "-"], input=script, capture_output=True, text=True, cwd=tmp_path, check=False,
             env={**os.environ, "PYTHONHASHSEED": seed},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        told.append(done.stdout.splitlines()[-1])
-    assert told[0] == told[1]
+        printed.append(done.stdout.splitlines()[-1])
+    assert printed[0] == printed[1]
 
 
 MAKE = """

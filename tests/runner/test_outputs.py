@@ -95,9 +95,19 @@ def test_another_mapping_is_another_network(folder):
         ("light: 3, ", "", "data.outputs: class 'light' has no output"),
         ('{of: 20, classes: {"dark & deep": 17, light: 3, "mid|dle $": 0}}', "imagenet", "'dark & deep' is none"),
         ("of: 20", "of: 21", "does not fit the model"),
-        ("of: 20", "of: imagnet", "data.outputs.of: should be the number of outputs, or imagenet, got 'imagnet'"),
-        ("of: 20", "of: true", "data.outputs.of: should be the number of outputs, or imagenet, got True"),
-        ("light: 3", "light: x", "data.outputs.classes.light: "),
+        (
+            "of: 20",
+            "of: imagnet",
+            "data.outputs.of: should be the number of outputs, a list of their names, or imagenet, got 'imagnet'",
+        ),
+        (
+            "of: 20",
+            "of: true",
+            "data.outputs.of: should be the number of outputs, a list of their names, or imagenet, got True",
+        ),
+        ("light: 3", "light: x", "class 'light' is to be 'x', but nothing says what the 20 outputs are called"),
+        ("light: 3", "light: -3", "data.outputs.classes.light: should be the number of an output, from 0, or its name"),
+        ("{of: 20, ", "{", "how many outputs networks have is left open, and no model has weights that say so"),
         ("of: 20", "off_: 20", "did you mean 'of'"),
     ],
 )

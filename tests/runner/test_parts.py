@@ -15,7 +15,16 @@ def test_costs_are_learnt_by_kind():
     costs.learn(step("train", 10), 20.0)
     costs.learn(step("attack", 10), 5.0)
     assert costs.estimate([step("train", 3), step("attack", 4)]) == pytest.approx(8.0)
-    assert costs.estimate([step("variance", 2)]) == pytest.approx(2.5)
+    assert costs.estimate([step("train", 3), step("variance", 2)]) is None
+
+
+def test_before_a_step_of_a_kind_has_finished_a_pass_of_the_model_counts():
+    costs = Costs({"slow": 2.0, "fast": 0.5}.get)
+    steps = [Step(f"train/{model}", "train", model, 0, {}, work=10) for model in ("slow", "fast")]
+    assert costs.estimate(steps) == pytest.approx(25.0)
+    costs.learn(steps[0], 5.0)
+    assert costs.estimate(steps) == pytest.approx(10.0)
+    assert costs.estimate([Step("train/other", "load", "other", 0, {}, work=1)]) is None
 
 
 @pytest.mark.parametrize(

@@ -65,10 +65,12 @@ def test_what_is_published_names_the_machine_of_each_model(two_machines, tmp_pat
         assert [each["device_name"] for each in record["environments"]] == [cpu]
 
 
-def test_a_run_that_goes_on_with_other_threads_says_so(two_machines):
+def test_a_run_that_continues_with_other_threads_says_so(two_machines):
     first, second, third = two_machines[1]
-    told = "what is done was taken with 1 threads, the rest will be with 2: a training differs by that as by its seed"
-    assert told in second
+    warning = (
+        "what is done was taken with 1 threads, the rest will be with 2: a training differs by that as by its seed"
+    )
+    assert warning in second
     assert not any("threads" in note for note in first + third)
 
 

@@ -115,16 +115,16 @@ def test_a_second_run_takes_no_step_and_gives_the_same(finished):
     assert before == {path: path.stat().st_mtime_ns for path in (folder / "out" / "steps").rglob("*")}
 
 
-def test_a_stopped_run_goes_on_where_it_stopped_and_ends_the_same(finished, suite_file, tmp_path):
+def test_a_stopped_run_continues_where_it_stopped_and_ends_the_same(finished, suite_file, tmp_path):
     _, board = finished
     first, second = Recorder(stop_after=11), Recorder()
     with pytest.raises(KeyboardInterrupt):
         lrbench.run(suite_file, out=tmp_path / "out", reporter=first)
     assert (tmp_path / "out" / "results.csv").exists(), "what is done is shown"
-    told = f"11 of {len(Session.open(suite_file, tmp_path / 'out').plan)} steps done"
-    assert told in (tmp_path / "out" / "leaderboard.md").read_text()
-    assert Leaderboard.load(tmp_path / "out").status.progress == told
-    with pytest.raises(UsageError, match=f"is not finished: {told}"):
+    progress = f"11 of {len(Session.open(suite_file, tmp_path / 'out').plan)} steps done"
+    assert progress in (tmp_path / "out" / "leaderboard.md").read_text()
+    assert Leaderboard.load(tmp_path / "out").status.progress == progress
+    with pytest.raises(UsageError, match=f"is not finished: {progress}"):
         publish(tmp_path / "out", tmp_path / "to")
     again = lrbench.run(suite_file, out=tmp_path / "out", reporter=second)
     assert second.taken[0] == first.taken[-1]
@@ -202,7 +202,7 @@ def test_lr_layers_that_never_acted_are_mentioned(suite_file, tmp_path):
     assert "never acted" not in (tmp_path / "to/tiny/records/net.json").read_text()
 
 
-def test_a_training_that_diverges_says_which_and_the_rest_goes_on(suite_file, tmp_path):
+def test_a_training_that_diverges_says_which_and_the_rest_continues(suite_file, tmp_path):
     text = suite_file.read_text().replace(
         "  lr: {extends: net,", "  lr: {extends: net, training: {learning_rate: 0.01},"
     )

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from lrbench.store import place_of
+from lrbench.store import as_path
 
 
 @pytest.fixture(scope="session")
@@ -24,14 +24,14 @@ def s3_server():
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    told = {
+    variables = {
         "AWS_ENDPOINT_URL": f"http://{host}:{port}",
         "AWS_ACCESS_KEY_ID": "tests",
         "AWS_SECRET_ACCESS_KEY": "tests",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
     before = dict(os.environ)
-    os.environ.update(told)
+    os.environ.update(variables)
     import s3fs  # noqa: PLC0415
 
     s3fs.S3FileSystem().mkdir("runs")
@@ -43,7 +43,7 @@ def s3_server():
 
 
 @pytest.fixture(params=["local", "memory", "s3"])
-def place(request, tmp_path):
+def location(request, tmp_path):
     """Give the path or URL of a folder that is not there yet."""
     if request.param == "local":
         return str(tmp_path / "run")
@@ -54,5 +54,5 @@ def place(request, tmp_path):
 
 
 @pytest.fixture
-def root(place):
-    return place_of(place)
+def root(location):
+    return as_path(location)

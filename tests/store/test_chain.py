@@ -7,7 +7,7 @@ from lrbench.store.chain import NOBODY, Chain, Entry
 MINE = Entry("held", "me", 1.0, "mine")
 THEIRS = Entry("held", "them", 2.0, "theirs")
 
-pytestmark = pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
+pytestmark = pytest.mark.parametrize("location", ["memory", "s3"], indirect=True)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ SLEEPER = "process 1 on another since 2026-01-01 00:00:00"
 
 
 @pytest.fixture
-def places(request, tmp_path):
+def locations(request, tmp_path):
     """Give a folder for each round."""
     if request.param == "s3":
         request.getfixturevalue("s3_server")
@@ -48,9 +48,9 @@ def _slow(monkeypatch):
         monkeypatch.setattr(MemoryFileSystem, name, slowed(getattr(MemoryFileSystem, name)))
 
 
-def asleep(place, monkeypatch, *, for_good=True):
-    """Hold a place as somebody does who took it long ago and sleeps since, for good or until the next renewal."""
-    store, now = Store(place), time.time
+def asleep(location, monkeypatch, *, for_good=True):
+    """Hold a location as somebody does who took it long ago and sleeps since, for good or until the next renewal."""
+    store, now = Store(location), time.time
     holding = store.writing()
     with monkeypatch.context() as patch:
         patch.setattr(time, "time", lambda: now() - LONG_AGO)
@@ -62,66 +62,66 @@ def asleep(place, monkeypatch, *, for_good=True):
     return store, holding
 
 
-@pytest.mark.parametrize("places", ["local"], indirect=True)
+@pytest.mark.parametrize("locations", ["local"], indirect=True)
 @pytest.mark.parametrize("jobs", [3, 16])
-def test_jobs_of_an_array_that_begin_at_once_all_go_on(places, jobs):
-    place, rounds = places[0], max(300 // jobs, len(places))
-    with Store(place).writing():
+def test_jobs_of_an_array_that_begin_at_once_all_continue(locations, jobs):
+    location, rounds = locations[0], max(300 // jobs, len(locations))
+    with Store(location).writing():
         pass
-    # One place again and again, as fast as it goes: how long they look at each other's locks is no time at all.
-    assert processes([place] * rounds, [f"{job}-of-{jobs}" for job in range(jobs)]) == [jobs] * rounds
+    # One location again and again, as fast as it goes: how long they look at each other's locks is no time at all.
+    assert processes([location] * rounds, [f"{job}-of-{jobs}" for job in range(jobs)]) == [jobs] * rounds
 
 
 @pytest.mark.usefixtures("_slow")
-@pytest.mark.parametrize("places", ["memory"], indirect=True)
-def test_jobs_of_an_array_that_begin_at_once_all_go_on_in_an_object_store(places):
-    assert threads(places, ["1-of-3", "2-of-3", "3-of-3"]) == [3] * len(places)
+@pytest.mark.parametrize("locations", ["memory"], indirect=True)
+def test_jobs_of_an_array_that_begin_at_once_all_continue_in_an_object_store(locations):
+    assert threads(locations, ["1-of-3", "2-of-3", "3-of-3"]) == [3] * len(locations)
 
 
-@pytest.mark.parametrize("places", ["local"], indirect=True)
+@pytest.mark.parametrize("locations", ["local"], indirect=True)
 @pytest.mark.parametrize("parts", [[None, None], [None, "1-of-2"], ["1-of-2", "1-of-2"]])
-def test_of_two_who_do_not_go_together_exactly_one_goes_on(places, parts):
-    assert processes(places, parts) == [1] * len(places)
+def test_of_two_who_do_not_go_together_exactly_one_continues(locations, parts):
+    assert processes(locations, parts) == [1] * len(locations)
 
 
 @pytest.mark.usefixtures("_slow")
-@pytest.mark.parametrize("places", ["memory"], indirect=True)
+@pytest.mark.parametrize("locations", ["memory"], indirect=True)
 @pytest.mark.parametrize("parts", [[None, None], [None, "1-of-2"], ["1-of-2", "1-of-2"]])
-def test_of_two_who_do_not_go_together_exactly_one_goes_on_in_an_object_store(places, parts):
-    assert threads(places, parts) == [1] * len(places)
+def test_of_two_who_do_not_go_together_exactly_one_continues_in_an_object_store(locations, parts):
+    assert threads(locations, parts) == [1] * len(locations)
 
 
 @pytest.mark.usefixtures("_slow")
-@pytest.mark.parametrize(("places", "run"), [("memory", threads), ("s3", processes)], indirect=["places"])
+@pytest.mark.parametrize(("locations", "run"), [("memory", threads), ("s3", processes)], indirect=["locations"])
 @pytest.mark.parametrize("parts", [[None, None], [None, "1-of-2"]])
-def test_exactly_one_takes_a_stale_lease(places, run, parts, monkeypatch):
+def test_exactly_one_takes_a_stale_lease(locations, run, parts, monkeypatch):
     # Kept: what is left lying would be given back.
-    sleepers = [asleep(place, monkeypatch) for place in places]
-    assert run(places, parts) == [1] * len(sleepers)
+    sleepers = [asleep(location, monkeypatch) for location in locations]
+    assert run(locations, parts) == [1] * len(sleepers)
 
 
-@pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
+@pytest.mark.parametrize("location", ["memory", "s3"], indirect=True)
 @pytest.mark.parametrize("part", [None, "1-of-2"])
 class TestSleeper:
-    def test_one_who_wakes_past_its_lease_writes_nothing_and_leaves_the_others_lease(self, place, part, monkeypatch):
-        sleeper, sleeping = asleep(place, monkeypatch)
-        with Store(place).writing(part):
+    def test_one_who_wakes_past_its_lease_writes_nothing_and_leaves_the_others_lease(self, location, part, monkeypatch):
+        sleeper, sleeping = asleep(location, monkeypatch)
+        with Store(location).writing(part):
             for write in (lambda: sleeper.write("results.csv", "old"), lambda: sleeper.save_failure("train/a", "old")):
                 with pytest.raises(StoreError, match=r"was taken over by process .*; it writes no more"):
                     write()
             sleeping.__exit__(None, None, None)
-            with pytest.raises(UsageError, match="another run is writing"), Store(place).writing():
+            with pytest.raises(UsageError, match="another run is writing"), Store(location).writing():
                 pass
         assert not (sleeper.root / "results.csv").exists()
         assert not (sleeper.root / "steps").exists()
 
-    def test_its_renewal_does_not_bring_it_back_and_it_learns_of_it(self, place, part, monkeypatch):
+    def test_its_renewal_does_not_bring_it_back_and_it_learns_of_it(self, location, part, monkeypatch):
         monkeypatch.setattr(lease, "RENEW_SECONDS", 0.5)
         monkeypatch.setattr(lease, "LOOK_SECONDS", 0.5)
-        sleeper, sleeping = asleep(place, monkeypatch, for_good=False)
-        with Store(place).writing(part):
+        sleeper, sleeping = asleep(location, monkeypatch, for_good=False)
+        with Store(location).writing(part):
             time.sleep(1.5)
-            with pytest.raises(UsageError, match="another run is writing") as caught, Store(place).writing():
+            with pytest.raises(UsageError, match="another run is writing") as caught, Store(location).writing():
                 pass
             assert SLEEPER not in str(caught.value)
             with pytest.raises(StoreError, match="was taken over"):
@@ -144,14 +144,14 @@ def contents(store):
     return {path: fs.cat_file(path) for path in fs.find(store.root.path) if lease.LEASE not in path}
 
 
-@pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
+@pytest.mark.parametrize("location", ["memory", "s3"], indirect=True)
 class TestSleepBetweenAskingAndWriting:
     """What the lease alone cannot see: it was held when asked for, and taken over before the write was on its way."""
 
     @pytest.fixture
-    def sleeper(self, place, monkeypatch):
+    def sleeper(self, location, monkeypatch):
         """A holder whom somebody takes over from just after it has asked for its lease, and writes everything."""
-        store = Store(place)
+        store = Store(location)
         with store.writing():
             ask, others = store._held.check, []
 
@@ -160,10 +160,10 @@ class TestSleepBetweenAskingAndWriting:
                 if store.asleep and not others:
                     with monkeypatch.context() as patch:
                         patch.setattr(lease, "STALE_SECONDS", -1.0)
-                        others.append(Store(place).writing())
+                        others.append(Store(location).writing())
                         others[0].__enter__()
                     for write in WRITES.values():
-                        write(Store(place), "theirs")
+                        write(Store(location), "theirs")
                     store.theirs = contents(store)
 
             store.asleep = False
@@ -191,10 +191,10 @@ class TestSleepBetweenAskingAndWriting:
 
 
 @pytest.mark.usefixtures("_slow")
-@pytest.mark.parametrize("places", ["memory", "s3"], indirect=True)
-def test_whatever_a_sleeper_writes_when_it_wakes_the_new_owner_has_the_last_word(places, monkeypatch):
-    for place in places:
-        sleeper, _ = asleep(place, monkeypatch)
+@pytest.mark.parametrize("locations", ["memory", "s3"], indirect=True)
+def test_whatever_a_sleeper_writes_when_it_wakes_the_new_owner_has_the_last_word(locations, monkeypatch):
+    for location in locations:
+        sleeper, _ = asleep(location, monkeypatch)
         sleeper.root.fs.pipe_file((sleeper.root / "results.csv").path, b"before")
 
         def wake(sleeper=sleeper):
@@ -203,33 +203,33 @@ def test_whatever_a_sleeper_writes_when_it_wakes_the_new_owner_has_the_last_word
 
         waking = threading.Thread(target=wake)
         waking.start()
-        with Store(place).writing():
-            Store(place).write("results.csv", "theirs")
+        with Store(location).writing():
+            Store(location).write("results.csv", "theirs")
             waking.join()
         assert read_file(sleeper.root / "results.csv") == b"theirs"
 
 
-@pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
-def test_one_who_wakes_and_finds_its_lease_goes_on(place, monkeypatch):
-    sleeper, sleeping = asleep(place, monkeypatch)
+@pytest.mark.parametrize("location", ["memory", "s3"], indirect=True)
+def test_one_who_wakes_and_finds_its_lease_continues(location, monkeypatch):
+    sleeper, sleeping = asleep(location, monkeypatch)
     sleeper.write("results.csv", "mine")
     sleeping.__exit__(None, None, None)
     assert read_file(sleeper.root / "results.csv") == b"mine"
-    with Store(place).writing() as before:
+    with Store(location).writing() as before:
         assert before is None
 
 
-@pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
+@pytest.mark.parametrize("location", ["memory", "s3"], indirect=True)
 @pytest.mark.parametrize("part", [None, "1-of-2"])
-def test_who_writes_for_a_holder_writes_while_it_holds_and_no_longer(place, part, monkeypatch):
+def test_who_writes_for_a_holder_writes_while_it_holds_and_no_longer(location, part, monkeypatch):
     monkeypatch.setattr(lease, "LOOK_SECONDS", 0.0)
-    holder = Store(place)
+    holder = Store(location)
     with holder.writing(part):
-        worker = Store(place, pickle.loads(pickle.dumps(holder.hold)))  # noqa: S301
+        worker = Store(location, pickle.loads(pickle.dumps(holder.hold)))  # noqa: S301
         worker.write("results.csv", "mine")
         with monkeypatch.context() as patch:
             patch.setattr(lease, "STALE_SECONDS", -1.0)
-            other = Store(place).writing()
+            other = Store(location).writing()
             other.__enter__()
         with pytest.raises(StoreError, match="was taken over"):
             worker.write("results.csv", "old")

@@ -9,7 +9,7 @@ from support.plain import FACTORY
 from lrbench.cli import main
 from lrbench.runner import figures
 from lrbench.runner.follow import Follower
-from lrbench.store import Hold, Store, StoreError, place_of
+from lrbench.store import Hold, Store, StoreError, as_path
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -34,9 +34,9 @@ def suite(tmp_path):
     return str(path)
 
 
-def remove(place):
-    root = place_of(place)
-    if isinstance(place, str) and "://" in place:
+def remove(location):
+    root = as_path(location)
+    if isinstance(location, str) and "://" in location:
         root.fs.rm(root.path, recursive=True)
     else:
         shutil.rmtree(root, ignore_errors=True)
@@ -64,18 +64,18 @@ def test_a_run_ends_with_what_happened_and_writes_no_more(suite, tmp_path, monke
     assert not (out / "results.csv").exists()
 
 
-@pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
-def test_it_does_in_an_object_store(suite, place, monkeypatch, capsys):
+@pytest.mark.parametrize("location", ["memory", "s3"], indirect=True)
+def test_it_does_in_an_object_store(suite, location, monkeypatch, capsys):
     finished = Follower.finished
 
     def then_it_goes(self, done):
         finished(self, done)
-        remove(place)
+        remove(location)
 
     monkeypatch.setattr(Follower, "finished", then_it_goes)
-    assert main(["run", suite, "--out", place]) == 1
-    stopped_with_a_line(capsys, place)
-    assert not (place_of(place) / "results.csv").exists()
+    assert main(["run", suite, "--out", location]) == 1
+    stopped_with_a_line(capsys, location)
+    assert not (as_path(location) / "results.csv").exists()
 
 
 def test_it_does_while_the_report_is_made(suite, tmp_path, monkeypatch, capsys):

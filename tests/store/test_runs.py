@@ -11,7 +11,7 @@ from lrbench.cli import main
 from lrbench.errors import LrbenchError
 from lrbench.leaderboard import Leaderboard
 from lrbench.runner.tables import Tables
-from lrbench.store import RECORD, Store, lease, place_of
+from lrbench.store import RECORD, Store, as_path, lease
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -36,28 +36,28 @@ def suite(tmp_path):
     return str(path)
 
 
-def test_a_run_is_what_it_is_in_a_folder_and_can_be_gone_on_with(suite, place, tmp_path, capsys):
+def test_a_run_is_what_it_is_in_a_folder_and_can_be_resumed(suite, location, tmp_path, capsys):
     assert main(["run", suite, "--out", str(tmp_path / "here")]) == 0
-    assert main(["run", suite, "--out", place]) == 0
-    root = place_of(place)
+    assert main(["run", suite, "--out", location]) == 0
+    root = as_path(location)
     for name in ("results.csv", "leaderboard.csv", "leaderboard.md", "suite.yaml"):
         assert (root / name).read_bytes() == (tmp_path / "here" / name).read_bytes()
     lost = root / "steps/attack/net/seed-0/fgsm/eps-8/part-5/outcomes.safetensors"
     lost.unlink()
     capsys.readouterr()
-    assert main(["plan", suite, "--out", place]) == 0
+    assert main(["plan", suite, "--out", location]) == 0
     assert f"damaged: {lost.name}" in capsys.readouterr().out
-    assert main(["run", suite, "--out", place]) == 0
+    assert main(["run", suite, "--out", location]) == 0
     assert lost.exists()
     assert "1 steps" not in capsys.readouterr().err
 
 
-def test_commands_that_read_a_run_take_its_url(suite, place, tmp_path, capsys):
-    lrbench.run(suite, out=place)
-    for command in (["show", place], ["compare", f"{place}:net", f"{place}:lr"], ["report", place]):
+def test_commands_that_read_a_run_take_its_url(suite, location, tmp_path, capsys):
+    lrbench.run(suite, out=location)
+    for command in (["show", location], ["compare", f"{location}:net", f"{location}:lr"], ["report", location]):
         assert main(command) == 0, capsys.readouterr().err
-    assert main(["publish", place, "--to", str(tmp_path / "boards")]) == 0
-    assert Leaderboard.load(place).results.equals(Leaderboard.load(place_of(place)).results)
+    assert main(["publish", location, "--to", str(tmp_path / "boards")]) == 0
+    assert Leaderboard.load(location).results.equals(Leaderboard.load(as_path(location)).results)
 
 
 @pytest.fixture
@@ -78,10 +78,10 @@ def asked(s3_server, monkeypatch):  # noqa: ARG001
 
 @pytest.mark.parametrize("what", ["plan", "show", "compare", "report"])
 def test_who_only_looks_reads_a_record_once_and_no_artefact_that_it_does_not_use(suite, asked, what, capsys):
-    place = f"s3://runs/{uuid.uuid4().hex}"
-    lrbench.run(suite, out=place)
+    location = f"s3://runs/{uuid.uuid4().hex}"
+    lrbench.run(suite, out=location)
     asked.clear()
-    given = {"plan": [suite, "--out", place], "compare": [f"{place}:net", f"{place}:lr"]}.get(what, [place])
+    given = {"plan": [suite, "--out", location], "compare": [f"{location}:net", f"{location}:lr"]}.get(what, [location])
     assert main([what, *given]) == 0, capsys.readouterr().err
     read = [key for method, key in asked if method == "get_object" and "/steps/" in key]
     records = [key for key in read if key.endswith(RECORD)]
@@ -94,40 +94,40 @@ def test_who_only_looks_reads_a_record_once_and_no_artefact_that_it_does_not_use
     assert len(asked) <= len(read) + 60
 
 
-@pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
-def test_a_run_holds_against_its_checksum_what_plan_knows_by_its_size(suite, place, capsys):
-    lrbench.run(suite, out=place)
-    weights = place_of(place) / "steps/train/net/seed-0/weights.safetensors"
+@pytest.mark.parametrize("location", ["memory", "s3"], indirect=True)
+def test_a_run_holds_against_its_checksum_what_plan_knows_by_its_size(suite, location, capsys):
+    lrbench.run(suite, out=location)
+    weights = as_path(location) / "steps/train/net/seed-0/weights.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    assert main(["plan", suite, "--out", place]) == 0
+    assert main(["plan", suite, "--out", location]) == 0
     assert "nothing to do" in capsys.readouterr().out
-    assert main(["run", suite, "--out", place]) == 0
+    assert main(["run", suite, "--out", location]) == 0
     assert "again, damaged: weights.safetensors: train/net/seed-0" in capsys.readouterr().out
     assert weights.read_bytes() == whole
 
 
-@pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
-def test_a_share_holds_against_their_checksums_the_steps_that_its_own_need(suite, place, capsys):
-    assert main(["run", suite, "--out", place, "--steps", "train/*"]) == 0
-    weights = place_of(place) / "steps/train/net/seed-0/weights.safetensors"
+@pytest.mark.parametrize("location", ["memory", "s3"], indirect=True)
+def test_a_share_holds_against_their_checksums_the_steps_that_its_own_need(suite, location, capsys):
+    assert main(["run", suite, "--out", location, "--steps", "train/*"]) == 0
+    weights = as_path(location) / "steps/train/net/seed-0/weights.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(bytes(len(whole)))
     capsys.readouterr()
-    assert main(["run", suite, "--out", place, "--steps", "accuracy/*"]) == 0
+    assert main(["run", suite, "--out", location, "--steps", "accuracy/*"]) == 0
     assert "1 steps wait for others, such as accuracy/net/seed-0 for train/net/seed-0" in capsys.readouterr().out
 
 
-def test_nothing_there_is_said_in_a_line(place, capsys):
-    assert main(["show", place]) == 2
-    assert f"no results in {place}" in capsys.readouterr().err
+def test_nothing_there_is_said_in_a_line(location, capsys):
+    assert main(["show", location]) == 2
+    assert f"no results in {location}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("place", ["local", "s3"], indirect=True)
-def test_processes_share_a_store(suite, place, tmp_path):
+@pytest.mark.parametrize("location", ["local", "s3"], indirect=True)
+def test_processes_share_a_store(suite, location, tmp_path):
     lrbench.run(suite, out=tmp_path / "one")
-    lrbench.run(suite, out=place, jobs=2)
-    assert (place_of(place) / "results.csv").read_bytes() == (tmp_path / "one/results.csv").read_bytes()
+    lrbench.run(suite, out=location, jobs=2)
+    assert (as_path(location) / "results.csv").read_bytes() == (tmp_path / "one/results.csv").read_bytes()
 
 
 def test_memory_is_not_shared(suite, capsys):
@@ -135,8 +135,8 @@ def test_memory_is_not_shared(suite, capsys):
     assert "other processes have a memory of their own" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
-def test_a_run_that_lost_its_lease_stops_at_its_next_write_with_a_line(suite, place, monkeypatch):
+@pytest.mark.parametrize("location", ["memory", "s3"], indirect=True)
+def test_a_run_that_lost_its_lease_stops_at_its_next_write_with_a_line(suite, location, monkeypatch):
     save, taken = Store.save, []
 
     def taken_over_meanwhile(self, record, files):
@@ -144,7 +144,7 @@ def test_a_run_that_lost_its_lease_stops_at_its_next_write_with_a_line(suite, pl
         if not taken:
             with monkeypatch.context() as later:
                 later.setattr(lease, "STALE_SECONDS", -1.0)
-                taken.append(Store(place).writing())
+                taken.append(Store(location).writing())
                 taken[0].__enter__()
         return save(self, record, files)
 
@@ -152,23 +152,23 @@ def test_a_run_that_lost_its_lease_stops_at_its_next_write_with_a_line(suite, pl
     monkeypatch.setattr(lease, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(Store, "save", taken_over_meanwhile)
     with pytest.raises(LrbenchError, match="was taken over by process") as caught:
-        lrbench.run(suite, out=place)
+        lrbench.run(suite, out=location)
     assert "\n" not in str(caught.value)
-    assert not list(place_of(place).glob("steps/**/step.json"))
-    assert not (place_of(place) / "results.csv").exists()
+    assert not list(as_path(location).glob("steps/**/step.json"))
+    assert not (as_path(location) / "results.csv").exists()
     taken[0].__exit__(None, None, None)
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_run_that_learns_of_it_in_the_middle_of_a_step_stops_there(suite, s3_server, monkeypatch, capsys, jobs):  # noqa: ARG001
-    place = f"s3://runs/{uuid.uuid4().hex}"
+    location = f"s3://runs/{uuid.uuid4().hex}"
     begin, taken = Tables.begin, []
 
     def taken_over_meanwhile(self, here):
         begin(self, here)
         with monkeypatch.context() as later:
             later.setattr(lease, "STALE_SECONDS", -1.0)
-            taken.append(Store(place).writing())
+            taken.append(Store(location).writing())
             taken[0].__enter__()
         time.sleep(0.5)
 
@@ -176,7 +176,7 @@ def test_a_run_that_learns_of_it_in_the_middle_of_a_step_stops_there(suite, s3_s
     monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
     monkeypatch.setattr(Tables, "begin", taken_over_meanwhile)
     monkeypatch.setattr(Store, "_confirm", lambda _: None)
-    assert main(["run", suite, "--out", place, "--jobs", jobs]) == 1
+    assert main(["run", suite, "--out", location, "--jobs", jobs]) == 1
     assert "was taken over by process" in capsys.readouterr().err
-    assert not list(place_of(place).glob("steps/**/step.json"))
+    assert not list(as_path(location).glob("steps/**/step.json"))
     taken[0].__exit__(None, None, None)

@@ -10,7 +10,7 @@ from dataclasses import asdict
 import pytest
 
 from lrbench.errors import UsageError
-from lrbench.store import RECORD, Record, Store, StoreError, lease, place_of
+from lrbench.store import RECORD, Record, Store, StoreError, as_path, lease
 from lrbench.store.chain import Chain, Entry
 from lrbench.store.flock import OWNER
 
@@ -22,8 +22,8 @@ def record(step="train/net/seed-0", key="abc"):
 
 
 @pytest.fixture
-def store(place):
-    return Store(place)
+def store(location):
+    return Store(location)
 
 
 def test_a_saved_step_comes_back_whole(store):
@@ -89,55 +89,55 @@ def test_tables_are_written_and_removed(store, root):
     assert not (root / "results.csv").exists()
 
 
-def test_one_writer_at_a_time(place):
-    with Store(place).writing() as before:
+def test_one_writer_at_a_time(location):
+    with Store(location).writing() as before:
         assert before is None
         with (
             pytest.raises(UsageError, match=f"another run is writing to .*process {os.getpid()}"),
-            Store(place).writing(),
+            Store(location).writing(),
         ):
             pass
-    with Store(place).writing() as before:
+    with Store(location).writing() as before:
         assert before is None
-    assert not (place_of(place) / OWNER).exists()
+    assert not (as_path(location) / OWNER).exists()
 
 
-def test_parts_go_side_by_side_and_keep_the_whole_out(place):
-    with Store(place).writing("1-of-2"), Store(place).writing("2-of-2"):
+def test_parts_go_side_by_side_and_keep_the_whole_out(location):
+    with Store(location).writing("1-of-2"), Store(location).writing("2-of-2"):
         for part in (None, "1-of-2"):
-            with pytest.raises(UsageError, match="another run is writing"), Store(place).writing(part):
+            with pytest.raises(UsageError, match="another run is writing"), Store(location).writing(part):
                 pass
-    with Store(place).writing(), pytest.raises(UsageError, match="another run"), Store(place).writing("1-of-2"):
+    with Store(location).writing(), pytest.raises(UsageError, match="another run"), Store(location).writing("1-of-2"):
         pass
-    with Store(place).writing("1-of-2"):
+    with Store(location).writing("1-of-2"):
         pass
 
 
-@pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
+@pytest.mark.parametrize("location", ["memory", "s3"], indirect=True)
 class TestLease:
-    def leave(self, place, owner, seconds_ago):
-        chain = Chain(place_of(place) / lease.LEASE)
+    def leave(self, location, owner, seconds_ago):
+        chain = Chain(as_path(location) / lease.LEASE)
         assert chain.add(0, Entry("held", owner, time.time() - seconds_ago, "theirs"))
 
-    def test_one_that_was_not_renewed_holds_nobody_up(self, place):
-        self.leave(place, "process 1 on another since yesterday", 2 * lease.STALE_SECONDS)
-        with Store(place).writing() as before:
+    def test_one_that_was_not_renewed_holds_nobody_up(self, location):
+        self.leave(location, "process 1 on another since yesterday", 2 * lease.STALE_SECONDS)
+        with Store(location).writing() as before:
             assert before == "process 1 on another since yesterday"
 
-    def test_one_that_was_renewed_does(self, place):
-        self.leave(place, "process 1 on another since 2026-01-01 00:00:00", 1)
-        with pytest.raises(UsageError, match="process 1 on another"), Store(place).writing():
+    def test_one_that_was_renewed_does(self, location):
+        self.leave(location, "process 1 on another since 2026-01-01 00:00:00", 1)
+        with pytest.raises(UsageError, match="process 1 on another"), Store(location).writing():
             pass
 
-    def test_a_process_of_this_machine_that_is_gone_holds_nobody_up(self, place):
-        self.leave(place, f"process 4194303 on {platform.node()} since 2026-01-01 00:00:00", 1)
-        with Store(place).writing() as before:
+    def test_a_process_of_this_machine_that_is_gone_holds_nobody_up(self, location):
+        self.leave(location, f"process 4194303 on {platform.node()} since 2026-01-01 00:00:00", 1)
+        with Store(location).writing() as before:
             assert before.startswith("process 4194303")
 
-    def test_it_is_renewed(self, place, monkeypatch):
+    def test_it_is_renewed(self, location, monkeypatch):
         monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
-        with Store(place).writing():
-            chain = Chain(place_of(place) / lease.LEASE)
+        with Store(location).writing():
+            chain = Chain(as_path(location) / lease.LEASE)
             first = chain.number()
             deadline = time.monotonic() + 10
             while chain.number() < first + 3:
@@ -151,13 +151,13 @@ class TestLease:
     [
         ("ftp://host/run", "one of s3"),
         ("s3://", "expected a path"),
-        ("s3://no-such-place-here\0/run", "s3://no-such"),
+        ("s3://no-such-location-here\0/run", "s3://no-such"),
         ("memory:///", "expected a path"),
     ],
 )
 def test_a_url_that_is_none_is_refused_in_a_line(url, words):
     with pytest.raises(UsageError, match=words):
-        place_of(url)
+        as_path(url)
 
 
 @pytest.mark.usefixtures("s3_server")
@@ -176,7 +176,7 @@ def test_a_server_that_does_not_answer_is_a_users_fault(monkeypatch):
 
     s3fs.S3FileSystem.clear_instance_cache()
     with pytest.raises(UsageError, match="s3://runs/x cannot be reached"):
-        place_of("s3://runs/x")
+        as_path("s3://runs/x")
     s3fs.S3FileSystem.clear_instance_cache()
 
 

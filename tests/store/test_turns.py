@@ -10,7 +10,7 @@ import pytest
 from lrbench.engines import Done
 from lrbench.runner.step import Step
 from lrbench.runner.turns import InTurn
-from lrbench.store import Record, Store, is_remote, place_of
+from lrbench.store import Record, Store, as_path, is_remote
 from lrbench.store.turns import TURN, WAIT_SECONDS, turn
 
 STEP = Step("train/net/seed-0", "train", "net", 0, {"seed": 0})
@@ -40,28 +40,28 @@ class Counting:
     def __init__(self):
         self.taken = []
 
-    def take(self, task, tell, stop):  # noqa: ARG002
+    def take(self, task, report, stop):  # noqa: ARG002
         self.taken.append(task)
         return Done(task, 1.0)
 
 
-def take(store, stop=lambda: False, tell=lambda *_: None):
+def take(store, stop=lambda: False, report=lambda *_: None):
     worker = Counting()
-    return InTurn(worker, {STEP.id: STEP}, store).take(STEP.id, tell, stop), worker.taken
+    return InTurn(worker, {STEP.id: STEP}, store).take(STEP.id, report, stop), worker.taken
 
 
 @pytest.mark.parametrize("key", [STEP.key, "of an earlier form"])
-def test_who_waited_takes_only_what_the_other_has_not_finished(place, other, key):
-    store, waited = Store(place), []
+def test_who_waited_takes_only_what_the_other_has_not_finished(location, other, key):
+    store, waited = Store(location), []
 
-    def tell(*told):
+    def report(*note):
         if not waited:
-            Store(place).save(Record(STEP.id, key, {}, 7.0), {"weights.bin": b"1"})
+            Store(location).save(Record(STEP.id, key, {}, 7.0), {"weights.bin": b"1"})
             other.set()
-        waited.append(told)
+        waited.append(note)
 
     with store.writing("1-of-1"):
-        done, taken = take(store, tell=tell)
+        done, taken = take(store, report=report)
     assert waited
     if key == STEP.key:
         assert taken == []
@@ -70,26 +70,26 @@ def test_who_waited_takes_only_what_the_other_has_not_finished(place, other, key
         assert taken == [STEP.id]
 
 
-def test_who_waits_can_be_stopped(place, other):  # noqa: ARG001
-    store = Store(place)
+def test_who_waits_can_be_stopped(location, other):  # noqa: ARG001
+    store = Store(location)
     with pytest.raises(KeyboardInterrupt), store.writing("1-of-1"):
         take(store, stop=lambda: True)
 
 
-def test_other_steps_hinder_nobody_and_nobody_waits_who_holds_the_whole(place):
-    store = Store(place)
-    with store.writing("1-of-1"), turn(place_of(place), "train/other/seed-0", lambda: None):
+def test_other_steps_hinder_nobody_and_nobody_waits_who_holds_the_whole(location):
+    store = Store(location)
+    with store.writing("1-of-1"), turn(as_path(location), "train/other/seed-0", lambda: None):
         assert take(store)[1] == [STEP.id]
-    with store.writing(), turn(place_of(place), STEP.id, lambda: None):
+    with store.writing(), turn(as_path(location), STEP.id, lambda: None):
         assert take(store)[1] == [STEP.id]
 
 
-def test_a_worker_elsewhere_knows_that_it_works_for_a_share(place):
-    store = Store(place)
+def test_a_worker_elsewhere_knows_that_it_works_for_a_share(location):
+    store = Store(location)
     with store.writing("1-of-1"):
-        assert Store(place, store.hold).shared
+        assert Store(location, store.hold).shared
     with store.writing():
-        assert not Store(place, store.hold).shared
+        assert not Store(location, store.hold).shared
 
 
 def test_a_killed_process_holds_no_turn(tmp_path):
@@ -104,9 +104,9 @@ def test_a_killed_process_holds_no_turn(tmp_path):
         pass
 
 
-@pytest.mark.parametrize("place", ["memory", "s3"], indirect=True)
-def test_the_whole_run_removes_what_turns_left(place):
-    store = Store(place)
+@pytest.mark.parametrize("location", ["memory", "s3"], indirect=True)
+def test_the_whole_run_removes_what_turns_left(location):
+    store = Store(location)
     with store.writing("1-of-1"):
         take(store)
     assert any(path.name.startswith(TURN) for path in store.root.iterdir())

@@ -56,8 +56,10 @@ def test_every_attack_is_described_with_all_its_options_where_it_is_defined(entr
     attack = entry.load()
     assert entry.summary == attack.__doc__.partition("\n")[0]
     assert 20 < len(entry.summary) <= 120
-    told = " ".join(each.__doc__ or "" for each in attack.__mro__ if each.__module__.startswith("lrbench.attacks."))
-    parameters = told.partition("Parameters\n")[2]
+    documented = " ".join(
+        each.__doc__ or "" for each in attack.__mro__ if each.__module__.startswith("lrbench.attacks.")
+    )
+    parameters = documented.partition("Parameters\n")[2]
     assert set(entry.signature.parameters) == set(inspect.signature(attack).parameters)
     for name, parameter in inspect.signature(attack).parameters.items():
         assert re.search(rf"\b{name}\b", parameters), name

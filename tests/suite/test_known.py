@@ -140,15 +140,15 @@ def refusal(content):
 )
 def test_whatever_is_added_is_read_or_refused_in_lines(keys, value):
     content = copy.deepcopy(WRITTEN)
-    places = [
+    owners = [
         content,
         content["training"],
         content["diagnostics"],
         content["diagnostics"]["masking"],
         content["models"],
     ]
-    for key, place in zip(keys, places, strict=False):
-        place[key] = value
+    for key, owner in zip(keys, owners, strict=False):
+        owner[key] = value
     assert len(refusal(content).splitlines()) <= 3
 
 

@@ -137,10 +137,10 @@ def test_commands_are_understood(here):
 @cache
 def help_of(module):
     """Give what a module says of its options."""
-    told = io.StringIO()
-    with preserved(), redirect_stdout(told), patch.object(sys, "argv", [module, "--help"]), suppress(SystemExit):
+    printed = io.StringIO()
+    with preserved(), redirect_stdout(printed), patch.object(sys, "argv", [module, "--help"]), suppress(SystemExit):
         runpy.run_module(module, run_name="__main__")
-    return told.getvalue()
+    return printed.getvalue()
 
 
 def check(command, here):

@@ -9,7 +9,7 @@ CACHES = (
     closure.closure,
     closure._hash,
     steps._shared,
-    own.own_code,
+    own._own_code,
 )
 
 

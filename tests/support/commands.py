@@ -4,7 +4,7 @@ import sys
 
 UNDRAWN = """\
 import sys
-from lrbench.starting import load_ahead
+from lrbench.child_processes import load_ahead
 load_ahead()
 import lrbench.runner.figures as figures
 figures._made = lambda *_, **__: {"report.html": b"a report"}

@@ -120,11 +120,11 @@ sys.exit(status)
 def _cold(arguments):
     """Run a command in a process of its own, from Python's start to its end within the limits."""
     with TemporaryDirectory() as folder:
-        told = Path(folder) / "peak"
-        command = [sys.executable, "-c", COLD_CODE, str(told), *arguments]
+        peak_file = Path(folder) / "peak"
+        command = [sys.executable, "-c", COLD_CODE, str(peak_file), *arguments]
         started = time.monotonic()
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        seconds, peak = time.monotonic() - started, int(told.read_text()) * 1024
+        seconds, peak = time.monotonic() - started, int(peak_file.read_text()) * 1024
     MOST["seconds"] = max(MOST["seconds"], seconds)
     MOST["bytes"] = max(MOST["bytes"], peak)
     assert seconds < SECONDS

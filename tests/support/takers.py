@@ -55,13 +55,13 @@ def examined(model, x, y, eps=EPS, **options):
     return [(each.check.id, each.figure, each.flagged) for each in verdict.findings]
 
 
-def moved_by(model, x, y, layer="1", **options):
+def d_adv_of(model, x, y, layer="1", **options):
     """D_Adv of a shift."""
     shifted = x * 0.9 if isinstance(x, torch.Tensor) else x
     return tuple(d_adv(model, layer, x_adv=shifted, x=x, y=y, **options))
 
 
-TAKERS = {name: attack(name) for name in LITTLE} | {"examine": examined, "d_adv": moved_by}
+TAKERS = {name: attack(name) for name in LITTLE} | {"examine": examined, "d_adv": d_adv_of}
 
 
 def same(first, second):

@@ -40,7 +40,7 @@ class Fit:
     options: dict = field(default_factory=dict)
     resume: bytes | None = None
 
-    def __call__(self, device, tell):
+    def __call__(self, device, send):
         config = Training(**{"epochs": 3, "batch_size": 50, "warmup_accuracy": 0.0, **self.options})
         split = digits(None, train=220, test=None).train
         snapshots = []
@@ -57,7 +57,7 @@ class Fit:
                 on_epoch=lambda _log, snapshot: snapshots.append(snapshot()),
             )
         weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        tell((weights, history, snapshots))
+        send((weights, history, snapshots))
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class Fails:
 
     how: str
 
-    def __call__(self, _device, tell):
+    def __call__(self, _device, send):
         rank = torch.distributed.get_rank()
-        tell("begun")
+        send("begun")
         if rank == 1:
             if self.how == "raises":
                 raise ArithmeticError("broken")
@@ -86,6 +86,6 @@ class Fails:
 class Waits:
     """Waits for something that never comes."""
 
-    def __call__(self, _device, tell):
-        tell("begun")
+    def __call__(self, _device, send):
+        send("begun")
         signal.pause()

@@ -41,7 +41,7 @@ class Toy:
     def __call__(self):
         return self
 
-    def take(self, task, tell, stop):
+    def take(self, task, report, stop):
         started = time.perf_counter()
         (self.folder / f"{task}.{os.getpid()}.{time.monotonic_ns()}").touch()
         if task.startswith("fatal"):
@@ -62,7 +62,7 @@ class Toy:
                 if stop():
                     raise KeyboardInterrupt
                 time.sleep(0.05)
-        tell(0.5, "half way")
+        report(0.5, "half way")
         if task.startswith("work"):
             time.sleep(float(task.rpartition("-")[2]))
         reason = "it fails" if task.startswith("fails") else None

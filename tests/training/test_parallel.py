@@ -21,15 +21,15 @@ AUGMENT = {"augment": {"crop": 1, "flip": True}}
 
 
 def alone(fit):
-    told = []
-    fit(CPU, told.append)
-    return told[0]
+    received = []
+    fit(CPU, received.append)
+    return received[0]
 
 
 def together(work, count=2):
-    told = []
-    in_processes(count, work, CPU, told.append, lambda: None)
-    return told[0]
+    received = []
+    in_processes(count, work, CPU, received.append, lambda: None)
+    return received[0]
 
 
 @pytest.mark.parametrize(
@@ -84,15 +84,15 @@ def test_the_failure_of_one_is_told_and_ends_all(how, kind, words):
 
 
 def test_whoever_asks_them_to_stop_does_not_wait():
-    told = []
+    received = []
 
     def check_stop():
-        if told:
+        if received:
             raise KeyboardInterrupt
 
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        in_processes(2, Waits(), CPU, told.append, check_stop)
+        in_processes(2, Waits(), CPU, received.append, check_stop)
     assert time.monotonic() - started < 120
 
 

@@ -1,5 +1,6 @@
 """All checks on one model, and what they come to."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from lrbench.attacks import Bounds
 from lrbench.attacks.arguments import spelled
 from lrbench.attacks.inputs import as_inputs, as_labels, check_range, ordinary
-from lrbench.attacks.ranges import check_bounds, finite
+from lrbench.attacks.ranges import check_bounds, check_units, finite
 from lrbench.attacks.regular import PROBED, callers_modes_left, regular
 
 # Importing them registers their checks.
@@ -27,10 +28,16 @@ class Verdict:
     name : {"held up", "suspicious", "broken"}
     findings : list of Finding
         Of all checks, flagged or not.
+    accuracy : float
+        Share of the images that are classified correctly.
+    robust_accuracy : float
+        Share that none of the checks' own attacks within eps changed the class of: an upper bound, from small attacks.
     """
 
     name: VerdictName
     findings: list[Finding] = field(repr=False)
+    accuracy: float = math.nan
+    robust_accuracy: float = math.nan
 
     @property
     def flagged(self) -> list[Finding]:
@@ -38,15 +45,14 @@ class Verdict:
         return [finding for finding in self.findings if finding.flagged]
 
     def __str__(self) -> str:
-        """Say which checks, why, and what to do."""
-        lines: list[str] = [self.name]
-        for finding in self.flagged:
-            lines += [
-                f"  {finding.check.id} ({finding.check.severity}): {finding.figure:.3g}",
-                f"    measured: {finding.check.condition}",
-                f"    means: {finding.check.explanation}",
-                f"    do: {finding.check.advice}",
-            ]
+        """Give accuracies and each check's figure; of those that are flagged also what it means and what to do."""
+        measured = f"accuracy {100 * self.accuracy:.1f} %, under the checks' attacks {100 * self.robust_accuracy:.1f} %"
+        lines = [f"{self.name}: {measured}"]
+        for finding in self.findings:
+            mark = "!" if finding.flagged else " "
+            lines.append(f"{mark} {finding.check.id:24} {finding.figure:8.3g}  {finding.check.condition}")
+            if finding.flagged:
+                lines += [f"    means: {finding.check.explanation}", f"    do: {finding.check.advice}"]
         return "\n".join(lines)
 
 
@@ -97,6 +103,7 @@ def examine(  # noqa: PLR0913
     """
     finite(eps=eps, above_zero=True)
     check_bounds(bounds)
+    check_units(eps, bounds, norm)
     x = as_inputs(x, bounds)
     check_range(x, eps, bounds)
     if not len(x):
@@ -107,9 +114,11 @@ def examine(  # noqa: PLR0913
     with callers_modes_left(x.device):
         x, y = ordinary(x), ordinary(as_labels(y, x, classes))
         subject = Subject(net, x, y, eps, norm, bounds, budget or Budget(), seed, tuple(transfers), claimed)
-        for place, check in enumerate(CHECKS.values()):
-            progress(place / len(CHECKS), check.id)
+        for index, check in enumerate(CHECKS.values()):
+            progress(index / len(CHECKS), check.id)
             measured = check.measure(subject)
             findings.append(Finding(check, measured.figure, measured.flagged))
+        accuracy = 1 - float(subject.wrong.double().mean())
+        standing = 1 - float((subject.wrong | subject.white | subject.black).double().mean())
     progress(1.0, "")
-    return Verdict(verdict_of(each.check.severity for each in findings if each.flagged), findings)
+    return Verdict(verdict_of(each.check.severity for each in findings if each.flagged), findings, accuracy, standing)

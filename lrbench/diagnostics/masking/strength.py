@@ -25,8 +25,8 @@ def stronger(first: Tensor, *others: Tensor) -> Measured:
 @check(
     "single-step-stronger",
     "broken",
-    condition="share of images fooled by a single step over that of an iterative attack (APGD, and plain PGD); "
-    "flagged above a point with p < 0.01",
+    condition="share of images misclassified under a single step over that under an iterative attack (APGD, and plain "
+    "PGD); flagged above a point with p < 0.01",
     explanation="An iterative attack can do whatever a single step does; if it does less, it was led astray.",
     advice="Do not trust the iterative attack's figure: check its step size, and the gradient after the first step.",
 )
@@ -56,8 +56,8 @@ def single_step_only(subject: Subject) -> Measured:
 @check(
     "not-growing-with-eps",
     "broken",
-    condition="share of images fooled at half the radius over that at the radius, or at the radius over that at twice "
-    "it; flagged above a point with p < 0.01",
+    condition="share of images misclassified at half the radius over that at the radius, or at the radius over that at "
+    "twice it; flagged above a point with p < 0.01",
     explanation="A larger ball holds the smaller one, so an attack that works cannot find less in it.",
     advice="Give the attack more steps of a size that fits the radius; check the gradient away from the image.",
 )
@@ -74,7 +74,7 @@ def not_growing_with_eps(subject: Subject) -> Measured:
 @check(
     "unbounded-fails",
     "broken",
-    condition="share of images fooled without a radius; flagged below 1",
+    condition="share of images misclassified without a radius; flagged below 1",
     explanation="Without a radius every image can be turned into one of another class; an attack that cannot do that "
     "does not see the model.",
     advice="Debug the attack at a large radius before believing it at a small one.",
@@ -88,8 +88,8 @@ def unbounded_fails(subject: Subject) -> Measured:
 @check(
     "black-box-stronger",
     "broken",
-    condition="share of images fooled by random search over that of a white-box attack (APGD, and plain PGD); "
-    "flagged above a point with p < 0.01",
+    condition="share of images misclassified under random search over that under a white-box attack (APGD, and plain "
+    "PGD); flagged above a point with p < 0.01",
     explanation="A white-box attack knows more than a black-box one; if it finds less, the gradient misleads it.",
     advice="Report the black-box figure, and attack through what hides the gradient.",
 )
@@ -101,8 +101,8 @@ def black_box_stronger(subject: Subject) -> Measured:
 @check(
     "noise-stronger",
     "broken",
-    condition="share of images fooled by random noise over that of a white-box attack (APGD, and plain PGD); "
-    "flagged above a point with p < 0.01",
+    condition="share of images misclassified under random noise over that under a white-box attack (APGD, and plain "
+    "PGD); flagged above a point with p < 0.01",
     explanation="Noise of the same radius aims at nothing; an attack that finds less aims away from the target.",
     advice="Check the attack for a wrong sign, a wrong loss or a vanishing gradient.",
 )
@@ -114,8 +114,8 @@ def noise_stronger(subject: Subject) -> Measured:
 @check(
     "transfer-stronger",
     "broken",
-    condition="share of images fooled by an attack made on another model over that of a white-box attack (APGD, and "
-    "plain PGD); flagged above a point with p < 0.01; not asked where no transfer was run",
+    condition="share of images misclassified under an attack made on another model over that under a white-box attack "
+    "(APGD, and plain PGD); flagged above a point with p < 0.01; not asked where no transfer was run",
     explanation="Images made for another model fool this one more often than those made for it: its own gradient hides "
     "them.",
     advice="Report the transfer figure, and attack through what hides the gradient.",
@@ -153,7 +153,7 @@ def still_rising(subject: Subject) -> Measured:
 @check(
     "silent-success",
     "suspicious",
-    condition="share of images that an attack fooled on its way but not at its end; flagged above 0.05",
+    condition="share of images misclassified on the way of an attack but not at its end; flagged above 0.05",
     explanation="The attack found an adversarial image and returned another: its figure is too low.",
     advice="Keep the best point of the path, as APGD does.",
 )
@@ -166,8 +166,8 @@ def silent_success(subject: Subject) -> Measured:
 @check(
     "more-effort-helps",
     "suspicious",
-    condition="share of images fooled by twice the steps and restarts over that of the attack itself; flagged above "
-    "two points with 3 images or more",
+    condition="share of images misclassified under twice the steps and restarts over that under the attack itself; "
+    "flagged above two points with 3 images or more",
     explanation="The attack had not found all it could, so the figure is of the attack, not of the model.",
     advice="Use more steps and restarts until the figure stays.",
 )
@@ -181,8 +181,8 @@ def more_effort_helps(subject: Subject) -> Measured:
 @check(
     "weaker-than-checks",
     "suspicious",
-    condition="share of images fooled by the checks' own attacks over that of all attacks under examination, at this "
-    "radius and below; flagged above a point with p < 0.01; not asked where none ran",
+    condition="share of images misclassified under the checks' own attacks over that under all attacks under "
+    "examination, at this radius and below; flagged above a point with p < 0.01; not asked where none ran",
     explanation="Attacks of a few steps found more than the attacks whose figures are shown, which are too high.",
     advice="Report the checks' figure, or attack with AutoAttack.",
 )

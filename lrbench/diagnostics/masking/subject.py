@@ -157,7 +157,9 @@ class Subject:
         return self.fooled(noise)
 
     def pgd(self, eps: float) -> Tensor:
-        """Fooled by plain PGD at another radius."""
+        """Fooled by plain PGD at another radius, at most that of the whole range."""
+        if self.norm == "linf" and self.bounds is not None:
+            eps = min(eps, self.bounds[1] - self.bounds[0])
         return self.fooled(PGD(eps, steps=max(10, self.budget.steps // 2), norm=self.norm, bounds=self.bounds))
 
     @cached_property

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lrbench.leaderboard.layout import MISCLASSIFICATION, ROBUST, WORST, labels, summed_up
-from lrbench.views import Shown, told_n
+from lrbench.views import Shown, n_suffix
 from lrbench.views.charts import Axis, Chart, Panel
 
 GRID = 200
@@ -26,13 +26,13 @@ def by_radius(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
     for attack, table in tables.items():
         if not table["attack"].any():
             continue
-        caption = f"Robust accuracy by radius, mean over seeds{told_n(table)}; the band is the 95 % Wilson interval."
+        caption = f"Robust accuracy by radius, mean over seeds{n_suffix(table)}; the band is the 95 % Wilson interval."
         faint = None
         if attack == WORST:
             others = [each.assign(line=label) for label, each in tables.items() if label != WORST]
             faint = pd.concat(others) if others else None
             caption += " Thin: each attack."
-        y = Axis("value", f"robust accuracy, %{told_n(table)}", domain=(0, 100))
+        y = Axis("value", f"robust accuracy, %{n_suffix(table)}", domain=(0, 100))
         panel = Panel(table, Axis("radius", title), y, "line", faint=faint)
         name = "Worst case over attacks" if attack == WORST else attack
         file = WORST if attack == WORST else ""
@@ -62,24 +62,24 @@ def by_distance(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
         of = distance.set_index(["model", "eps"])["value"]
         errors = _at_radii(shown, MISCLASSIFICATION, attack, 1)
         keys = errors[["model", "eps"]].itertuples(index=False, name=None)
-        moved = pd.Series([0.0 if key[1] == 0 else of.get(key, float("nan")) for key in keys], index=errors.index)
-        errors = errors.assign(l2=moved).dropna(subset=["l2"]).sort_values(["model", "l2"])
+        displaced = pd.Series([0.0 if key[1] == 0 else of.get(key, float("nan")) for key in keys], index=errors.index)
+        errors = errors.assign(l2=displaced).dropna(subset=["l2"]).sort_values(["model", "l2"])
         if not errors["attack"].any():
             continue
         caption = (
             f"As in the paper's figure 5, {suite['threat_model']['space']} space: misclassified images by how far the "
-            f"attack moved them{told_n(errors)}; the band is the 95 % Wilson interval."
+            f"attack moved them{n_suffix(errors)}; the band is the 95 % Wilson interval."
             f"{' Dotted: where the tables read it off.' if levels else ''}"
         )
         x = Axis("l2", "mean L2 dissimilarity |x_adv - x| / |x|", domain=(0, None))
-        y = Axis("value", f"misclassified, %{told_n(errors[errors['attack'] != ''])}", domain=(0, 100))
+        y = Axis("value", f"misclassified, %{n_suffix(errors[errors['attack'] != ''])}", domain=(0, 100))
         panel = Panel(errors, x, y, "line", rules=levels)
         name, title = f"distance-{attack}", f"{attack} by L2 dissimilarity"
         yield Chart(name, title, caption, [panel], shown.labels, file=f"misclassification-{attack}")
 
 
 def smallest(shown: Shown, suite: dict[str, Any], sizes: Mapping[str, Mapping[str, np.ndarray]]) -> Iterator[Chart]:
-    """Share of images for which no perturbation up to a given size was found that fools the model."""
+    """Share of images of which no perturbation up to a given size was found that is misclassified."""
     found = shown.rows("found")
     for attack, by_model in sizes.items():
         finite = [values[np.isfinite(values)] for values in by_model.values()]
@@ -88,7 +88,7 @@ def smallest(shown: Shown, suite: dict[str, Any], sizes: Mapping[str, Mapping[st
         limit = max(float(np.quantile(values, 0.98)) for values in finite if len(values))
         grid = np.linspace(0, max(limit, 1e-6), GRID)
         curves = [_withstanding(model, values, grid) for model, values in by_model.items()]
-        n = told_n(found[found["attack"] == attack])
+        n = n_suffix(found[found["attack"] == attack])
         x = Axis("size", f"size of the perturbation, {NORMS[suite['threat_model']['norm']]}", domain=(0, None))
         y = Axis("value", f"robust accuracy, %{n}", domain=(0, 100))
         name, title = f"smallest-perturbation-{attack}", f"Smallest perturbations by {attack}"

@@ -33,14 +33,14 @@ def training(shown: Shown, histories: Mapping[tuple[str, int], History]) -> Iter
 def _rows(model: str, seed: int, history: History) -> Iterator[dict[str, Any]]:
     on = [bool(log["lr_layers_on"] and log["layers"]) for log in history]
     first = on.index(True) if True in on else len(history)
-    for place, log in enumerate(history):
+    for index, log in enumerate(history):
         yield {
             "model": model,
             "line": str(seed),
             "epoch": log["epoch"],
             "accuracy": 100 * log["accuracy"],
             "loss": log["loss"],
-            "ring": place == first,
-            "on": place >= first,
+            "ring": index == first,
+            "on": index >= first,
             "residuals": {name: of["residual"] for name, of in log["layers"].items()},
         }

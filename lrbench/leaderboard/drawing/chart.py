@@ -18,11 +18,11 @@ SYMBOL = 34
 
 def drawing(chart: Chart, medium: Medium) -> Spec:
     """Draw a chart, as a Vega-Lite specification."""
-    told = _series(chart)
+    series = _series(chart)
     across = medium.across(len(chart.panels))
     usual = medium.sizes[across - 1]
     width = across * (usual[0] + MARGIN)
-    looks = _looks(told, chart, width)
+    looks = _looks(series, chart, width)
     panels = [drawn(panel, chart, medium, looks, usual) for panel in chart.panels]
     titles = _titles(chart, usual[0])
     spec: Spec
@@ -48,18 +48,18 @@ def _series(chart: Chart) -> dict[str, str]:
     return {name: label for name, label in chart.series.items() if name in there}
 
 
-def _looks(told: dict[str, str], chart: Chart, width: int) -> Spec:
+def _looks(series: dict[str, str], chart: Chart, width: int) -> Spec:
     """Encode the series as colour, shape and dashes, with one legend for them all."""
     keys = [key_of(name) for name in chart.series]
     each = looks_of(keys)
-    labels = {key_of(name): lines_of(label, width - SYMBOL) for name, label in told.items()}
+    labels = {key_of(name): lines_of(label, width - SYMBOL) for name, label in series.items()}
     widest = max((width_of(line) for lines in labels.values() for line in lines), default=0)
     legend = {
         "values": list(labels),
         "labelExpr": label_expression({key: text_of(lines) for key, lines in labels.items()}),
         "columns": max(1, int(width / (widest + SYMBOL))),
         # More entries than that are dropped.
-        "symbolLimit": len(told) + 1,
+        "symbolLimit": len(series) + 1,
     }
     ranges = {
         "color": [look.colour for look in each.values()],

@@ -48,6 +48,6 @@ def _marked(rows: list[Row]) -> list[Row]:
         lines.setdefault((row["series"], row.get("line", "")), []).append(row)
     for line in lines.values():
         every = max(1, len(line) // MARKED)
-        for place, row in enumerate(line):
-            row["marked"] = place % every == 0
+        for index, row in enumerate(line):
+            row["marked"] = index % every == 0
     return rows

@@ -115,9 +115,9 @@ class _Layers:
             yield {"mark": band, "encoding": self.encoding("color", **self.between())}
         line = {"type": "line", "strokeWidth": 1.8, "interpolate": course}
         yield {"mark": line, "encoding": self.encoding("color", "strokeDash")}
-        yield from self._told(28)
+        yield from self._markers(28)
 
-    def _told(self, size: int) -> Iterator[Spec]:
+    def _markers(self, size: int) -> Iterator[Spec]:
         """Draw markers where a line is marked; where readers can point at it, the others are there and not seen."""
         mark = {"type": "point", "filled": True, "size": size, "opacity": 1}
         if not self.medium.live:
@@ -152,12 +152,12 @@ class _Layers:
             yield {"mark": bar, "encoding": self.encoding(*looks, **self.between())}
 
     def _tooltip(self) -> list[Spec]:
-        told: list[Spec] = [{"field": "series", "type": "nominal", "title": self.chart.by}]
+        fields: list[Spec] = [{"field": "series", "type": "nominal", "title": self.chart.by}]
         for way, axis in (("x", self.panel.x), ("y", self.panel.y)):
             kind = "nominal" if axis.kind == "category" else "quantitative"
             form = {"format": FORMATS[axis.kind]} if FORMATS[axis.kind] else {}
-            told.append({"field": way, "type": kind, "title": axis.title, **form})
+            fields.append({"field": way, "type": kind, "title": axis.title, **form})
         along = self.panel.x if self.along == "x" else self.panel.y
         ends = ("low", "high") if self.spans else ()
-        told += [{"field": end, "type": "quantitative", "format": FORMATS[along.kind]} for end in ends]
-        return told + ([{"field": "n", "type": "quantitative"}] if any("n" in row for row in self.rows) else [])
+        fields += [{"field": end, "type": "quantitative", "format": FORMATS[along.kind]} for end in ends]
+        return fields + ([{"field": "n", "type": "quantitative"}] if any("n" in row for row in self.rows) else [])

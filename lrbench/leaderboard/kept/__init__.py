@@ -1,6 +1,6 @@
 """What a published board keeps of a model, and reading it back: `records/MODEL.json`."""
 
-from lrbench.leaderboard.kept.contradictions import verdict_told
+from lrbench.leaderboard.kept.contradictions import verdict_of_checks
 from lrbench.leaderboard.kept.outcomes import Key, Wrong, packed, unpacked
 from lrbench.leaderboard.kept.record import (
     FORMAT,
@@ -26,5 +26,5 @@ __all__ = [
     "read_record",
     "require_sound",
     "unpacked",
-    "verdict_told",
+    "verdict_of_checks",
 ]

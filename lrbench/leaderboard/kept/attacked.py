@@ -65,11 +65,11 @@ def _images(record: Content, seed: int, shares: dict[Key, Row], first: dict[Key,
 def _counted(record: Content, wrong: Wrong, first: dict[Key, float]) -> Iterator[list[str]]:
     """Give which attacks the worst case may be over: of others' attacks older records do not say which are noise."""
     there, fooling = ({label for label, _ in each} for each in (wrong, first))
-    told = record.get("attacks", {})
+    recorded = record.get("attacks", {})
     listed = [(each["label"], each["name"]) for each in record["configuration"]["attacks"]]
-    attacks = [(label, name) for label, name in listed if label in there and not is_noise(name, told)]
+    attacks = [(label, name) for label, name in listed if label in there and not is_noise(name, recorded)]
     yield [label for label, _ in attacks]
-    yield [label for label, name in attacks if label in fooling or said_of(name, told) is not None]
+    yield [label for label, name in attacks if label in fooling or said_of(name, recorded) is not None]
 
 
 def _fooled_first(wrong: Wrong, labels: list[str]) -> dict[Key, float] | None:
@@ -85,16 +85,20 @@ def _fooled_first(wrong: Wrong, labels: list[str]) -> dict[Key, float] | None:
     return found
 
 
-def _same(told: dict[Key, float], found: dict[Key, float] | None) -> bool:
-    return found is not None and told.keys() == found.keys() and all(abs(told[key] - found[key]) < 1e-9 for key in told)
+def _same(stated: dict[Key, float], found: dict[Key, float] | None) -> bool:
+    return (
+        found is not None
+        and stated.keys() == found.keys()
+        and all(abs(stated[key] - found[key]) < 1e-9 for key in stated)
+    )
 
 
 def _worst(record: Content, shares: dict[Key, float], first: dict[Key, float]) -> Iterator[str]:
     """Hold shares against each other, as older records have nothing else."""
-    told = record.get("attacks", {})
+    recorded = record.get("attacks", {})
     attacks = record["configuration"]["attacks"]
-    known = {attack["label"] for attack in attacks if said_of(attack["name"], told) is not None}
-    inside = known - {attack["label"] for attack in attacks if is_noise(attack["name"], told)}
+    known = {attack["label"] for attack in attacks if said_of(attack["name"], recorded) is not None}
+    inside = known - {attack["label"] for attack in attacks if is_noise(attack["name"], recorded)}
     clean = reached = shares.get(CLEAN, 0.0)
     for eps in sorted(eps for label, eps in shares if label == WORST):
         worst = shares[WORST, eps]

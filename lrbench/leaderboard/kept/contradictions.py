@@ -38,8 +38,8 @@ def contradictions(record: Content) -> Iterator[str]:
 def _names(record: Content) -> Iterator[str]:
     suite, models = record["configuration"]["name"], [*record["configuration"]["models"]]
     if suite != record["suite"] or models != [record["model"]]:
-        told = f"{', '.join(models)} in {suite}"
-        yield f"is of {record['model']} in {record['suite']}, but its configuration is of {told}"
+        named = f"{', '.join(models)} in {suite}"
+        yield f"is of {record['model']} in {record['suite']}, but its configuration is of {named}"
 
 
 def _steps(record: Content) -> Iterator[str]:
@@ -74,21 +74,21 @@ def _rows(record: Content, rows: list[Row]) -> Iterator[str]:
     common = {name: record[name] for name in ("suite", "model", "dataset")}
     seeds = record["configuration"]["seeds"]
     for row in rows:
-        told = f"says {row['metric']} = {row['value']}"
+        claim = f"says {row['metric']} = {row['value']}"
         if any(row[name] != value for name, value in common.items()) or row["seed"] not in seeds:
-            yield f"{told} of another suite, model, data set or seed"
+            yield f"{claim} of another suite, model, data set or seed"
         elif strange := _other_parameters(row):
-            yield f"{told} with other parameters than {strange}"
+            yield f"{claim} with other parameters than {strange}"
         elif row["metric"] in DERIVED or is_time(row["metric"]):
-            yield f"{told}, which no record keeps"
+            yield f"{claim}, which no record keeps"
         elif (row["ci_low"] is None) != (row["ci_high"] is None) or not _is_share(row):
-            yield f"{told}, which is not what its interval or its {row['n']} images say"
+            yield f"{claim}, which is not what its interval or its {row['n']} images say"
 
 
 def _other_parameters(row: Row) -> str:
-    """Give the parameters that a figure has, where its row has others; somebody's own may be told without some."""
-    known, told = metric_named(row["metric"]), {*row} - {*COLUMNS}
-    if known is None or told == {*known.parameters} or (is_own(row["metric"]) and told < {*known.parameters}):
+    """Give the parameters that a figure has, where its row has others; somebody's own may be given without some."""
+    known, given = metric_named(row["metric"]), {*row} - {*COLUMNS}
+    if known is None or given == {*known.parameters} or (is_own(row["metric"]) and given < {*known.parameters}):
         return ""
     return ", ".join(known.parameters) or "none"
 
@@ -116,25 +116,25 @@ def _is_share(row: Row) -> bool:
     )
 
 
-def verdict_told(masking: Content) -> VerdictName | None:
+def verdict_of_checks(masking: Content) -> VerdictName | None:
     """Give the verdict that checks come to, the worst over seeds; None if there are none."""
     if not masking:
         return None
-    return verdict_of(severity for told in masking.values() for severity in _severities(told))
+    return verdict_of(severity for checked in masking.values() for severity in _severities(checked))
 
 
-def _severities(told: Content) -> list[str]:
-    return [check["severity"] for check in told["checks"] if check["flagged"]]
+def _severities(checked: Content) -> list[str]:
+    return [check["severity"] for check in checked["checks"] if check["flagged"]]
 
 
 def _verdicts(record: Content, rows: list[Row]) -> Iterator[str]:
     """Hold the verdicts, the checks and the rows that show them against each other."""
     expected: dict[tuple[Any, ...], float | None] = {}
-    for seed, told in record["masking"].items():
-        if told["verdict"] != (found := verdict_of(_severities(told))):
-            yield f"says {told['verdict']!r} (seed {seed}), but its checks come to {found!r}"
-        expected[int(seed), "verdict"] = VERDICTS.index(told["verdict"])
-        for check in told["checks"]:
+    for seed, checked in record["masking"].items():
+        if checked["verdict"] != (found := verdict_of(_severities(checked))):
+            yield f"says {checked['verdict']!r} (seed {seed}), but its checks come to {found!r}"
+        expected[int(seed), "verdict"] = VERDICTS.index(checked["verdict"])
+        for check in checked["checks"]:
             expected[int(seed), "check", check["id"]] = check["figure"]
             expected[int(seed), "flag", check["id"]] = float(check["flagged"])
     shown = {
@@ -142,7 +142,7 @@ def _verdicts(record: Content, rows: list[Row]) -> Iterator[str]:
         for row in rows
         if row["metric"] in {"verdict", "check", "flag"}
     }
-    if record["verdict"] != (whole := verdict_told(record["masking"])):
+    if record["verdict"] != (whole := verdict_of_checks(record["masking"])):
         yield f"says {record['verdict']!r}, but its checks come to {whole!r}"
     for key in dict.fromkeys([*expected, *shown]):
         if key not in shown or key not in expected or shown[key] != expected[key]:

@@ -147,6 +147,6 @@ def misshapen(content: Any) -> str | None:  # noqa: ANN401
         Form.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        return short(ValueError(f"{place}: {first['msg']}".removeprefix(": ")))
+        where = ".".join(map(str, first["loc"]))
+        return short(ValueError(f"{where}: {first['msg']}".removeprefix(": ")))
     return None

@@ -87,8 +87,8 @@ def _fault(content: Any) -> str | None:  # noqa: ANN401
         return f"is of a newer version of lrbench (format {written}, and this one reads up to {FORMAT})"
     if content.get("sha256") != checksum(content):
         return f"does not match its checksum; {AGAIN}"
-    if (told := misshapen(content)) is not None:
-        return f"is no record: {told}; {AGAIN}"
+    if (fault := misshapen(content)) is not None:
+        return f"is no record: {fault}; {AGAIN}"
     try:
         suite, _ = known_suite(Document("its configuration", content["configuration"], {}))
     except UsageError as error:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from lrbench.errors import UsageError
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.published.files import FIGURES, MANIFEST, index, manifest, record_place, tables
-from lrbench.leaderboard.published.read import places_of, sound_records
+from lrbench.leaderboard.published.files import FIGURES, MANIFEST, index, manifest, record_path, tables
+from lrbench.leaderboard.published.read import board_folders, sound_records
 from lrbench.leaderboard.published.record import board_of
+from lrbench.leaderboard.published.weights import published_files
 from lrbench.store.flock import LOCK, OWNER
 
 
@@ -25,23 +26,24 @@ def check(to: Path) -> int:
     if (to / OWNER).exists():
         msg = f"{to} is being published to, or that was cut off: check again later; {_remedy(to)}"
         raise UsageError(msg)
-    places = places_of(to)
-    if not places:
+    folders = board_folders(to)
+    if not folders:
         msg = f"no published leaderboards in {to}"
         raise UsageError(msg)
     # What takes no time comes first: pages are made only of what is whole.
-    boards = {place: sound_records(place) for place in places}
-    pictures = {place: _pictures(to, place) for place in places}
+    boards = {folder: sound_records(folder) for folder in folders}
+    pictures = {folder: _pictures(to, folder) for folder in folders}
     shown: dict[str, Leaderboard] = {}
-    known = {record_place(place, record["model"]) for place, records in boards.items() for record in records}
+    known = {record_path(folder, record["model"]) for folder, records in boards.items() for record in records}
     count = len(known)
-    for place, records in boards.items():
-        board = shown[place.name] = board_of(records)
-        made = tables(board, records, pictures[place])
+    for folder, records in boards.items():
+        known |= {path for record in records for path in published_files(folder, record)}
+        board = shown[folder.name] = board_of(records)
+        made = tables(board, records, pictures[folder])
         for name, content in made.items():
-            _require(to, place / name, content)
-        known |= {place / name for name in made}
-        known |= {place / FIGURES / name for name in (*pictures[place], MANIFEST)}
+            _require(to, folder / name, content)
+        known |= {folder / name for name in made}
+        known |= {folder / FIGURES / name for name in (*pictures[folder], MANIFEST)}
     for name, content in index(shown).items():
         _require(to, to / name, content)
         known.add(to / name)
@@ -49,16 +51,16 @@ def check(to: Path) -> int:
     return count
 
 
-def _pictures(to: Path, place: Path) -> list[str]:
+def _pictures(to: Path, folder: Path) -> list[str]:
     """Give the names of a board's pictures, each of which is held against its checksum."""
     there = {
         path.name: path.read_bytes()
-        for path in sorted((place / FIGURES).glob("*"))
+        for path in sorted((folder / FIGURES).glob("*"))
         if path.suffix in {".png", ".svg"} and path.is_file()
     }
     if not there:
         return []
-    path, content = place / FIGURES / MANIFEST, manifest(there)
+    path, content = folder / FIGURES / MANIFEST, manifest(there)
     written = path.read_bytes() if path.is_file() else b""
     if written and written != content:
         lines = set(content.splitlines()) ^ set(written.splitlines())

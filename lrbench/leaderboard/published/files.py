@@ -21,9 +21,9 @@ MASKING = "masking.json"
 """Only where something was checked."""
 
 
-def record_place(place: Path, model: str) -> Path:
+def record_path(folder: Path, model: str) -> Path:
     """Give the file of a model's record in a board's folder."""
-    return place / RECORDS / f"{in_path(model)}.json"
+    return folder / RECORDS / f"{in_path(model)}.json"
 
 
 def tables(board: Leaderboard, records: list[Content], pictures: Iterable[str]) -> dict[str, bytes]:

@@ -48,8 +48,8 @@ def _steps(record: Content) -> str:
     return "not known" if steps is None else f"{steps['done']} of {steps['planned']}"
 
 
-def _each(told: Iterable[str]) -> str:
-    return ", ".join(dict.fromkeys(told))
+def _each(values: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(values))
 
 
 def index_page(boards: dict[str, Leaderboard]) -> tuple[str, str]:

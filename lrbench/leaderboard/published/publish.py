@@ -11,13 +11,14 @@ from lrbench.leaderboard.charts import charts
 from lrbench.leaderboard.drawing import as_files
 from lrbench.leaderboard.kept import Content, as_written, require_sound
 from lrbench.leaderboard.outcomes import Run
-from lrbench.leaderboard.published.files import FIGURES, MANIFEST, MASKING, index, manifest, record_place, tables
-from lrbench.leaderboard.published.read import ordered, places_of, read_records, require_one_measure, sound_records
+from lrbench.leaderboard.published.files import FIGURES, MANIFEST, MASKING, index, manifest, record_path, tables
+from lrbench.leaderboard.published.read import board_folders, ordered, read_records, require_one_measure, sound_records
 from lrbench.leaderboard.published.record import board_of, record_of
+from lrbench.leaderboard.published.weights import publish_weights
 from lrbench.names import in_path
 from lrbench.store import write_file
 from lrbench.store.flock import FileLocks
-from lrbench.store.lock import HeldError
+from lrbench.store.lock import LockedError
 from lrbench.store.write import TEMPORARY
 
 PATIENCE = 300.0
@@ -30,14 +31,16 @@ def publish(
     *,
     as_is: bool = False,
     partial: bool = False,
+    weights: bool = False,
     announce: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
     """Add the models of a run to `to`/SUITE, in place of earlier records of theirs; give their names.
 
     Writes `records/MODEL.json`, and from all records there `results.csv`, `leaderboard.csv`, `README.md`, `suite.yaml`,
-    `status.json` and `figures/`; then `README.md` and `index.html` over all suites. One publishes to a folder at a
-    time; others wait. A model whose LR-Layers never acted is published `as_is` alone, and a run that is not whole if
-    `partial` alone, both marked; of models of which nothing was measured yet, `announce` is told.
+    `status.json` and `figures/`; then `README.md` and `index.html` over all suites. With `weights` the networks are
+    published, too, for `lrbench.load_model`. One publishes to a folder at a time; others wait. A model whose LR-Layers
+    never acted is published `as_is` alone, and a run that is not whole if `partial` alone, both marked; of models of
+    which nothing was measured yet are announced.
 
     Raises
     ------
@@ -53,17 +56,19 @@ def publish(
             announce(f"left out {model}, of which nothing is measured yet")
     new = _records_of(run, models, partial=partial)
     with _alone(to):
-        place = to / in_path(run.board.suite["name"])
-        others, damaged = read_records(place, frozenset(new))
+        board_folder = to / in_path(run.board.suite["name"])
+        others, damaged = read_records(board_folder, frozenset(new))
         records = ordered([*others, *new.values()])
-        require_one_measure(records, place)
+        require_one_measure(records, board_folder)
         for model, record in new.items():
-            write_file(record_place(place, model), as_written(record))
+            write_file(record_path(board_folder, model), as_written(record))
         if damaged:
             # With the new records in place, publishing the damaged one's run is all that is left to do.
             msg = f"{damaged[0]}; the records of {', '.join(new)} are written, and no page before that is mended"
             raise UsageError(msg)
-        _write_board(place, records)
+        if weights:
+            publish_weights(run, models, board_folder)
+        _write_board(board_folder, records)
         _write_index(to)
     return list(new)
 
@@ -95,13 +100,13 @@ def rebuild(to: Path) -> int:
     UsageError
         If there are none, or one is not as it was written.
     """
-    if not places_of(to):
+    if not board_folders(to):
         msg = f"no published leaderboards in {to}"
         raise UsageError(msg)
     with _alone(to):
-        boards = {place: sound_records(place) for place in places_of(to)}
-        for place, records in boards.items():
-            _write_board(place, records)
+        boards = {folder: sound_records(folder) for folder in board_folders(to)}
+        for folder, records in boards.items():
+            _write_board(folder, records)
         _write_index(to)
     return sum(map(len, boards.values()))
 
@@ -114,7 +119,7 @@ def _alone(to: Path) -> Iterator[None]:
         try:
             locks.take(None)
             break
-        except HeldError as error:
+        except LockedError as error:
             if time.monotonic() > last:
                 who = str(error) or "nobody knows who"
                 msg = f"another publishes to {to} ({who}); wait for it, or choose another --to"
@@ -147,9 +152,9 @@ def _require_publishable(run: Run, *, as_is: bool, partial: bool) -> None:
 
 def _require_its_suite(run: Run) -> None:
     """Hold the run's `suite.yaml`, which the records repeat, against what its tables were made for."""
-    told = run.board.status.suite
-    if told != hashlib.sha256((run.folder / "suite.yaml").read_bytes()).hexdigest():
-        what = "is not as it ran" if told else "is not known to be as it ran"
+    recorded = run.board.status.suite
+    if recorded != hashlib.sha256((run.folder / "suite.yaml").read_bytes()).hexdigest():
+        what = "is not as it ran" if recorded else "is not known to be as it ran"
         msg = f"suite.yaml of {run.folder} {what}; run the suite again"
         raise UsageError(msg)
 
@@ -160,8 +165,8 @@ def _require_whole(run: Run) -> None:
     rest = "run its suite again, or publish what is there, so marked, with --partial"
     if failures:
         step, reason = next(iter(failures.items()))
-        told = f"{status.progress}, " if status.progress else ""
-        msg = f"{run.folder} is not finished: {told}{step} failed ({reason}); {rest}"
+        progress = f"{status.progress}, " if status.progress else ""
+        msg = f"{run.folder} is not finished: {progress}{step} failed ({reason}); {rest}"
         raise UsageError(msg)
     if not status.known:
         msg = f"{run.folder} does not say how many of its steps are done; run its suite again"
@@ -175,23 +180,23 @@ def _require_whole(run: Run) -> None:
         raise UsageError(msg)
 
 
-def _write_board(place: Path, records: list[Content]) -> None:
+def _write_board(folder: Path, records: list[Content]) -> None:
     board = board_of(records)
     pictures = as_files(charts(board.shown, board.suite))
     written = pictures | ({MANIFEST: manifest(pictures)} if pictures else {})
-    for old in (place / FIGURES).glob("*"):
+    for old in (folder / FIGURES).glob("*"):
         if old.name not in written:
             old.unlink()
     for name, content in written.items():
-        write_file(place / FIGURES / name, content)
+        write_file(folder / FIGURES / name, content)
     files = tables(board, records, pictures)
     for name, content in files.items():
-        write_file(place / name, content)
+        write_file(folder / name, content)
     if MASKING not in files:
-        (place / MASKING).unlink(missing_ok=True)
+        (folder / MASKING).unlink(missing_ok=True)
 
 
 def _write_index(to: Path) -> None:
-    boards = {place.name: board_of(sound_records(place)) for place in places_of(to)}
+    boards = {folder.name: board_of(sound_records(folder)) for folder in board_folders(to)}
     for name, content in index(boards).items():
         write_file(to / name, content)

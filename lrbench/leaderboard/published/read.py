@@ -6,18 +6,18 @@ from typing import Any
 from lrbench.catalogue import MEASURES
 from lrbench.errors import UsageError
 from lrbench.leaderboard.kept import RECORDS, Content, read_record
-from lrbench.leaderboard.published.files import record_place
+from lrbench.leaderboard.published.files import record_path
 from lrbench.leaderboard.results import is_own
 from lrbench.names import in_path
 from lrbench.suite import ThreatModel
 
 
-def places_of(to: Path) -> list[Path]:
+def board_folders(to: Path) -> list[Path]:
     """Give the folders of the boards in a folder."""
     return sorted(path.parent for path in to.glob(f"*/{RECORDS}"))
 
 
-def read_records(place: Path, but: frozenset[str] = frozenset()) -> tuple[list[Content], list[str]]:
+def read_records(folder: Path, but: frozenset[str] = frozenset()) -> tuple[list[Content], list[str]]:
     """Read a board's records but those of some models.
 
     Returns
@@ -26,17 +26,17 @@ def read_records(place: Path, but: frozenset[str] = frozenset()) -> tuple[list[C
         The records in the board's order, and of those that are not as they were written what is wrong with them.
     """
     records, faults = [], []
-    for path in sorted((place / RECORDS).glob("*.json")):
+    for path in sorted((folder / RECORDS).glob("*.json")):
         if path.name in {f"{in_path(model)}.json" for model in but}:
             continue
         try:
-            records.append(_read(place, path))
+            records.append(_read(folder, path))
         except UsageError as error:
             faults.append(str(error))
     return ordered(records), faults
 
 
-def sound_records(place: Path) -> list[Content]:
+def sound_records(folder: Path) -> list[Content]:
     """Read all records of a board.
 
     Raises
@@ -45,30 +45,30 @@ def sound_records(place: Path) -> list[Content]:
         With the first that is not as it was written or not where it belongs; if there are none, if they do not belong
         on one board, or if a measure of theirs is not installed here.
     """
-    records, faults = read_records(place)
+    records, faults = read_records(folder)
     if faults:
         raise UsageError(faults[0])
     if not records:
-        msg = f"{place / RECORDS} holds no record; remove {place}, or publish a run there"
+        msg = f"{folder / RECORDS} holds no record; remove {folder}, or publish a run there"
         raise UsageError(msg)
-    require_one_measure(records, place)
-    _require_measures(records, place)
+    require_one_measure(records, folder)
+    _require_measures(records, folder)
     return records
 
 
-def _require_measures(records: list[Content], place: Path) -> None:
+def _require_measures(records: list[Content], folder: Path) -> None:
     """Refuse figures of somebody's own measure that is not here: nobody else knows how they are shown."""
     known = {entry.name for entry in MEASURES}
     for row in (row for record in records for row in record["results"] if is_own(row["metric"])):
         name = row["metric"].partition(":")[0]
         if name not in known:
-            msg = f"{place} has figures of the measure {name!r}; install the package that offers it, and try again"
+            msg = f"{folder} has figures of the measure {name!r}; install the package that offers it, and try again"
             raise UsageError(msg)
 
 
-def _read(place: Path, path: Path) -> Content:
+def _read(folder: Path, path: Path) -> Content:
     record = read_record(path)
-    if record_place(place, record["model"]) != path or in_path(record["suite"]) != place.name:
+    if record_path(folder, record["model"]) != path or in_path(record["suite"]) != folder.name:
         msg = f"{path} is the record of {record['model']} in {record['suite']}, which does not belong there"
         raise UsageError(msg)
     return record
@@ -79,7 +79,7 @@ def ordered(records: list[Content]) -> list[Content]:
     return sorted(records, key=lambda record: (record["model"] != record["baseline"], record["model"]))
 
 
-def require_one_measure(records: list[Content], place: Path) -> None:
+def require_one_measure(records: list[Content], folder: Path) -> None:
     """Refuse records that were not measured on the same images in the same way.
 
     Raises
@@ -100,7 +100,7 @@ def require_one_measure(records: list[Content], place: Path) -> None:
         ):
             if a != b:
                 msg = (
-                    f"{place} holds {first['model']} with another {what} than {record['model']}; publish elsewhere "
+                    f"{folder} holds {first['model']} with another {what} than {record['model']}; publish elsewhere "
                     "with --to, or remove its records"
                 )
                 raise UsageError(msg)
@@ -116,4 +116,4 @@ def _threat(record: Content) -> Content:
     known = {key: value for key, value in content.items() if key in ThreatModel.model_fields}
     unknown = {key: value for key, value in content.items() if key not in known}
     threat = ThreatModel.model_validate(known)
-    return unknown | threat.model_dump(mode="json", exclude={"batch_size", "part", "compile"})
+    return unknown | threat.model_dump(mode="json", exclude={"batch_size", "part", "compile", "keep_images"})

@@ -11,13 +11,13 @@ import pandas as pd
 from lrbench.errors import UsageError
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.difference_rows import difference_rows
-from lrbench.leaderboard.kept import FORMAT, Content, checksum, environments_of, packed, unpacked, verdict_told
+from lrbench.leaderboard.kept import FORMAT, Content, checksum, environments_of, packed, unpacked, verdict_of_checks
 from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.results import COMPARED, DERIVED, is_time, timed
 from lrbench.leaderboard.said import Said, said_of
 from lrbench.leaderboard.status import Status, distinct
-from lrbench.names import model_place
+from lrbench.names import model_path
 from lrbench.renamed import renamed_row
 from lrbench.statistics import difference_of
 from lrbench.store import Record
@@ -67,7 +67,7 @@ def record_of(run: Run, model: str, *, partial: bool = False) -> Content:
         "environments": environments,
         "attacks": _said(suite, run.board.status.attacks),
         "cautions": [],
-        "verdict": verdict_told(masking),
+        "verdict": verdict_of_checks(masking),
         "masking": masking,
         "results": [_plain(row) for row in rows.to_dict("records")],
         "outcomes": {str(seed): packed(wrong) for seed in run.seeds(model) if (wrong := run.wrong(model, seed))},
@@ -78,10 +78,10 @@ def record_of(run: Run, model: str, *, partial: bool = False) -> Content:
     return {**content, "sha256": checksum(content)}
 
 
-def _said(suite: Content, told: dict[str, Said]) -> dict[str, Said]:
+def _said(suite: Content, recorded: dict[str, Said]) -> dict[str, Said]:
     """Give what a suite's attacks say of themselves, as far as it is known."""
     names = dict.fromkeys(attack["name"] for attack in suite["attacks"])
-    return {name: said for name in names if (said := said_of(name, told)) is not None}
+    return {name: said for name in names if (said := said_of(name, recorded)) is not None}
 
 
 def table_of(records: list[Content]) -> pd.DataFrame:
@@ -112,9 +112,9 @@ def board_of(records: list[Content]) -> Leaderboard:
     """One leaderboard of several records: all their models, attacks and diagnostics."""
     suite, unread = known_suite(Document("suite.yaml", suite_of(records), {}))
     masking = {record["model"]: record["masking"] for record in records if record["masking"]}
-    told = {record["model"]: record["steps"] for record in records if record.get("steps")}
+    taken = {record["model"]: record["steps"] for record in records if record.get("steps")}
     status = Status.of_models(
-        {model: (steps["done"], steps["planned"]) for model, steps in told.items()},
+        {model: (steps["done"], steps["planned"]) for model, steps in taken.items()},
         distinct(each for record in records for each in environments_of(record)),
         {name: said for record in records for name, said in record.get("attacks", {}).items()},
     )
@@ -125,7 +125,7 @@ def suite_of(records: list[Content]) -> Content:
     """One suite of several records: all their models, attacks and diagnostics, as they ran."""
     suite = dict(records[0]["configuration"])
     models = {name: spec for record in records for name, spec in record["configuration"]["models"].items()}
-    # Differences are told of the first model of a suite.
+    # Differences are to the first model of a suite.
     first = [name for name in (records[0]["baseline"],) if name in models]
     suite["models"] = {name: models[name] for name in dict.fromkeys([*first, *models])}
     suite["seeds"] = sorted({seed for record in records for seed in record["configuration"]["seeds"]})
@@ -141,7 +141,7 @@ def suite_of(records: list[Content]) -> Content:
 def _require_found(run: Run, model: str, rows: pd.DataFrame, steps: dict[str, Record]) -> None:
     """Hold the run's table against what its steps say: whoever edits a table has not edited those."""
 
-    def told(table: pd.DataFrame) -> Counter[tuple[Any, ...]]:
+    def counted(table: pd.DataFrame) -> Counter[tuple[Any, ...]]:
         rows = [_plain(row) for row in table.drop(columns=["suite", "dataset"]).to_dict("records")]
         return Counter(tuple(sorted(row.items())) for row in rows)
 
@@ -151,10 +151,10 @@ def _require_found(run: Run, model: str, rows: pd.DataFrame, steps: dict[str, Re
         for row in map(renamed_row, record.rows)
         if not is_time(row["metric"])
     )
-    # A row that is left out or told twice changes a mean as one that is made up does.
+    # A row that is left out or counted twice changes a mean as one that is made up does.
     for strange, says in (
-        (told(rows) - told(found), "says what no step"),
-        (told(found) - told(rows), "lacks what a step"),
+        (counted(rows) - counted(found), "says what no step"),
+        (counted(found) - counted(rows), "lacks what a step"),
     ):
         if strange:
             row = dict(sorted(strange, key=str)[0])
@@ -169,7 +169,7 @@ def _require_flags_shown(
     shown = rows[rows["metric"] == "verdict"]
     verdicts = {str(seed): VERDICTS[int(value)] for seed, value in shown[["seed", "value"]].itertuples(index=False)}
     for seed in map(str, run.seeds(model)):
-        step_id = f"masking/{model_place(model, int(seed))}"
+        step_id = f"masking/{model_path(model, int(seed))}"
         path = run.store.folder(step_id) / "masking.json"
         found = json.loads(path.read_text("utf-8")) if step_id in steps else None
         asked = bool(run.board.suite["diagnostics"].get("masking"))
@@ -183,7 +183,7 @@ def _require_flags_shown(
 
 
 def _plain(row: dict[Any, Any]) -> Content:
-    """Turn a row's missing numbers into None; a parameter that it has not is not told."""
+    """Turn a row's missing numbers into None; a parameter that it has not is left out."""
     return {
         str(key): None if value is pd.NA or (isinstance(value, float) and math.isnan(value)) else value
         for key, value in row.items()

@@ -12,7 +12,7 @@ from PIL import Image
 from lrbench.errors import UsageError
 from lrbench.leaderboard.layout import labels, middle
 from lrbench.leaderboard.outcomes import Run
-from lrbench.names import attack_id, eps_label, model_place
+from lrbench.names import attack_id, eps_label, model_path
 
 LARGEST = 96
 """Side in pixels above which an image is made smaller."""
@@ -76,9 +76,9 @@ def _examples(run: Run, model: str, seed: int, label: str, eps: float) -> list[E
             _png(clean / 255.0),
             _png(adversarial),
             _png(_difference(adversarial - clean / 255.0)),
-            *(names[int(each[place])] for each in (kept["label"], kept["before"], kept["predicted"])),
+            *(names[int(each[index])] for each in (kept["label"], kept["before"], kept["predicted"])),
         )
-        for place, (clean, adversarial) in enumerate(
+        for index, (clean, adversarial) in enumerate(
             zip(kept["clean"].astype(np.float32), kept["adversarial"].astype(np.float32), strict=True)
         )
     ]
@@ -86,7 +86,7 @@ def _examples(run: Run, model: str, seed: int, label: str, eps: float) -> list[E
 
 def _classes(run: Run, model: str, seed: int) -> list[str]:
     for kind in ("train", "load"):
-        path = run.store.folder(f"{kind}/{model_place(model, seed)}") / "model.json"
+        path = run.store.folder(f"{kind}/{model_path(model, seed)}") / "model.json"
         if path.exists():
             return [str(name) for name in json.loads(path.read_text("utf-8"))["classes"]]
     msg = f"{run.folder} lacks the model {model}"
@@ -117,6 +117,6 @@ def _kept(run: Run, model: str, seed: int, step_id: str) -> dict[str, Any]:
     """
     kept, outcomes = run.load(step_id, "examples.safetensors"), run.load(step_id)
     rows = np.searchsorted(outcomes["index"], kept["index"])
-    before = run.load(f"accuracy/{model_place(model, seed)}")["predicted"]
-    told = {"label": outcomes["label"], "before": before, "predicted": outcomes["predicted"]}
-    return kept | {name: values[rows] for name, values in told.items()}
+    before = run.load(f"accuracy/{model_path(model, seed)}")["predicted"]
+    classes = {"label": outcomes["label"], "before": before, "predicted": outcomes["predicted"]}
+    return kept | {name: values[rows] for name, values in classes.items()}

@@ -51,9 +51,18 @@ def report(folder: str | Path) -> str:
         failures=board.failures,
         configuration=yaml.safe_dump(board.suite, sort_keys=False, allow_unicode=True),
         environments=environments,
+        handed_over=any(str(spec["arch"]).startswith(HANDED_OVER) for spec in board.suite["models"].values()),
+        needs_data=board.suite["data"]["name"] != EMBEDDED,
         style=asset("style.css"),
         script=_bundle(asset("page.js")) if drawn else asset("page.js"),
     )
+
+
+HANDED_OVER = "object:"
+"""How the architecture of a network begins that a call in Python handed over."""
+
+EMBEDDED = "digits"
+"""The data set that needs no folder."""
 
 
 def template(name: str) -> Template:

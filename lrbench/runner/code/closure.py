@@ -8,7 +8,7 @@ from functools import cache
 
 from lrbench.runner.code.imports import Import
 from lrbench.runner.code.meaning import PACKAGE, digest_of
-from lrbench.runner.code.modules import defined_at, module
+from lrbench.runner.code.modules import definition_of, module
 
 INERT = {
     "lrbench.strict": "types of what a suite says, which stands in the configuration of its steps",
@@ -16,12 +16,13 @@ INERT = {
     "lrbench.suite": "what a suite says stands in the configuration of its steps",
     "lrbench.catalogue": "names and summaries; what a name stands for is counted by itself",
     "lrbench.registry": "looks names up",
+    "lrbench.user_code": "looks names up; the code behind them is counted by itself",
     "lrbench.options": "checks options against signatures",
     "lrbench.names": "how steps are called",
     "lrbench.errors": "messages",
     "lrbench.files": "whether a file can be read",
     "lrbench.display": "what is printed meanwhile",
-    "lrbench.starting": "how processes begin",
+    "lrbench.child_processes": "how processes begin",
     "lrbench.store": "keeps bytes as they are, under checksums",
     "lrbench.engines": "where steps are taken",
     "lrbench.leaderboard": "made of results, and made anew every time",
@@ -58,18 +59,24 @@ def closure(starts: tuple[str, ...], without: frozenset[str] = frozenset()) -> C
     left_out = (*INERT, *without)
     reached: dict[str, set[str]] = {}
     libraries: set[str] = set()
-    waiting = [defined_at(name, attribute or None) for name, _, attribute in (each.partition(":") for each in starts)]
+    waiting = [
+        definition_of(name, attribute or None) for name, _, attribute in (each.partition(":") for each in starts)
+    ]
     while waiting:
-        place = waiting.pop()
-        if place is None or place.name in reached.get(place.module, ()) or _below(place.module, left_out):
+        definition = waiting.pop()
+        if (
+            definition is None
+            or definition.name in reached.get(definition.module, ())
+            or _below(definition.module, left_out)
+        ):
             continue
-        found = module(place.module)
+        found = module(definition.module)
         assert found is not None  # noqa: S101
-        first = place.module not in reached
-        reached.setdefault(place.module, set()).add(place.name)
-        for target in (*found.targets(place.name), *(found.on_import if first else ())):
+        first = definition.module not in reached
+        reached.setdefault(definition.module, set()).add(definition.name)
+        for target in (*found.targets(definition.name), *(found.on_import if first else ())):
             if target.module.partition(".")[0] == PACKAGE.name:
-                inside = defined_at(target.module, target.name)
+                inside = definition_of(target.module, target.name)
                 waiting.append(inside)
                 libraries |= set() if inside is not None else {_library(target)}
             else:
@@ -87,8 +94,8 @@ def _library(target: Import) -> str:
     return target.module.partition(".")[0]
 
 
-def _below(name: str, places: Iterable[str]) -> bool:
-    return any(name == place or name.startswith(f"{place}.") for place in places)
+def _below(name: str, modules: Iterable[str]) -> bool:
+    return any(name == each or name.startswith(f"{each}.") for each in modules)
 
 
 def _path(name: str) -> str:
@@ -103,4 +110,4 @@ def _hash(name: str, names: frozenset[str]) -> str:
     assert found is not None  # noqa: S101
     chosen: list[ast.stmt] = [*found.always, *(each for name in names for each in found.statements(name))]
     by_line = {(each.lineno, each.col_offset): each for each in chosen}
-    return digest_of(by_line[place] for place in sorted(by_line))
+    return digest_of(by_line[line] for line in sorted(by_line))

@@ -11,7 +11,7 @@ DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
 }
 
-INERT = {"pandas", "platformdirs", "pydantic", "pydantic_core", "rich", "safetensors", "yaml"}
+INERT = {"huggingface_hub", "pandas", "platformdirs", "pydantic", "pydantic_core", "rich", "safetensors", "yaml"}
 """Libraries that carry results and do not make them."""
 
 

@@ -6,12 +6,16 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
-from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from lrbench.runner.code.meaning import digest_of, parsed
+import numpy as np
+import torch
+from torch import Tensor, nn
 
-PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...))
+from lrbench.runner.code.meaning import PACKAGE, digest_of, parsed
+
+PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...), torch.dtype, torch.device)
 
 STANDARD = Path(inspect.getsourcefile(functools) or "").parent
 """Of Python's own library."""
@@ -58,7 +62,8 @@ def _inside(value: Any) -> Iterator[Any]:  # noqa: ANN401
         if isinstance(value, kinds):
             yield from inside(value)
             return
-    if _file_of(type(value)) is None:
+    file = _file_of(type(value))
+    if file is None or not _outside(file):
         yield from (type(value), getattr(value, "__dict__", {}))
 
 
@@ -84,6 +89,30 @@ def _held(cell: CellType) -> Any:  # noqa: ANN401
         return None
 
 
+def _network(value: nn.Module) -> Iterator[Any]:
+    """Give what a network is and holds, whatever mode it is in and whatever watches its gradients."""
+    inside = vars(value)
+    yield from (type(value), {name: each for name, each in sorted(inside.items()) if name not in OF_MODULES})
+    yield from (inside["_parameters"], inside["_buffers"], inside["_modules"])
+    yield from ([*inside[kind].values()] for kind in ("_forward_pre_hooks", "_forward_hooks"))
+
+
+def _values(value: Tensor) -> Iterator[Any]:
+    whole = value.detach().cpu()
+    if whole.layout != torch.strided or whole.is_quantized:
+        whole = whole.dequantize() if whole.is_quantized else whole.to_dense()
+    whole = whole.contiguous()
+    yield from (str(whole.dtype), tuple(whole.shape))
+    yield hashlib.sha256(whole.reshape(-1).view(torch.uint8).numpy().data).hexdigest() if whole.numel() else ""
+
+
+def _entries(value: np.ndarray[Any, Any]) -> Iterator[Any]:
+    yield from (str(value.dtype), value.shape, value.tolist() if value.dtype.hasobject else value.tobytes())
+
+
+OF_MODULES = frozenset(vars(nn.Module()))
+"""What every network holds."""
+
 INSIDE: tuple[tuple[Any, Callable[[Any], Iterable[Any]]], ...] = (
     ((tuple, list), iter),
     (Mapping, lambda each: chain.from_iterable(each.items())),
@@ -93,6 +122,10 @@ INSIDE: tuple[tuple[Any, Callable[[Any], Iterable[Any]]], ...] = (
     ((staticmethod, classmethod), lambda each: (each.__func__,)),
     (property, lambda each: (each.fget, each.fset)),
     (ModuleType, lambda each: (each.__name__,)),
+    (BuiltinFunctionType, lambda each: (each.__module__, each.__qualname__)),
+    (nn.Module, _network),
+    (Tensor, _values),
+    (np.ndarray, _entries),
     ((FunctionType, type), _defined),
 )
 """What holds other things -> what it holds."""
@@ -109,12 +142,18 @@ def _file_of(thing: Any) -> Path | None:  # noqa: ANN401
         return Path()
     try:
         file = Path(inspect.getsourcefile(inspect.unwrap(thing)) or "")
-    except TypeError:
+    except (TypeError, OSError):
         return None
     return file if file.is_file() else None
 
 
 def _content(file: Path) -> str:
     """Hash a file of somebody's own; libraries count by their versions, and lrbench's own code by itself."""
-    outside = {"site-packages", "dist-packages", "lrbench"} & set(file.parts) or file == Path()
-    return "" if outside or file.is_relative_to(STANDARD) else digest_of([parsed(file)])
+    return "" if _outside(file) else digest_of([parsed(file)])
+
+
+def _outside(file: Path) -> bool:
+    """Whether what stands in a file is nobody's own: a library's, lrbench's, the interpreter's."""
+    if {"site-packages", "dist-packages"} & set(file.parts) or file == Path():
+        return True
+    return file.is_relative_to(STANDARD) or file.is_relative_to(PACKAGE)

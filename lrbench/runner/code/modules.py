@@ -15,7 +15,7 @@ SHOWING = frozenset({"figures", "summary", "tables", "charts", "notes"})
 """What measures are shown by, anew every time, from results."""
 
 
-class Place(NamedTuple):
+class Definition(NamedTuple):
     """A top-level definition of a module; all of them for `WHOLE`."""
 
     module: str
@@ -138,17 +138,17 @@ def module(name: str) -> Module | None:
     return Module(name, PACKAGE / "__init__.py") if name == PACKAGE.name else None
 
 
-def defined_at(target: str, name: str | None) -> Place | None:
-    """Give the place where what a module of the package calls `name` is defined; None if that is in no module of it."""
+def definition_of(target: str, name: str | None) -> Definition | None:
+    """Give what a module of the package calls `name`; None if it is defined in no module of it."""
     if name is not None and module(f"{target}.{name}") is not None:
-        return Place(f"{target}.{name}", WHOLE)
+        return Definition(f"{target}.{name}", WHOLE)
     found = module(target)
     if found is None:
         return None
     if name is None or name in found.defined:
-        return Place(target, name or WHOLE)
+        return Definition(target, name or WHOLE)
     if name in found.imported:
         through = found.imported[name]
         inside = through.module.partition(".")[0] == PACKAGE.name
-        return defined_at(through.module, through.name) if inside else None
-    return Place(target, "__getattr__" if "__getattr__" in found.defined else WHOLE)
+        return definition_of(through.module, through.name) if inside else None
+    return Definition(target, "__getattr__" if "__getattr__" in found.defined else WHOLE)

@@ -3,11 +3,15 @@
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
+from lrbench.models.objects import Handed
 from lrbench.models.onnx_file import files_of
 from lrbench.registry import Entry
 from lrbench.runner.code.imports import Import, imports_in
@@ -17,8 +21,11 @@ from lrbench.runner.code.meaning import PACKAGE, digest_of, file_hash, parsed
 
 INSTALLED = {"site-packages", "dist-packages"}
 
-MADE = "in no file"
+MADE = "what stands in no file"
 """Stands for a file where there is none."""
+
+OBJECTS: MutableMapping[Handed, "Own"] = weakref.WeakKeyDictionary()
+"""What networks that were handed over are made of: their weights are hashed once."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +47,21 @@ class Own:
     lrbench: frozenset[str] = frozenset()
 
 
-@functools.cache
 def own_code(factory: Callable[..., Any], named: Path | None = None) -> Own:
     """Follow the imports of the file that a factory stands in, as far as they lead to files of its folder.
 
-    Of an installed package, only its own modules are followed; others count as libraries, by version.
+    Of an installed package, only its own modules are followed; others count as libraries, by version. Of a network that
+    was handed over, its classes are followed, and all that it holds counts by its content.
     """
+    if isinstance(factory, Handed):
+        if factory not in OBJECTS:
+            OBJECTS[factory] = _code_of_object(factory.network)
+        return OBJECTS[factory]
+    return _own_code(factory, named)
+
+
+@functools.cache
+def _own_code(factory: Callable[..., Any], named: Path | None = None) -> Own:
     if named is not None and named.suffix == ".onnx":
         return _own_graph(named)
     # Where it is named, it may be made of what stands elsewhere: `net = partial(build, width=8)`.
@@ -80,10 +96,29 @@ def own_code(factory: Callable[..., Any], named: Path | None = None) -> Own:
     tops = {found.module.partition(".")[0] for found in outside} - sys.stdlib_module_names
     names = [found for found in outside if found.module.partition(".")[0] == PACKAGE.name]
     return Own(
-        {_told(path, root): digest for path, digest in files.items()} | made,
+        {_relative(path, root): digest for path, digest in files.items()} | made,
         frozenset(tops - {PACKAGE.name}),
         frozenset(found.module + (f":{found.name}" if found.name else "") for found in names if found.module),
     )
+
+
+def _code_of_object(network: Any) -> Own:  # noqa: ANN401
+    """Give what a network is made of: all that it holds, and the files and libraries of its classes."""
+    parts = [type(each) for each in network.modules()] if isinstance(network, nn.Module) else [network]
+    files, libraries, lrbench = {MADE: digest_of_made(network)}, set[str](), set[str]()
+    for part in dict.fromkeys(parts):
+        file, package = _file_of(part), getattr(part, "__module__", "").partition(".")[0]
+        if package == PACKAGE.name:
+            lrbench.add(f"{part.__module__}:{part.__qualname__}")
+        elif file is not None and INSTALLED & set(file.parts):
+            libraries.add(package)
+        elif file is not None:
+            # Not kept: a function can hold a whole network.
+            own = _own_code.__wrapped__(part)
+            files |= {name: digest for name, digest in own.files.items() if name != MADE}
+            libraries |= own.libraries
+            lrbench |= own.lrbench
+    return Own(files, frozenset(libraries), frozenset(lrbench))
 
 
 def _is_made(factory: Callable[..., Any]) -> bool:
@@ -116,13 +151,13 @@ def _file_of(factory: Callable[..., Any]) -> Path | None:
         factory = factory.func
     try:
         found = inspect.getsourcefile(inspect.unwrap(factory))
-    except TypeError:  # an object that can be called, or a class that stands in no file
+    except (TypeError, OSError):  # an object that can be called, or a class that stands in no file
         return None if isinstance(factory, type) else _file_of(type(factory))
     file = Path(found or "")
     return file.resolve() if file.is_file() else None
 
 
-def _told(path: Path, root: Path) -> str:
+def _relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 

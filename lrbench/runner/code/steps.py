@@ -15,14 +15,18 @@ AROUND = "lrbench.global_state:seeded"
 """What every step is taken in."""
 
 ELSEWHERE = {
-    "torchvision": "lrbench.models.external:_from_torchvision",
-    "timm": "lrbench.models.external:_from_timm",
-    "robustbench": "lrbench.models.external:_from_robustbench",
-    "art": "lrbench.attacks.foreign:_art",
-    "foolbox": "lrbench.attacks.foreign:_foolbox",
-    "torchattacks": "lrbench.attacks.foreign:_torchattacks",
+    "torchvision": "lrbench.models.libraries:from_torchvision",
+    "timm": "lrbench.models.libraries:from_timm",
+    "hf-hub": "lrbench.models.libraries:from_hub",
+    "robustbench": "lrbench.models.libraries:from_robustbench",
+    "art": "lrbench.attacks.external:_art",
+    "foolbox": "lrbench.attacks.external:_foolbox",
+    "torchattacks": "lrbench.attacks.external:_torchattacks",
 }
 """Libraries that a name with a colon calls, and what of lrbench calls them."""
+
+INSTALLED = {"hf-hub": "timm"}
+"""What is installed for them, where it is called otherwise."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def dependencies(*kinds: str, entries: Iterable[Entry] = (), without: Iterable[s
         library = entry.name.partition(":")[0] if ":" in entry.name else ""
         if library in ELSEWHERE:
             starts.append(ELSEWHERE[library])
-            libraries.add(library)
+            libraries.add(INSTALLED.get(library, library))
         elif isinstance(entry.target, str) and entry.target.startswith("lrbench."):
             starts.append(entry.target)
         else:

@@ -6,7 +6,7 @@ from functools import partial
 from lrbench.engines.base import Task, Watch, Worker
 
 
-class Here:
+class InProcess:
     """Takes tasks in the order given, which is one in which each comes after those it needs."""
 
     def run(self, tasks: Sequence[Task], open_worker: Callable[[], Worker], watch: Watch) -> None:

@@ -1,4 +1,4 @@
-"""Where a run's steps are taken."""
+"""How a run's steps are executed: by which engine, and with what."""
 
 import os
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from typing import Literal
 
 import torch
 
-from lrbench.engines import Engine, Here
+from lrbench.engines import Engine, InProcess
 
 
 @dataclass(frozen=True)
-class Place:
+class Execution:
     """An engine and what it is given.
 
     Attributes
@@ -37,7 +37,7 @@ class Place:
     own_process: bool = False
 
     @property
-    def apart(self) -> bool:
+    def out_of_process(self) -> bool:
         """Whether steps are taken in other processes than this one."""
         return self.engine != "local" or self.jobs > 1 or self.step_timeout is not None or self.own_process
 
@@ -59,8 +59,8 @@ class Place:
             gpus = self.gpus if device.type == "cuda" else 0.0
             jobs = self.jobs if self.jobs > 1 else None
             return Cluster(self.address, Resources(self.threads, gpus), jobs, self.step_timeout)
-        if self.apart:
+        if self.out_of_process:
             from lrbench.engines.processes import Processes  # noqa: PLC0415
 
             return Processes(self.jobs, self.step_timeout)
-        return Here()
+        return InProcess()

@@ -14,7 +14,7 @@ MAX_DEPTH = 250
 """Of folders within folders: Python makes them, and asks for them, by recursion."""
 
 
-def place_of(text: str | Path) -> Path:
+def as_path(text: str | Path) -> Path:
     """Give a folder by its path, or by a URL such as `s3://BUCKET/RUN`, which fsspec reads.
 
     What comes back for a URL is a `upath.UPath`, which has a path's methods.
@@ -29,7 +29,7 @@ def place_of(text: str | Path) -> Path:
     if not isinstance(text, str) or not separator:
         return _usable(text) if isinstance(text, str | Path) else text
     if protocol not in OBJECT_STORES or not rest.strip("/"):
-        msg = f"{text:.200}: expected a path, or PROTOCOL://PLACE with one of {', '.join(OBJECT_STORES)}"
+        msg = f"{text:.200}: expected a path, or PROTOCOL://PATH with one of {', '.join(OBJECT_STORES)}"
         raise UsageError(msg)
     try:
         from upath import UPath  # noqa: PLC0415
@@ -60,7 +60,7 @@ def folder_of(text: str) -> Path:
     if "://" in text:
         msg = f"{text:.200}: expected a folder on this machine, not a URL"
         raise UsageError(msg)
-    path = place_of(text)
+    path = as_path(text)
     require_folder(path)
     return path
 

@@ -35,7 +35,7 @@ def hidden(num_classes, in_channels):
 """
 
 SUITE = """\
-name: judged
+name: joint
 data: {name: digits, train: 600, test: 80}
 models:
   net: {arch: resnet18, width: 4}
@@ -53,10 +53,10 @@ diagnostics: {masking: {samples: 40, steps: 10, queries: 150, draws: 5, unbounde
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("judged")
+def joint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("joint")
     (folder / "mine.py").write_text(FACTORY)
-    path = folder / "judged.yaml"
+    path = folder / "joint.yaml"
     path.write_text(SUITE.replace("FACTORY", str(folder / "mine.py")))
     return path, run(path, folder / "out")
 
@@ -74,8 +74,8 @@ def value(board, **where):
 
 
 @pytest.mark.parametrize("model", ["net", "hidden"])
-def test_the_worst_case_is_over_all_attacks_in_the_ball_and_all_smaller_radii(judged, model):
-    path, board = judged
+def test_the_worst_case_is_over_all_attacks_in_the_ball_and_all_smaller_radii(joint, model):
+    path, board = joint
     clean = outcome(path, f"accuracy/{model}/seed-0")
     fooled = clean["predicted"] != clean["label"]
     for eps, label in ((8 / 255, "8"), (32 / 255, "32")):
@@ -92,8 +92,8 @@ def test_the_worst_case_is_over_all_attacks_in_the_ball_and_all_smaller_radii(ju
         assert first["value"].sum() + wrong == pytest.approx(share)
 
 
-def test_differences_are_of_robust_accuracy_over_all_seeds_and_of_the_first_model(judged):
-    path, board = judged
+def test_differences_are_of_robust_accuracy_over_all_seeds_and_of_the_first_model(joint):
+    path, board = joint
     own, other = (outcome(path, f"worst/{model}/seed-0")["by_32"] == -2 for model in ("hidden", "net"))
     assert own.mean() != other.mean()
     expected = difference_of(own[None], other[None])
@@ -108,17 +108,17 @@ def test_differences_are_of_robust_accuracy_over_all_seeds_and_of_the_first_mode
     assert adjusted.tolist() == pytest.approx(holm(raw.tolist()))
 
 
-def test_an_attack_made_on_one_model_runs_on_all_of_them(judged):
-    path, board = judged
+def test_an_attack_made_on_one_model_runs_on_all_of_them(joint):
+    path, board = joint
     transferred = board.results[board.results["attack"] == "pgd-from-net"]
     assert set(transferred["model"]) == {"hidden", "net"}
     plan = Session.open(path, path.parent / "out").plan
-    places = {step.id: place for place, step in enumerate(plan)}
-    assert all(places[needed] < place for place, step in enumerate(plan) for needed in step.needs)
+    indices = {step.id: index for index, step in enumerate(plan)}
+    assert all(indices[needed] < index for index, step in enumerate(plan) for needed in step.needs)
 
 
-def test_a_minimal_attack_gives_medians_and_a_curve(judged):
-    path, board = judged
+def test_a_minimal_attack_gives_medians_and_a_curve(joint):
+    path, board = joint
     sizes = outcome(path, "attack/net/seed-0/deepfool/minimal")
     for norm in ("linf", "l2"):
         found = value(board, model="net", attack="deepfool", metric=f"median_{norm}")
@@ -129,16 +129,16 @@ def test_a_minimal_attack_gives_medians_and_a_curve(judged):
     assert (path.parent / "out" / "figures" / "worst-case.svg").exists()
 
 
-def test_a_model_that_hides_its_gradients_is_called_out_and_ranked_last(judged):
-    path, board = judged
-    told = json.loads((path.parent / "out" / "masking.json").read_text())
-    assert told["net"]["0"]["verdict"] == "held up"
-    hidden = told["hidden"]["0"]
+def test_a_model_that_hides_its_gradients_is_called_out_and_ranked_last(joint):
+    path, board = joint
+    masking = json.loads((path.parent / "out" / "masking.json").read_text())
+    assert masking["net"]["0"]["verdict"] == "held up"
+    hidden = masking["hidden"]["0"]
     assert hidden["verdict"] == "broken"
     assert "gradients" in {check["id"] for check in hidden["checks"] if check["flagged"]}
     assert board.models[-1] == "hidden"
     assert dict(board.table()["verdict"]) == {"net": "held up", "hidden": "broken"}
-    assert json.loads(board.to_json())["masking"] == told
+    assert json.loads(board.to_json())["masking"] == masking
     text = StringIO()
     print_board(board, Console(file=text, width=200))
     for shown in (text.getvalue(), to_markdown(board)):
@@ -148,8 +148,8 @@ def test_a_model_that_hides_its_gradients_is_called_out_and_ranked_last(judged):
         assert "Without a gradient a white-box attack stands still" in shown
 
 
-def test_checks_can_be_left_out(judged, tmp_path):
-    path, _ = judged
+def test_checks_can_be_left_out(joint, tmp_path):
+    path, _ = joint
     bare = tmp_path / "bare.yaml"
     text = path.read_text()
     bare.write_text(text[: text.index("diagnostics:")] + "diagnostics: {masking: false}\n")
@@ -158,8 +158,8 @@ def test_checks_can_be_left_out(judged, tmp_path):
     assert "worst" in kinds
 
 
-def test_l2_radii_are_lengths(judged, tmp_path):
-    path, _ = judged
+def test_l2_radii_are_lengths(joint, tmp_path):
+    path, _ = joint
     suite = tmp_path / "l2.yaml"
     head = path.read_text().split("models:")[0]
     suite.write_text(
@@ -174,9 +174,9 @@ def test_l2_radii_are_lengths(judged, tmp_path):
     assert "2" in [column.heading for block in board.blocks for column in block.columns]
 
 
-def test_noise_alone_is_no_worst_case(judged, tmp_path):
-    path, _ = judged
-    text = path.read_text().partition("attacks:")[0].replace("name: judged", "name: noise")
+def test_noise_alone_is_no_worst_case(joint, tmp_path):
+    path, _ = joint
+    text = path.read_text().partition("attacks:")[0].replace("name: joint", "name: noise")
     (tmp_path / "noise.yaml").write_text(text + "attacks: [gaussian-noise]\ndiagnostics: {masking: false}\n")
     board = run(tmp_path / "noise.yaml", tmp_path / "out")
     assert not board.failures
@@ -186,8 +186,8 @@ def test_noise_alone_is_no_worst_case(judged, tmp_path):
     assert not any(column.key.startswith("robust_accuracy[worst-case") for column in board.blocks[0].columns)
 
 
-def test_attacks_made_on_one_of_the_two_do_not_compare_them(judged):
-    path, _ = judged
+def test_attacks_made_on_one_of_the_two_do_not_compare_them(joint):
+    path, _ = joint
     (paired,) = compare(f"{path.parent}/out:net", f"{path.parent}/out:hidden")
     assert "pgd-from-net" not in {each.attack for each in paired.differences}
     assert "pgd-from-net at 8/255 (made on one of the two)" in paired.skipped

@@ -11,8 +11,8 @@ from lrbench.diagnostics import (
     class_variance_ratios,
     embed,
     embedding_accuracies,
-    held,
     principal,
+    stored_activations,
     variance_ratio,
 )
 from lrbench.errors import LrbenchError
@@ -34,7 +34,7 @@ def test_rows_labels_and_shifts_are_those_of_the_activations(small_net, split, m
     monkeypatch.setattr(MODULE, limit)
     expected = activations(small_net, split, ["bn1", "avgpool"])
     shift = torch.linspace(-1, 1, expected["avgpool"].shape[1])
-    with held(small_net, split, ["bn1", "avgpool"], {"avgpool": shift}, batch_size=7) as found:
+    with stored_activations(small_net, split, ["bn1", "avgpool"], {"avgpool": shift}, batch_size=7) as found:
         assert isinstance(found["bn1"].matrix, StoredMatrix) == (limit == 0)
         for name, one in found.items():
             rows = one.matrix if limit else torch.cat([block.clone() for block in one.matrix.blocks()])
@@ -46,7 +46,7 @@ def test_rows_labels_and_shifts_are_those_of_the_activations(small_net, split, m
 def test_ratios_of_all_and_of_each_class_are_the_same(small_net, split, monkeypatch):
     matrix = activations(small_net, split, ["conv2"])["conv2"]
     monkeypatch.setattr(MODULE, 0)
-    with held(small_net, split, ["conv2"]) as found:
+    with stored_activations(small_net, split, ["conv2"]) as found:
         stored = found["conv2"]
         labels = stored.of(split.labels)
         assert variance_ratio(stored.matrix, [1, 3]) == pytest.approx(variance_ratio(matrix, [1, 3]), abs=1e-6)
@@ -65,16 +65,16 @@ def test_ratios_of_all_and_of_each_class_are_the_same(small_net, split, monkeypa
 def test_the_files_are_gone_afterwards(small_net, split, monkeypatch, tmp_path):
     monkeypatch.setattr(MODULE, 0)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with held(small_net, split, ["bn1"]):
+    with stored_activations(small_net, split, ["bn1"]):
         assert list(tmp_path.rglob("*.npy"))
     assert not list(tmp_path.iterdir())
-    with pytest.raises(ArithmeticError), held(small_net, split, ["bn1"]):
+    with pytest.raises(ArithmeticError), stored_activations(small_net, split, ["bn1"]):
         raise ArithmeticError
     assert not list(tmp_path.iterdir())
 
 
 SUITE = """\
-name: held
+name: stored
 data: {name: digits, train: 200, test: 60}
 models: {net: {arch: resnet18, width: 4}}
 training: {epochs: 1, batch_size: 50}
@@ -85,11 +85,11 @@ diagnostics:
 """
 
 
-def test_a_suites_figures_do_not_depend_on_where_they_are_held(tmp_path, monkeypatch):
-    (tmp_path / "held.yaml").write_text(SUITE)
-    there = lrbench.run(tmp_path / "held.yaml", tmp_path / "memory").results
+def test_a_suites_figures_do_not_depend_on_where_they_are_stored(tmp_path, monkeypatch):
+    (tmp_path / "stored.yaml").write_text(SUITE)
+    there = lrbench.run(tmp_path / "stored.yaml", tmp_path / "memory").results
     monkeypatch.setattr(MODULE, 0)
-    board = lrbench.run(tmp_path / "held.yaml", tmp_path / "disk")
+    board = lrbench.run(tmp_path / "stored.yaml", tmp_path / "disk")
     assert not board.failures
     names = there["metric"].tolist()
     assert board.results["metric"].tolist() == names

@@ -1,4 +1,4 @@
-"""Models from elsewhere, and the steps on what a network represents, through whole runs."""
+"""Models from elsewhere, and what every measure takes, through whole runs."""
 
 import json
 import re

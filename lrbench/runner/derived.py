@@ -1,4 +1,4 @@
-"""A single model against a suite that was written for others."""
+"""Models against a suite that was written for others."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,8 +9,10 @@ from lrbench.data import ImageData
 from lrbench.errors import UsageError, nearest
 from lrbench.measures import dimensions, layer_options
 from lrbench.runner.check import Checker
-from lrbench.runner.foreign import exit_reason
+from lrbench.runner.external import exit_reason
+from lrbench.runner.pretrained import fetch, names_checked
 from lrbench.runner.rehearse import built
+from lrbench.runner.untrained import needs_training_images
 from lrbench.suite import Suite, load_suite
 from lrbench.suite.document import Document
 from lrbench.suite.faults import validated
@@ -20,26 +22,28 @@ from lrbench.suite.project import project_models
 Raw = dict[str, Any]
 
 
-def suite_for(
-    name: str,
+def suite_for(  # noqa: PLR0913
+    models: Mapping[str, Raw],
     source: str | Path,
     root: Path,
     beside: Sequence[str] = (),
     layers: Mapping[str, str] | None = None,
     announce: Callable[[str], None] = lambda _: None,
     *,
+    changes: Callable[[Raw], object] = lambda _: None,
+    data: ImageData | None = None,
     rehearse: bool = False,
     step_timeout: float | None = None,
 ) -> tuple[Suite, Document, ImageData, list[str]]:
-    """Turn a suite into one that measures a single model, beside some of the suite's own.
+    """Turn a suite into one that measures other models, beside some of the suite's own.
 
-    Diagnostics of layers that not all of them have are left out, attacks too that need such a layer or a model that is
-    not there.
+    Diagnostics of layers that not all of them have are left out, or of training images where there are none; attacks
+    too that need such a layer or a model that is not there.
 
     Parameters
     ----------
-    name : str
-        Of a registered model, of `lrbench.yaml`, or one with a colon, such as "timm:resnet18".
+    models : mapping
+        Name -> what a suite says of a model.
     source : str or Path
         The suite.
     root : Path
@@ -51,6 +55,10 @@ def suite_for(
         Layer that the suite names -> layer of these models to take instead.
     announce : callable
         Told of code of others before it runs.
+    changes : callable
+        Changes what the suite says otherwise.
+    data : ImageData, optional
+        The data, where it is loaded already.
     rehearse : bool
         Whether code of others is called in a process of its own first, which it may end.
     step_timeout : float, optional
@@ -72,14 +80,27 @@ def suite_for(
     if unknown:
         msg = f"{source} has no model {unknown[0]!r}; {nearest(unknown[0], suite.models)}"
         raise UsageError(msg)
-    raw["models"] = {each: raw["models"][each] for each in _with_starts(suite, beside)} | {name: _spec(name)}
+    raw["models"] = {each: raw["models"][each] for each in _with_starts(suite, beside)} | dict(models)
     raw.pop("reference", None)
+    data_before = raw["data"]
+    changes(raw)
+    title = f"{', '.join(models)} on {source}"
+    raw = validated(Suite, raw, Document(title, raw, {})).model_dump(mode="json", exclude_unset=True)
+    derived = Document(title, raw, {})
     _rename(raw, layers or {})
-    derived = Document(f"{name} on {source}", raw, {})
     left_out = list(_without_sources(raw))
+    # What stands in the suite's own file is told with its line.
+    source_document = document if raw["data"] == data_before else derived
+    spelled_out = names_checked(
+        Checker(validated(Suite, raw, derived), derived, rehearse, step_timeout), announce
+    ).suite
+    raw = spelled_out.model_dump(mode="json", exclude_unset=True)
+    if data is None:
+        data = Checker(spelled_out, source_document).read_data(root)
+    fetch(spelled_out, derived, data)
+    left_out += _without_images(raw, spelled_out, data)
     checked = validated(Suite, raw, derived)
-    Checker(checked, derived, rehearse, step_timeout).check_names(announce)
-    data = Checker(checked, document).load_data(root)
+    Checker(checked, source_document).check_asked(data)
     for each, reason in (built(checked, data, step_timeout) if rehearse else {}).items():
         msg = f"{each} cannot be built: {reason}"
         raise UsageError(msg)
@@ -98,12 +119,19 @@ def _with_starts(suite: Suite, names: Sequence[str]) -> list[str]:
     return found
 
 
-def _spec(name: str) -> Raw:
+def spec_of(name: str) -> Raw:
+    """Give what a suite says of a model by its name: registered, of `lrbench.yaml`, or such as "timm:resnet18".
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
     own = project_models()
     if name in own:
         return own[name]
     known = [*own, *(entry.name for entry in MODELS)]
-    # A name with a colon is looked up when it has been told of, since that can run code.
+    # A name with a colon is looked up when it has been announced, since that can run code.
     if name not in known and not MODELS.is_elsewhere(name):
         msg = f"unknown model {name!r}; {nearest(name, known)}, or register yours with `lrbench register`"
         raise UsageError(msg)
@@ -142,6 +170,18 @@ def _without_sources(raw: Raw) -> Iterable[str]:
             yield f"{label}: its surrogate {surrogate} is not measured here; --beside {surrogate} adds it"
 
 
+def _without_images(raw: Raw, suite: Suite, data: ImageData) -> Iterator[str]:
+    """Take out what needs training images where there are none; attack as many test images as there are."""
+    for kind in suite.diagnostics.measures if not len(data.train) else ():
+        if needs_training_images(kind):
+            (raw.get("diagnostics") or {}).pop(kind, None)
+            yield f"{kind}: it needs training images"
+    samples = suite.threat_model.samples
+    if samples is not None and samples > len(data.test):
+        raw["threat_model"]["samples"] = len(data.test)
+        yield f"all but {len(data.test)} of the {samples} images to be attacked: there are no more"
+
+
 def _leave_out(raw: Raw, sizes: Mapping[str, int]) -> Iterable[str]:
     """Take out what these models cannot be asked; say what and why."""
     diagnostics = raw.get("diagnostics", {})
@@ -177,12 +217,12 @@ def _narrowed(diagnostics: Raw, kind: str, sizes: Mapping[str, int]) -> Iterator
     for option, within in dimensions(options_of(kind)).items() if spec else ():
         layer, value = spec[within.layer], spec[option]
         listed = value if isinstance(value, list) else [value]
-        wide = [dim for dim in listed if isinstance(dim, int) and dim > sizes[layer]]
-        yield from (f"{kind} in {dim} dimensions: {layer} has only {sizes[layer]}" for dim in wide)
-        left = [dim for dim in listed if dim not in wide] or ([within.otherwise] if within.otherwise else [])
+        too_large = [dim for dim in listed if isinstance(dim, int) and dim > sizes[layer]]
+        yield from (f"{kind} in {dim} dimensions: {layer} has only {sizes[layer]}" for dim in too_large)
+        left = [dim for dim in listed if dim not in too_large] or ([within.otherwise] if within.otherwise else [])
         if not left:
             diagnostics.pop(kind, None)
-        elif wide:
+        elif too_large:
             spec[option] = left
 
 

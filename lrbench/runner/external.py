@@ -11,9 +11,12 @@ from lrbench.catalogue import MODELS
 from lrbench.errors import UsageError, printable
 from lrbench.global_state import preserved
 from lrbench.models.external import code_of
+from lrbench.models.objects import PREFIX, Handed, object_named
+from lrbench.registry import Registry
 from lrbench.runner.code.own import named_file, own_code
 from lrbench.runner.step import Step
 from lrbench.suite import ModelSpec, Suite
+from lrbench.user_code import LIBRARIES, code_behind, with_absolute_path
 
 
 @contextmanager
@@ -45,12 +48,17 @@ def _descriptor_redirected() -> Iterator[None]:
         os.close(before)
 
 
-def is_foreign(arch: str) -> bool:
+def is_external(arch: str) -> bool:
     """Whether an architecture is code that nobody looked over for lrbench."""
     if arch not in MODELS:
         return code_of(arch) is not None or ":" not in arch
     target = MODELS[arch].target
     return not (isinstance(target, str) and target.startswith("lrbench."))
+
+
+def code_named(registry: Registry, name: str) -> str | None:
+    """Give the file or module that a name makes us run; None where it is a library's."""
+    return code_of(name) if registry is MODELS else code_behind(name, LIBRARIES)
 
 
 def exit_reason(error: SystemExit) -> str:
@@ -71,7 +79,7 @@ def import_code(suite: Suite, trainings: Iterable[Step]) -> None:
     """
     for step in trainings:
         arch = suite.models[step.model].arch
-        if not is_foreign(arch):
+        if not is_external(arch):
             continue
         with preserved():
             entry = MODELS[arch]
@@ -84,26 +92,30 @@ def import_code(suite: Suite, trainings: Iterable[Step]) -> None:
             raise UsageError(msg)
 
 
-def foreign_in(step: Step, steps: Mapping[str, Step]) -> frozenset[str]:
+def external_in(step: Step, steps: Mapping[str, Step]) -> frozenset[str]:
     """Give the code of others that a step runs: models by their names, attacks by their files."""
     trained = [steps[each] for each in (step.id, *step.needs) if each.startswith(("train/", "load/"))]
     models = {each.model for each in trained if "own" in each.config}
     return frozenset(models if step in trained else models.union(step.config.get("own", ())))
 
 
+def objects_of(suite: Suite) -> dict[str, Handed]:
+    """Give the networks of a suite that were handed over in Python."""
+    named = (spec.arch.removeprefix(PREFIX) for spec in suite.models.values() if spec.arch.startswith(PREFIX))
+    return {name: object_named(name) for name in named}
+
+
 def with_absolute_paths(suite: Suite) -> Suite:
     """Name the user's own files by absolute paths: other processes may stand, or be sent, elsewhere."""
     models = {name: _absolute(spec) for name, spec in suite.models.items()}
-    return suite.model_copy(update={"models": models})
+    attacks = [each.model_copy(update={"name": with_absolute_path(each.name)}) for each in suite.attacks]
+    data = suite.data.model_copy(update={"name": with_absolute_path(suite.data.name)})
+    return suite.model_copy(update={"models": models, "attacks": attacks, "data": data})
 
 
 def _absolute(spec: ModelSpec) -> ModelSpec:
-    source, colon, function = spec.arch.rpartition(":")
-    update = {}
-    if spec.arch.endswith(".onnx"):
-        update["arch"] = str(Path(spec.arch).expanduser().absolute())
-    elif source.endswith(".py"):
-        update["arch"] = f"{Path(source).expanduser().absolute()}{colon}{function}"
-    if spec.weights is not None:
-        update["weights"] = str(Path(spec.weights).expanduser().absolute())
+    onnx = spec.arch.endswith(".onnx")
+    update = {"arch": str(Path(spec.arch).expanduser().absolute()) if onnx else with_absolute_path(spec.arch)}
+    if spec.weights_file is not None:
+        update["weights"] = str(Path(spec.weights_file).expanduser().absolute())
     return spec.model_copy(update=update)

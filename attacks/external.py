@@ -1,9 +1,10 @@
 """Attacks of ART, foolbox and torchattacks, by name, behind one thin adapter each.
 
-A foreign attack sees the prepared model and the batch. What it is held to stands in `adapted`; what it does inside is
+An external attack sees the prepared model and the batch. What it is held to stands in `adapted`; what it does inside is
 its own.
 """
 
+import difflib
 import importlib
 import inspect
 import math
@@ -16,12 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .adapted import Call, Foreign, Threat, factory_for
+from .adapted import Call, ExternalAttack, Threat, factory_for
 from .base import Kind
 from .inputs import Bounds
 
 
-def factory_of(name: str) -> Callable[..., Foreign]:
+def factory_of(name: str) -> Callable[..., ExternalAttack]:
     """Give the constructor for "art:CLASS", "foolbox:CLASS" or "torchattacks:CLASS".
 
     Raises
@@ -36,7 +37,7 @@ def factory_of(name: str) -> Callable[..., Foreign]:
     return LIBRARIES[library](what)
 
 
-def _art(what: str, *, one_by_one: bool = False) -> Callable[..., Foreign]:
+def _art(what: str, *, one_by_one: bool = False) -> Callable[..., ExternalAttack]:
     made = _class("art.attacks.evasion", what, "art", "pip install adversarial-robustness-toolbox")
     takes = inspect.signature(made.__init__).parameters
     kind: Kind = "bounded" if "eps" in takes else "minimal"
@@ -57,7 +58,7 @@ def _art(what: str, *, one_by_one: bool = False) -> Callable[..., Foreign]:
 
         return call
 
-    own = [p for place, p in enumerate(takes.values()) if place > 1 and p.name not in {"eps", "norm"}]
+    own = [p for position, p in enumerate(takes.values()) if position > 1 and p.name not in {"eps", "norm"}]
     return factory_for(f"art:{what}", kind, own, call_with, one_by_one=one_by_one)
 
 
@@ -92,7 +93,7 @@ def _for_numpy(tensor: Tensor) -> torch.dtype:
     return torch.promote_types(tensor.dtype, torch.float32)
 
 
-def _foolbox(what: str) -> Callable[..., Foreign]:
+def _foolbox(what: str) -> Callable[..., ExternalAttack]:
     made = _class("foolbox.attacks", what, "foolbox", "pip install 'lrbench[foolbox]'")
     view = _class("foolbox.models", "PyTorchModel", "foolbox", "pip install 'lrbench[foolbox]'")
     from foolbox.attacks.base import MinimizationAttack  # noqa: PLC0415
@@ -112,7 +113,7 @@ def _foolbox(what: str) -> Callable[..., Foreign]:
     return factory_for(f"foolbox:{what}", "minimal" if minimal else "bounded", own, call_with)
 
 
-def _torchattacks(what: str) -> Callable[..., Foreign]:
+def _torchattacks(what: str) -> Callable[..., ExternalAttack]:
     made = _class("torchattacks", what, "torchattacks", "pip install --no-deps torchattacks")
     takes = inspect.signature(made.__init__).parameters
 
@@ -129,7 +130,7 @@ def _torchattacks(what: str) -> Callable[..., Foreign]:
 
         return call
 
-    own = [p for place, p in enumerate(takes.values()) if place > 1 and p.name not in {"eps", "norm"}]
+    own = [p for position, p in enumerate(takes.values()) if position > 1 and p.name not in {"eps", "norm"}]
     return factory_for(f"torchattacks:{what}", "bounded" if "eps" in takes else "minimal", own, call_with)
 
 
@@ -144,7 +145,9 @@ def _class(module: str, what: str, library: str, command: str) -> Any:  # noqa: 
         raise LookupError(msg) from None
     made = getattr(found, what, None)
     if not inspect.isclass(made):
-        msg = f"{library} has no attack {what!r}"
+        names = [name for name, each in vars(found).items() if inspect.isclass(each) and not name.startswith("_")]
+        close = difflib.get_close_matches(what, names, n=1)
+        msg = f"{library} has no attack {what!r}" + (f"; did you mean {close[0]!r}?" if close else "")
         raise LookupError(msg)
     return made
 
@@ -156,14 +159,14 @@ def _classes(model: nn.Module, x: Tensor) -> int:
 
 DECISION_BASED = {"hopskipjump": "HopSkipJump", "boundary": "BoundaryAttack"}
 
-LIBRARIES: dict[str, Callable[[str], Callable[..., Foreign]]] = {
+LIBRARIES: dict[str, Callable[[str], Callable[..., ExternalAttack]]] = {
     "art": _art,
     "foolbox": _foolbox,
     "torchattacks": _torchattacks,
 }
 
 
-def __getattr__(name: str) -> Callable[..., Foreign]:
+def __getattr__(name: str) -> Callable[..., ExternalAttack]:
     """Give the decision-based attacks that ART works through image by image anyway."""
     if name in DECISION_BASED:
         return _art(DECISION_BASED[name], one_by_one=True)

@@ -14,7 +14,7 @@ from lrbench.data import to_unit
 from lrbench.diagnostics.masking import Budget, examine
 from lrbench.leaderboard.difference_rows import difference_rows
 from lrbench.measures import Progress, proportion
-from lrbench.names import attack_id, fooled_by, model_place
+from lrbench.names import attack_id, fooled_by, model_path
 from lrbench.runner.context import Context, Outcome, seeded_for
 from lrbench.runner.step import Step
 from lrbench.runner.threat import bounds_of, kind_of, viewed
@@ -34,7 +34,7 @@ def worst_step(context: Context, step: Step, progress: Progress) -> Outcome:
     A row for each radius, and for each attack its share of the images that it was the first, in the suite's order and
     from the smallest radius up, to fool. Of an attack that looks for the smallest perturbation, also the share that it
     fooled within each radius. Where nothing but noise ran there is no worst case. The files hold, for each radius that
-    has one, by its name, which attack (by its place in the step's labels) fooled each image first.
+    has one, by its name, which attack (by its index in the step's labels) fooled each image first.
     """
     threat = context.suite.threat_model
     first = np.where(_clean_wrong(context, step), CLEAN, -2)
@@ -43,12 +43,12 @@ def worst_step(context: Context, step: Step, progress: Progress) -> Outcome:
     ran = False
     for eps in threat.eps:
         columns = {"eps": eps, "space": threat.space}
-        for place, label in enumerate(step.labels):
+        for index, label in enumerate(step.labels):
             spec = next(attack for attack in context.suite.attacks if attack.label == label)
             fooled = _fooled(context, step, spec, eps)
             if fooled is not None:
                 ran = True
-                first = np.where((first == -2) & fooled, place, first)
+                first = np.where((first == -2) & fooled, index, first)
             if fooled is not None and _is_minimal(spec):
                 share = float(fooled.mean())
                 rows.append(proportion("misclassification", share, len(fooled), attack=label, **columns))
@@ -56,8 +56,8 @@ def worst_step(context: Context, step: Step, progress: Progress) -> Outcome:
             continue
         n = len(first)
         rows.append(proportion("misclassification", float((first > -2).mean()), n, attack=WORST, **columns))
-        for place, label in enumerate(step.labels):
-            share = float((first == place).mean())
+        for index, label in enumerate(step.labels):
+            share = float((first == index).mean())
             if share:
                 rows.append({"metric": "first_to_fool", "value": share, "n": n, "attack": label, **columns})
         outcomes[fooled_by(eps)] = first
@@ -66,7 +66,7 @@ def worst_step(context: Context, step: Step, progress: Progress) -> Outcome:
 
 
 def _clean_wrong(context: Context, step: Step) -> np.ndarray:
-    outcomes = load(context.file(f"accuracy/{model_place(step.model, step.seed)}", "outcomes.safetensors"))
+    outcomes = load(context.file(f"accuracy/{model_path(step.model, step.seed)}", "outcomes.safetensors"))
     wrong: np.ndarray = outcomes["predicted"] != outcomes["label"]
     return wrong
 
@@ -144,15 +144,15 @@ def masking_step(context: Context, step: Step, progress: Progress) -> Outcome:
     for finding in verdict.findings:
         figures.append({"metric": "check", "check": finding.check.id, "value": finding.figure, "n": count})
         figures.append({"metric": "flag", "check": finding.check.id, "value": float(finding.flagged), "n": count})
-    told = {
+    content = {
         "verdict": verdict.name,
         "eps": eps,
-        "checks": [_told(finding) for finding in verdict.findings],
+        "checks": [_described(finding) for finding in verdict.findings],
     }
-    return Outcome(figures, {"masking.json": (json.dumps(told, indent=1) + "\n").encode()})
+    return Outcome(figures, {"masking.json": (json.dumps(content, indent=1) + "\n").encode()})
 
 
-def _told(finding: Any) -> dict[str, Any]:  # noqa: ANN401
+def _described(finding: Any) -> dict[str, Any]:  # noqa: ANN401
     check = finding.check
     figure = None if finding.figure != finding.figure else finding.figure
     return {

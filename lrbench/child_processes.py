@@ -10,7 +10,7 @@ from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from types import ModuleType
 
-NEEDED = [*(f"lrbench.runner.{name}" for name in ("work", "train", "measure", "attack", "judge")), "torch._dynamo"]
+NEEDED = [*(f"lrbench.runner.{name}" for name in ("work", "train", "measure", "attack", "joint")), "torch._dynamo"]
 """Loaded once, for all of them; torch, SciPy and scikit-learn, which come with it, take seconds, and so does what every
 optimiser of torch loads at its first step."""
 
@@ -25,7 +25,7 @@ def process_context() -> BaseContext:
 
 
 def load_ahead() -> None:
-    """Let the server load what processes need while this one goes on."""
+    """Let the server load what processes need while this one continues."""
     if "forkserver" in multiprocessing.get_all_start_methods():
         from multiprocessing import forkserver  # noqa: PLC0415
 

@@ -1,0 +1,100 @@
+"""Arrays that were handed over in Python, as a data set that a run keeps beside its results."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from lrbench.data.archive import PARTS, Array, Slot
+from lrbench.data.images import ImageData
+from lrbench.data.labels import labels_of
+from lrbench.data.sources import of_arrays
+from lrbench.errors import UsageError
+
+FILE = "arrays.npz"
+
+LEVELS = 1e-3
+"""How far from a level of 8 bits, in levels, values may lie to be called that level: rounding of float32."""
+
+
+def handed_data(pairs: Mapping[str, Any], classes: list[str] | None = None) -> tuple[ImageData, list[str]]:
+    """Make a data set of (x, y) pairs.
+
+    Parameters
+    ----------
+    pairs : mapping
+        "test", and "train" if there are training images -> (x, y), tensors or arrays. Tensors are (N, C, H, W); what
+        arrays may be is said at `lrbench.data.arrays.images_of`.
+    classes : list of str, optional
+        What the classes are called. Default: their numbers, up to the largest label.
+
+    Returns
+    -------
+    ImageData, list of str
+        The data set, and what should be known of it.
+
+    Raises
+    ------
+    UsageError
+        If they are no images and labels, or what they mean is left open.
+    """
+    arrays: dict[Slot, tuple[str, Array]] = {}
+    for part, pair in pairs.items():
+        if not (isinstance(pair, tuple | list) and len(pair) == 2):
+            msg = f"{part}: expected a pair (x, y) of images and labels, got {type(pair).__name__}"
+            raise UsageError(msg)
+        for kind, values in zip("xy", pair, strict=True):
+            arrays[kind, part] = (f"{kind}_{part}", _array(f"{kind}_{part}", values))
+    channels_first = all(isinstance(pair[0], Tensor) for pair in pairs.values())
+    largest = max(int(labels_of(*arrays["y", part]).max()) for part in pairs)
+    data = of_arrays("data", arrays, layout="NCHW" if channels_first else None, classes=classes or max(2, largest + 1))
+    return data, [line for part in pairs if (line := _rounded(*arrays["x", part]))]
+
+
+def save_data(data: ImageData, folder: Path) -> None:
+    """Write a data set for `{name: npz, path: arrays.npz}`, unless the folder holds the same one."""
+    arrays: dict[str, Array] = {}
+    for part in PARTS:
+        split = getattr(data, part)
+        if len(split):
+            arrays |= {f"x_{part}": split.pixels.cpu().numpy(), f"y_{part}": split.labels.cpu().numpy()}
+    target = folder / FILE
+    if target.is_file() and _same(target, arrays):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **arrays)
+    unfinished = folder / f"{FILE}.unfinished"
+    unfinished.write_bytes(content.getvalue())
+    unfinished.replace(target)
+
+
+def _same(file: Path, arrays: Mapping[str, Array]) -> bool:
+    try:
+        with np.load(file) as there:
+            return set(there) == set(arrays) and all(np.array_equal(there[name], arrays[name]) for name in arrays)
+    # What is damaged is written again.
+    except Exception:  # noqa: BLE001
+        return False
+
+
+def _array(name: str, values: Any) -> Array:  # noqa: ANN401
+    if isinstance(values, Tensor):
+        return values.detach().cpu().numpy()
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        msg = f"{name}: expected a tensor or an array, got {type(values).__name__}"
+        raise UsageError(msg) from error
+
+
+def _rounded(name: str, array: Array) -> str | None:
+    """Say how far images are from the 8 bits that they are kept in."""
+    if array.dtype.kind != "f" or not array.size or not 0 <= float(array.min()) <= float(array.max()) <= 1:
+        return None
+    levels = array.astype(np.float64) * 255
+    farthest = float(np.abs(levels - np.rint(levels)).max())
+    return f"{name} was rounded to 8 bits, by up to {farthest / 255:.2g}" if farthest > LEVELS else None

@@ -1,0 +1,68 @@
+"""What a call from Python asks otherwise than a suite does."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lrbench.catalogue import DATASETS
+from lrbench.data import ImageData
+from lrbench.data.handed import FILE
+from lrbench.errors import UsageError, nearest
+
+Raw = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a call asks otherwise than the suite; None is as the suite has it.
+
+    `alone` tells whether no network is trained beside: then one seed says all that there is to know.
+    """
+
+    data: Raw | None
+    threat: Raw
+    attacks: Sequence[str | Raw] | None
+    diagnostics: Raw | None
+    alone: bool
+
+    def __call__(self, raw: Raw) -> None:
+        """Change what a suite says."""
+        if self.data is not None:
+            raw["data"] = self.data
+        threat = {key: value for key, value in self.threat.items() if value is not None}
+        raw["threat_model"] = {**raw.get("threat_model", {}), **threat}
+        if "eps" in threat:
+            # Radii of single attacks are some of those that no longer are.
+            raw["attacks"] = [_without(attack, "eps") for attack in raw.get("attacks", [])]
+            if isinstance(masking := (raw.get("diagnostics") or {}).get("masking"), dict):
+                raw["diagnostics"]["masking"] = _without(masking, "eps")
+        if self.attacks is not None:
+            raw["attacks"] = [each if isinstance(each, str) else dict(each) for each in self.attacks]
+        if self.diagnostics is not None:
+            raw["diagnostics"] = dict(self.diagnostics)
+        if self.alone:
+            raw["seeds"] = raw.get("seeds", [0])[:1]
+
+
+def data_spec(data: Any, images: ImageData | None) -> Raw | None:  # noqa: ANN401
+    """Say of the data what a suite would."""
+    if images is not None:
+        return {"name": "npz", "path": FILE, "classes": list(images.classes)}
+    if data is None:
+        return None
+    if isinstance(data, Mapping):
+        return dict(data)
+    if isinstance(data, str) and (data in DATASETS or DATASETS.offers(data) or DATASETS.is_elsewhere(data)):
+        return {"name": data}
+    path = Path(data).expanduser() if isinstance(data, str | Path) else None
+    if path is None or not path.exists():
+        known = [entry.name for entry in DATASETS]
+        hint = nearest(data, known) if isinstance(data, str) else "a name, a path, a mapping or (x, y)"
+        msg = f"data: no data set, folder or .npz {str(data)!r:.100}; {hint}"
+        raise UsageError(msg)
+    return {"name": "image-folder" if path.is_dir() else "npz", "path": str(path.absolute())}
+
+
+def _without(spec: Any, key: str) -> Any:  # noqa: ANN401
+    return {name: value for name, value in spec.items() if name != key} if isinstance(spec, dict) else spec

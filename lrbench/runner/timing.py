@@ -1,0 +1,72 @@
+"""How long a pass takes, before anything has been taken: timed on the network itself, on images of the data."""
+
+import math
+import time
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from lrbench.attacks.gradients import input_gradient
+from lrbench.attacks.prepared import channels_last
+from lrbench.catalogue import MODELS
+from lrbench.data import ImageData, to_unit
+from lrbench.models import Classifier, make_network
+from lrbench.runner.external import guarded
+from lrbench.suite import ModelSpec, Suite
+
+FEW, MANY = 4, 128
+"""Images of a first batch, and of the one that counts where the first took little."""
+
+PASSES = 4
+
+LITTLE = 0.2
+"""Seconds."""
+
+
+@dataclass
+class PassTimes:
+    """Seconds of a forward and backward pass of an image, by model; models that are built alike are timed once."""
+
+    suite: Suite
+    data: ImageData
+    device: torch.device
+    _known: dict[str, float | None] = field(default_factory=dict)
+
+    def __call__(self, name: str) -> float | None:
+        """Time a model; None if it cannot be run so."""
+        spec = self.suite.models[name]
+        alike = spec.model_dump_json(include={"arch", *spec.options})
+        if alike not in self._known:
+            self._known[alike] = self._timed(spec)
+        return self._known[alike]
+
+    def _timed(self, spec: ModelSpec) -> float | None:
+        try:
+            with guarded(), torch.random.fork_rng():
+                net = make_network(
+                    MODELS[spec.arch].load(), self.data.network_outputs, self.data.channels, spec.options
+                )
+                channels = self.data.channels
+                model = channels_last(Classifier(net, [0.0] * channels, [1.0] * channels).to(self.device)).eval()
+                seconds = self._seconds(model, FEW)
+                return self._seconds(model, MANY) / MANY if seconds < LITTLE else seconds / FEW
+        # Somebody's own code may raise anything, and its steps will say so; until one has finished nothing is known.
+        except (Exception, SystemExit):  # noqa: BLE001
+            return None
+
+    def _seconds(self, model: nn.Module, count: int) -> float:
+        """Give the time of the fastest of some passes: the first makes ready, and others work on this machine, too."""
+        x = to_unit(self.data.test[:count].pixels).to(self.device)
+        fastest = math.inf
+        for _ in range(PASSES):
+            self._wait()
+            started = time.perf_counter()
+            input_gradient(model, x, lambda logits: logits.logsumexp(dim=1))
+            self._wait()
+            fastest = min(fastest, time.perf_counter() - started)
+        return fastest * count / len(x)
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)

@@ -1,0 +1,155 @@
+"""`load_model`, `load_data` and `load_adversarial`: what a run saw, back in Python."""
+
+import shutil
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+
+import lrbench
+from lrbench.errors import LrbenchError, UsageError
+from lrbench.leaderboard.published import check, publish, rebuild
+from lrbench.runner import Session
+from lrbench.runner.work import Recipe
+
+SUITE = """\
+name: kept
+data: {name: digits, train: 120, test: 60}
+seeds: [0, 1]
+models:
+  net: {arch: resnet18, width: 4}
+  lr: {extends: net, lr_layers: {avgpool: 5}}
+training: {epochs: 2, batch_size: 50, learning_rate: 0.05, warmup_accuracy: 0.0}
+threat_model: {space: normalized, eps: [32/255], samples: 20, batch_size: 8, part: 8, keep_images: true}
+attacks: [iter-fsgm, {name: deepfool, steps: 5}]
+diagnostics: {masking: false}
+"""
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kept")
+    (folder / "kept.yaml").write_text(SUITE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lrbench.runner.figures._made", lambda *_, **__: {})
+        lrbench.run(folder / "kept.yaml", out=folder / "run")
+    return folder / "run"
+
+
+@pytest.fixture
+def run(kept, tmp_path):
+    return shutil.copytree(kept, tmp_path / "run")
+
+
+def context_of(run):
+    """What the run's own steps work with."""
+    session = Session.open(run / "suite.yaml", out=run)
+    recipe = Recipe(session.suite.model_dump_json(), tuple(session.plan), session.data_dir, run, "cpu", 1)
+    return recipe.context(torch.device("cpu")), {step.id: step for step in session.plan}
+
+
+@pytest.mark.parametrize("name", ["net", "lr"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_network_gives_the_logits_that_the_run_saw(kept, name, seed):
+    context, steps = context_of(kept)
+    model = lrbench.load_model(kept, name, seed)
+    assert not model.training
+    x, y = lrbench.load_data(kept)
+    before = torch.get_rng_state()
+    with torch.no_grad():
+        assert torch.equal(model(x), context.trained(steps[f"accuracy/{name}/seed-{seed}"])(x))
+        wrong = (model(x).argmax(1) != y).double().mean().item()
+    table = lrbench.Leaderboard.load(kept).results
+    rows = table[(table["metric"] == "misclassification") & (table["eps"] == 0)]
+    assert rows[(rows["model"] == name) & (rows["seed"] == seed)]["value"].item() == wrong
+    lrbench.load_model(kept, name, seed)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_images_are_those_that_the_run_saw(kept):
+    context, _ = context_of(kept)
+    x, y = lrbench.load_data(kept)
+    attacked = context.data.test.balanced(20)
+    assert torch.equal(x, attacked.pixels.float() / 255)
+    assert torch.equal(y, attacked.labels)
+    assert len(lrbench.load_data(kept, "test")[0]) == 60
+    assert len(lrbench.load_data(kept, "train")[0]) == 120
+    with pytest.raises(UsageError, match="unknown part 'trian'; did you mean 'train'"):
+        lrbench.load_data(kept, "trian")
+
+
+@pytest.mark.parametrize(("attack", "eps"), [("iter-fsgm", 32 / 255), ("deepfool", None)])
+def test_what_an_attack_left_is_kept_image_by_image(kept, attack, eps):
+    x, y = lrbench.load_data(kept)
+    left = lrbench.load_adversarial(kept, "lr", attack, eps, seed=1)
+    assert torch.equal(left.y, y)
+    model = lrbench.load_model(kept, "lr", seed=1)
+    with torch.no_grad():
+        # Out of the space attacked and back in it rounds; what lies on the boundary may fall to either side.
+        assert (model(left.x_adv).argmax(1) == left.predicted).float().mean() >= 0.95
+    deviation = float(((lrbench.load_data(kept, "train")[0]).var(correction=0)) ** 0.5)
+    if eps is not None:
+        assert (left.x_adv - x).abs().max().item() == pytest.approx(eps * deviation, rel=1e-3)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_images_that_were_not_kept_are_attacked_for_when_they_are_asked_for(run):
+    suite = yaml.safe_load((run / "suite.yaml").read_text())
+    suite["threat_model"]["keep_images"] = False
+    (run.parent / "without.yaml").write_text(yaml.safe_dump(suite, sort_keys=False))
+    board = lrbench.run(run.parent / "without.yaml", out=run.parent / "other")
+    with pytest.raises(UsageError, match="kept no images of iter-fsgm; its suite does not say"):
+        lrbench.load_adversarial(run.parent / "other", "net", "iter-fsgm", 32 / 255)
+    again = lrbench.run(run / "suite.yaml", out=run.parent / "other")
+    assert again.results_csv() == board.results_csv()
+    kept, made = (lrbench.load_adversarial(place, "net", "deepfool") for place in (run, run.parent / "other"))
+    assert torch.equal(kept.x_adv, made.x_adv)
+
+
+@pytest.mark.parametrize(
+    ("ask", "says"),
+    [
+        (lambda run: lrbench.load_model(run, "nett"), "no model 'nett' of seed 0; did you mean 'net'"),
+        (lambda run: lrbench.load_model(run, "net", seed=7), r"no model 'net' of seed 7; seeds are \[0, 1\]"),
+        (lambda run: lrbench.load_model(run / "nowhere", "net"), "no such suite file"),
+        (lambda run: lrbench.load_adversarial(run, "net", "pgd", 0.1), "has no net/seed-0/pgd/eps-25.5"),
+        (lambda run: lrbench.load_adversarial(run, "net", "iter-fsgm", 0.1), "there are eps-32"),
+    ],
+)
+def test_what_is_not_there_is_a_line(kept, ask, says):
+    with pytest.raises(UsageError, match=says):
+        ask(kept)
+
+
+def test_a_network_that_is_not_as_it_was_written_is_refused(run):
+    weights = run / "steps/train/net/seed-0/weights.safetensors"
+    state = load_file(weights)
+    state["net.fc.bias"][0] += 1e-3
+    save_file(state, weights)
+    with pytest.raises(LrbenchError, match="is not as it was written"):
+        lrbench.load_model(run, "net")
+
+
+def test_networks_are_published_with_their_board_where_asked(run, tmp_path):
+    to = tmp_path / "boards"
+    publish(run, to)
+    with pytest.raises(UsageError, match="published without the weights of net"):
+        lrbench.load_model(to / "kept", "net")
+    publish(run, to, weights=True)
+    rebuild(to)
+    assert check(to) == 2
+    x, _ = lrbench.load_data(run)
+    with torch.no_grad():
+        for name in ("net", "lr"):
+            assert torch.equal(*(lrbench.load_model(place, name, 1)(x) for place in (run, to / "kept")))
+    weights = to / "kept/weights/net/seed-0/weights.safetensors"
+    state = load_file(weights)
+    state["net.fc.bias"][0] += 1e-3
+    save_file(state, weights)
+    for ask in (lambda: lrbench.load_model(to / "kept", "net"), lambda: check(to)):
+        with pytest.raises(UsageError, match="does not match the checksum in its record"):
+            ask()
+    (to / "kept/weights/net/seed-0/more").write_text("")
+    with pytest.raises(UsageError):
+        check(to)

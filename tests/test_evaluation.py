@@ -1,0 +1,271 @@
+"""`lrbench.evaluate`: networks and arrays of one's own, without a suite's file, a factory or a registration."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from torch import nn
+
+import lrbench
+from lrbench.attacks import PGD, IterFSGM
+from lrbench.cli import main
+from lrbench.errors import LrbenchError, UsageError
+from lrbench.leaderboard import Leaderboard
+from lrbench.runner.reporter import Silent
+
+pytestmark = pytest.mark.usefixtures("undrawn")
+
+ASKED = {"attacks": ["iter-fsgm", {"name": "pgd", "steps": 3}], "diagnostics": {"masking": False}}
+
+
+class Watcher(Silent):
+    def __init__(self):
+        self.taken, self.notes = [], []
+
+    def start(self, step):
+        self.taken.append(step.id)
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+class Net(nn.Module):
+    def __init__(self, scale=2.0):
+        super().__init__()
+        self.scale = scale
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(3 * 6 * 6, 16), nn.BatchNorm1d(16), nn.ReLU())
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, x):
+        return self.scale * self.head(self.body(x))
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(3)
+    return Net()
+
+
+@pytest.fixture
+def images():
+    generator = torch.Generator().manual_seed(5)
+    levels = torch.randint(256, (40, 3, 6, 6), generator=generator)
+    return levels.float() / 255, torch.randint(4, (40,), generator=generator)
+
+
+@pytest.fixture
+def evaluate(tmp_path, images):
+    def run(model, **given):
+        watcher = Watcher()
+        asked = {"data": images, "eps": 8 / 255, "out": tmp_path / "out", **ASKED, **given}
+        return lrbench.evaluate(model, reporter=watcher, **asked), watcher
+
+    return run
+
+
+def misclassified(board, model="model"):
+    rows = board.results[(board.results["metric"] == "misclassification") & (board.results["model"] == model)]
+    return {(row.attack, row.eps): row.value for row in rows.itertuples()}
+
+
+def test_a_network_is_measured_as_it_is_by_hand(evaluate, net, images):
+    board, _ = evaluate(net, eps=[4 / 255, 8 / 255])
+    x, y = images
+    net.eval()
+    found = misclassified(board)
+    with torch.no_grad():
+        assert found["", 0.0] == (net(x).argmax(1) != y).double().mean()
+    for eps in (4 / 255, 8 / 255):
+        for label, attack in (("iter-fsgm", IterFSGM(eps)), ("pgd", PGD(eps, steps=3))):
+            with torch.no_grad():
+                assert found[label, eps] == (net(attack(net, x, y)).argmax(1) != y).double().mean()
+
+
+def test_it_gives_what_a_registered_model_gives_in_a_suite(evaluate, net, images, tmp_path, monkeypatch):
+    board, _ = evaluate({"mine": net})
+    monkeypatch.chdir(tmp_path)
+    x, y = images
+    np.savez(tmp_path / "arrays.npz", x_test=(x * 255).round().byte().numpy(), y_test=y.numpy())
+    torch.save(net.state_dict(), tmp_path / "net.pt")
+    beside = f"import sys\nsys.path.append({str(Path(__file__).parent)!r})\n"
+    (tmp_path / "mine.py").write_text(f"{beside}from test_evaluation import Net\n\n\ndef build():\n    return Net()\n")
+    (tmp_path / "same.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "name": "quick",
+                "data": {"name": "npz", "path": "arrays.npz", "classes": 4},
+                "models": {"mine": {"arch": "mine.py:build", "weights": "net.pt", "normalize": False}},
+                "threat_model": {"eps": [8 / 255]},
+                **ASKED,
+            }
+        )
+    )
+    assert main(["run", "same.yaml", "--out", "other", "--data-dir", str(tmp_path)]) == 0
+    assert misclassified(Leaderboard.load(tmp_path / "other"), "mine") == misclassified(board, "mine")
+
+
+def test_the_network_is_left_as_it_is(evaluate, net):
+    net.train()
+    net.head.weight.requires_grad_(False)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    evaluate(net)
+    assert net.training
+    assert not net.head.weight.requires_grad
+    assert all(parameter.grad is None for parameter in net.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+def test_the_same_call_takes_nothing_again(evaluate, net):
+    first, _ = evaluate(net)
+    again, watcher = evaluate(net.train(), device="cpu")
+    assert watcher.taken == []
+    assert again.results_csv() == first.results_csv()
+
+
+@pytest.mark.parametrize("part", ["a weight", "a buffer", "an attribute", "a hook", "a class in a notebook", "data"])
+def test_what_changes_is_measured_again(evaluate, net, images, part):
+    cell = "class Head(nn.Linear):\n    def forward(self, x):\n        return super().forward(x) * {}"
+    namespaces = [{"nn": nn, "__name__": "cell"} for _ in range(2)]
+    for namespace, factor in zip(namespaces, (1, 2), strict=True):
+        exec(cell.format(factor), namespace)  # noqa: S102
+    if part == "a class in a notebook":
+        net.head.__class__ = namespaces[0]["Head"]
+    evaluate(net)
+    given = {}
+    if part == "a weight":
+        net.head.weight.data[0, 0] += 1e-3
+    elif part == "a buffer":
+        net.body[2].running_mean[0] += 1e-3
+    elif part == "an attribute":
+        net.scale = 3.0
+    elif part == "a hook":
+        net.head.register_forward_hook(lambda *seen: seen[-1] * 2)
+    elif part == "a class in a notebook":
+        net.head.__class__ = namespaces[1]["Head"]
+    else:
+        given = {"data": (1 - images[0], images[1])}
+    _, watcher = evaluate(net, **given)
+    assert any(step.startswith("attack/") for step in watcher.taken)
+
+
+def test_several_processes_give_the_same(evaluate, net, tmp_path):
+    board, _ = evaluate(net)
+    other, _ = evaluate(net, jobs=2, out=tmp_path / "two")
+    assert other.results_csv() == board.results_csv()
+
+
+@pytest.mark.parametrize("way", ["a script", "a session"])
+def test_a_script_needs_no_guard(tmp_path, way):
+    script = (
+        "import torch, lrbench\n"
+        "class Mine(torch.nn.Linear):\n"
+        "    def forward(self, x):\n        return super().forward(x.flatten(1))\n"
+        "net = Mine(12, 3)\n"
+        "x, y = torch.randint(256, (9, 3, 2, 2)) / 255, torch.arange(9) % 3\n"
+        "board = lrbench.evaluate(net, data=(x, y), eps=8/255, attacks=['fgsm'], diagnostics={'masking': False}, "
+        "jobs=2, out='out')\n"
+        "print(board.models)\n"
+    )
+    (tmp_path / "three.py").write_text(script)
+    command, given = ([sys.executable, "three.py"], None) if way == "a script" else ([sys.executable, "-"], script)
+    done = subprocess.run(command, input=given, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "['model']\n", done.stderr
+    assert done.stderr.count("0 done already") == 1
+    assert (tmp_path / "out/report.html").exists()
+
+
+def test_networks_stand_beside_each_other_and_a_suite_s_own(evaluate, net, images, tmp_path):
+    (tmp_path / "own.yaml").write_text(
+        "name: own\ndata: digits\ntraining: {epochs: 1, batch_size: 20}\n"
+        "models: {resnet: {arch: resnet18, width: 4}}\nattacks: [fgsm]\n"
+    )
+    given = {"suite": tmp_path / "own.yaml", "train": images, "beside": ["resnet"], "attacks": ["fgsm"]}
+    net.eval()
+    board, _ = evaluate({"one": net, "two": lambda x: net(x) * 2}, **given)
+    assert list(board.suite["models"]) == ["resnet", "one", "two"]
+    assert misclassified(board, "one")["", 0.0] == misclassified(board, "two")["", 0.0]
+
+
+@pytest.mark.parametrize("form", ["tensors", "arrays", "channels last", "bytes", "lists"])
+def test_images_are_taken_as_people_hold_them(evaluate, net, images, form):
+    board, _ = evaluate(net)
+    x, y = images
+    given = {
+        "tensors": (x.double(), y.int()),
+        "arrays": (x.numpy(), y.numpy()),
+        "channels last": (x.permute(0, 2, 3, 1).numpy(), y.tolist()),
+        "bytes": ((x * 255).round().byte(), y),
+        "lists": [x.tolist(), y.tolist()],
+    }[form]
+    again, watcher = evaluate(net, data=given)
+    assert watcher.taken == []
+    assert again.results_csv() == board.results_csv()
+
+
+def test_what_is_rounded_is_said(evaluate, net, images):
+    _, watcher = evaluate(net, data=(images[0] * 0.999, images[1]))
+    assert "x_test was rounded to 8 bits, by up to 0.001" in watcher.notes
+
+
+def test_what_needs_training_images_is_left_out_where_there_are_none(evaluate, net, images):
+    asked = {"variance_ratio": {"layers": ["body"]}, "clusters": {"layer": "body"}, "masking": False}
+    board, watcher = evaluate(net, diagnostics=asked)
+    assert "left out variance_ratio: it needs training images" in watcher.notes
+    assert "vr" not in set(board.results["metric"])
+    board, watcher = evaluate(net, diagnostics=asked, train=images)
+    assert {"vr", "pca_share"} <= set(board.results["metric"])
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"model": nn.Linear}, "model: expected a network .* got the class Linear"),
+        ({"model": 3}, "model: expected a network .* got int"),
+        ({"model": {}}, "names no network"),
+        ({"model": "resnet81"}, "unknown model 'resnet81'; did you mean"),
+        ({"eps": None}, "quick attacks in normalised space.*give `eps` in pixels"),
+        ({"space": "normalized"}, "whose unit comes from training images"),
+        ({"eps": 8}, "pixels span"),
+        ({"attacks": ["pdg"]}, "unknown attack 'pdg'; did you mean 'pgd'"),
+        ({"diagnostics": {"variance": {}}}, "unknown key"),
+        ({"suite": "quik"}, "unknown suite 'quik'; did you mean 'quick'"),
+        ({"beside": ["resnet99"]}, "no model 'resnet99'"),
+        ({"beside": ["resnet18"]}, "resnet18: needs training images"),
+        ({"data": "fashion-minst"}, "no data set, folder or .npz 'fashion-minst'; did you mean 'fashion-mnist'"),
+        ({"data": (torch.rand(3, 3, 6, 6), torch.zeros(2))}, "y_test"),
+        ({"data": (torch.rand(3, 3, 6, 6) * 3 - 1, torch.tensor([0, 1, 2]))}, "x_test go from"),
+        ({"data": (torch.rand(3, 3, 6, 6), torch.tensor([0, 1, 7]))}, "label 7, but model has 4 outputs"),
+        ({"data": (torch.rand(3, 3, 9, 9), torch.tensor([0, 1, 2]))}, "cannot be built or run on 3x9x9 images"),
+        ({"data": 3}, "no data set, folder or .npz"),
+        ({"data": (torch.rand(3, 3, 6, 6),)}, r"expected a pair \(x, y\)"),
+        ({"data": "digits", "train": (1, 2)}, "`train` and `classes` go with"),
+        ({"samples": 0}, "samples"),
+        ({"out": "memory://somewhere"}, "kept beside the results"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_a_line_and_nothing_is_written(evaluate, net, tmp_path, given, says):
+    with pytest.raises(UsageError, match=says) as raised:
+        evaluate(**{"model": net, **given})
+    assert len(str(raised.value).splitlines()) <= 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_of_objects_is_shown_by_every_command_and_resumed_by_the_call_alone(evaluate, net, tmp_path, capsys):
+    evaluate(net)
+    out = str(tmp_path / "out")
+    assert main(["show", out]) == 0
+    assert main(["report", out]) == 0
+    assert main(["publish", out, "--to", str(tmp_path / "boards"), "--partial"]) == 0
+    capsys.readouterr()
+    assert main(["run", f"{out}/suite.yaml", "--out", out, "--data-dir", out]) == 2
+    assert "handed over in Python: `lrbench.evaluate({'model': network}, ...)` resumes" in capsys.readouterr().err
+
+
+def test_a_network_that_cannot_be_copied_is_named(evaluate, net):
+    net.lock = (each for each in range(3))
+    with pytest.raises(LrbenchError, match=r"cannot be copied: .* register a function that makes it"):
+        evaluate(net)
