@@ -18,6 +18,7 @@ from .distances import DAdv, d_adv, l2_dissimilarity
 from .fab import FAB
 from .fsgm import FGSM, IterFSGM, IterLLFSGM, paper_steps
 from .inputs import Bounds
+from .norm_descent import DDN, FMN
 from .pgd import PGD
 from .prepared import Prepared, prepared
 from .random_noise import GaussianNoise, UniformNoise
@@ -27,8 +28,10 @@ from .square import Square
 
 __all__ = [
     "APGD",
+    "DDN",
     "FAB",
     "FGSM",
+    "FMN",
     "PGD",
     "AdaptiveLR",
     "Attack",

@@ -25,7 +25,7 @@ from lrbench.runner.pretrained import fetch_weights, spelled_out
 from lrbench.runner.probe import probe
 from lrbench.runner.rehearse import Looker, called
 from lrbench.store import write_file
-from lrbench.suite import ModelSpec
+from lrbench.suite import ModelSpec, load_suite, shipped_suites
 from lrbench.suite.document import Document
 from lrbench.suite.faults import validated
 from lrbench.suite.project import PROJECT, Project, project_models
@@ -100,6 +100,9 @@ def _noise_for(said: Pretrained) -> str:
 
 def _images(data: str, shape: str | None, classes: int, root: Path) -> tuple[Tensor, Tensor | None, int, Statistics]:
     if shape is None:
+        if data not in DATASETS and data in (suites := shipped_suites()):
+            msg = f"--data {data}: that is a suite, whose data set is {load_suite(suites[data])[0].data.name}"
+            raise UsageError(msg)
         source = DATASETS[data].load()
         try:
             check_options(source, {}, ("root", "train", "test"))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import LinearConstraint, minimize
 
-from lrbench.attacks import FAB, CarliniWagner, DeepFool
+from lrbench.attacks import DDN, FAB, FMN, CarliniWagner, DeepFool
 from lrbench.attacks.geometry import length
 from lrbench.attacks.hyperplane import onto_hyperplane
 
@@ -60,6 +60,25 @@ def test_carlini_wagner_finds_points_as_close_as_foolbox_s(trained, held_out):
     both = ours.isfinite() & theirs.isfinite()
     assert both.float().mean() >= 0.9
     assert ours[both].median().item() == pytest.approx(theirs[both].median().item(), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("attack", "reference"),
+    [
+        (FMN("l2", steps=50), foolbox.attacks.L2FMNAttack(steps=50)),
+        (FMN("linf", steps=50), foolbox.attacks.LInfFMNAttack(steps=50)),
+        (DDN(steps=50), foolbox.attacks.DDNAttack(steps=50)),
+    ],
+    ids=["fmn-l2", "fmn-linf", "ddn"],
+)
+def test_descents_of_the_norm_find_points_as_close_as_foolbox_s(trained, held_out, attack, reference):
+    x, y = held_out
+    ours = distances(trained, attack(trained, x, y), x, y, attack.norm)
+    viewed = foolbox.PyTorchModel(trained, bounds=(0, 1))
+    theirs = distances(trained, reference(viewed, x, y, epsilons=None)[0], x, y, attack.norm)
+    assert ours.isfinite().float().mean() >= theirs.isfinite().float().mean()
+    assert ours.median() <= 1.02 * theirs.median()
+    assert (ours <= 1.2 * theirs + 1e-6).float().mean() > 0.9
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])

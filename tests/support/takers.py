@@ -22,6 +22,8 @@ LITTLE = {
     "autoattack": {"steps": 3, "targets": 2, "queries": 5},
     "fab-t": {"steps": 3, "targets": 2},
     "deepfool": {"steps": 3},
+    "fmn": {"steps": 4},
+    "ddn": {"steps": 4},
     "carlini-wagner": {"steps": 4, "searches": 2, "learning_rate": 0.05},
     "hopskipjump": {"max_iter": 1, "max_eval": 8, "init_eval": 4, "norm": "l2"},
     "boundary": {"max_iter": 2, "num_trial": 4, "norm": "l2"},
