@@ -5,58 +5,19 @@ attacks*, 2020, section 3 and algorithm 1. Where the paper leaves something open
 (fra31/auto-attack) does it otherwise, it is done as in their code, since that is what published figures come from.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
+from .ascent import Ascent, Objective, Rules
 from .base import Attack, named
 from .cost import FORWARD
-from .geometry import BALLS, unsqueeze_like
-from .gradients import input_gradient
+from .engine import searched
+from .geometry import BALLS
 from .inputs import Bounds
 from .losses import LOSSES, misclassified, too_few
-from .noise import Noise
+from .passes import Steady, logits_of
 from .ranges import check_ball
-
-Objective = Callable[[Tensor, Tensor], Tensor]
-
-MOMENTUM = 0.75
-NEEDED_INCREASES = 0.75
-"""More than this share of the steps must have raised the loss, lest the step size be halved."""
-
-
-def checkpoints(steps: int) -> list[int]:
-    """Give the iterations at which the step size may be halved.
-
-    The first after 22 % of the steps; each interval is 3 % shorter than the one before and at least 6 %, or one step.
-    """
-    interval, shortest, shorter = (max(int(share * steps), 1) for share in (0.22, 0.06, 0.03))
-    found, here = [], interval
-    while here <= steps:
-        found.append(here)
-        interval = max(interval - shorter, shortest)
-        here += interval
-    return found
-
-
-@dataclass
-class _State:
-    """Where each example is: all tensors have one entry an example."""
-
-    x: Tensor
-    previous: Tensor
-    value: Tensor
-    gradient: Tensor
-    step: Tensor
-    best: Tensor
-    best_value: Tensor
-    best_gradient: Tensor
-    increases: Tensor
-    halved: Tensor
-    value_then: Tensor  # the best value at the last checkpoint
 
 
 @named("apgd-ce")
@@ -101,101 +62,46 @@ class APGD(Attack):
         check_ball(eps, bounds, norm, steps=steps, restarts=restarts, eot=eot)
         self.eps, self.steps, self.eot, self.restarts, self.seed, self.bounds = eps, steps, eot, restarts, seed, bounds
         self.ball, self.loss = BALLS[norm], LOSSES[loss]
-        self._checkpoints = checkpoints(steps)
 
     @property
     def passes(self) -> float:
-        """Of each run a look at who withstood those before, and a gradient at the start and after each step."""
-        return self.restarts * (FORWARD + (1 + self.steps) * self.eot)
+        """A look at the image, and of each run a gradient at the start and after each step."""
+        return FORWARD + self.restarts * (1 + self.steps) * self.eot
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Attack from each start what has withstood the ones before."""
-        found = x.clone()
-        for restart in range(self.restarts):
-            self.attack_standing(model, x, y, found, f"restart {restart}", lambda rows: (self.loss, y[rows]))
-        return found
+        logits = logits_of(model, x)
+        no_targets = y[:, None].expand(-1, self.restarts)
+        return self.climbed(model, x, y, logits, lambda logits, y, _: self.loss(logits, y), no_targets, "restart")
 
     def unfit(self, classes: int, shape: tuple[int, ...]) -> str | None:  # noqa: ARG002
         """Say whether there are too few classes for the loss."""
         return too_few(self.loss, classes)
 
-    def attack_standing(
+    def climbed(
         self,
         model: nn.Module,
         x: Tensor,
         y: Tensor,
-        found: Tensor,
+        logits: Tensor,
+        objective: Objective,
+        targets: Tensor,
         purpose: str,
-        objective_of: Callable[[Tensor], tuple[Objective, Tensor]],
-    ) -> None:
-        """Run once on the examples whose point in `found` is classified correctly, and put what comes out there."""
-        with torch.no_grad():
-            standing = ~misclassified(model(found), y)
-        rows = standing.nonzero().squeeze(1)
-        if len(rows):
-            objective, labels = objective_of(rows)
-            found[rows] = self._ascend(model, x[rows], y[rows], purpose, objective, labels)
-
-    def _ascend(
-        self, model: nn.Module, x: Tensor, y: Tensor, purpose: str, objective: Objective, labels: Tensor
     ) -> Tensor:
-        """One run; of each example its first misclassified point, else that of the highest loss."""
-        noise = Noise(x, self.seed, purpose)
-        start = self.ball.project(self.ball.surface(x, self.eps, noise), x, self.eps, self.bounds)
-        value, gradient, wrong = self._evaluate(model, start, y, objective, labels)
-        step = torch.full_like(value, 2 * self.eps)
-        zeros = torch.zeros_like(value)
-        # As in the authors' code, the first step's loss is held against 0, and no stall counts at the first checkpoint.
-        state = _State(
-            start, start, zeros, gradient, step, start.clone(), value.clone(), gradient.clone(),
-            zeros, torch.ones_like(wrong), value.clone(),
-        )  # fmt: skip
-        fooled, adversarial = wrong.clone(), start.clone()
-        last = 0
-        for index in range(1, self.steps + 1):
-            self._move(state, x, first=index == 1)
-            value, gradient, wrong = self._evaluate(model, state.x, y, objective, labels)
-            newly = wrong & ~fooled
-            adversarial[newly] = state.x[newly]
-            fooled |= wrong
-            self._note(state, value, gradient)
-            if index in self._checkpoints:
-                self._halve(state, index - last)
-                last = index
-        return torch.where(unsqueeze_like(fooled, x), adversarial, state.best)
+        """Make the runs on what is classified correctly; of an example the first misclassified point counts.
 
-    def _move(self, state: _State, x: Tensor, *, first: bool) -> None:
-        """Step along the gradient, carried on by the step before."""
-        ahead = state.x + unsqueeze_like(state.step, x) * self.ball.direction(state.gradient)
-        ahead = self.ball.project(ahead, x, self.eps, self.bounds)
-        momentum = 1.0 if first else MOMENTUM
-        mixed = state.x + momentum * (ahead - state.x) + (1 - momentum) * (state.x - state.previous)
-        state.previous, state.x = state.x, self.ball.project(mixed, x, self.eps, self.bounds)
-
-    def _evaluate(
-        self, model: nn.Module, x_adv: Tensor, y: Tensor, objective: Objective, labels: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Objective, its gradient, and whether the example is misclassified."""
-        logits, values, gradient = input_gradient(model, x_adv, lambda logits: objective(logits, labels), self.eot)
-        return values, gradient, misclassified(logits, y)
-
-    @staticmethod
-    def _note(state: _State, value: Tensor, gradient: Tensor) -> None:
-        state.increases += (value > state.value).to(value.dtype)
-        better = value > state.best_value
-        state.best[better] = state.x[better]
-        state.best_gradient[better] = gradient[better]
-        state.best_value = torch.where(better, value, state.best_value)
-        state.value, state.gradient = value, gradient
-
-    @staticmethod
-    def _halve(state: _State, since: int) -> None:
-        """Halve the step of examples that oscillate or stall, and send them back to their best point."""
-        oscillates = state.increases <= NEEDED_INCREASES * since
-        stalls = ~state.halved & (state.value_then >= state.best_value)
-        halve = oscillates | stalls
-        state.step = torch.where(halve, state.step / 2, state.step)
-        state.x = torch.where(unsqueeze_like(halve, state.x), state.best, state.x)
-        state.gradient = torch.where(unsqueeze_like(halve, state.x), state.best_gradient, state.gradient)
-        state.halved, state.value_then = halve, state.best_value.clone()
-        state.increases = torch.zeros_like(state.increases)
+        Parameters
+        ----------
+        model, x, y
+            As for `run`.
+        logits : Tensor, (N, classes)
+            Of x.
+        objective, targets, purpose
+            As for `Ascent`.
+        """
+        found, rows = x.clone(), (~misclassified(logits, y)).nonzero().squeeze(1)
+        rules = Rules(self.eps, self.steps, self.ball, self.eot, self.seed, self.bounds)
+        ends = x[rows]
+        searched(Ascent(Steady(model), ends.clone(), y[rows], rules, objective, targets[rows], purpose), ends)
+        found[rows] = ends
+        return found

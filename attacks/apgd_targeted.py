@@ -9,11 +9,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .apgd import APGD, Objective
+from .apgd import APGD
 from .base import named
 from .cost import FORWARD
 from .inputs import Bounds
 from .losses import targeted_dlr, too_few
+from .passes import logits_of
 from .ranges import at_least
 
 
@@ -46,8 +47,8 @@ class TargetedAPGD(APGD):
 
     @property
     def passes(self) -> float:
-        """A look at the classes, and a run towards each target."""
-        return FORWARD + self.targets * super().passes
+        """A look at the classes, and a run towards each target: a gradient at its start and after each step."""
+        return FORWARD + self.targets * (1 + self.steps) * self.eot
 
     def unfit(self, classes: int, shape: tuple[int, ...]) -> str | None:  # noqa: ARG002
         """Say whether there are too few classes for the loss."""
@@ -55,15 +56,7 @@ class TargetedAPGD(APGD):
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Attack towards each target what has withstood the ones before."""
-        with torch.no_grad():
-            logits = model(x)
+        logits = logits_of(model, x)
         others = logits.scatter(1, y[:, None], -torch.inf).argsort(dim=1, descending=True)
-        found = x.clone()
-        for rank in range(min(self.targets, logits.shape[1] - 1)):
-            target = others[:, rank]
-
-            def objective_of(rows: Tensor, target: Tensor = target) -> tuple[Objective, Tensor]:
-                return (lambda logits, labels: targeted_dlr(logits, labels, target[rows])), y[rows]
-
-            self.attack_standing(model, x, y, found, f"target {rank}", objective_of)
-        return found
+        targets = others[:, : min(self.targets, logits.shape[1] - 1)]
+        return self.climbed(model, x, y, logits, targeted_dlr, targets, "target")

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
 
 from .apgd import APGD
@@ -19,6 +18,7 @@ from .fab import FAB
 from .geometry import BALLS
 from .inputs import Bounds
 from .losses import misclassified
+from .passes import logits_of
 from .prepared import Prepared
 from .square import Square
 
@@ -51,7 +51,8 @@ class AutoAttack(Attack):
     With the defaults it is the standard version, and with fewer steps, targets or queries it is not. A member that
     cannot be made on the model is left out, with a warning (`LeftOutWarning`): the DLR loss needs three classes, its
     targeted form four, and Square images. What a member finds is projected into the ball and counts if the model
-    itself, not a copy that was made ready for speed, misclassifies it there.
+    itself, not a copy that was made ready for speed, misclassifies it there. An image leaves a member at the step at
+    which it falls.
 
     Parameters
     ----------
@@ -140,8 +141,7 @@ class AutoAttack(Attack):
         Parameters are those of `run`. A member is not asked where nothing has withstood the ones before.
         """
         real = model.original if isinstance(model, Prepared) else model
-        with torch.no_grad():
-            logits = real(x)
+        logits = logits_of(real, x)
         left_out = self.left_out(logits.shape[1], tuple(x.shape[1:]))
         if left_out:
             warnings.warn(f"AutoAttack without {'; '.join(left_out.values())}", LeftOutWarning, stacklevel=2)
@@ -154,7 +154,6 @@ class AutoAttack(Attack):
             tried = member.run(member.sees(model), x[rows], y[rows])
             # FAB looks for the closest point, which may lie outside the ball.
             tried = BALLS[self.norm].project(tried, x[rows], self.eps, self.bounds)
-            with torch.no_grad():
-                fooled = misclassified(real(tried), y[rows])
+            fooled = misclassified(logits_of(real, tried), y[rows])
             yield name, rows[fooled], tried[fooled]
             rows = rows[~fooled]

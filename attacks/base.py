@@ -12,6 +12,7 @@ from .batches import in_batches
 from .cost import passes_of
 from .gradients import input_gradient
 from .inputs import Bounds, as_inputs, as_labels, check_range, clipped, ordinary
+from .passes import FEW, at_most
 from .prepared import Prepared, laid_out, only_channels_last, prepared
 
 Kind = Literal["bounded", "minimal", "noise"]
@@ -101,7 +102,14 @@ class Attack(ABC):
                 return x.detach().clone()
             fast, given, y = self.sees(lent), ordinary(laid_out(x)), ordinary(y)
             start = clipped(given, self.bounds)
-            found = torch.cat(in_batches(lambda rows: self._run(fast, start[rows], y[rows]), len(x), len(x)))
+
+            def work(rows: slice) -> Tensor:
+                count = rows.stop - rows.start
+                # Whoever asks for so many has memory for them; more are tried where they are few.
+                with at_most(max(count, FEW) if count == len(x) else count):
+                    return self._run(fast, start[rows], y[rows])
+
+            found = torch.cat(in_batches(work, len(x), len(x)))
             found = torch.where(found == start, given, found)
             return found if only_channels_last(x) else found.contiguous()
 

@@ -12,81 +12,126 @@ from torch import Tensor
 from .geometry import norms, tiny
 from .noise import DRAWN
 
+Shape = tuple[int, int, int]
+"""Of an image: channels, height, width."""
+
 
 class Moves(Protocol):
     """How a search starts, and what it tries next."""
 
-    def start(self, x: Tensor, eps: float, generator: torch.Generator) -> Tensor:
+    def start(self, shape: Shape, generator: torch.Generator) -> Tensor:
+        """Draw the first change, (1, C, H, W)."""
+
+    def begin(self, x: Tensor, eps: float, first: Tensor) -> Tensor:
         """Give the first points tried around x, (N, C, H, W)."""
 
-    def move(self, best: Tensor, x: Tensor, eps: float, side: int, generator: torch.Generator) -> Tensor:
-        """Give the points tried after `best`, which differ from it in squares of `side`."""
+    def draw(self, shape: Shape, side: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Draw what one move is: tensors whose shapes do not depend on `side`."""
+
+    def move(self, best: Tensor, x: Tensor, eps: float, drawn: dict[str, Tensor]) -> Tensor:
+        """Give the points tried after `best`, to be projected into the ball, one for each entry of what was drawn."""
 
 
 class Stripes:
     """Linf: vertical stripes first, then squares, each channel by +-eps."""
 
-    def start(self, x: Tensor, eps: float, generator: torch.Generator) -> Tensor:
-        """Add stripes."""
-        return x + eps * _signs(generator, (1, x.shape[1], 1, x.shape[3])).to(x)
+    def start(self, shape: Shape, generator: torch.Generator) -> Tensor:
+        """Draw the stripes' signs."""
+        return _signs(generator, (1, shape[0], 1, shape[2]))
 
-    def move(self, best: Tensor, x: Tensor, eps: float, side: int, generator: torch.Generator) -> Tensor:
-        """Shift a square by 2 eps and clip it to the ball."""
-        top, left = _corner(generator, x, side)
-        change = torch.zeros(x.shape[1:], **DRAWN)
-        signs = _signs(generator, (x.shape[1], 1, 1))
-        change[:, top : top + side, left : left + side] = 2 * eps * signs
-        return torch.clamp(best + change.to(x), x - eps, x + eps)
+    def begin(self, x: Tensor, eps: float, first: Tensor) -> Tensor:
+        """Add stripes."""
+        return x + eps * first
+
+    def draw(self, shape: Shape, side: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Draw where a square lies, and its signs."""
+        return {"square": _corner(generator, shape, side), "signs": _signs(generator, (shape[0], 1, 1))}
+
+    def move(self, best: Tensor, x: Tensor, eps: float, drawn: dict[str, Tensor]) -> Tensor:
+        """Shift a square by 2 eps, which the ball is to clip."""
+        return best + torch.where(_inside(drawn["square"], x), 2 * eps * drawn["signs"].to(x), 0)
 
 
 class Hills:
     """L2: tiles of hills and hollows first; then one square gives its size to another, which takes a new shape."""
 
-    def start(self, x: Tensor, eps: float, generator: torch.Generator) -> Tensor:
+    def __init__(self) -> None:
+        self._kinds: dict[tuple[int, bool], int] = {}
+        self._hills = torch.zeros(0, 1, 1, **DRAWN)
+
+    def start(self, shape: Shape, generator: torch.Generator) -> Tensor:
         """Tile the image."""
-        _, channels, height, width = x.shape
+        channels, height, width = shape
         side = max(1, min(height, width) // 5)
         first = torch.zeros(channels, height, width, **DRAWN)
         margin = (height - 5 * side) // 2
         for top in range(max(margin, 0), height - side + 1, side):
             for left in range(max(margin, 0), width - side + 1, side):
-                shape = _hill(side, generator) * _signs(generator, (channels, 1, 1))
-                first[:, top : top + side, left : left + side] = shape
-        return x + _on_sphere(first[None].to(x), eps)
+                hill = _hill(side, turned=_turned(generator)) * _signs(generator, (channels, 1, 1))
+                first[:, top : top + side, left : left + side] = hill
+        return first[None]
 
-    def move(self, best: Tensor, x: Tensor, eps: float, side: int, generator: torch.Generator) -> Tensor:
+    def begin(self, x: Tensor, eps: float, first: Tensor) -> Tensor:
+        """Bring the tiles to length eps."""
+        return x + _on_sphere(first, eps)
+
+    def draw(self, shape: Shape, side: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Draw which square fills another, and the shape that this one takes."""
+        side = min(max(3, side) | 1, *shape[1:])
+        target, source = (_corner(generator, shape, side) for _ in range(2))
+        kind = torch.tensor(self._kind(side, turned=_turned(generator)), device=DRAWN["device"])
+        return {"target": target, "source": source, "kind": kind, "signs": _signs(generator, (shape[0], 1, 1))}
+
+    def move(self, best: Tensor, x: Tensor, eps: float, drawn: dict[str, Tensor]) -> Tensor:
         """Empty one square and fill another with what is left of the radius."""
-        side = min(max(3, side) | 1, *x.shape[2:])
         delta = best - x
-        target, source = (_window(*_corner(generator, x, side), side) for _ in range(2))
-        both = torch.maximum(_mask(x, target), _mask(x, source))
+        target, source = _inside(drawn["target"], x), _inside(drawn["source"], x)
         spare = (eps**2 - norms(delta).square()).clamp_min(0)
-        budget = (spare / x.shape[1] + (delta * both).square().sum(dim=(2, 3), keepdim=True)).sqrt()
-        shape = (_hill(side, generator) * _signs(generator, (x.shape[1], 1, 1))).to(x)
-        kept = delta[target]
-        shape = shape + kept / (_window_norm(kept) + tiny(x))
-        delta = delta.clone()
-        delta[source] = 0
-        delta[target] = shape / (_window_norm(shape) + tiny(x)) * budget
-        return x + _on_sphere(delta, eps)
+        budget = (spare / x.shape[1] + _length(delta * (target | source)).square()).sqrt()
+        kept = delta * target
+        shape = self._placed(drawn["target"], drawn["kind"], x) * drawn["signs"].to(x) + kept / (
+            _length(kept) + tiny(x)
+        )
+        filled = shape / (_length(shape) + tiny(x)) * budget
+        return x + _on_sphere(torch.where(target, filled, torch.where(source, 0, delta)), eps)
+
+    def _kind(self, side: int, *, turned: bool) -> int:
+        """Give the number of a hill, and keep what it looks like."""
+        number = self._kinds.setdefault((side, turned), len(self._kinds))
+        if number == len(self._hills):
+            size = max(side, self._hills.shape[1])
+            hills = torch.zeros(number + 1, size, size, **DRAWN)
+            hills[:number, : self._hills.shape[1], : self._hills.shape[1]] = self._hills
+            hills[number, :side, :side] = _hill(side, turned=turned)
+            self._hills = hills
+        return number
+
+    def _placed(self, square: Tensor, kind: Tensor, x: Tensor) -> Tensor:
+        """Give images that are 0 but for a hill and a hollow in each square: (N, 1, H, W)."""
+        top, left, _ = square.unbind(dim=1)
+        last = self._hills.shape[1] - 1
+        down = _offsets(top, x.shape[2]).clamp(0, last)[:, :, None]
+        right = _offsets(left, x.shape[3]).clamp(0, last)[:, None, :]
+        return self._hills.to(x)[kind[:, None, None], down, right][:, None] * _inside(square, x)
 
 
-MOVES: dict[str, Moves] = {"linf": Stripes(), "l2": Hills()}
-
-Window = tuple[slice, slice, slice, slice]
+MOVES: dict[str, type[Moves]] = {"linf": Stripes, "l2": Hills}
 
 
-def _window(top: int, left: int, side: int) -> Window:
-    return slice(None), slice(None), slice(top, top + side), slice(left, left + side)
+def _inside(square: Tensor, x: Tensor) -> Tensor:
+    """Tell which pixels lie in each square (top, left, side): (N, 1, H, W), bool."""
+    top, left, side = square.unbind(dim=1)
+    across = _offsets(top, x.shape[2]), _offsets(left, x.shape[3])
+    rows, columns = ((offsets >= 0) & (offsets < side[:, None]) for offsets in across)
+    return (rows[:, :, None] & columns[:, None, :])[:, None]
 
 
-def _mask(x: Tensor, window: Window) -> Tensor:
-    mask = torch.zeros((1, *x.shape[1:]), dtype=x.dtype, device=x.device)
-    mask[window] = 1
-    return mask
+def _offsets(start: Tensor, length: int) -> Tensor:
+    return torch.arange(length, device=start.device) - start[:, None]
 
 
-def _window_norm(values: Tensor) -> Tensor:
+def _length(values: Tensor) -> Tensor:
+    """Euclidean length of each channel, (N, C, 1, 1)."""
     lengths: Tensor = values.square().sum(dim=(2, 3), keepdim=True).sqrt()
     return lengths
 
@@ -96,13 +141,17 @@ def _on_sphere(delta: Tensor, eps: float) -> Tensor:
     return delta / norms(delta).clamp_min(tiny(delta)) * eps
 
 
-def _hill(side: int, generator: torch.Generator) -> Tensor:
+def _turned(generator: torch.Generator) -> bool:
+    return bool(torch.rand((), generator=generator, **DRAWN) > 0.5)
+
+
+def _hill(side: int, *, turned: bool) -> Tensor:
     """Give a hill beside a hollow, of length 1, lying or standing: (side, side)."""
     half = side // 2
     shape = torch.cat([_pyramid(half, side), -_pyramid(side - half, side)])
     shape = shape / shape.norm().clamp_min(1e-12)
-    turned: Tensor = shape.T if torch.rand((), generator=generator, **DRAWN) > 0.5 else shape
-    return turned
+    hill: Tensor = shape.T if turned else shape
+    return hill
 
 
 def _pyramid(height: int, width: int) -> Tensor:
@@ -117,12 +166,15 @@ def _pyramid(height: int, width: int) -> Tensor:
     return pyramid
 
 
-def _corner(generator: torch.Generator, x: Tensor, side: int) -> tuple[int, int]:
-    """Draw where a square lies: as in the authors' code it never reaches the last row or column, unless it has to."""
-    height, width = x.shape[2:]
+def _corner(generator: torch.Generator, shape: Shape, side: int) -> Tensor:
+    """Draw where a square lies, (top, left, side).
+
+    As in the authors' code it never reaches the last row or column, unless it has to.
+    """
+    _, height, width = shape
     top = int(torch.randint(max(height - side, 1), (), generator=generator, **DRAWN))
     left = int(torch.randint(max(width - side, 1), (), generator=generator, **DRAWN))
-    return top, left
+    return torch.tensor([top, left, side], device=DRAWN["device"])
 
 
 def _signs(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:

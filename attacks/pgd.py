@@ -4,6 +4,7 @@ Source: Madry, Makelov, Schmidt, Tsipras and Vladu, *Towards deep learning model
 attacks*, 2018.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -11,10 +12,13 @@ from torch import Tensor, nn
 
 from .base import IterativeAttack, Precision, named
 from .cost import FORWARD
-from .geometry import BALLS
+from .engine import Ended, Jobs, Search, searched
+from .geometry import BALLS, unsqueeze_like
+from .gradients import input_gradient
 from .inputs import Bounds
-from .losses import LOSSES, margin, too_few
+from .losses import LOSSES, margin, misclassified, too_few
 from .noise import FreshNoise, Noise
+from .passes import Steady
 from .ranges import check_ball, finite
 
 
@@ -40,6 +44,9 @@ class PGD(IterativeAttack):
         Passes whose gradients are averaged, for models that draw random numbers.
     precision : {"float32", "bfloat16"}
         Of the gradient passes alone. bfloat16 (autocast) can halve the time and turns some small gradients' signs.
+    stop : bool
+        Leave an example alone at its first misclassified point, which is then its result. For where it is asked whether
+        an example falls, not how far the loss can be raised; one that does not fall has the result that it had without.
     seed : int or None
         Of the random starts, which depend on it and on the example alone. None: torch's global generator, so that every
         call draws anew.
@@ -64,12 +71,13 @@ class PGD(IterativeAttack):
         restarts: int = 1,
         eot: int = 1,
         precision: Precision = "float32",
+        stop: bool = False,
         seed: int | None = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
         check_ball(eps, bounds, norm, steps=steps, restarts=restarts, eot=eot)
         self.eps = eps
-        self.steps, self.eot, self.precision = steps, eot, precision
+        self.steps, self.eot, self.precision, self.stop = steps, eot, precision, stop
         finite(step_size=step_size or 0.0)
         self.step_size = 2.5 * eps / steps if step_size is None else step_size
         self.ball, self.loss = BALLS[norm], LOSSES[loss]
@@ -77,12 +85,19 @@ class PGD(IterativeAttack):
 
     @property
     def passes(self) -> float:
-        """A gradient a step; with several starts, a look at where each ends."""
+        """A gradient a step; with several starts, a look at where each ends; to stop there, a gradient there, too."""
+        if self.stop:
+            looks = FORWARD if self.precision != "float32" else 0.0
+            return self.restarts * (self.steps + 1) * (self.eot + looks)
         looks = FORWARD * self.restarts if self.restarts > 1 else 0.0
         return self.restarts * self.steps * self.eot + looks
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Ascend from each start; with several, keep each example's best end."""
+        if self.stop:
+            found = x.clone()
+            searched(_Stopped(self, Steady(model), x, y), found)
+            return found
         best = self.ascend(model, self.start(x), x, y)
         if self.restarts == 1:
             return best
@@ -118,3 +133,51 @@ class PGD(IterativeAttack):
     def project(self, x_adv: Tensor, x: Tensor) -> Tensor:
         """Come back into the ball and the bounds."""
         return self.ball.project(x_adv, x, self.eps, self.bounds)
+
+
+@dataclass
+class _Walk(Jobs):
+    """Where each run is."""
+
+    clean: Tensor
+    label: Tensor
+    here: Tensor  # the point to be evaluated
+    seen: Tensor  # points that were
+    best: Tensor  # the last of them
+    margin: Tensor
+    fooled: Tensor
+
+
+class _Stopped(Search[_Walk]):
+    """Runs of PGD that end at the first misclassified point."""
+
+    def __init__(self, attack: PGD, model: nn.Module, x: Tensor, y: Tensor) -> None:
+        self.attack, self.model, self.x, self.y = attack, model, x, y
+        self.runs, self.shortest = attack.restarts, attack.steps + 1
+
+    def begin(self, rows: Tensor, run: int) -> _Walk:
+        clean = self.x[rows]
+        start, none = self.attack.start(clean, run), torch.zeros_like(rows)
+        return _Walk(rows, none.bool(), clean, self.y[rows], start, none, start, none.to(clean), none.bool())
+
+    def advance(self, jobs: _Walk) -> None:
+        logits, gradient = self._followed(jobs.here, jobs.label)
+        jobs.best = torch.where(unsqueeze_like(jobs.over, jobs.here), jobs.best, jobs.here)
+        jobs.margin = torch.where(jobs.over, jobs.margin, margin(logits, jobs.label))
+        jobs.fooled = jobs.fooled | (misclassified(logits, jobs.label) & ~jobs.over)
+        jobs.seen = jobs.seen + 1
+        jobs.over = jobs.fooled | (jobs.seen > self.attack.steps)
+        jobs.here = self.attack.project(jobs.here + self.attack.step(gradient), jobs.clean)
+
+    def end(self, jobs: _Walk) -> Ended:
+        return Ended(jobs.best, jobs.fooled, -jobs.margin)
+
+    def _followed(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Give logits, in the model's own precision, and the gradient of the objective."""
+        attack = self.attack
+        if attack.precision == "float32":
+            logits, _, gradient = input_gradient(self.model, x, lambda logits: attack.objective(logits, y), attack.eot)
+            return logits, gradient
+        with torch.no_grad():
+            logits = self.model(x)
+        return logits, attack.gradient(self.model, x, y)

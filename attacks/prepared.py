@@ -13,6 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from .frozen import frozen
 from .inputs import ordinary
 from .interruption import ask
+from .memory import memory_kept
 from .regular import PROBED, callers_modes_left, regular
 
 EXAMPLES = PROBED
@@ -84,7 +85,7 @@ def prepared(model: Callable[[Tensor], Any], x: Tensor, *, compiled: bool = Fals
         return
     examples = laid_out(x[:EXAMPLES])
     whole, classes = regular(model, examples)
-    with callers_modes_left(x.device), frozen(whole):
+    with callers_modes_left(x.device), frozen(whole), memory_kept():
         net = _folded(whole, ordinary(examples)) if len(x) else whole
         yield Prepared(torch.compile(net) if compiled else net, whole, classes)  # type: ignore[arg-type]
 

@@ -88,8 +88,8 @@ class UniformNoise(RandomNoise):
         seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
-        check_units(eps, bounds, norm)
         super().__init__(eps, draws, seed=seed, bounds=bounds)
+        check_units(eps, bounds, norm)
         self.ball = BALLS[norm]
 
     def draw(self, x: Tensor, noise: Noise) -> Tensor:

@@ -12,10 +12,13 @@ from torch import Tensor, nn
 
 from .base import Attack, named
 from .cost import FORWARD
+from .engine import searched
 from .geometry import BALLS
 from .inputs import Bounds
-from .losses import margin, misclassified
+from .losses import misclassified
+from .passes import Steady, logits_of
 from .patches import MOVES
+from .random_search import RandomSearch, Rules
 from .ranges import check_ball
 
 # Iterations (of 10,000) after which the share of the image that a patch covers is halved again.
@@ -71,7 +74,7 @@ class Square(Attack):
             raise ValueError(msg)
         self.eps, self.queries, self.patch, self.rescale = eps, queries, patch, rescale
         self.seed, self.bounds = seed, bounds
-        self.ball, self.moves = BALLS[norm], MOVES[norm]
+        self.ball, self.norm = BALLS[norm], norm
 
     @property
     def passes(self) -> float:
@@ -80,33 +83,24 @@ class Square(Attack):
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Search patch by patch."""
-        generator = torch.Generator().manual_seed(self.seed)
+        found = x.clone()
+        rows = (~misclassified(logits_of(model, x), y)).nonzero().squeeze(1)
+        ends, (height, width) = x[rows], x.shape[2:]
+        rules = Rules(
+            self.eps, self.queries, lambda query: self._side(query, height, width), self.ball, self.seed, self.bounds
+        )
         with torch.no_grad():
-            rows = (~misclassified(model(x), y)).nonzero().squeeze(1)
-            best, reached = x.clone(), torch.full_like(x.flatten(1)[:, 0], -torch.inf)
-            tried = self.moves.start(x, self.eps, generator)[rows]
-            if not len(rows):
-                return best
-            for query in range(self.queries + 1):
-                tried = self.ball.project(tried, x[rows], self.eps, self.bounds)
-                logits = model(tried)
-                value, fooled = margin(logits, y[rows]), misclassified(logits, y[rows])
-                better = (value > reached[rows]) | fooled
-                best[rows[better]], reached[rows[better]] = tried[better], value[better]
-                rows = rows[~fooled]
-                if not len(rows) or query == self.queries:
-                    break
-                tried = self.moves.move(best[rows], x[rows], self.eps, self._side(query, x), generator)
-        return best
+            searched(RandomSearch(Steady(model), ends.clone(), y[rows], rules, MOVES[self.norm]()), ends)
+        found[rows] = ends
+        return found
 
     def unfit(self, classes: int, shape: tuple[int, ...]) -> str | None:  # noqa: ARG002
         """Say whether the inputs are no images."""
         images = len(shape) == 3
         return None if images else f"the Square attack works on images (N, C, H, W), got inputs of shape {shape}"
 
-    def _side(self, query: int, x: Tensor) -> int:
-        """Side of the square tried at a query, from 0."""
-        height, width = x.shape[2:]
+    def _side(self, query: int, height: int, width: int) -> int:
+        """Give the side of the square tried at a query, from 0."""
         elapsed = int(query / self.queries * 10_000) if self.rescale else query
         halvings = sum(elapsed > each for each in HALVINGS)
         side = max(1, round(math.sqrt(self.patch / 2**halvings * height * width)))

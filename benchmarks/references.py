@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.machine import describe
-from lrbench.attacks import Attack, AutoAttack, apgd
+from lrbench.attacks import Attack, AutoAttack, ascent, passes
 from lrbench.attacks.geometry import least_size
 from lrbench.attacks.losses import misclassified
 from lrbench.data import ImageData, Split, to_unit
@@ -179,7 +179,9 @@ def main() -> None:
     print(describe())
     data = image_folder(Path(given.data_dir), train=given.train, test=max(2000, given.images), path="cifar10-jpeg")
     # Half of the numbers drawn would be for other images if memory were short and batches halved; 256 images fit.
-    apgd.Noise = Shared
+    ascent.Noise = Shared
+    # All images begin a run together, as they do in the authors' code.
+    passes.PACES["cpu"] = passes.Pace(width=given.images, full=0, every=1)
     for name in given.networks:
         kept = given.out.with_name(f"{given.out.stem}-{name}.pt")
         model = torch.load(kept, weights_only=False) if kept.exists() else network(name, data)

@@ -75,7 +75,7 @@ def of_user(source: str, what: str, kind: str, takes: tuple[str, ...]) -> Factor
     if source.endswith(".py"):
         return named_in(imported_file(source), what, source)
     if not MODULE.fullmatch(source) or source.partition(".")[0] in sys.stdlib_module_names:
-        msg = f"{printable(source)} is no package that could have {kind}s"
+        msg = f"{printable(source)} is no package of {kind}s"
         raise UsageError(msg)
     try:
         module = importlib.import_module(source)
@@ -85,7 +85,7 @@ def of_user(source: str, what: str, kind: str, takes: tuple[str, ...]) -> Factor
     made = named_in(module, what, source)
     called = made.__call__ if inspect.isclass(made) else made
     if not set(takes) <= set(_parameters(called)):
-        msg = f"{source}:{what} does not take {', '.join(takes)}, so it is no {kind}"
+        msg = f"{source}:{what} does not take {', '.join(takes)}, so it makes no {kind}"
         raise UsageError(msg)
     return made
 

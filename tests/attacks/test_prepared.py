@@ -1,4 +1,6 @@
 import copy
+import ctypes
+import resource
 import sys
 
 import pytest
@@ -6,6 +8,7 @@ import torch
 from torch import nn
 
 from lrbench.attacks import IterFSGM
+from lrbench.attacks.memory import memory_kept
 from lrbench.attacks.prepared import Prepared, prepared
 from lrbench.lowrank import attach_lr_layers
 from lrbench.models import Classifier
@@ -145,3 +148,19 @@ def test_a_model_that_reads_its_batch_norm_is_used_as_it_is():
     with prepared(model, x) as fast:
         assert fast.net is model
         assert torch.equal(fast(x), model(x))
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="another C library keeps memory as it likes")
+def test_a_pass_reuses_the_memory_of_the_one_before():
+    def faults(passes):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(passes):
+            model(x)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    model, x = settled(resnet18(10, 3, width=8)).eval(), torch.rand(32, 3, 32, 32)
+    with torch.no_grad(), memory_kept():
+        faults(3)
+        with memory_kept():
+            assert faults(10) < 10 * 50, "of more than a thousand pages a pass"
+        assert faults(10) < 10 * 50

@@ -87,8 +87,8 @@ def test_they_are_run_shown_and_made_again_when_their_code_changes(folder, capsy
     [
         ("mine.py:Push", "mine.py:Puhs", "line 6: attacks.0: mine.py has no function 'Puhs'; did you mean 'Push'?"),
         ("mine.py:Push", "their.py:Push", "line 6: attacks.0: no such file: their.py"),
-        ("mine.py:Push", "os.path:join", "line 6: attacks.0: os.path is no package that could have attacks"),
-        ("mine.py:Push", "lrbench.names:in_path", "in_path does not take model, x, y, so it is no attack"),
+        ("mine.py:Push", "os.path:join", "line 6: attacks.0: os.path is no package of attacks"),
+        ("mine.py:Push", "lrbench.names:in_path", "in_path does not take model, x, y, so it makes no attack"),
         ("scale: 0.5", "scal: 0.5", "line 6: attacks.0.scal: unknown key; did you mean 'scale'?"),
         (
             "mine.py:stripes",

@@ -1,0 +1,101 @@
+"""Passes of a model over many examples: how many at a time, and that an example's logits do not depend on it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+MULTIPLE = 4
+"""Passes are filled up to a multiple of so many examples.
+
+On the CPU (MKL) matrix products of other numbers of rows are rounded otherwise, and an example's logits would depend on
+how many others there are.
+"""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a kind of device is kept busy.
+
+    Attributes
+    ----------
+    width : int
+        Most examples in a pass.
+    full : int
+        Examples below which a pass costs hardly less than with so many.
+    every : int
+        Passes after which the host asks who is over; that waits for the device.
+    """
+
+    width: int
+    full: int
+    every: int
+
+
+FEW = 32
+"""Examples that are taken to fit into memory, until they do not."""
+
+PACES = {"cpu": Pace(width=64, full=FEW, every=1)}
+ELSEWHERE = Pace(width=1024, full=256, every=10)
+
+
+_LIMIT: ContextVar[int | None] = ContextVar("limit", default=None)
+
+
+@contextmanager
+def at_most(count: int | None) -> Iterator[None]:
+    """Let passes hold no more examples than that, but for those that fill one up to a multiple; None for no limit."""
+    token = _LIMIT.set(count)
+    try:
+        yield
+    finally:
+        _LIMIT.reset(token)
+
+
+def pace(device: torch.device) -> Pace:
+    """Give the pace of a device."""
+    found, limit = PACES.get(device.type, ELSEWHERE), _LIMIT.get()
+    return found if limit is None else replace(found, width=min(found.width, limit), full=min(found.full, limit))
+
+
+def rounded_up(count: int) -> int:
+    """Give how many examples a pass over so many holds."""
+    limit = _LIMIT.get()
+    # Where three at a time are asked for, four may fit; where fewer are, four did not.
+    if limit is not None and limit < MULTIPLE - 1:
+        return count
+    return -(-count // MULTIPLE) * MULTIPLE
+
+
+class Steady(nn.Module):
+    """A model whose passes hold a multiple of `MULTIPLE` examples; what fills them up is left out of the logits."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        # Not a submodule: it is lent, and stays as it is.
+        self._model = (model,)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        lacking = rounded_up(len(x)) - len(x)
+        if not lacking:
+            logits: Tensor = self._model[0](x)
+            return logits
+        filled = torch.cat([x, x.detach()[:1].expand(lacking, *x.shape[1:])])
+        logits = self._model[0](filled)
+        return logits[: len(x)]
+
+
+def logits_of(model: nn.Module, x: Tensor) -> Tensor:
+    """Give logits without gradients, in passes of the device's width."""
+    steady, width = Steady(model), pace(x.device).width
+    with torch.no_grad():
+        return torch.cat([steady(x[start : start + width]) for start in range(0, len(x), width)])
+
+
+def certainly_none(mask: Tensor) -> bool:
+    """Whether a mask is known to hold nowhere; False where asking would wait for the device."""
+    return mask.device.type == "cpu" and not mask.any()

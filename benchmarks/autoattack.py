@@ -1,0 +1,164 @@
+"""AutoAttack's standard version beside the authors' code and torchattacks, on the same networks and images, in turns.
+
+    git clone https://github.com/fra31/auto-attack PATH
+    python -m benchmarks.autoattack --data-dir DIR [--reference PATH] [--keep FOLDER] [--rounds 5] [CASE ...]
+
+A case is NETWORK:RADIUS[:IMAGES], the radius in 255ths: `undefended:8 undefended:4 lr:4 pgd-trained:8:64`. The networks
+are ResNet-18s of width 16 trained on 12,000 images of DIR/cifar10-jpeg for 8 epochs, plain, by PGD of three steps at
+8/255, and with LR-Layers; `--keep` keeps them for the next time. Times are of the processor, so that other work on the
+machine counts for less; run with OMP_NUM_THREADS=1. All have 100 steps, 9 targets and 5,000 queries: torchattacks,
+whose default is 10 steps, is given them. Passes are images through the network, counted by hooks: forward, and
+backward.
+"""
+
+import argparse
+import multiprocessing
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torchattacks
+from torch import Tensor, nn
+
+from benchmarks.machine import describe
+from lrbench.attacks import AutoAttack
+from lrbench.attacks.losses import misclassified
+from lrbench.data import ImageData, to_unit
+from lrbench.data.folder import image_folder
+from lrbench.lowrank import attach_lr_layers
+from lrbench.models import Classifier
+from lrbench.models.resnet import resnet18
+from lrbench.suite import Training
+from lrbench.training import seeded, train
+
+PLAIN = {
+    "epochs": 8, "batch_size": 128, "learning_rate": 0.1, "augment": {"flip": True}, "precision": "bfloat16",
+}  # fmt: skip
+NETWORKS = {
+    "undefended": PLAIN,
+    "pgd-trained": PLAIN | {"adversarial": {"eps": 8 / 255, "steps": 3}},
+    "lr": PLAIN | {"warmup_accuracy": 0.3},
+}
+CASES = ("undefended:8", "undefended:4", "lr:6", "pgd-trained:8:64")
+
+
+def network(name: str, data: ImageData, keep: Path | None) -> nn.Module:
+    """Train a network, or take it from where it was kept."""
+    kept = keep / f"attacks-{name}.pt" if keep else None
+    if kept and kept.exists():
+        return torch.load(kept, weights_only=False)
+    with seeded(0, deterministic=False):
+        model = Classifier(resnet18(len(data.classes), data.channels, 16), *data.statistics)
+        if name == "lr":
+            attach_lr_layers(model, {"layer3": 256, "avgpool": 50}, lambda_1=0.01)
+        model = model.to(memory_format=torch.channels_last)
+        train(model, data.train, Training.model_validate(NETWORKS[name]), seed=0, statistics=data.statistics)
+    if kept:
+        torch.save(model.eval(), kept)
+    return model.eval()
+
+
+Run = Callable[[Tensor, Tensor], Tensor]
+
+
+def forms(model: nn.Module, eps: float, reference: str | None) -> dict[str, Run]:
+    """Give the codes, ours first."""
+    theirs = torchattacks.AutoAttack(model, eps=eps, n_classes=10, seed=0)
+    for member in theirs._autoattack.attacks:
+        if hasattr(member, "steps"):
+            member.steps = 100
+    found: dict[str, Run] = {"lrbench": lambda x, y: AutoAttack(eps)(model, x, y), "torchattacks": theirs}
+    if reference:
+        sys.path.insert(0, reference)
+        from autoattack import AutoAttack as Reference  # noqa: PLC0415
+
+        made = Reference(model, norm="Linf", eps=eps, seed=0, verbose=False, device="cpu")
+        found["fra31/auto-attack"] = lambda x, y: made.run_standard_evaluation(x, y, bs=len(x))
+    return found
+
+
+class Passes:
+    """Counts the images that pass a model, copies of it among them, either way."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.forward = self.backward = 0
+        model.register_forward_hook(self._seen)
+
+    def _seen(self, _module: nn.Module, _inputs: object, logits: Tensor) -> None:
+        self.forward += len(logits)
+        if logits.requires_grad:
+            logits.register_hook(self._back)
+
+    def _back(self, gradient: Tensor) -> None:
+        self.backward += len(gradient)
+
+    def __deepcopy__(self, memo: dict) -> "Passes":
+        return self
+
+
+def measured(run: Run, model: nn.Module, counted: Passes, x: Tensor, y: Tensor) -> tuple[float, tuple]:
+    """Give the processor's seconds, and passes an image with how many images withstood."""
+    start = time.process_time()
+    found = run(x, y)
+    taken, passes = time.process_time() - start, (counted.forward / len(x), counted.backward / len(x))
+    with torch.no_grad():
+        return taken, (passes, int((~misclassified(model(found), y)).sum()))
+
+
+def alone(work: Callable[[], tuple[float, tuple]]) -> tuple[float, tuple]:
+    """Work in a process of its own: what one code does to the allocator is not to help or harm the next."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(target=lambda: theirs.send(work()))
+    process.start()
+    result = ours.recv()
+    process.join()
+    return result
+
+
+def compared(case: str, given: argparse.Namespace, data: ImageData) -> None:
+    """Compare on a case; print a table."""
+    name, radius, *rest = case.split(":")
+    eps, images = float(radius) / 255, int(rest[0]) if rest else given.images
+    model = network(name, data, given.keep).to(memory_format=torch.contiguous_format)
+    split = data.test.balanced(images)
+    x, y, counted = to_unit(split.images), split.labels, Passes(model)
+    runs, seconds, lines = forms(model, eps, given.reference), {}, {}
+    for number in range(given.rounds):
+        for form, run in runs.items():
+            taken, lines[form] = alone(lambda run=run: measured(run, model, counted, x, y))
+            seconds.setdefault(form, []).append(taken)
+            print(f"round {number + 1}: {form} {taken:.1f} s", file=sys.stderr, flush=True)
+    with torch.no_grad():
+        clean = int((~misclassified(model(x), y)).sum())
+    print(f"\n{name}, {radius}/255, {images} images, {clean} of them classified correctly, {given.rounds} rounds\n")
+    print("| code | processor time | against lrbench | passes an image (forward, backward) | withstood |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for form, ((forward, backward), left) in lines.items():
+        ratio = statistics.median(a / b for a, b in zip(seconds[form], seconds["lrbench"], strict=True))
+        print(
+            f"| {form} | {statistics.median(seconds[form]):.1f} s | {ratio:.2f} | {forward:,.0f}, {backward:,.0f} | "
+            f"{left} |",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("cases", nargs="*", default=list(CASES), metavar="CASE")
+    parser.add_argument("--reference")
+    parser.add_argument("--data-dir", required=True)
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--images", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    print(describe(), f"torchattacks {torchattacks.__version__}", flush=True)
+    data = image_folder(Path(given.data_dir), train=12_000, test=2000, path="cifar10-jpeg")
+    for case in given.cases:
+        compared(case, given, data)
+
+
+if __name__ == "__main__":
+    main()
