@@ -166,6 +166,9 @@ def check(command, here):
         known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
         assert arguments[0] == "install"
         assert all(extra in known for extra in extras), command
+    elif program == "git":
+        assert arguments[0] == "clone", command
+        assert arguments[1].startswith("https://github.com/"), command
     else:
         pytest.fail(f"nobody knows how to check {command}")
 
