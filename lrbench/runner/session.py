@@ -131,7 +131,7 @@ class Session:
     @cached_property
     def costs(self) -> Costs:
         """What a unit of work took in the steps that are done."""
-        costs = Costs(PassTimes(self.suite, self.data, self.device))
+        costs = Costs(PassTimes(self.suite, self.data, self.device, self.execution.out_of_process))
         for step in self.plan:
             record = self.view.record(step.id)
             if record is not None and self.states[step.id] == DONE:

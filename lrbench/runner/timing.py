@@ -12,7 +12,7 @@ from lrbench.attacks.prepared import channels_last
 from lrbench.catalogue import MODELS
 from lrbench.data import ImageData, to_unit
 from lrbench.models import Classifier, make_network
-from lrbench.runner.external import guarded
+from lrbench.runner.external import guarded, is_external
 from lrbench.suite import ModelSpec, Suite
 
 FEW, MANY = 4, 128
@@ -26,16 +26,22 @@ LITTLE = 0.2
 
 @dataclass
 class PassTimes:
-    """Seconds of a forward and backward pass of an image, by model; models that are built alike are timed once."""
+    """Seconds of a forward and backward pass of an image, by model; models that are built alike are timed once.
+
+    `apart` tells that steps are taken in other processes: external code, which may end its process, is not called here.
+    """
 
     suite: Suite
     data: ImageData
     device: torch.device
+    apart: bool = False
     _known: dict[str, float | None] = field(default_factory=dict)
 
     def __call__(self, name: str) -> float | None:
         """Time a model; None if it cannot be run so."""
         spec = self.suite.models[name]
+        if self.apart and is_external(spec.arch):
+            return None
         alike = spec.model_dump_json(include={"arch", *spec.options})
         if alike not in self._known:
             self._known[alike] = self._timed(spec)

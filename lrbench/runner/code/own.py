@@ -66,7 +66,7 @@ def _own_code(factory: Callable[..., Any], named: Path | None = None) -> Own:
         return _own_graph(named)
     # Where it is named, it may be made of what stands elsewhere: `net = partial(build, width=8)`.
     file = named or _file_of(factory)
-    if named is None and getattr(factory, "__module__", "").partition(".")[0] == PACKAGE.name:
+    if named is None and (getattr(factory, "__module__", "") or "").partition(".")[0] == PACKAGE.name:
         return Own({})
     # No file says what a cell of a notebook does, nor what a function was made with.
     made = {MADE: digest_of_made(factory)} if named is None and (file is None or _is_made(factory)) else {}
@@ -107,7 +107,7 @@ def _code_of_object(network: Any) -> Own:  # noqa: ANN401
     parts = [type(each) for each in network.modules()] if isinstance(network, nn.Module) else [network]
     files, libraries, lrbench = {MADE: digest_of_made(network)}, set[str](), set[str]()
     for part in dict.fromkeys(parts):
-        file, package = _file_of(part), getattr(part, "__module__", "").partition(".")[0]
+        file, package = _file_of(part), (getattr(part, "__module__", "") or "").partition(".")[0]
         if package == PACKAGE.name:
             lrbench.add(f"{part.__module__}:{part.__qualname__}")
         elif file is not None and INSTALLED & set(file.parts):
