@@ -14,7 +14,7 @@ from lrbench.data.labels import labels_of
 from lrbench.data.sources import of_arrays
 from lrbench.errors import UsageError
 
-FILE = "arrays.npz"
+FILE = "data.npz"
 
 LEVELS = 1e-3
 """How far from a level of 8 bits, in levels, values may lie to be called that level: rounding of float32."""
@@ -55,7 +55,7 @@ def handed_data(pairs: Mapping[str, Any], classes: list[str] | None = None) -> t
 
 
 def save_data(data: ImageData, folder: Path) -> None:
-    """Write a data set for `{name: npz, path: arrays.npz}`, unless the folder holds the same one."""
+    """Write a data set for `{name: npz, path: data.npz}`, unless the folder holds the same one."""
     arrays: dict[str, Array] = {}
     for part in PARTS:
         split = getattr(data, part)
