@@ -6,6 +6,7 @@ Importing this package is cheap: torch is loaded by what computes, not by the na
 from typing import TYPE_CHECKING, Any
 
 from lrbench.catalogue import ATTACKS, DATASETS, MEASURES, MODELS
+from lrbench.errors import LrbenchError, UsageError
 
 if TYPE_CHECKING:
     from lrbench.evaluation import evaluate
@@ -25,9 +26,11 @@ __all__ = [
     "AttackMeasure",
     "Layer",
     "Leaderboard",
+    "LrbenchError",
     "Measure",
     "Metric",
     "Options",
+    "UsageError",
     "__version__",
     "evaluate",
     "load_adversarial",

@@ -15,7 +15,7 @@ from lrbench.errors import UsageError
 from lrbench.leaderboard import Leaderboard
 from lrbench.models.objects import PREFIX, Handed, handed_over
 from lrbench.names import in_path
-from lrbench.runner.asked import Asked, data_spec
+from lrbench.runner.asked import Asked, data_spec, radii_of
 from lrbench.runner.derived import spec_of, suite_for
 from lrbench.runner.environment import data_folder
 from lrbench.runner.execution import Execution
@@ -103,6 +103,9 @@ def evaluate(  # noqa: PLR0913
     LrbenchError
         For every fault that the user can mend.
     """
+    if not isinstance(jobs, int) or jobs < 1:
+        msg = f"jobs must be a number from 1, got {jobs!r:.40}"
+        raise UsageError(msg)
     given = _named(model)
     networks = {name: Handed(each) for name, each in given.items() if not isinstance(each, str)}
     specs = {name: {"arch": f"{PREFIX}{name}"} if name in networks else spec_of(str(given[name])) for name in given}
@@ -116,7 +119,7 @@ def evaluate(  # noqa: PLR0913
             msg = "`train` and `classes` go with `data=(x, y)`; a data set that is named has its own"
             raise UsageError(msg)
         execution, root = Execution(jobs=jobs), data_folder(data_dir) if images is None else folder
-        radii = [eps] if isinstance(eps, int | float | str) else None if eps is None else list(eps)
+        radii = None if eps is None else radii_of(eps)
         threat = {"eps": radii, "norm": norm, "space": space or ("pixel" if radii else None), "samples": samples}
         asked = Asked(data_spec(data, images), threat, attacks, diagnostics, alone=not beside)
         checked, document, loaded, left_out = suite_for(
@@ -142,9 +145,7 @@ def evaluate(  # noqa: PLR0913
             execution=execution,
             data=loaded,
         )
-        if images is not None:
-            save_data(images, folder)
-        return session.run(watcher)
+        return session.run(watcher, lambda: None if images is None else save_data(images, folder))
 
 
 @contextmanager

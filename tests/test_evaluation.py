@@ -1,8 +1,13 @@
 """`lrbench.evaluate`: networks and arrays of one's own, without a suite's file, a factory or a registration."""
 
+import copy
+import importlib
 import subprocess
 import sys
+from collections import deque
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +20,10 @@ from lrbench.attacks import PGD, IterFSGM
 from lrbench.cli import main
 from lrbench.errors import LrbenchError, UsageError
 from lrbench.leaderboard import Leaderboard
+from lrbench.models.objects import Handed
+from lrbench.runner.code.own import MADE, own_code
 from lrbench.runner.reporter import Silent
+from lrbench.store import Store
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -42,6 +50,13 @@ class Net(nn.Module):
 
     def forward(self, x):
         return self.scale * self.head(self.body(x))
+
+
+class Slotted:
+    __slots__ = ("value",)
+
+    def __init__(self, value):
+        self.value = value
 
 
 @pytest.fixture
@@ -124,6 +139,69 @@ def test_the_same_call_takes_nothing_again(evaluate, net):
     again, watcher = evaluate(net.train(), device="cpu")
     assert watcher.taken == []
     assert again.results_csv() == first.results_csv()
+
+
+PAIRS = [
+    (1.0, 2.0),
+    (np.float32(1), np.float32(2)),
+    (deque([1]), deque([2])),
+    (Fraction(1), Fraction(2)),
+    (SimpleNamespace(a=1), SimpleNamespace(a=2)),
+    (Slotted(1), Slotted(2)),
+    (np.add, np.multiply),
+    (torch.relu, torch.tanh),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS, ids=lambda each: type(each).__name__)
+def test_whatever_a_network_holds_counts(net, one, other):
+    keys = []
+    for each in (one, copy.deepcopy(one), other):
+        net.extra = each
+        keys.append(own_code(Handed(net)).files)
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_what_a_function_refers_to_counts_in_a_file_as_well(tmp_path, monkeypatch, net):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "wrapped.py").write_text("net = None\nscale = 1\n\n\ndef call(x):\n    return net(x) * scale\n")
+    module = importlib.import_module("wrapped")
+    keys = []
+    for change in ({"net": net}, {"net": copy.deepcopy(net)}, {"scale": 2}, {"net": Net()}):
+        vars(module).update(change)
+        keys.append(own_code(Handed(module.call)).files[MADE])
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3
+
+
+def test_a_patched_method_counts(monkeypatch, net):
+    before = own_code(Handed(net)).files
+    monkeypatch.setattr(Net, "forward", lambda self, x: self.head(self.body(x)))
+    assert own_code(Handed(net)).files != before
+
+
+@pytest.mark.parametrize("way", [torch.jit.script, lambda net: torch.jit.trace(net, torch.rand(2, 3, 6, 6))])
+def test_torchscript_is_measured_as_the_network_is(evaluate, net, way):
+    board, _ = evaluate(net.eval())
+    for jobs in (1, 2):
+        other, _ = evaluate(way(net), jobs=jobs)
+        assert misclassified(other) == misclassified(board)
+        assert not other.failures
+
+
+def test_who_is_refused_changes_nothing(evaluate, net, images, tmp_path):
+    evaluate(net)
+    before = (tmp_path / "out/data.npz").read_bytes()
+    with Store(tmp_path / "out").writing(), pytest.raises(UsageError, match="another run is writing"):
+        evaluate(net, data=(1 - images[0], images[1]))
+    assert (tmp_path / "out/data.npz").read_bytes() == before
+
+
+@pytest.mark.parametrize("eps", ["8/255", np.float32(8 / 255), torch.tensor(8 / 255), np.array([8 / 255]), [8 / 255]])
+def test_radii_are_taken_as_people_write_them(evaluate, net, eps):
+    board, _ = evaluate(net, eps=eps, attacks="fgsm", samples=np.int64(20))
+    assert board.suite["threat_model"]["eps"] == [pytest.approx(8 / 255)]
+    assert board.suite["threat_model"]["samples"] == 20
 
 
 @pytest.mark.parametrize("part", ["a weight", "a buffer", "an attribute", "a hook", "a class in a notebook", "data"])
@@ -244,6 +322,10 @@ def test_what_needs_training_images_is_left_out_where_there_are_none(evaluate, n
         ({"data": (torch.rand(3, 3, 6, 6),)}, r"expected a pair \(x, y\)"),
         ({"data": "digits", "train": (1, 2)}, "`train` and `classes` go with"),
         ({"samples": 0}, "samples"),
+        ({"jobs": 0}, "jobs must be a number from 1, got 0"),
+        ({"eps": "wide"}, "number or a fraction"),
+        ({"eps": object()}, "eps: expected a number, or several"),
+        ({"data": (torch.rand(0, 3, 6, 6), torch.zeros(0))}, "x_test is empty"),
         ({"out": "memory://somewhere"}, "kept beside the results"),
     ],
 )  # fmt: skip

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from lrbench.data.archive import PARTS, Array, Slot
@@ -48,6 +49,9 @@ def handed_data(pairs: Mapping[str, Any], classes: list[str] | None = None) -> t
             raise UsageError(msg)
         for kind, values in zip("xy", pair, strict=True):
             arrays[kind, part] = (f"{kind}_{part}", _array(f"{kind}_{part}", values))
+            if not len(arrays[kind, part][1]):
+                msg = f"{kind}_{part} is empty"
+                raise UsageError(msg)
     channels_first = all(isinstance(pair[0], Tensor) for pair in pairs.values())
     largest = max(int(labels_of(*arrays["y", part]).max()) for part in pairs)
     data = of_arrays("data", arrays, layout="NCHW" if channels_first else None, classes=classes or max(2, largest + 1))
@@ -83,7 +87,10 @@ def _same(file: Path, arrays: Mapping[str, Array]) -> bool:
 
 def _array(name: str, values: Any) -> Array:  # noqa: ANN401
     if isinstance(values, Tensor):
-        return values.detach().cpu().numpy()
+        # numpy has no bfloat16.
+        values = values.float() if values.dtype == torch.bfloat16 else values
+        array: Array = values.detach().cpu().numpy()
+        return array
     try:
         return np.asarray(values)
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ class Asked:
         if self.data is not None:
             raw["data"] = self.data
         threat = {key: value for key, value in self.threat.items() if value is not None}
+        if isinstance(threat.get("samples"), Integral):
+            threat["samples"] = int(threat["samples"])
         raw["threat_model"] = {**raw.get("threat_model", {}), **threat}
         if "eps" in threat:
             # Radii of single attacks are some of those that no longer are.
@@ -38,11 +41,23 @@ class Asked:
             if isinstance(masking := (raw.get("diagnostics") or {}).get("masking"), dict):
                 raw["diagnostics"]["masking"] = _without(masking, "eps")
         if self.attacks is not None:
-            raw["attacks"] = [each if isinstance(each, str) else dict(each) for each in self.attacks]
+            listed = [self.attacks] if isinstance(self.attacks, str | Mapping) else self.attacks
+            raw["attacks"] = [each if isinstance(each, str) else dict(each) for each in listed]
         if self.diagnostics is not None:
-            raw["diagnostics"] = dict(self.diagnostics)
+            raw["diagnostics"] = dict(self.diagnostics) or {"masking": False}
         if self.alone:
             raw["seeds"] = raw.get("seeds", [0])[:1]
+
+
+def radii_of(eps: Any) -> list[Any]:  # noqa: ANN401
+    """Give radii as a suite has them: numbers, or texts such as "8/255"; one of them, or several."""
+    if isinstance(eps, str) or not hasattr(eps, "__len__") or getattr(eps, "ndim", 1) == 0:
+        eps = [eps]
+    try:
+        return [each if isinstance(each, str) else float(each) for each in eps]
+    except (TypeError, ValueError):
+        msg = f"eps: expected a number, or several, got {eps!r:.60}"
+        raise UsageError(msg) from None
 
 
 def data_spec(data: Any, images: ImageData | None) -> Raw | None:  # noqa: ANN401

@@ -137,7 +137,8 @@ def _in_batches(
             # Whoever draws from torch's global generator finds it as if no images had been split off.
             with seeded_for(context, step, step.seed + rank + part.start):
                 before = _generators(x.device)
-                x_adv = attack(fast, x, batch.labels)
+                # Copies: it is judged by the images and labels that there were.
+                x_adv = attack(fast, x.clone(), batch.labels.clone())
                 if bounded:
                     x_adv = checked_projection(x_adv, x, eps, threat.norm, bounds_of(threat), spec.name)
                 else:

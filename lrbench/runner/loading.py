@@ -20,11 +20,12 @@ from lrbench.leaderboard.published.weights import CHECKPOINT, published_checkpoi
 from lrbench.lowrank import attach_lr_layers
 from lrbench.models import ChosenOutputs, Classifier, load_content, make_network
 from lrbench.names import attack_id, model_path
+from lrbench.runner.asked import radii_of
 from lrbench.runner.check import Checker
 from lrbench.runner.environment import data_folder, pick_device
 from lrbench.runner.found import IMAGES, OUTCOMES
 from lrbench.store import Store, as_path
-from lrbench.suite import Suite, read_run
+from lrbench.suite import Suite, ThreatModel, read_run
 from lrbench.suite.document import Document
 
 Part = Literal["attacked", "test", "train"]
@@ -132,7 +133,7 @@ def load_adversarial(run: str | Path, name: str, attack: str, eps: float | None 
         If there is no such attack, or its images were not kept or are not as they were written.
     """
     store = Store(as_path(str(run)))
-    step = attack_id(name, seed, attack, eps)
+    step = attack_id(str(name), seed, str(attack), None if eps is None else radius_of(eps))
     record = store.record(step)
     if record is None:
         msg = f"{store.root} has no {step.partition('/')[2]}{_others(store, name, seed, attack)}"
@@ -146,6 +147,21 @@ def load_adversarial(run: str | Path, name: str, attack: str, eps: float | None 
         raise LrbenchError(msg)
     known = load(outcomes)
     return Adversarial(load(images)["adversarial"], known["label"], known["predicted"], known["index"])
+
+
+def radius_of(eps: Any) -> float:  # noqa: ANN401
+    """Read a radius as a suite does.
+
+    Raises
+    ------
+    UsageError
+        If it is none.
+    """
+    try:
+        return float(ThreatModel(eps=radii_of(eps)).eps[0])
+    except ValueError as error:
+        msg = f"eps: expected a radius such as 8/255, got {eps!r:.60}"
+        raise UsageError(msg) from error
 
 
 def _others(store: Store, name: str, seed: int, attack: str) -> str:
@@ -166,7 +182,7 @@ def _of_run(folder: Path, name: str, seed: int) -> dict[str, bytes]:
     store = Store(folder)
     suite, _ = read_run(folder)
     if name not in suite.models or seed not in suite.seeds:
-        known = nearest(name, suite.models) if name not in suite.models else f"seeds are {suite.seeds}"
+        known = nearest(str(name), suite.models) if name not in suite.models else f"seeds are {suite.seeds}"
         msg = f"{folder} has no model {name!r} of seed {seed}; {known}"
         raise UsageError(msg)
     for kind in ("train", "load"):

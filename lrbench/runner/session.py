@@ -120,7 +120,7 @@ class Session:
 
     @property
     def view(self) -> View:
-        """The steps in the folder, as first looked at."""
+        """The steps in the folder."""
         return self._known.view
 
     @property
@@ -139,7 +139,7 @@ class Session:
         return costs
 
     def seconds_on(self, workers: int) -> float:
-        """Seconds that the pending steps will take on so many workers like the one that took those that are done."""
+        """Seconds that the pending steps will take on so many workers."""
         return simulate(self.costs.tasks(self.pending), workers)
 
     @property
@@ -147,11 +147,10 @@ class Session:
         """Steps that are not done, in order."""
         return self._known.pending
 
-    def run(self, reporter: Reporter) -> Leaderboard:
-        """Take the pending steps, write the tables, and give the leaderboard.
+    def run(self, reporter: Reporter, prepare: Callable[[], None] = lambda: None) -> Leaderboard:
+        """Take the pending steps, write the tables, and give the leaderboard; `prepare` once the folder is held.
 
-        A step that fails is put down in `failures` of the leaderboard, with its traceback in the step's folder; steps
-        that do not need it continue. What was finished is kept, whatever happens.
+        A step that fails is put down in `failures`, its traceback in its folder; steps that do not need it continue.
 
         Raises
         ------
@@ -161,6 +160,7 @@ class Session:
             If the run was asked to stop (Ctrl-C, SIGTERM).
         """
         with self.store.writing() as before:
+            prepare()
             self._look_again({step.id for step in self.plan})
             if before is not None:
                 reporter.note(f"resuming after {before}, which ended without finishing")

@@ -106,8 +106,12 @@ class AttackSpec(Strict):
     def _labelled(cls, data: Any) -> Any:  # noqa: ANN401
         """Fill in the label."""
         if isinstance(data, dict) and isinstance(data.get("name"), str) and data.get("label") is None:
-            surrogate = data.get("surrogate")
-            return {**data, "label": _SPACES.sub("-", data["name"]) + (f"-from-{surrogate}" if surrogate else "")}
+            surrogate, name = data.get("surrogate"), data["name"]
+            if ".py:" in name:
+                # Of a file of the user's, wherever it lies.
+                name = name.replace("\\", "/").rpartition("/")[2]
+            label = _SPACES.sub("-", name).lstrip("._+-")
+            return {**data, "label": label + (f"-from-{surrogate}" if surrogate else "")}
         return data
 
     def radii(self, eps: list[float]) -> list[float]:

@@ -107,6 +107,18 @@ def test_a_mistake_is_a_line(folder, capsys, old, new, says):
     assert not (folder / "out").exists()
 
 
+def test_a_file_may_lie_anywhere_and_its_attack_work_in_place(folder):
+    (folder / "else").mkdir()
+    in_place = "        x += 0.5\n        y.zero_()\n        return x\n\n"
+    text = CODE.replace("from helper import DIRECTION", "DIRECTION = 1")
+    text = text.replace("    def run(", f"    def __call__(self, model, x, y):\n{in_place}    def run(")
+    (folder / "else/mine.py").write_text(text)
+    (folder / "own.yaml").write_text(SUITE.replace("mine.py:Push", f"{folder}/else/mine.py:Push"))
+    assert main(["run", "own.yaml", "--out", "out"]) == 1
+    board = Leaderboard.load("out")
+    assert "Push went" in next(iter(board.failures.values()))
+
+
 def test_code_that_fails_on_import_is_named(folder, capsys):
     (folder / "helper.py").write_text("raise SystemExit(3)\n")
     assert main(["run", "own.yaml"]) == 2

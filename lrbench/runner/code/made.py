@@ -1,8 +1,10 @@
 """What stands in no file, such as a cell of a notebook, by what it does: its bytecode and the values that it holds."""
 
+import copyreg
 import functools
 import hashlib
 import inspect
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -62,16 +64,42 @@ def _inside(value: Any) -> Iterator[Any]:  # noqa: ANN401
         if isinstance(value, kinds):
             yield from inside(value)
             return
+    yield type(value)
     file = _file_of(type(value))
     if file is None or not _outside(file):
-        yield from (type(value), getattr(value, "__dict__", {}))
+        yield getattr(value, "__dict__", {})
+        yield [getattr(value, name, None) for name in sorted(_slots(type(value)))]
+        return
+    yield from _reduced(value)
+
+
+def _slots(kind: type) -> set[str]:
+    found = (getattr(each, "__slots__", ()) for each in kind.__mro__)
+    return {name for slots in found for name in ([slots] if isinstance(slots, str) else slots)}
+
+
+def _reduced(value: Any) -> Iterator[Any]:  # noqa: ANN401
+    """Give what somebody else's object would be pickled as; of one that cannot be, what is never the same again."""
+    try:
+        known = copyreg.dispatch_table.get(type(value))
+        reduced = value.__reduce_ex__(4) if known is None else known(value)
+        # Items of lists and mappings come as iterators.
+        parts = (
+            [reduced]
+            if isinstance(reduced, str)
+            else [p if i < 3 or p is None else [*p] for i, p in enumerate(reduced)]
+        )
+    # Any class may refuse in its own way.
+    except Exception:  # noqa: BLE001
+        parts = [secrets.token_hex()]
+    yield from parts
 
 
 def _defined(value: Any) -> Iterator[Any]:  # noqa: ANN401
-    """Give what a function or a class does, or where it stands; of one that a function made, both."""
+    """Give what a function or a class does as it is now, and the file that it stands in; of a library's, its name."""
     if (file := _file_of(value)) is not None:
-        yield from (value.__qualname__, _content(file))
-        if "<locals>" not in value.__qualname__:
+        yield from (value.__module__, value.__qualname__, _content(file))
+        if _outside(file) and "<locals>" not in value.__qualname__:
             return
     if isinstance(value, type):
         yield value.__bases__
