@@ -52,13 +52,18 @@ class Silent:
         """Stay silent."""
 
 
+ALL: tuple[str, ...] = ()
+"""All steps: what counts where nothing closer is known."""
+
+
 class Costs:
     """Seconds a unit of work, learnt from finished steps: of each attack, and of each kind of step.
 
     Parameters
     ----------
     before : callable
-        Seconds a unit of work of a model, where no step of the kind has finished; None if that is not known.
+        Seconds a unit of work of a model, where no step of the kind has finished; where that is None, what a unit of
+        other steps took counts.
     """
 
     def __init__(self, before: Callable[[str], float | None] = lambda _: None) -> None:
@@ -68,12 +73,13 @@ class Costs:
 
     def learn(self, step: Step, seconds: float) -> None:
         """Count a finished step."""
-        for group in _groups(step):
+        # What takes no pass of a model, such as loading it, says nothing of what others take.
+        for group in [*_groups(step), *([ALL] if step.work > 1 else [])]:
             self._seconds[group] += seconds
             self._work[group] += step.work
 
     def estimate(self, steps: Iterable[Step]) -> float | None:
-        """Seconds that steps will take; None if it is not known of one of them."""
+        """Seconds that steps will take; None if nothing is known of one of them."""
         total = 0.0
         for step in steps:
             rate = self._rate(step)
@@ -84,7 +90,10 @@ class Costs:
 
     def _rate(self, step: Step) -> float | None:
         known = next((group for group in _groups(step) if group in self._work), None)
-        return self._before(step.model) if known is None else self._seconds[known] / self._work[known]
+        before = self._before(step.model) if known is None else None
+        if known is None and before is None and ALL in self._work:
+            known = ALL
+        return before if known is None else self._seconds[known] / self._work[known]
 
     def tasks(self, steps: Iterable[Step]) -> list[Task]:
         """Give steps as an engine sees them; costs are in seconds, or in units of work where nothing is known."""

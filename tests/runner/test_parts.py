@@ -15,7 +15,7 @@ def test_costs_are_learnt_by_kind():
     costs.learn(step("train", 10), 20.0)
     costs.learn(step("attack", 10), 5.0)
     assert costs.estimate([step("train", 3), step("attack", 4)]) == pytest.approx(8.0)
-    assert costs.estimate([step("train", 3), step("variance", 2)]) is None
+    assert costs.estimate([step("variance", 2)]) == pytest.approx(2.5)
 
 
 def test_before_a_step_of_a_kind_has_finished_a_pass_of_the_model_counts():
@@ -24,7 +24,10 @@ def test_before_a_step_of_a_kind_has_finished_a_pass_of_the_model_counts():
     assert costs.estimate(steps) == pytest.approx(25.0)
     costs.learn(steps[0], 5.0)
     assert costs.estimate(steps) == pytest.approx(10.0)
-    assert costs.estimate([Step("train/other", "load", "other", 0, {}, work=1)]) is None
+    assert costs.estimate([Step("attack/other", "attack", "other", 0, {}, work=2)]) == pytest.approx(1.0)
+    unknown = Costs()
+    unknown.learn(Step("load/net", "load", "net", 0, {}, work=1), 5.0)
+    assert unknown.estimate(steps) is None
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_what_the_suite_says_of_images_counts(given, expected):
 
 
 def test_networks_that_want_other_images_are_refused_until_the_suite_says_which():
-    with pytest.raises(UsageError, match=r"differ in `resize` \(232 for a, 256 for b\).*meet the same images"):
+    with pytest.raises(UsageError, match=r"differ in `resize` \(232 for a, 256 for b\).*get the same images"):
         resolved({"a": NEWER, "b": OLDER})
     assert resolved({"a": NEWER, "b": OLDER}, resize=256).data.options["resize"] == 256
     squashed = next(name for name in timm.list_pretrained() if timm.get_pretrained_cfg(name).crop_mode == "squash")

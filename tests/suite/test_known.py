@@ -156,4 +156,4 @@ def test_the_suite_of_a_run_is_read_so(tmp_path):
     (tmp_path / "suite.yaml").write_text(yaml.safe_dump(changed(("threat_model", "budget"), 5)))
     suite, (line,) = read_run(tmp_path)
     assert suite.name == "mine"
-    assert "threat_model.budget: 5 is not known" in line
+    assert "threat_model.budget: 5 is unknown" in line
