@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,28 @@ SMALLEST_GAMMA = 0.001
 LAST_STEP = 0.01
 """The last step as a share of the first."""
 DUAL = {"linf": "l1", "l2": "l2"}
+
+
+class Met(NamedTuple):
+    """What a descent met at a step: a value each, (N,), but for the gradient, (N, ...).
+
+    Attributes
+    ----------
+    wrong : Tensor, bool
+        Whether the point is misclassified.
+    size : Tensor
+        Of its perturbation.
+    smallest : Tensor
+        Size of the smallest one that was misclassified; inf for none.
+    value, gradient : Tensor
+        Of the objective.
+    """
+
+    wrong: Tensor
+    size: Tensor
+    smallest: Tensor
+    value: Tensor
+    gradient: Tensor
 
 
 class NormDescent(Attack):
@@ -62,12 +84,12 @@ class NormDescent(Attack):
         smallest = torch.full_like(x.flatten(1)[:, 0], torch.inf)
         radius = self._first(x)
         for index in range(self.steps):
-            logits, values, gradient = input_gradient(model, here, lambda logits: self._objective(logits, y))
+            logits, value, gradient = input_gradient(model, here, lambda logits: self._objective(logits, y))
             wrong, size = misclassified(logits, y), length(here - x, self.norm)
             closer = wrong & (size < smallest)
             best, smallest = torch.where(unsqueeze_like(closer, x), here, best), torch.where(closer, size, smallest)
             share = (1 + math.cos(math.pi * index / self.steps)) / 2
-            radius = self._radius(radius, wrong, size, smallest, values, gradient, share)
+            radius = self._radius(radius, Met(wrong, size, smallest, value, gradient), share)
             step = self.step_size * (LAST_STEP + (1 - LAST_STEP) * share)
             here = self._brought_back(here + step * BALLS["l2"].direction(gradient), x, radius)
         with torch.no_grad():
@@ -83,17 +105,8 @@ class NormDescent(Attack):
         """Give the radius to begin with, (N,)."""
 
     @abstractmethod
-    def _radius(
-        self,
-        radius: Tensor,
-        wrong: Tensor,
-        size: Tensor,
-        smallest: Tensor,
-        values: Tensor,
-        gradient: Tensor,
-        share: float,
-    ) -> Tensor:
-        """Give the next radius, (N,): of points that are misclassified or not, of their size and the smallest one's."""
+    def _radius(self, radius: Tensor, met: Met, share: float) -> Tensor:
+        """Give the next radius, (N,), after what was met; `share` falls from 1 to 0."""
 
     @abstractmethod
     def _brought_back(self, point: Tensor, x: Tensor, radius: Tensor) -> Tensor:
@@ -148,20 +161,11 @@ class FMN(NormDescent):
     def _first(self, x: Tensor) -> Tensor:
         return torch.full_like(x.flatten(1)[:, 0], torch.inf)
 
-    def _radius(
-        self,
-        radius: Tensor,
-        wrong: Tensor,
-        size: Tensor,
-        smallest: Tensor,
-        values: Tensor,
-        gradient: Tensor,
-        share: float,
-    ) -> Tensor:
+    def _radius(self, radius: Tensor, met: Met, share: float) -> Tensor:
         gamma = SMALLEST_GAMMA + (self.gamma - SMALLEST_GAMMA) * share
-        to_boundary = values.abs() / length(gradient, DUAL[self.norm]).clamp_min(tiny(gradient))
-        outside = torch.where(smallest.isfinite(), radius * (1 + gamma), size + self.reach * to_boundary)
-        return torch.where(wrong, torch.minimum(radius * (1 - gamma), smallest), outside)
+        to_boundary = met.value.abs() / length(met.gradient, DUAL[self.norm]).clamp_min(tiny(met.gradient))
+        outside = torch.where(met.smallest.isfinite(), radius * (1 + gamma), met.size + self.reach * to_boundary)
+        return torch.where(met.wrong, torch.minimum(radius * (1 - gamma), met.smallest), outside)
 
     def _brought_back(self, point: Tensor, x: Tensor, radius: Tensor) -> Tensor:
         # A radius that is infinite would make 0 * inf of what does not move.
@@ -216,17 +220,8 @@ class DDN(NormDescent):
     def _first(self, x: Tensor) -> Tensor:
         return torch.full_like(x.flatten(1)[:, 0], self.radius)
 
-    def _radius(
-        self,
-        radius: Tensor,
-        wrong: Tensor,
-        size: Tensor,  # noqa: ARG002
-        smallest: Tensor,  # noqa: ARG002
-        values: Tensor,  # noqa: ARG002
-        gradient: Tensor,  # noqa: ARG002
-        share: float,  # noqa: ARG002
-    ) -> Tensor:
-        return torch.where(wrong, radius * (1 - self.gamma), radius * (1 + self.gamma))
+    def _radius(self, radius: Tensor, met: Met, share: float) -> Tensor:  # noqa: ARG002
+        return torch.where(met.wrong, radius * (1 - self.gamma), radius * (1 + self.gamma))
 
     def _brought_back(self, point: Tensor, x: Tensor, radius: Tensor) -> Tensor:
         delta = BALLS["l2"].direction(point - x) * unsqueeze_like(radius, x)

@@ -109,12 +109,19 @@ def evaluate(  # noqa: PLR0913
     given = _named(model)
     networks = {name: Handed(each) for name, each in given.items() if not isinstance(each, str)}
     specs = {name: {"arch": f"{PREFIX}{name}"} if name in networks else spec_of(str(given[name])) for name in given}
-    folder = as_path(str(out if out is not None else Path("runs") / in_path(f"{_title(suite)}-{next(iter(given))}")))
+    written = load_suite(suite)[0]
+    folder = as_path(str(out if out is not None else Path("runs") / in_path(f"{written.name}-{next(iter(given))}")))
     with _watched(reporter) as watcher, handed_over(networks):
         images = None
         if _is_pair(data):
             images = _images(data, train, classes, networks, watcher.note)
-            _check_folder(folder, suite, images, eps, space)
+            _require_local(folder)
+            if not len(images.train) and (space or (eps is None and written.threat_model.space)) == "normalized":
+                msg = (
+                    f"{suite} attacks in normalised space, whose unit comes from training images: give `eps` in "
+                    "pixels, such as 8/255, or `train=(x, y)`"
+                )
+                raise UsageError(msg)
         elif train is not None or classes is not None:
             msg = "`train` and `classes` go with `data=(x, y)`; a data set that is named has its own"
             raise UsageError(msg)
@@ -170,10 +177,6 @@ def _named(model: Any) -> dict[str, Any]:  # noqa: ANN401
     return given
 
 
-def _title(suite: str | Path) -> str:
-    return load_suite(suite)[0].name
-
-
 def _is_pair(data: object) -> bool:
     return isinstance(data, tuple | list)
 
@@ -205,18 +208,7 @@ def _with_all_outputs(data: ImageData, networks: Mapping[str, Handed]) -> ImageD
     return data
 
 
-def _check_folder(folder: Path, suite: str | Path, images: ImageData, eps: object, space: str | None) -> None:
+def _require_local(folder: Path) -> None:
     if is_remote(folder):
         msg = f"{folder}: arrays are kept beside the results, in a folder on this machine; name one by `out`"
         raise UsageError(msg)
-    normalized = space == "normalized" or (space is None and eps is None and _space(suite) == "normalized")
-    if normalized and not len(images.train):
-        msg = (
-            f"{suite} attacks in normalised space, whose unit comes from training images: give `eps` in pixels, such "
-            "as 8/255, or `train=(x, y)`"
-        )
-        raise UsageError(msg)
-
-
-def _space(suite: str | Path) -> str:
-    return load_suite(suite)[0].threat_model.space

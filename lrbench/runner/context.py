@@ -1,6 +1,6 @@
 """What the steps of a run share: suite, data on the device, and the trained models."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,18 +10,16 @@ import torch
 from torch import nn
 
 from lrbench.attacks.prepared import channels_last
-from lrbench.catalogue import MODELS
 from lrbench.data import ImageData
 from lrbench.errors import LrbenchError
 from lrbench.lowrank import attach_lr_layers
-from lrbench.models import ChosenOutputs, Classifier, load_checkpoint, load_network, load_weights, make_network
+from lrbench.models import load_checkpoint, load_network, load_weights
 from lrbench.names import model_in
+from lrbench.runner.assembly import Statistics, assembled
 from lrbench.runner.step import Step
 from lrbench.store import Row, Store
 from lrbench.suite import ModelSpec, Normalization, Suite
 from lrbench.training import seeded
-
-Statistics = tuple[Sequence[float], Sequence[float]]
 
 KEPT = 2
 """Models kept in memory between steps: one that is attacked, and one that attacks are made on."""
@@ -59,13 +57,16 @@ class Context:
         Its weights are fresh, those it names, or those that the step `start` trained.
         """
         spec = self.suite.models[name]
-        factory = MODELS[spec.arch].load()
-        net = make_network(factory, self.data.network_outputs, self.data.channels, spec.options)
-        if spec.weights_file is not None and given_weights:
-            load_weights(net, Path(spec.weights_file))
-        if self.data.outputs is not None:
-            net = ChosenOutputs(net, self.data.outputs.chosen)
-        model = Classifier(net, *(normalization(spec, self.data.channels) or self.data.statistics))
+        file = spec.weights_file if given_weights else None
+        model = assembled(
+            spec.arch,
+            self.data.network_outputs,
+            self.data.channels,
+            spec.options,
+            chosen=None if self.data.outputs is None else self.data.outputs.chosen,
+            statistics=normalization(spec, self.data.channels) or self.data.statistics,
+            fill=lambda net: None if file is None else load_weights(net, Path(file)),
+        )
         if start is not None:
             load_network(model, self.store.folder(start))
         if spec.lr_layers:

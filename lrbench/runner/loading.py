@@ -9,7 +9,6 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from lrbench.attacks.prepared import channels_last
-from lrbench.catalogue import MODELS
 from lrbench.data import ImageData, to_unit
 from lrbench.data.handed import FILE
 from lrbench.errors import LrbenchError, UsageError, nearest
@@ -18,14 +17,15 @@ from lrbench.leaderboard.kept import RECORDS
 from lrbench.leaderboard.published.read import sound_records
 from lrbench.leaderboard.published.weights import CHECKPOINT, published_checkpoint
 from lrbench.lowrank import attach_lr_layers
-from lrbench.models import ChosenOutputs, Classifier, load_content, make_network
+from lrbench.models import load_content
 from lrbench.names import attack_id, model_path
 from lrbench.runner.asked import radii_of
+from lrbench.runner.assembly import assembled
 from lrbench.runner.check import Checker
 from lrbench.runner.environment import data_folder, pick_device
 from lrbench.runner.found import IMAGES, OUTCOMES
 from lrbench.store import Store, as_path
-from lrbench.suite import Suite, ThreatModel, read_run
+from lrbench.suite import LowRank, Suite, ThreatModel, read_run
 from lrbench.suite.document import Document
 
 Part = Literal["attacked", "test", "train"]
@@ -200,20 +200,14 @@ def _of_run(folder: Path, name: str, seed: int) -> dict[str, bytes]:
 
 def _built(described: dict[str, Any]) -> nn.Module:
     """Build the network of a checkpoint's description, with weights of its own."""
-    outputs, channels = described.get("outputs"), described["channels"]
-    count = len(described["classes"]) if outputs is None else outputs[0]
+    outputs = described.get("outputs") or [len(described["classes"])]
     with torch.random.fork_rng():
-        net = make_network(MODELS[described["arch"]].load(), count, channels, described["options"])
-        if outputs is not None:
-            net = ChosenOutputs(net, outputs[1:])
-        model = Classifier(net, [0.0] * channels, [1.0] * channels)
+        parts = (described["arch"], outputs[0], described["channels"], described["options"])
+        model = assembled(*parts, chosen=outputs[1:] or None)
         if described["lr_layers"]:
-            attach_lr_layers(model, described["lr_layers"], **_options(described["low_rank"]))
+            options = LowRank.model_validate(described["low_rank"]).layer_options
+            attach_lr_layers(model, described["lr_layers"], **options)
     return model
-
-
-def _options(low_rank: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in low_rank.items() if key != "penalty_warmup"}
 
 
 def _data(folder: Path, data_dir: str | Path | None) -> tuple[Suite, ImageData]:

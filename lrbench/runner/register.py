@@ -18,7 +18,8 @@ from lrbench.models import load_weights, make_network
 from lrbench.models.inspection import Finding, inspect_network
 from lrbench.models.pretrained import Pretrained
 from lrbench.options import OptionError, check_options
-from lrbench.runner.context import Statistics, normalization
+from lrbench.runner.assembly import Statistics
+from lrbench.runner.context import normalization
 from lrbench.runner.external import guarded
 from lrbench.runner.lacking import Probed
 from lrbench.runner.pretrained import fetch_weights, spelled_out

@@ -9,9 +9,8 @@ from torch import nn
 
 from lrbench.attacks.gradients import input_gradient
 from lrbench.attacks.prepared import channels_last
-from lrbench.catalogue import MODELS
 from lrbench.data import ImageData, to_unit
-from lrbench.models import Classifier, make_network
+from lrbench.runner.assembly import assembled
 from lrbench.runner.external import guarded, is_external
 from lrbench.suite import ModelSpec, Suite
 
@@ -50,11 +49,8 @@ class PassTimes:
     def _timed(self, spec: ModelSpec) -> float | None:
         try:
             with guarded(), torch.random.fork_rng():
-                net = make_network(
-                    MODELS[spec.arch].load(), self.data.network_outputs, self.data.channels, spec.options
-                )
-                channels = self.data.channels
-                model = channels_last(Classifier(net, [0.0] * channels, [1.0] * channels).to(self.device)).eval()
+                parts = (spec.arch, self.data.network_outputs, self.data.channels, spec.options)
+                model = channels_last(assembled(*parts).to(self.device)).eval()
                 seconds = self._seconds(model, FEW)
                 return self._seconds(model, MANY) / MANY if seconds < LITTLE else seconds / FEW
         # Somebody's own code may raise anything, and its steps will say so; until one has finished nothing is known.

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lrbench.runner.code.libraries import versions
 from lrbench.runner.code.meaning import PACKAGE, digest_of, parsed
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...), torch.dtype, torch.device)
@@ -98,7 +99,7 @@ def _reduced(value: Any) -> Iterator[Any]:  # noqa: ANN401
 def _defined(value: Any) -> Iterator[Any]:  # noqa: ANN401
     """Give what a function or a class does as it is now, and the file that it stands in; of a library's, its name."""
     if (file := _file_of(value)) is not None:
-        yield from (value.__module__, value.__qualname__, _content(file))
+        yield from (value.__module__, value.__qualname__, _content(file, value.__module__ or ""))
         if _outside(file) and "<locals>" not in value.__qualname__:
             return
     if isinstance(value, type):
@@ -175,9 +176,11 @@ def _file_of(thing: Any) -> Path | None:  # noqa: ANN401
     return file if file.is_file() else None
 
 
-def _content(file: Path) -> str:
-    """Hash a file of somebody's own; libraries count by their versions, and lrbench's own code by itself."""
-    return "" if _outside(file) else digest_of([parsed(file)])
+def _content(file: Path, module: str) -> str:
+    """Hash a file of somebody's own or of lrbench; a library counts by its version."""
+    if not _outside(file) or file.is_relative_to(PACKAGE):
+        return digest_of([parsed(file)])
+    return " ".join(versions({module.partition(".")[0]}).values())
 
 
 def _outside(file: Path) -> bool:
