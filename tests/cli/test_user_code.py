@@ -1,11 +1,14 @@
 """Attacks and data sets of one's own, named in a suite by file: no registration, no package."""
 
+import os
 import sys
 
 import pytest
 from support.code import forget
 
+import lrbench
 from lrbench.cli import main
+from lrbench.errors import UsageError
 from lrbench.leaderboard import Leaderboard
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -105,6 +108,17 @@ def test_a_mistake_is_a_line(folder, capsys, old, new, says):
     last = capsys.readouterr().err.splitlines()[-1]
     assert says in last
     assert not (folder / "out").exists()
+
+
+def test_a_file_that_was_edited_since_it_was_imported_is_named(folder):
+    lrbench.run("own.yaml", out="out")
+    os.utime(folder / "helper.py", ns=(1, 1))
+    lrbench.run("own.yaml", out="out")
+    (folder / "helper.py").write_text("DIRECTION = -1\n")
+    with pytest.raises(
+        UsageError, match=r"helper\.py was edited after this process had imported it; start Python anew"
+    ):
+        lrbench.run("own.yaml", out="out")
 
 
 def test_a_file_may_lie_anywhere_and_its_attack_work_in_place(folder):

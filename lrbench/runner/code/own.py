@@ -4,13 +4,14 @@ import functools
 import inspect
 import sys
 import weakref
-from collections.abc import Callable, Iterator, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from lrbench.errors import UsageError
 from lrbench.models.objects import Handed
 from lrbench.models.onnx_file import files_of
 from lrbench.registry import Entry
@@ -40,11 +41,27 @@ class Own:
         By the name they are imported by.
     lrbench : frozenset of str
         What of lrbench they refer to, as "module:name" or "module".
+    read : mapping
+        File -> when it was last edited before it was read, and its hash.
     """
 
     files: dict[str, str]
     libraries: frozenset[str] = frozenset()
     lrbench: frozenset[str] = frozenset()
+    read: Mapping[Path, tuple[int, str]] = field(default_factory=dict)
+
+    def require_as_imported(self) -> None:
+        """Refuse files that were edited after this process read them: what it runs is the code that there was.
+
+        Raises
+        ------
+        UsageError
+            With the first such file.
+        """
+        for file, (when, digest) in self.read.items():
+            if _edited(file) != when and digest_of([parsed.__wrapped__(file)]) != digest:
+                msg = f"{file} was edited after this process had imported it; start Python anew to have it as it is now"
+                raise UsageError(msg)
 
 
 def own_code(factory: Callable[..., Any], named: Path | None = None) -> Own:
@@ -99,7 +116,15 @@ def _own_code(factory: Callable[..., Any], named: Path | None = None) -> Own:
         {_relative(path, root): digest for path, digest in files.items()} | made,
         frozenset(tops - {PACKAGE.name}),
         frozenset(found.module + (f":{found.name}" if found.name else "") for found in names if found.module),
+        {path: (_edited(path), digest) for path, digest in files.items()},
     )
+
+
+def _edited(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _code_of_object(network: Any) -> Own:  # noqa: ANN401

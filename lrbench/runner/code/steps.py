@@ -73,6 +73,7 @@ def dependencies(*kinds: str, entries: Iterable[Entry] = (), without: Iterable[s
             starts.append(entry.target)
         else:
             found = own_code(entry.load(), named_file(entry))
+            found.require_as_imported()
             starts += sorted(found.lrbench)
             libraries |= found.libraries
             own |= {next(iter(found.files)): found.files} if found.files else {}
