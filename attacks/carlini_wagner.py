@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from .base import Attack, Kind, named
 from .cost import FORWARD
+from .geometry import unsqueeze_like
 from .gradients import input_gradient
 from .inputs import Bounds, clipped
 from .losses import margin, misclassified
@@ -102,8 +103,8 @@ class CarliniWagner(Attack):
             fooled = misclassified(logits, y) & (margin(logits, y) >= self.confidence)
             reached |= fooled
             better = fooled & (length < distance)
-            found[better] = point[better]
-            distance[better] = length[better]
+            found.copy_(torch.where(unsqueeze_like(better, point), point, found))
+            distance.copy_(torch.where(better, length, distance))
             gradient = (slope + 2 * delta) * self._chain(inner)
             first = BETAS[0] * first + (1 - BETAS[0]) * gradient
             second = BETAS[1] * second + (1 - BETAS[1]) * gradient.square()

@@ -15,6 +15,7 @@ from .geometry import unsqueeze_like
 from .gradients import gradient_to, require_gradient
 from .inputs import Bounds, clipped
 from .losses import misclassified
+from .passes import pace
 from .ranges import at_least, check_bounds, finite
 
 TINY = 1e-8
@@ -72,26 +73,32 @@ class DeepFool(Attack):
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Move every example until it is misclassified."""
-        found, total, here = x.clone(), torch.zeros_like(x), x.clone()
-        rows = torch.arange(len(x), device=x.device)
+        found, rows, every = x.clone(), torch.arange(len(x), device=x.device), pace(x.device).every
+        here, total, done = x.clone(), torch.zeros_like(x), torch.zeros_like(y, dtype=torch.bool)
         classes: Tensor | None = None
         for step in range(self.steps + 1):
-            if not len(rows):
-                break
             with torch.enable_grad():
-                point = here[rows].requires_grad_()
+                point = here.detach().requires_grad_()
                 logits = model(point)
                 require_gradient(logits)
                 if classes is None:
                     classes = logits.detach().argsort(dim=1, descending=True)[:, : self.candidates]
-                fooled = misclassified(logits.detach(), y[rows])
-                found[rows[fooled]] = here[rows[fooled]]
-                if step == self.steps or fooled.all():
+                done = done | misclassified(logits.detach(), y)
+                # Who is not there yet is at the clean input, until the last look.
+                last = step == self.steps
+                if last or (step % every == 0 and done.all()):
                     break
-                nearest = self._nearest(logits, point, classes[rows])
-            rows, delta = rows[~fooled], nearest[~fooled]
-            total[rows] += delta
-            here[rows] = self._bounded(x[rows] + (1 + self.overshoot) * total[rows])
+                delta = self._nearest(logits, point, classes)
+            moving = unsqueeze_like(~done, x)
+            total = torch.where(moving, total + delta, total)
+            here = torch.where(moving, self._bounded(x + (1 + self.overshoot) * total), here)
+            if step % every == 0:
+                found[rows] = here
+                kept = (~done).nonzero().squeeze(1)
+                rows, x, y, here, total, done, classes = (
+                    each[kept] for each in (rows, x, y, here, total, done, classes)
+                )
+        found[rows] = torch.where(unsqueeze_like(done, x), here, x)
         return found
 
     def _nearest(self, logits: Tensor, point: Tensor, classes: Tensor) -> Tensor:
@@ -105,7 +112,7 @@ class DeepFool(Attack):
             distance, perturbation = self._to_boundary(difference.detach().abs(), gradient)
             closer = distance < best
             best = torch.where(closer, distance, best)
-            nearest[closer] = perturbation[closer]
+            nearest = torch.where(unsqueeze_like(closer, nearest), perturbation, nearest)
         return nearest
 
     def _to_boundary(self, gap: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:

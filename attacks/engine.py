@@ -17,7 +17,7 @@ from typing import Generic, Self, TypeVar
 import torch
 from torch import Tensor
 
-from .passes import pace
+from .passes import pace, sent
 
 
 @dataclass
@@ -76,10 +76,13 @@ class Search(ABC, Generic[J]):
         On an example at most.
     shortest : int
         Passes after which a job that did not succeed can be over.
+    looks : int
+        Of so many times that the host could ask a GPU who is over it does once, where passes are short.
     """
 
     runs: int
     shortest: int
+    looks: int = 1
 
     @abstractmethod
     def begin(self, rows: Tensor, run: int) -> J:
@@ -155,7 +158,8 @@ def searched(search: Search[J], found: Tensor) -> None:
             keys, ages = keys + begun, ages + [0] * len(begun)
         if jobs is None:
             return
-        passes = min([speed.every, *(search.shortest - age for age in ages if age < search.shortest)])
+        every = speed.every if speed.every == 1 else speed.every * search.looks
+        passes = min([every, *(search.shortest - age for age in ages if age < search.shortest)])
         for _ in range(passes):
             search.advance(jobs)
         ages = [age + passes for age in ages]
@@ -172,13 +176,13 @@ def searched(search: Search[J], found: Tensor) -> None:
 def _begun(search: Search[J], begun: list[Key], device: torch.device) -> list[J]:
     """Begin runs, those of one number together."""
     return [
-        search.begin(torch.tensor([row for _, row in group], device=device), run)
+        search.begin(sent(torch.tensor([row for _, row in group], device="cpu"), device), run)
         for run, group in groupby(begun, key=lambda key: key[0])
     ]
 
 
 def _at(jobs: J, places: list[int]) -> J:
-    return jobs.taken(torch.tensor(places, device=jobs.rows.device))
+    return jobs.taken(sent(torch.tensor(places, device="cpu"), jobs.rows.device))
 
 
 class _Outcomes:
@@ -199,6 +203,8 @@ class _Outcomes:
                 self._best[row], better[row] = order, place
         if better:
             device = self.found.device
-            rows, places = (torch.tensor(list(each), device=device) for each in (better.keys(), better.values()))
+            rows, places = (
+                sent(torch.tensor(list(each), device="cpu"), device) for each in (better.keys(), better.values())
+            )
             self.found[rows] = ended.points[places]
         return succeeded

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .passes import sent
+
 DRAWN: dict[str, Any] = {"device": torch.device("cpu"), "dtype": torch.float32}
 """Where and as what random numbers are drawn, whatever torch's default device and dtype are, which are the caller's."""
 
@@ -43,7 +45,7 @@ class Noise:
 
     def _stacked(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
         drawn = [draw(shape, generator=each, **DRAWN) for each in self._generators]
-        return torch.stack(drawn).to(self.device, self.dtype)
+        return sent(torch.stack(drawn), self.device).to(self.dtype)
 
 
 class FreshNoise:

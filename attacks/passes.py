@@ -96,6 +96,35 @@ def logits_of(model: nn.Module, x: Tensor) -> Tensor:
         return torch.cat([steady(x[start : start + width]) for start in range(0, len(x), width)])
 
 
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """Bring a tensor of the CPU to a device, without waiting for what a GPU is at."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
+
+
+class LateNumber:
+    """A number that a GPU has computed, read by the host when it has long arrived; on a CPU, at once."""
+
+    def __init__(self, value: float) -> None:
+        self._value = value
+        self._sent: tuple[Tensor, torch.cuda.Event] | None = None
+
+    def send(self, value: Tensor) -> None:
+        """Send a newer one, (), float64."""
+        if value.device.type != "cuda":
+            self._value = value.item()
+            return
+        here = torch.empty((), dtype=value.dtype, device="cpu", pin_memory=True).copy_(value, non_blocking=True)
+        arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        arrived.record()
+        self._sent = here, arrived
+
+    def read(self) -> float:
+        """Give the newest that has arrived."""
+        if self._sent is not None and self._sent[1].query():  # type: ignore[no-untyped-call]
+            self._value, self._sent = self._sent[0].item(), None
+        return self._value
+
+
 def certainly_none(mask: Tensor) -> bool:
     """Whether a mask is known to hold nowhere; False where asking would wait for the device."""
     return mask.device.type == "cpu" and not mask.any()

@@ -108,7 +108,7 @@ class PGD(IterativeAttack):
                 reached = margin(model(end), y)
                 better = reached > highest
                 highest = torch.where(better, reached, highest)
-                best[better] = end[better]
+                best = torch.where(unsqueeze_like(better, best), end, best)
         return best
 
     def unfit(self, classes: int, shape: tuple[int, ...]) -> str | None:  # noqa: ARG002

@@ -14,6 +14,7 @@ from .frozen import frozen
 from .inputs import ordinary
 from .interruption import ask
 from .memory import memory_kept
+from .precision import unrounded_products
 from .regular import PROBED, callers_modes_left, regular
 
 EXAMPLES = PROBED
@@ -107,7 +108,8 @@ def _folded(model: nn.Module, x: Tensor) -> nn.Module:
         twin = copy.deepcopy(model)
     except Exception:  # noqa: BLE001 - what holds a lock, a file or a handle raises what it likes, and is used as it is
         return model
-    with torch.no_grad():
+    # Where a GPU may round factors to ten bits, it rounds those of a copy otherwise.
+    with torch.no_grad(), unrounded_products():
         pairs, expected = _pairs(twin, x)
         if not pairs:
             return model

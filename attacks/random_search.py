@@ -10,7 +10,7 @@ from .engine import Ended, Jobs, Search
 from .geometry import Ball, unsqueeze_like
 from .inputs import Bounds
 from .losses import margin, misclassified
-from .passes import certainly_none, pace, rounded_up
+from .passes import LateNumber, certainly_none, pace, rounded_up, sent
 from .patches import Moves
 
 AHEAD = 64
@@ -58,7 +58,7 @@ class RandomSearch(Search[Tries]):
     moves : Moves
     """
 
-    runs, shortest = 1, 1
+    runs, shortest, looks = 1, 1, 5
 
     def __init__(self, model: nn.Module, x: Tensor, y: Tensor, rules: Rules, moves: Moves) -> None:
         self.model, self.x, self.y, self.rules, self.moves = model, x, y, rules, moves
@@ -66,7 +66,8 @@ class RandomSearch(Search[Tries]):
         self._shape = (x.shape[1], x.shape[2], x.shape[3])
         self._first = moves.start(self._shape, self._generator).to(x)
         self._drawn: dict[str, Tensor] = {}
-        self._count = self._reached = self._passes = self._patience = 0
+        self._count = self._reached = self._passes = 0
+        self._quiet = LateNumber(0)
 
     def begin(self, rows: Tensor, run: int) -> Tries:  # noqa: ARG002
         """Start at the clean example, whose margin nothing falls short of."""
@@ -104,9 +105,10 @@ class RandomSearch(Search[Tries]):
         """Share a pass out among the searches: what fills it, but hardly more points than were rejected so far."""
         speed, searches = pace(jobs.rows.device), len(jobs.rows)
         if self._passes % speed.every == 0:
-            self._patience = 1 + int(jobs.quiet.double().mean())
+            self._quiet.send(jobs.quiet.double().mean())
         self._passes += 1
-        return _Lookahead(searches, rounded_up(max(searches, min(speed.full, self._patience * searches))))
+        patience = 1 + int(self._quiet.read())
+        return _Lookahead(searches, rounded_up(max(searches, min(speed.full, patience * searches))))
 
     def _points(self, best: Tensor, clean: Tensor, places: Tensor) -> Tensor:
         """Give the points at some places of searches, (N, C, H, W)."""
@@ -130,7 +132,7 @@ class RandomSearch(Search[Tries]):
                 self.moves.draw(self._shape, self.rules.side(query), self._generator)
                 for query in range(self._count, min(self._count + AHEAD, self.rules.queries))
             ]
-            stacked = {name: torch.stack([each[name] for each in new]).to(self.x.device) for name in new[0]}
+            stacked = {name: sent(torch.stack([each[name] for each in new]), self.x.device) for name in new[0]}
             self._drawn = {
                 name: torch.cat([self._drawn[name], values]) if self._drawn else values
                 for name, values in stacked.items()

@@ -201,8 +201,9 @@ class ImageData:
 
 
 def to_unit(images: Tensor) -> Tensor:
-    """Turn uint8 images into float32 in [0, 1]."""
-    return images.float().div_(255)
+    """Turn uint8 images into float32 in [0, 1], the same numbers on every device."""
+    # By a number of Python a GPU would not divide, but multiply by what is nearly 1 / 255.
+    return images.float().div_(torch.full((), 255.0, device=images.device))
 
 
 def balanced_indices(labels: Tensor, count: int) -> Tensor:

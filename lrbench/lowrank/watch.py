@@ -40,7 +40,10 @@ class LateWatch:
         self._sent = figure.clone(), None
         if figure.is_cuda:
             arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            self._sent = torch.empty((), dtype=figure.dtype, pin_memory=True).copy_(figure, non_blocking=True), arrived
+            self._sent = (
+                torch.empty((), dtype=figure.dtype, device="cpu", pin_memory=True).copy_(figure, non_blocking=True),
+                arrived,
+            )
             arrived.record()
 
     def settle(self) -> None:
