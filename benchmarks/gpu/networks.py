@@ -1,0 +1,148 @@
+"""Networks that are trained in the time there is, kept, and attacked in the time that is left."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.gpu.setting import LeftOut, Setting
+from benchmarks.gpu.throughput import network
+from benchmarks.gpu.timing import settled
+from lrbench.attacks import AutoAttack
+from lrbench.attacks.passes import logits_of
+from lrbench.data import to_unit
+from lrbench.lowrank import attach_lr_layers
+from lrbench.suite import Training
+from lrbench.training import seeded, train
+
+EPS = 8 / 255
+LR_OPTIONS = {"projection": "subspace", "lambda_1": 0.1, "lambda_2": 0.1}
+"""Otherwise as in the paper's suites."""
+MOST = 40
+"""Epochs at most."""
+
+
+def made(setting: Setting, ranks: dict) -> nn.Module:
+    """An untrained network, with LR-Layers if any are named."""
+    model = network(setting)
+    if ranks:
+        attach_lr_layers(model, ranks, **LR_OPTIONS)
+    return model
+
+
+def trained(setting: Setting, name: str, ranks: dict, recipe: dict, budget: float) -> dict:
+    """Train for as many epochs as fit into so many seconds, and keep the network."""
+    until = time.monotonic() + budget
+    split = setting.images.train[: setting.pick(None, 96)].to(setting.place)
+    options = recipe | {"batch_size": setting.pick(512, 16), "deterministic": False}
+    epochs, an_epoch = setting.pick(0, 2), 0.0
+    if not setting.rehearse:
+        an_epoch = _epoch(setting, ranks, options)
+        # Of what is left when it is known; a twentieth is kept for epochs that take longer.
+        epochs = min(MOST, max(1, int(0.95 * (until - time.monotonic()) / an_epoch)))
+    model = made(setting, ranks)
+    start = time.perf_counter()
+    with seeded(0, deterministic=False):
+        log = train(model, split, Training(epochs=epochs, **options), seed=0)
+    settled(setting.device)
+    seconds = time.perf_counter() - start
+    torch.save(model.eval().to("cpu"), kept(setting, name))
+    model.to(setting.place)
+    return {
+        "images": len(split),
+        "batch": options["batch_size"],
+        "epochs": epochs,
+        "s": seconds,
+        "images/s": epochs * len(split) / seconds,
+        "expected s an epoch": an_epoch,
+        "training accuracy": log[-1].accuracy,
+        "LR-Layers on": sum(each.lr_layers_on for each in log),
+        "clean accuracy": clean(setting, model),
+        "test images": len(setting.images.test),
+    }
+
+
+def _epoch(setting: Setting, ranks: dict, options: dict) -> float:
+    """Seconds that an epoch will take, from 40 batches with the LR-Layers on; 20 before them warm up."""
+    batches = 40
+    split = setting.images.train[: batches * options["batch_size"]].to(setting.place)
+    ends: list[float] = []
+
+    def seen() -> None:
+        if len(ends) == batches // 2:
+            settled(setting.device)
+        ends.append(time.perf_counter())
+
+    with seeded(0, deterministic=False):
+        train(made(setting, ranks), split, Training(epochs=1, **options | {"warmup_accuracy": 0}), seed=0, on_batch=seen)
+    settled(setting.device)
+    # `seen` is called before a batch: from the twentieth's call on there are 20 batches.
+    taken = time.perf_counter() - ends[batches // 2]
+    return taken / (batches - batches // 2) * (len(setting.images.train) / options["batch_size"])
+
+
+def kept(setting: Setting, name: str) -> object:
+    """Where a network is kept."""
+    setting.work.mkdir(parents=True, exist_ok=True)
+    return setting.work / f"{name}-{setting.commit}-{setting.device}.pt"
+
+
+def load(setting: Setting, name: str) -> nn.Module:
+    """Give a network that an earlier row trained."""
+    path = kept(setting, name)
+    if not path.exists():
+        msg = f"no network {name!r} is kept: its training did not end"
+        raise LeftOut(msg)
+    return torch.load(path, weights_only=False).to(setting.place).eval()
+
+
+def clean(setting: Setting, model: nn.Module) -> float:
+    """Accuracy on all test images."""
+    split = setting.images.test.to(setting.place)
+    logits = logits_of(model, to_unit(split.pixels))
+    return (logits.argmax(dim=1) == split.labels).float().mean().item()
+
+
+def chosen(setting: Setting, count: int) -> tuple[Tensor, Tensor]:
+    """Test images in [0, 1], classes even, in an order in which any first so many are about even."""
+    split = setting.images.test
+    split = split[split.ranked(min(count, len(split)))].to(setting.place)
+    return to_unit(split.pixels), split.labels
+
+
+def standard(setting: Setting) -> AutoAttack:
+    """AutoAttack's standard version in pixel space; of a rehearsal, a little of it."""
+    return AutoAttack(EPS, **setting.pick({}, {"steps": 2, "targets": 2, "queries": 4}))
+
+
+def autoattacked(setting: Setting, name: str, count: int, chunk: int, budget: float) -> dict:
+    """Attack as many of so many images as time allows: after each chunk it is seen whether another one fits."""
+    model, (x, y) = load(setting, name), chosen(setting, setting.pick(count, 16))
+    until, attack = time.monotonic() + min(budget, setting.left() - 1.0), standard(setting)
+    attack_one = AutoAttack(EPS, steps=1, targets=1, queries=1)
+    attack_one(model, x[:64], y[:64])  # kernels are loaded before the clock starts
+    withstood = correct = done = 0
+    slowest, start = 0.0, time.perf_counter()
+    for rows in torch.arange(len(x), device=x.device).split(chunk):
+        begin = time.perf_counter()
+        if done and time.monotonic() + slowest > until:
+            break
+        found = attack(model, x[rows], y[rows])
+        withstood += int((logits_of(model, found).argmax(dim=1) == y[rows]).sum())
+        correct += int((logits_of(model, x[rows]).argmax(dim=1) == y[rows]).sum())
+        done += len(rows)
+        slowest = max(slowest, time.perf_counter() - begin)
+    seconds = time.perf_counter() - start
+    return {
+        "eps": "8/255",
+        "images": done,
+        "chunk": chunk,
+        "correct": correct / done,
+        "robust accuracy": withstood / done,
+        "s": seconds,
+        "images a minute": 60 * done / seconds,
+    }
+
+
+Rows = Iterator[tuple[str, Callable[[], dict]]]
