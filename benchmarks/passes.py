@@ -8,7 +8,11 @@ class Passes:
 
     def __init__(self, model: nn.Module) -> None:
         self.forward = self.backward = 0
-        model.register_forward_hook(self._seen)
+        self._handle = model.register_forward_hook(self._seen)
+
+    def stop(self) -> None:
+        """Count no longer."""
+        self._handle.remove()
 
     def _seen(self, _module: nn.Module, _inputs: object, logits: Tensor) -> None:
         self.forward += len(logits)

@@ -9,7 +9,7 @@ DIR/cifar10-jpeg. --rehearse runs every step at toy size on the CPU, on scikit-l
 
 import os
 
-# Before torch is loaded: asked otherwise whether there is a GPU, it begins to use it, and no copy of this process could.
+# Before torch is loaded. To find out whether there is a GPU it would begin to use it, and no copy of this process could.
 os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
 
 import argparse
@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rehearse", action="store_true")
     parser.add_argument("--only", nargs="+", choices=list(STEPS), metavar="STEP", default=list(STEPS))
-    parser.add_argument("--device", default=None)
+    parser.add_argument("--device", choices=["cpu", "cuda"])
     given = parser.parse_args()
     # One thread: what a process does with several cannot be continued in a copy of it.
     torch.set_num_threads(1)

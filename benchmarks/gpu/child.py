@@ -14,16 +14,17 @@ from typing import Any
 
 import torch
 
-from benchmarks.gpu.setting import LeftOut, Setting
+from benchmarks.gpu.setting import LeftOut, NotNow, Setting
 
 Message = tuple[str, Any, Any]
 
 
 def run(module: str, setting: Setting, method: str) -> Iterator[Message]:
-    """Run a step; give ("begun", row, None), ("ok", row, values), ("left out", row, why), ("error", row, traceback)...
+    """Run a step; give messages (kind, row, content) as they come.
 
-    ... and at the end ("ended", None, None), ("time", None, None) or ("lost", None, why). A step that is over its
-    deadline is killed, with all processes that it began.
+    Of a row they are "begun", maybe "so far" with values, then "ok" with values, "left out" or "not now" with why, or
+    "error" with its last line and the traceback. The last one is "ended", "time" or "lost", with why. A step that is
+    over its deadline is killed, with all processes that it began.
     """
     context: Any = multiprocessing.get_context(method)
     ours, theirs = context.Pipe(duplex=False)
@@ -61,17 +62,31 @@ def _child(module: str, setting: Setting, theirs: Connection) -> None:
         os.setsid()
     parent = multiprocessing.parent_process()
     threading.Thread(target=_end_with, args=(parent.sentinel if parent else None,), daemon=True).start()
+    try:
+        sound = _rows(module, setting, theirs)
+    except Exception as error:  # noqa: BLE001 - said, and the next step comes
+        theirs.send(("error", "start", (f"{type(error).__name__}: {error}", traceback.format_exc())))
+        sound = False
+    if sound:
+        theirs.send(("ended", None, None))
+    theirs.close()
+    # What CUDA, compilers and their threads do at an exit takes seconds that nobody has.
+    os._exit(0 if sound else 3)
+
+
+def _rows(module: str, setting: Setting, theirs: Connection) -> bool:
+    """Make all rows; False where the device's context was lost with one."""
+    if setting.cuda:
+        torch.cuda.init()
     torch.set_num_threads(1 if setting.rehearse else max(1, len(os.sched_getaffinity(0))))
     for row, work in importlib.import_module(module).rows(setting):
         if row in setting.done:
             continue
         theirs.send(("begun", row, None))
+        setting.tell = lambda values, row=row: theirs.send(("so far", row, [values]))
         if not _one(row, work, setting, theirs):
-            os._exit(3)  # the device's context is lost with the error
-    theirs.send(("ended", None, None))
-    # What CUDA, compilers and their threads do at an exit takes seconds that nobody has.
-    theirs.close()
-    os._exit(0)
+            return False
+    return True
 
 
 def _one(row: str, work: Any, setting: Setting, theirs: Connection) -> bool:
@@ -84,6 +99,8 @@ def _one(row: str, work: Any, setting: Setting, theirs: Connection) -> bool:
         values = work()
     except LeftOut as reason:
         theirs.send(("left out", row, {"why": str(reason)}))
+    except NotNow as reason:
+        theirs.send(("not now", row, {"why": str(reason)}))
     except Exception as error:  # noqa: BLE001 - each is said, and the next row comes
         theirs.send(("error", row, (f"{type(error).__name__}: {error}", traceback.format_exc())))
         return "CUDA error" not in str(error)

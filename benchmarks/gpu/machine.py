@@ -14,7 +14,7 @@ QUERY = ("name", "driver_version", "memory.total", "clocks.sm", "clocks.max.sm",
 
 
 def rows(setting: Setting) -> Iterator[tuple[str, Callable[[], dict]]]:
-    """What the machine is."""
+    """Say what the machine is."""
     yield "machine", lambda: described(setting)
 
 

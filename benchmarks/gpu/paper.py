@@ -28,7 +28,5 @@ def rows(setting: Setting) -> Rows:
         )
         yield (
             f"{name}, AutoAttack",
-            lambda name=name, place=place: autoattacked(
-                setting, name, 1000, 500, (setting.left() - 2) / (3 * (len(ranks) - place - 1) + 1)
-            ),
+            lambda name=name: autoattacked(setting, name, 1000),
         )

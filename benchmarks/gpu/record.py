@@ -94,6 +94,5 @@ def _cell(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        shown = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-        return shown
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
     return str(value).replace("|", "/").replace("\n", " ")

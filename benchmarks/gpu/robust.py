@@ -18,7 +18,8 @@ RECIPE = {
     # One step of 1.25 eps from a random start (Wong et al., 2020).
     "adversarial": {"eps": EPS, "steps": 1, "step_size": 1.25 * EPS},
 }
-TRAINING = 0.6
+TRAINING = 0.5
+"""Of the step's time: AutoAttack of images that withstand it takes as long, whose Square is 5,000 passes in a row."""
 
 
 def rows(setting: Setting) -> Rows:
@@ -38,7 +39,10 @@ def weak(setting: Setting) -> dict:
 
 
 def judged(setting: Setting) -> dict:
-    """Standard AutoAttack, and which of the two marks were reached."""
-    values = autoattacked(setting, NAME, 512, 128, setting.left() - 2)
+    """Attack with the standard version, and say which of the two marks were reached."""
+    values = autoattacked(setting, NAME, 512)
     robust = values["robust accuracy"]
-    return values | {"45 %": "reached" if robust >= 0.45 else "missed", "50 %": "reached" if robust >= 0.5 else "missed"}
+    return values | {
+        "45 %": "reached" if robust >= 0.45 else "missed",
+        "50 %": "reached" if robust >= 0.5 else "missed",
+    }

@@ -1,7 +1,8 @@
 """What a step knows: the device, the images, how much time is left, and what is there already."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -21,6 +22,8 @@ class Setting:
         On the monotonic clock: when the step ends, done or not.
     done : set of str
         Rows that are not made again.
+    tell : callable
+        Takes what is known of a row that is not over yet.
     """
 
     device: str
@@ -31,6 +34,7 @@ class Setting:
     commit: str
     deadline: float
     done: set[str]
+    tell: Callable[[dict], None] = field(default=print)
 
     def left(self) -> float:
         """Seconds."""
@@ -56,6 +60,16 @@ class Setting:
         """The device, as torch has it."""
         return torch.device(self.device)
 
+    def enough(self, seconds: float) -> None:
+        """Stop a row for which too little time is left, unless it is one of a rehearsal."""
+        if not self.rehearse and self.left() < seconds:
+            msg = f"{self.left():.0f} s are left, and it takes {seconds:.0f}"
+            raise NotNow(msg)
+
+
+class NotNow(Exception):  # noqa: N818
+    """A row that was not made, and why; another call of the program tries again."""
+
 
 class LeftOut(Exception):  # noqa: N818
-    """A row that cannot be made here, and why; no error."""
+    """A row that is never made here, and why; no error."""
