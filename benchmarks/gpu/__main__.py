@@ -9,7 +9,7 @@ DIR/cifar10-jpeg. --rehearse runs every step at toy size on the CPU, on scikit-l
 
 import os
 
-# Before torch is loaded. To find out whether there is a GPU it would begin to use it, and no copy of this process could.
+# Before torch is loaded. To find out whether there is a GPU it would begin to use it; copies of this process could not.
 os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
 
 import argparse

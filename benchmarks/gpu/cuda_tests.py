@@ -34,8 +34,12 @@ def tested(setting: Setting) -> dict:
     command = [sys.executable, "-m", "pytest", "-m", "cuda", "-vv", "-p", "no:cacheprovider", "--durations", "10"]
     log, late = setting.out / "tests.log", False
     with log.open("w", encoding="utf-8") as file:
-        # The device's memory check of the parent's is no business of the tests.
-        environment = {k: v for k, v in os.environ.items() if k != "PYTORCH_NVML_BASED_CUDA_CHECK"}
+        # What is set for this program, or for tests that call it, is no business of these.
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name != "PYTORCH_NVML_BASED_CUDA_CHECK" and not name.startswith("PYTEST_")
+        }
         process = subprocess.Popen(  # noqa: S603
             [*command, *files], cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, env=environment
         )

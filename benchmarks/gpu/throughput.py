@@ -80,7 +80,7 @@ def ours(setting: Setting, batch: int, precision: str, *, compiled: bool) -> dic
 
 
 def plain(setting: Setting, batch: int, precision: str) -> dict:
-    """Train as one writes it whose images are on the GPU already: the same augmentation, optimiser and memory layout."""
+    """Train as people write it: images on the GPU already, the same augmentation, optimiser and memory layout."""
     setting.enough(2)
     split = _split(setting, batch)
     augment, generator = Augmentation(4, flip=True), torch.Generator(setting.place)
