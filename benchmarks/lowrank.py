@@ -36,17 +36,17 @@ LARGEST_DENSE = 16_384
 
 def activations(m, k, seed, device, n=N):
     """Rectified rows around a 2k-dimensional subspace, norms of about 30."""
-    mixing = torch.randn(2 * k, m, generator=torch.Generator().manual_seed(1))
+    mixing = torch.randn(2 * k, m, generator=torch.Generator().manual_seed(1)).to(device)
     generator = torch.Generator().manual_seed(seed)
-    X = torch.randn(n, 2 * k, generator=generator) @ mixing / (2 * k) ** 0.5
-    X = (X + 0.3 * torch.randn(n, m, generator=generator)).relu()
-    return (30 * X / X.norm(dim=1).mean()).to(device)
+    X = torch.randn(n, 2 * k, generator=generator).to(device) @ mixing / (2 * k) ** 0.5
+    X = (X + 0.3 * torch.randn(n, m, generator=generator).to(device)).relu()
+    return 30 * X / X.norm(dim=1).mean()
 
 
 def start(m, k, device):
     """Give a projector onto k random directions, as a layer that has seen many batches nearly is."""
-    F = torch.linalg.qr(torch.randn(m, k, generator=torch.Generator().manual_seed(0)))[0]
-    return LowRank.from_factor(F.to(device))
+    directions = torch.randn(m, k, generator=torch.Generator().manual_seed(0)).to(device)
+    return LowRank.from_factor(torch.linalg.qr(directions)[0])
 
 
 def columns_of(m, k, device):

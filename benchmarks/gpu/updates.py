@@ -1,6 +1,9 @@
 """Step 2: the LR-Layer's update, and what LR-Layers add to a training step."""
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+from torch import Tensor
 
 from benchmarks import lowrank
 from benchmarks.gpu.setting import LeftOut, Setting
@@ -30,7 +33,7 @@ def rows(setting: Setting) -> Iterator[tuple[str, Callable[[], object]]]:
 
 def timed(setting: Setting, m: int, k: int, name: str) -> dict:
     """Give ms, and how often the host waits."""
-    batches = [lowrank.activations(m, k, seed, setting.device) for seed in range(4)]
+    batches = _batches(m, k, setting.device)
     form = lowrank.Form(name, m, k, setting.device)
     # The first update loads kernels, the second comes from W as the first left it.
     for index in range(2):
@@ -49,6 +52,11 @@ def timed(setting: Setting, m: int, k: int, name: str) -> dict:
         "updates": found["calls a round"] * calls,
         "waits an update": None if waited is None else waited / calls,
     }
+
+
+@lru_cache(maxsize=4)
+def _batches(m: int, k: int, device: str) -> list[Tensor]:
+    return [lowrank.activations(m, k, seed, device) for seed in range(4)]
 
 
 def _period(form: lowrank.Form, batches: list, calls: int) -> Callable[[], None]:
