@@ -22,7 +22,7 @@ from benchmarks import dense
 from benchmarks.machine import describe, peak_memory
 from lrbench.lowrank import attach_lr_layers
 from lrbench.lowrank.factors import LowRank
-from lrbench.lowrank.interpolation import interpolated
+from lrbench.lowrank.interpolation import followed
 from lrbench.lowrank.layer import REFRESH
 from lrbench.lowrank.projection import Exact, Nystrom, Subspace
 from lrbench.lowrank.step import gradient_step
@@ -56,7 +56,7 @@ def columns_of(m, k, device):
 def factored_update(W, X, projection, count):
     step = gradient_step(W, X, X @ W.rows.T, 1.0)
     projected = projection(step, count)
-    W = interpolated(step, projected.coefficients, projected.gram)
+    W = followed(step, projected.coefficients, projected.gram)
     return W.refreshed() if count % REFRESH == 0 else W
 
 

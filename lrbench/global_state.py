@@ -115,10 +115,9 @@ def _put_numpy_generator(before: tuple[Any, ...]) -> None:
 
 
 def _torch_generators() -> list[bytes]:
-    states = [torch.get_rng_state()]
     # Asking a device that nobody has used would take hold of it.
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        states += torch.cuda.get_rng_state_all()
+    others = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+    states = [torch.get_rng_state(), *others]
     return [state.numpy().tobytes() for state in states]
 
 
@@ -135,8 +134,7 @@ def _put_device(before: torch.device) -> None:
 
 
 def _autocast() -> list[tuple[str, bool, torch.dtype]]:
-    kinds = ("cpu", "cuda")
-    return [(kind, torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in kinds]
+    return [(kind, torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in ("cpu", "cuda")]
 
 
 def _put_autocast(before: list[tuple[str, bool, torch.dtype]]) -> None:
@@ -180,6 +178,17 @@ def _put_precision(before: _Precision) -> None:
     # The older ones set some of these as well.
     for each, value in zip(_BACKENDS, before.backends, strict=True):
         each.fp32_precision = value
+
+
+@contextmanager
+def rounded_products(*, allowed: bool) -> Iterator[None]:
+    """Let a GPU round factors of float32 products and convolutions to ten bits (TF32) in a block, or forbid it."""
+    before = _precision()
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
+    try:
+        yield
+    finally:
+        _put_precision(before)
 
 
 def _put_alarm(rang: bool) -> None:

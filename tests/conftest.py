@@ -43,6 +43,13 @@ def pytest_configure(config):
     hostile.COLD = config.getoption("--cold")
 
 
+def pytest_collection_modifyitems(items):
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("cuda"):
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
 def pytest_collection_finish():
     # Everything imported and collected stays: whoever collects garbage need not look through it again.
     gc.collect()
@@ -150,6 +157,12 @@ def fooled():
             return (model(x_adv).argmax(dim=1) != y).float().mean().item()
 
     return share
+
+
+@pytest.fixture
+def gpu():
+    """The CUDA device of a test that needs one."""
+    return torch.device("cuda")
 
 
 @pytest.fixture(scope="module")

@@ -123,6 +123,11 @@ class _Begin:
             self.layers[name].forget()
 
 
+def observes(hook: object) -> bool:
+    """Whether a hook is one by which LR-Layers see activations."""
+    return isinstance(hook, _Observe | _Begin)
+
+
 def layer_at(model: nn.Module, name: str) -> LRLayer | None:
     """Give the LR-Layer on a module; None where there is none, or it never acted."""
     layers: Any = getattr(model, "lr_layers", None)

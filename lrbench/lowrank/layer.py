@@ -1,26 +1,34 @@
 """The LR-Layer: a virtual layer that regularises activations towards a low-rank affine subspace."""
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from lrbench.lowrank import devices
 from lrbench.lowrank.factors import LowRank
 from lrbench.lowrank.gather import gathered
-from lrbench.lowrank.interpolation import interpolated
-from lrbench.lowrank.pieces import LayerState, Penalty, check, check_steps, principal_projector, projection_of
+from lrbench.lowrank.interpolation import followed
+from lrbench.lowrank.pieces import (
+    Batch,
+    LayerState,
+    Penalty,
+    check,
+    check_steps,
+    penalised,
+    principal_projector,
+    projection_of,
+)
+from lrbench.lowrank.projection import Exact, Projection, Subspace
 from lrbench.lowrank.step import gradient_step
+from lrbench.lowrank.stored import Stored
+from lrbench.lowrank.watch import LateWatch
 
 REFRESH = 16
 """Updates after which the factor is multiplied out: its two parts lose a little orthogonality with each."""
 
 
-class _Batch(NamedTuple):
-    shifted: Tensor  # X = A + b, (n, m)
-    coordinates: Tensor  # P = X rows^T, (n, k)
-
-
-class LRLayer(nn.Module):
+class LRLayer(Stored):
     """Virtual low-rank layer (paper, sections 2-3, Algorithm 1).
 
     `forward` gives its input back unchanged. In training mode and while `enabled` it remembers the batch, so
@@ -50,8 +58,8 @@ class LRLayer(nn.Module):
         k, the largest rank of W.
     projection : {"exact", "nystrom", "subspace"}
         How W is brought back to rank k after a step: the best approximation; the paper's column sampling; or
-        block iteration from the last subspace, which never makes a GPU's host wait and falls back to "exact" when
-        its residual grows.
+        block iteration from the last subspace, which never makes a GPU's host wait and is "exact" for an update when
+        its residual grew.
     lambda_1, lambda_2 : float, >= 0
         Weights of L_c and L_N.
     step : float in (0, 1]
@@ -73,11 +81,6 @@ class LRLayer(nn.Module):
         If a parameter is out of range or `projection` unknown.
     """
 
-    rows: Tensor
-    mix: Tensor
-    gram: Tensor
-    bias: Tensor
-
     def __init__(  # noqa: PLR0913
         self,
         features: int | None,
@@ -93,41 +96,18 @@ class LRLayer(nn.Module):
         runs: int = 1,
         seed: int = 0,
     ) -> None:
-        super().__init__()
         check(projection, {"rank": rank, "every": every}, {"lambda_1": lambda_1, "lambda_2": lambda_2})
         check_steps({"step": step, "bias_step": bias_step})
-        self.rank = rank
+        project = projection_of(projection, columns, runs)
+        super().__init__(features, rank, LateWatch(project.bound if isinstance(project, Subspace) else None))
         self.lambda_1, self.lambda_2 = lambda_1, lambda_2
         self.step, self.bias_step = step, bias_step
         self.every = every
         self.seed = seed
-        self.enabled = True
-        self.calls = self.updates = 0
-        self.started = False
-        self.projection = projection
-        self._project = projection_of(projection, columns, runs)
+        self.projection, self.project = projection, project
         self._recorded: list[Tensor] = []
-        self._batches: list[_Batch] = []
-        self._residual = self._error = torch.zeros(())
-        for name in ("rows", "mix", "gram", "bias"):
-            self.register_buffer(name, torch.zeros(0))
-        if features is not None:
-            self._allocate(features, torch.empty(0))
-
-    @property
-    def features(self) -> int | None:
-        """m, or None before the first batch of a layer that was made without it."""
-        return len(self.bias) or None
-
-    @property
-    def factored(self) -> LowRank:
-        """W as a product of thin matrices."""
-        return LowRank(self.rows, self.mix, self.gram)
-
-    @property
-    def weight(self) -> Tensor:
-        """W, dense, (m, m); for inspection only."""
-        return self.factored.dense()
+        self.batches: list[Batch] = []
+        self.figures = {"residual": torch.zeros(()), "error": torch.zeros(())}
 
     def forward(self, activations: Tensor) -> Tensor:
         """Give `activations`, shape (n, ...), back; remember them while training."""
@@ -139,7 +119,7 @@ class LRLayer(nn.Module):
         """Drop what the last forward pass left behind: a new pass begins. With `batches`, what was penalised too."""
         self._recorded.clear()
         if batches:
-            self._batches.clear()
+            self.batches.clear()
 
     def penalty(self) -> Penalty:
         """L_c and L_N of the batch remembered by the last forward pass; zeros if there is none.
@@ -160,25 +140,33 @@ class LRLayer(nn.Module):
         W <- Pi_k(W - eta sym(dL_c/dW)), b <- b - eta_b dL_c/db (paper, Algorithm 1 and section 3.4). Does nothing
         if there were no batches, or at the calls that `every` leaves out.
         """
-        if not self._batches:
+        if not self.batches:
             return
-        batches, self._batches = self._batches, []
+        batches, self.batches = self.batches, []
         self.calls += 1
-        if self.calls % self.every:
-            return
+        if self.calls % self.every == 0:
+            exact = self.watch.exceeded(self.updates)
+            self.follow(batches, Exact() if exact else self.project)
+            self.watch.send(self.updates, self.figures["error"])
+            self.updates += 1
+
+    @torch.no_grad()
+    def follow(self, batches: Sequence[Batch], project: Projection) -> None:
+        """Move W and b by the gradient at some batches, in their place."""
         X, P = (gathered(torch.cat(parts) if len(parts) > 1 else parts[0]) for parts in zip(*batches, strict=True))
         W = self.factored
         mean = X.mean(dim=0)
         residual = W.apply(mean) - mean
         bias_gradient = W.apply(residual) - residual
         stepped = gradient_step(W, X, P, self.step)
-        projected = self._project(stepped, self.seed * 1_000_003 + self.updates)
-        W = interpolated(stepped, projected.coefficients, projected.gram)
-        self.updates += 1
-        if self.updates % REFRESH == 0:
+        projected = project(stepped, self.seed * 1_000_003 + self.updates)
+        W = followed(stepped, projected.coefficients, projected.gram)
+        if (self.updates + 1) % REFRESH == 0 and devices.on_cpu(X):
             W = W.refreshed()
-        self.rows, self.mix, self.gram = W.rows, W.mix, W.gram
-        self._error = projected.error
+        for kept, new in ((self.rows, W.rows), (self.mix, W.mix), (self.gram, W.gram)):
+            if kept is not new:
+                kept.copy_(new)
+        self._note("error", projected.error)
         self.bias.sub_(self.bias_step * bias_gradient)
 
     @torch.no_grad()
@@ -188,16 +176,7 @@ class LRLayer(nn.Module):
             return LayerState(0, 0.0, 0.0, 0.0)
         eigenvalues = torch.linalg.eigvalsh(self.gram.double())
         rank = int((eigenvalues > 1e-4 * eigenvalues[-1].clamp_min(1e-30)).sum())
-        return LayerState(rank, eigenvalues[-1].item(), self._residual.item(), self._error.item())
-
-    def get_extra_state(self) -> Tensor:
-        """Give what the buffers do not hold: calls, updates, whether W has started, whether the layer is on."""
-        return torch.tensor([self.calls, self.updates, int(self.started), int(self.enabled)])
-
-    def set_extra_state(self, state: Tensor) -> None:
-        """Counterpart of `get_extra_state`."""
-        self.calls, self.updates, started, enabled = (int(entry) for entry in state)
-        self.started, self.enabled = bool(started), bool(enabled)
+        return LayerState(rank, eigenvalues[-1].item(), self.figures["residual"].item(), self.figures["error"].item())
 
     def extra_repr(self) -> str:
         """Show m, k, the projection and the weights of the penalties."""
@@ -216,33 +195,21 @@ class LRLayer(nn.Module):
         X = activations + self.bias
         if not self.started:
             self._start(X.detach())
-        P = X @ self.rows.T
-        R = P @ (self.mix @ self.mix.T) @ self.rows - X
-        self._batches.append(_Batch(X.detach(), P.detach()))
-        squares = R.square().sum()
-        with torch.no_grad():
-            self._residual = (squares / X.square().sum()).sqrt()
-        norms = torch.linalg.vector_norm(activations, dim=1)
-        return Penalty(self.lambda_1 * squares / len(X), self.lambda_2 * (1 - norms).abs().mean())
+        weights = (self.lambda_1, self.lambda_2)
+        penalty, residual, P = penalised(activations, X, self.factored, weights)
+        self._note("residual", residual)
+        self.batches.append(Batch(X.detach(), P.detach()))
+        return penalty
+
+    def _note(self, name: str, figure: Tensor) -> None:
+        """Keep a figure in the same memory, where a recorded update finds it."""
+        if self.figures[name].device == figure.device:
+            self.figures[name].copy_(figure)
+        else:
+            self.figures[name] = figure.clone()
 
     @torch.no_grad()
     def _start(self, X: Tensor) -> None:
         W = LowRank.from_factor(principal_projector(gathered(X), self.rank))
         self.rows, self.mix, self.gram = W.rows, W.mix, W.gram
         self.started = True
-
-    def _allocate(self, features: int, like: Tensor) -> None:
-        if self.rank > features:
-            msg = f"rank {self.rank} is larger than the {features} features of this layer; choose 1..{features}"
-            raise ValueError(msg)
-        device = self.bias.device if like.numel() == 0 else like.device
-        self.rows = torch.zeros(self.rank, features, device=device)
-        self.mix = torch.eye(self.rank, device=device)
-        self.gram = torch.zeros(self.rank, self.rank, device=device)
-        self.bias = torch.zeros(features, device=device)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:  # noqa: ANN401
-        stored = state_dict.get(prefix + "bias")
-        if stored is not None and not self.features and len(stored):
-            self._allocate(len(stored), torch.empty(0))
-        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -2,8 +2,10 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
+from lrbench.lowrank.factors import LowRank
 from lrbench.lowrank.projection import Exact, Nystrom, Projection, Subspace
 from lrbench.lowrank.spectrum import top_eigenpairs
 
@@ -15,6 +17,13 @@ class Penalty(NamedTuple):
 
     reconstruction: Tensor
     norm: Tensor
+
+
+class Batch(NamedTuple):
+    """What an update works on: shifted activations X = A + b, (n, m), and their coordinates P = X rows^T, (n, k)."""
+
+    shifted: Tensor
+    coordinates: Tensor
 
 
 class LayerState(NamedTuple):
@@ -43,6 +52,18 @@ def projection_of(name: str, columns: int | Tensor | None, runs: int) -> Project
     if name == "nystrom":
         return Nystrom(columns, runs)
     return Exact() if name == "exact" else Subspace()
+
+
+def penalised(
+    activations: Tensor, X: Tensor, W: LowRank, weights: tuple[float, float]
+) -> tuple[Penalty, Tensor, Tensor]:
+    """Give the penalties of activations and of X = A + b; the share of X that W does not hold; and X's coordinates."""
+    P = X @ W.rows.T
+    squares = (P @ (W.mix @ W.mix.T) @ W.rows - X).square().sum()
+    with torch.no_grad():
+        residual = (squares / X.square().sum()).sqrt()
+    norms = torch.linalg.vector_norm(activations, dim=1)
+    return Penalty(weights[0] * squares / len(X), weights[1] * (1 - norms).abs().mean()), residual, P
 
 
 def principal_projector(X: Tensor, rank: int) -> Tensor:

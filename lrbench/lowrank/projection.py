@@ -12,8 +12,11 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from lrbench.lowrank import devices
+from lrbench.lowrank.orthonormal import completed, orthonormal
 from lrbench.lowrank.spectrum import draw_columns, smoothed_eigh
 from lrbench.lowrank.step import Stepped
+from lrbench.lowrank.watch import CHECK
 
 
 class Projected(NamedTuple):
@@ -47,17 +50,23 @@ class Exact:
 
 @dataclass(frozen=True)
 class Nystrom:
-    """Nystrom column sampling: `columns` sampled (default 2 k), `runs` averaged and truncated again."""
+    """Nystrom column sampling: `columns` sampled (default 2 k), `runs` averaged and truncated again.
+
+    On a GPU the sampled matrix is decomposed by block iteration, as in `Subspace`; on a CPU by its eigenvectors.
+    """
 
     columns: Tensor | int | None = None
     runs: int = 1
+    iterations: int = 2
+    bound: float = 0.02
+    check: int = CHECK
 
     def __call__(self, stepped: Stepped, seed: int) -> Projected:
         """Project; the dense counterpart is `lrbench.lowrank.nystrom`."""
         rank, features = stepped.W.rank, stepped.X.shape[1]
         generator = torch.Generator().manual_seed(seed)
-        sampled = draw_columns(features, rank, self.columns, self.runs, generator).to(stepped.X.device)
-        runs = [stepped.coefficients(_kept(stepped.sampled_core(columns), rank, len(columns))) for columns in sampled]
+        sampled = devices.sent(draw_columns(features, rank, self.columns, self.runs, generator), stepped.X.device)
+        runs = [stepped.coefficients(self._basis(stepped, columns, seed)) for columns in sampled]
         T = torch.cat(runs, dim=1) / len(runs) ** 0.5
         gram = stepped.gram(T)
         if len(runs) > 1:
@@ -66,33 +75,56 @@ class Nystrom:
         total = stepped.trace()
         return Projected(T, gram, (total - gram.trace()) / total)
 
+    def _basis(self, stepped: Stepped, columns: Tensor, seed: int) -> Tensor:
+        """Orthonormal basis of the top eigenspace of what the sampled columns give."""
+        core, rank = stepped.sampled_core(columns), stepped.W.rank
+        if not devices.on_cpu(core):
+            found = _iterated(core, len(stepped.X), self.iterations)
+            if seed % self.check or found.error <= self.bound:
+                return found.basis
+        return _kept(core, rank, len(columns))
+
 
 @dataclass(frozen=True)
 class Subspace:
     """Block iteration that starts from the subspace W has: no decomposition, and no host synchronisation on a GPU.
 
-    The residual is read, which makes the host wait, at every `check`-th update on a GPU and at every one on a CPU;
-    where it exceeds `bound`, that update is made exactly.
+    On a CPU an update whose residual exceeds `bound` is made exactly; on a GPU, where asking would wait, the LR-Layer
+    asks a little later, and the update after that is (`lrbench.lowrank.watch`).
     """
 
     iterations: int = 1
     bound: float = 0.02
-    check: int = 16
 
     def __call__(self, stepped: Stepped, seed: int) -> Projected:
-        """Project; the low digits of `seed` count the updates."""
+        """Project."""
         core = stepped.core()
-        Y = core[:, len(stepped.X) :]
-        for _ in range(self.iterations):
-            Y = core @ torch.linalg.qr(Y).Q
-        Y = torch.linalg.qr(Y).Q
-        image = core @ Y
-        gram = Y.T @ image
-        error = torch.linalg.matrix_norm(image - Y @ gram) / torch.linalg.matrix_norm(core)
-        read = core.device.type == "cpu" or seed % self.check == 0
-        if read and not error <= self.bound:
+        found = _iterated(core, len(stepped.X), self.iterations)
+        if devices.on_cpu(core) and not found.error <= self.bound:
             return Exact()(stepped, seed)
-        return Projected(stepped.coefficients(Y), (gram + gram.T) / 2, error)
+        return Projected(stepped.coefficients(found.basis), (found.gram + found.gram.T) / 2, found.error)
+
+
+class _Subspace(NamedTuple):
+    """Orthonormal Y, (p, k); Y^T H Y; and ||H Y - Y (Y^T H Y)||_F / ||H||_F."""
+
+    basis: Tensor
+    gram: Tensor
+    error: Tensor
+
+
+def _iterated(core: Tensor, n: int, iterations: int) -> _Subspace:
+    """Top eigenspace of the core, (n + k, n + k), by block iteration from the subspace that W has."""
+    Y = core[:, n:]
+    if not devices.on_cpu(core):
+        Y = completed(Y, core[:, :n])
+    for _ in range(iterations):
+        # Between products a basis need only be well conditioned.
+        Y = core @ orthonormal(Y, rounds=1)
+    Y = orthonormal(Y)
+    image = core @ Y
+    gram = Y.T @ image
+    return _Subspace(Y, gram, torch.linalg.matrix_norm(image - Y @ gram) / torch.linalg.matrix_norm(core))
 
 
 def _top(H: Tensor, rank: int) -> tuple[Tensor, Tensor]:

@@ -114,5 +114,7 @@ def difference(first: Tensor, second: Tensor) -> float:
     apart = torch.where(same, 0.0, (a - b).abs() - rounding).clamp_min(0)
     gaps = b.amax(dim=1, keepdim=True) - b
     others = gaps.sort(dim=1).values[:, 1:] if b.shape[1] > 1 else gaps
-    scale = others.nan_to_num(posinf=torch.finfo(torch.float64).max).median(dim=1).values.median()
+    # Of what is sorted; `median` along a dimension has no deterministic form on a GPU.
+    middle = others.nan_to_num(posinf=torch.finfo(torch.float64).max)[:, (others.shape[1] - 1) // 2]
+    scale = middle.median()
     return (apart.max() / scale.clamp_min(1e-12)).item()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from lrbench.attacks import PGD, Bounds, NormalizedSpace
+from lrbench.attacks.base import Precision
 from lrbench.attacks.frozen import frozen
 from lrbench.recipes import Adversarial
 
@@ -12,15 +13,16 @@ Statistics = tuple[Sequence[float], Sequence[float]]
 Perturb = Callable[[Tensor, Tensor], Tensor]
 
 
-def perturbation(model: nn.Module, config: Adversarial, statistics: Statistics) -> Perturb:
+def perturbation(model: nn.Module, config: Adversarial, statistics: Statistics, precision: Precision) -> Perturb:
     """Give the function that attacks a batch: images in [0, 1] and labels in, images out.
 
     The attack sees the network in evaluation mode, as it will be attacked later; its random start is drawn from torch's
-    global generator. In normalised space the images that come back may leave [0, 1].
+    global generator, and its gradients are of the training's precision. In normalised space the images that come back
+    may leave [0, 1].
     """
     bounds: Bounds | None = (0.0, 1.0) if config.space == "pixel" else None
     step_size = config.eps / 4 if config.step_size is None else config.step_size
-    attack = PGD(config.eps, step_size, config.steps, seed=None, bounds=bounds)
+    attack = PGD(config.eps, step_size, config.steps, seed=None, bounds=bounds, precision=precision)
     space = NormalizedSpace(model, *statistics) if config.space == "normalized" else None
 
     def perturb(images: Tensor, labels: Tensor) -> Tensor:

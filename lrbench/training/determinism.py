@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 import torch
 
+from lrbench.global_state import rounded_products
+
 CUBLAS_WORKSPACE = ":4096:8"
 """Memory that cuBLAS works in; with this, it gives the same result every time."""
 
@@ -18,7 +20,8 @@ def seeded(seed: int, *, deterministic: bool = True) -> Iterator[None]:
     ----------
     seed : int
     deterministic : bool
-        False leaves torch the choice of faster algorithms.
+        True: float32 is float32 on a GPU too, where torch rounds the factors of convolutions to ten bits by itself
+        (TF32). False leaves torch the choice of faster algorithms, and lets matrix products be rounded so as well.
 
     Raises
     ------
@@ -29,7 +32,7 @@ def seeded(seed: int, *, deterministic: bool = True) -> Iterator[None]:
     benchmark = torch.backends.cudnn.benchmark
     # cuBLAS reads this when it is first used; without it deterministic mode refuses matrix products.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", CUBLAS_WORKSPACE)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), rounded_products(allowed=not deterministic):
         torch.manual_seed(seed)
         torch.use_deterministic_algorithms(mode=deterministic)
         torch.backends.cudnn.benchmark = not deterministic

@@ -15,6 +15,7 @@ from lrbench.errors import LrbenchError, TrainingDivergedError
 from lrbench.lowrank import LRLayers
 from lrbench.recipes import Training
 from lrbench.training.adversarial import Statistics, perturbation
+from lrbench.training.graphed import Steps, alike
 from lrbench.training.log import EpochLog, LayerLog
 from lrbench.training.optimiser import make_optimizer, make_schedule
 from lrbench.training.ranks import averaged, own_seed, rank, world
@@ -117,7 +118,7 @@ class _Run:
         self.augment = Augmentation(config.augment.crop, config.augment.flip)
         self.perturb = None
         if config.adversarial is not None:
-            self.perturb = perturbation(network, config.adversarial, statistics or ((0.0,), (1.0,)))
+            self.perturb = perturbation(network, config.adversarial, statistics or ((0.0,), (1.0,)), config.precision)
         self.optimizer = make_optimizer(model, config)
         self.schedule = make_schedule(self.optimizer, config, self.batches * config.epochs)
         layers = getattr(model, "lr_layers", None)
@@ -125,6 +126,9 @@ class _Run:
         self.ramp_steps = max(1, round(penalty_warmup * self.batches))
         self.penalised_steps = 0
         self.on = False
+        self.totals = torch.zeros(2, device=self.device)
+        self.penalty_totals = torch.zeros(len(self.layers or ()), 2, device=self.device)
+        self.steps = Steps(self.learn, self.optimizer, self.generator) if alike(model, self.device) else None
         self.history: list[EpochLog] = []
         if self.layers is not None:
             self.layers.enable(enabled=False)
@@ -142,19 +146,21 @@ class _Run:
         self.model.train()
         own_seed(self.seed, epoch)
         order = torch.randperm(len(self.split), generator=self.generator, device=self.device)
-        totals = torch.zeros(2, device=self.device)
-        penalty_totals = torch.zeros(len(self.layers or ()), 2, device=self.device)
+        self.totals.zero_()
+        self.penalty_totals.zero_()
         rate = self.optimizer.param_groups[0]["lr"]
         on = self.on
         try:
             chosen = torch.split(order[: self.batches * self.batch_size], self.batch_size)
             for pixels, labels in self.split.stream(batch[self.rows] for batch in chosen):
                 on_batch()
-                penalty_totals += self.step(pixels, labels, totals)
+                self.step(pixels, labels)
+            if self.steps is not None:
+                self.steps.finish()
         except FloatingPointError:
             raise _diverged(epoch) from None
-        loss, correct = averaged(totals / self.batches).tolist()
-        means = averaged(penalty_totals / self.batches).tolist()
+        loss, correct = averaged(self.totals / self.batches).tolist()
+        means = averaged(self.penalty_totals / self.batches).tolist()
         states = {name: self.layers[name].state() for name in self.layers} if self.layers is not None else {}
         layers = {
             name: LayerLog(reconstruction, norm, **state._asdict())
@@ -162,8 +168,23 @@ class _Run:
         }
         return EpochLog(epoch, loss, correct, rate, on, layers)
 
-    def step(self, raw: Tensor, labels: Tensor, totals: Tensor) -> Tensor:
-        """One optimiser step on uint8 images; adds loss and accuracy to `totals`, gives the penalties, (layers, 2)."""
+    def step(self, raw: Tensor, labels: Tensor) -> None:
+        """One optimiser step on uint8 images; adds loss, accuracy and penalties to the epoch's."""
+        layers = self.layers if self.on else None
+        self.penalised_steps += layers is not None
+        weight = min(1.0, self.penalised_steps / self.ramp_steps)
+        if self.steps is not None:
+            self.steps(raw, labels, weight, layers)
+        else:
+            self.learn(raw, labels, weight)
+            if layers is not None:
+                layers.update()
+        self.schedule.step()
+
+    def learn(
+        self, raw: Tensor, labels: Tensor, weight: float | Tensor, ready: Callable[[], None] = lambda: None
+    ) -> None:
+        """All of a step but LR-Layers' update; `ready` is called before their penalties are taken."""
         augmented = self.augment(raw, self.generator, self.rows, self.batch_size)
         images = to_unit(augmented).contiguous(memory_format=torch.channels_last)
         if self.perturb is not None:
@@ -172,22 +193,18 @@ class _Run:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed):
             logits = self.network(images)
             loss = functional.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
-        penalties = torch.zeros(len(self.layers or ()), 2, device=self.device)
+        ready()
         if self.layers is not None and self.on:
-            self.penalised_steps += 1
             penalties = torch.stack([torch.stack(pair) for pair in self.layers.penalties().values()])
-            loss = loss + min(1.0, self.penalised_steps / self.ramp_steps) * penalties.sum()
+            self.penalty_totals += penalties.detach()
+            loss = loss + weight * penalties.sum()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.config.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self.optimizer.step()
-        self.schedule.step()
-        if self.layers is not None:
-            self.layers.update()
         with torch.no_grad():
-            totals += torch.stack([loss, (logits.argmax(dim=1) == labels).float().mean()])
-        return penalties.detach()
+            self.totals += torch.stack([loss, (logits.argmax(dim=1) == labels).float().mean()])
 
     def snapshot(self) -> bytes:
         """Everything that the epochs to come depend on."""

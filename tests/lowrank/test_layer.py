@@ -180,7 +180,7 @@ def test_a_pass_without_penalty_is_forgotten():
     x = torch.randn(5, 3, 8, 8)
     model(x)
     model.lr_layers.penalty()
-    assert [len(batch.shifted) for batch in model.lr_layers["3"]._batches] == [5]
+    assert [len(batch.shifted) for batch in model.lr_layers["3"].batches] == [5]
 
 
 def test_a_copy_has_its_own_layers_and_a_pickle_returns():

@@ -146,7 +146,7 @@ def test_shared_and_nested_modules_are_seen_at_every_call():
     model = attach_lr_layers(Shared(), {"block": 3, "block.0": 2})
     model(torch.randn(8, 10))
     model.lr_layers.penalty()
-    assert [len(model.lr_layers[name]._batches[0].shifted) for name in ("block", "block.0")] == [16, 16]
+    assert [len(model.lr_layers[name].batches[0].shifted) for name in ("block", "block.0")] == [16, 16]
     model.lr_layers.update()
     assert model.lr_layers["block"].updates == model.lr_layers["block.0"].updates == 1
 

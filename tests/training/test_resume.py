@@ -97,21 +97,3 @@ def test_a_snapshot_of_the_last_epoch_has_nothing_left_to_do(digits):
     assert again == history
     assert more == []
     assert torch.equal(straight.net.net.fc.weight, resumed.net.net.fc.weight)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_the_host_never_waits_within_an_epoch(digits):
-    from lrbench.training.loop import _Run  # noqa: PLC0415
-
-    device = torch.device("cuda")
-    model = Classifier(resnet18(10, 1, width=4), *digits.statistics)
-    attach_lr_layers(model, {"layer3": 8, "avgpool": 4}, projection="subspace")
-    model = model.to(device, memory_format=torch.channels_last).train()
-    config = Training(**CONFIG, warmup_accuracy=0, precision="bfloat16", deterministic=False)
-    run = _Run(model, digits.train.to(device), config, 0, 1.0, None)
-    chosen, totals = torch.arange(32, device=device), torch.zeros(2, device=device)
-    for index in range(12):
-        # The first steps allocate; `subspace` reads its residual at the first and at every 16th update.
-        torch.cuda.set_sync_debug_mode("error" if index >= 3 else "default")
-        run.step(run.split.images[chosen], run.split.labels[chosen], totals)
-    torch.cuda.set_sync_debug_mode("default")

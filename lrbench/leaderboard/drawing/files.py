@@ -3,7 +3,6 @@
 import io
 from collections.abc import Iterable
 
-import vl_convert
 from PIL import Image
 
 from lrbench.leaderboard.drawing.axes import Spec
@@ -18,6 +17,8 @@ SCALE = 2
 
 def as_svg(spec: Spec) -> str:
     """Draw a specification as SVG."""
+    import vl_convert  # noqa: PLC0415 - a board is shown where nothing can be drawn
+
     return str(vl_convert.vegalite_to_svg(spec))
 
 
@@ -34,6 +35,8 @@ def as_files(charts: Iterable[Chart]) -> dict[str, bytes]:
 
 def _png(svg: str) -> bytes:
     """Draw SVG as PNG, in half the bytes of vl-convert's own."""
+    import vl_convert  # noqa: PLC0415 - a board is shown where nothing can be drawn
+
     picture, content = Image.open(io.BytesIO(vl_convert.svg_to_png(svg, scale=SCALE))), io.BytesIO()
     picture.convert("RGB").save(content, "PNG")
     return content.getvalue()

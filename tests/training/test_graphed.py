@@ -1,0 +1,111 @@
+"""Training by a recorded step, on the CPU: in place of a CUDA graph, what would be recorded is made anew each time."""
+
+from contextlib import contextmanager, nullcontext
+
+import pytest
+import torch
+from torch import nn
+
+from lrbench.lowrank import attach_lr_layers
+from lrbench.models import Classifier
+from lrbench.models.resnet import resnet18
+from lrbench.suite import Training
+from lrbench.training import graphed, loop, seeded, train
+
+CONFIG = {"epochs": 3, "batch_size": 32, "learning_rate": 0.05, "augment": {"crop": 1, "flip": True}}
+
+
+class Nothing:
+    """A stream, where there is but one."""
+
+    def __init__(self, *_device):
+        pass
+
+    def wait_stream(self, _other):
+        pass
+
+
+class Anew(graphed._Graph):
+    """Makes the step with the same tensors as a graph would."""
+
+    made = 0
+
+    def __init__(self, learn, optimizer, _generator, updates, images, labels):
+        self.optimizer, self.images, self.labels = optimizer, images.clone(), labels.clone()
+        self.weight, self.rate = torch.zeros(2).unbind()
+        self.step = lambda: self._record(learn, updates)
+
+    @property
+    def graph(self):
+        return self
+
+    def replay(self):
+        Anew.made += 1
+        (group,) = self.optimizer.param_groups
+        before, group["lr"] = group["lr"], self.rate
+        self.step()
+        group["lr"] = before
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    monkeypatch.setattr(Anew, "made", 0)
+    monkeypatch.setattr(graphed, "_Graph", Anew)
+    monkeypatch.setattr(torch.cuda, "Stream", Nothing)
+    monkeypatch.setattr(torch.cuda, "current_stream", Nothing)
+    monkeypatch.setattr(torch.cuda, "stream", nullcontext)
+
+    @contextmanager
+    def on():
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "alike", lambda *_: True)
+            yield
+
+    return on
+
+
+def fit(digits, layers, projection="subspace", **options):
+    with seeded(0):
+        model = Classifier(resnet18(10, 1, width=4), *digits.statistics)
+        if layers:
+            attach_lr_layers(model, layers, projection=projection)
+        history = train(model, digits.train.balanced(320), Training(**CONFIG | options), seed=0)
+    return model, history
+
+
+@pytest.mark.parametrize("layers", [{}, {"layer3": 8, "avgpool": 4}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"warmup_accuracy": 0.3}, {"adversarial": {"eps": 8 / 255, "steps": 2}}, {"precision": "bfloat16"}],
+    ids=str,
+)
+def test_is_the_same_training(digits, recorded, layers, options):
+    straight, history = fit(digits, layers, **options)
+    with recorded():
+        repeated, same = fit(digits, layers, **options)
+    assert Anew.made > 10
+    assert same == history
+    for a, b in zip(straight.state_dict().values(), repeated.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_decompositions_are_made_one_by_one(digits, recorded):
+    with recorded():
+        _, history = fit(digits, {"avgpool": 4}, projection="exact", warmup_accuracy=0)
+    assert Anew.made == 0
+    assert history[-1].layers["avgpool"].rank == 4
+
+
+@pytest.mark.parametrize(
+    ("net", "expected"),
+    [
+        (nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()), True),
+        (attach_lr_layers(nn.Sequential(nn.Flatten(), nn.Linear(4, 4)), {"1": 2}), True),
+        (nn.Sequential(type("Mine", (nn.Module,), {})()), False),
+    ],
+)
+def test_only_networks_of_known_modules_are_recorded(net, expected):
+    assert graphed.alike(net, torch.device("cuda")) is expected
+    assert not graphed.alike(net, torch.device("cpu"))
+    net[0].register_forward_hook(lambda *_: None)
+    assert not graphed.alike(net, torch.device("cuda"))
