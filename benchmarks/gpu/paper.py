@@ -2,7 +2,7 @@
 
 from benchmarks.gpu.networks import Rows, autoattacked, trained
 from benchmarks.gpu.setting import Setting
-from benchmarks.gpu.updates import RANKS, TOY_RANKS
+from benchmarks.gpu.training_steps import RANKS, TOY_RANKS
 
 RECIPE = {
     "learning_rate": 0.2,

@@ -1,4 +1,4 @@
-"""Step 2: the LR-Layer's update, and what LR-Layers add to a training step."""
+"""Step 2: the LR-Layer's update."""
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -6,7 +6,7 @@ from functools import lru_cache
 from torch import Tensor
 
 from benchmarks import lowrank
-from benchmarks.gpu.setting import LeftOut, Setting
+from benchmarks.gpu.setting import Setting
 from benchmarks.gpu.timing import in_turns, seconds_of, waits
 
 SIZES = ((16_384, 1000), (512, 50), (2048, 50), (4096, 250))
@@ -67,50 +67,3 @@ def _period(form: lowrank.Form, batches: list, calls: int) -> Callable[[], None]
             form.update(batches[index % len(batches)])
 
     return work
-
-
-WEAK = {"lambda_1": 0.003, "lambda_2": 0.003}
-RANKS = {
-    "normal": {},
-    "1-LR": {"avgpool": {"rank": 50, "lambda_1": 0.1}},
-    "2-LR": {"layer3": {"rank": 1000, **WEAK}, "avgpool": {"rank": 50, "lambda_1": 0.1}},
-}
-TOY_RANKS = {
-    "normal": {},
-    "1-LR": {"avgpool": {"rank": 4}},
-    "2-LR": {"layer3": {"rank": 8, **WEAK}, "avgpool": {"rank": 4}},
-}
-
-
-def training_rows(setting: Setting) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Forms of a step from the fastest on; those that are compiled last, since compiling takes minutes."""
-    for compiled in (False, True):
-        for mixed in (True, False):
-            for batch in setting.pick((512, 128), (16,)):
-                name = f"batch {batch}, {'bfloat16' if mixed else 'float32'}{', compiled' if compiled else ''}"
-                yield name, lambda batch=batch, mixed=mixed, compiled=compiled: stepped(setting, batch, mixed, compiled)
-
-
-def stepped(setting: Setting, batch: int, mixed: bool, compiled: bool) -> list[dict]:
-    """One row each for 0, 1 and 2 LR-Layers."""
-    if compiled and setting.rehearse:
-        msg = "torch.compile takes minutes on a CPU"
-        raise LeftOut(msg)
-    setting.enough(60 if compiled else 5)
-    ranks = setting.pick(RANKS, TOY_RANKS)
-    width = setting.pick(64, 4)
-    trainings = {
-        name: lowrank.Training(each, setting.device, batch, width=width, mixed=mixed, compiled=compiled)
-        for name, each in ranks.items()
-    }
-    for training in trainings.values():
-        training.seconds(setting.pick(5, 1))
-    found = in_turns(
-        {name: training.step for name, training in trainings.items()},
-        setting.device,
-        rounds=setting.pick(5, 2),
-        budget=setting.pick(0.75, 0.02),
-    )
-    for name, training in trainings.items():
-        found[name]["waits"] = waits(training.step, setting.device, 16)
-    return [{"network": name, "images/s": 1000 * batch / each["ms"]} | each for name, each in found.items()]
