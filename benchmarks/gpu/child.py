@@ -1,6 +1,7 @@
 """A step in a process of its own: its rows come back at once, and whatever becomes of it is said."""
 
 import contextlib
+import gc
 import importlib
 import multiprocessing
 import os
@@ -8,7 +9,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -19,12 +20,14 @@ from benchmarks.gpu.setting import LeftOut, NotNow, Setting
 Message = tuple[str, Any, Any]
 
 
-def run(module: str, setting: Setting, method: str) -> Iterator[Message]:
+def run(
+    module: str, setting: Setting, method: str, meanwhile: Callable[[], object] = lambda: None
+) -> Iterator[Message]:
     """Run a step; give messages (kind, row, content) as they come.
 
     Of a row they are "begun", maybe "so far" with values, then "ok" with values, "left out" or "not now" with why, or
     "error" with its last line and the traceback. The last one is "ended", "time" or "lost", with why. A step that is
-    over its deadline is killed, with all processes that it began.
+    over its deadline is killed, with all processes that it began. `meanwhile` is called here once it has begun.
     """
     context: Any = multiprocessing.get_context(method)
     ours, theirs = context.Pipe(duplex=False)
@@ -32,12 +35,13 @@ def run(module: str, setting: Setting, method: str) -> Iterator[Message]:
     process.start()
     theirs.close()
     try:
+        meanwhile()
         yield from _messages(ours, process, setting)
     finally:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.kill()
-        process.join()
+        process.join(5)  # one that a driver holds is not waited for
         ours.close()
 
 
@@ -78,6 +82,7 @@ def _rows(module: str, setting: Setting, theirs: Connection) -> bool:
     """Make all rows; False where the device's context was lost with one."""
     if setting.cuda:
         torch.cuda.init()
+    gc.freeze()  # what was imported stays, and need not be looked through after every row
     torch.set_num_threads(1 if setting.rehearse else max(1, len(os.sched_getaffinity(0))))
     for row, work in importlib.import_module(module).rows(setting):
         if row in setting.done:
@@ -91,6 +96,7 @@ def _rows(module: str, setting: Setting, theirs: Connection) -> bool:
 
 def _one(row: str, work: Any, setting: Setting, theirs: Connection) -> bool:
     """Make a row; whether the process can go on."""
+    gc.collect()  # what the last row recorded for the GPU refers to itself, and holds its memory
     if setting.cuda:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()

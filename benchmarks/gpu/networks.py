@@ -40,7 +40,7 @@ def trained(setting: Setting, name: str, ranks: dict, recipe: dict, budget: floa
     """Train for as many epochs as fit into so many seconds, and keep the network."""
     setting.enough(TOO_FEW)
     until = time.monotonic() + budget
-    split = setting.images.train[: setting.pick(None, 96)].to(setting.place)
+    split = setting.images.train.balanced(setting.pick(None, 96)).to(setting.place)
     options = recipe | {"batch_size": setting.pick(512, 16), "deterministic": False}
     if setting.rehearse:
         options |= {"warmup_accuracy": 0}
@@ -74,7 +74,7 @@ def trained(setting: Setting, name: str, ranks: dict, recipe: dict, budget: floa
 def _epoch(setting: Setting, images: int, ranks: dict, options: dict) -> float:
     """Seconds that an epoch will take, from 20 batches with the LR-Layers on, after 20 to warm up."""
     batches = setting.pick(40, 4)
-    split = setting.images.train[: batches * options["batch_size"]].to(setting.place)
+    split = setting.images.train.balanced(batches * options["batch_size"]).to(setting.place)
     ends: list[float] = []
 
     def seen() -> None:

@@ -4,7 +4,7 @@ import argparse
 import hashlib
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,42 +129,40 @@ class Run:
         data = self.images.get() if STEPS[name].images else None
         limit, start = self.clock.share(name, later), time.monotonic()
         done = self.record.done(name, self.identity)
+        # Images are read while tests run, which are not timed.
+        ahead = name == "tests" and any(STEPS[each].images for each in later)
         status, sound = "lost", True
         while status == "lost" and limit - (time.monotonic() - start) > LEAST:
             setting = self._setting(limit - (time.monotonic() - start), data, done)
-            status, fine, lost = self._rows(name, setting)
+            status, fine, begun = self._rows(name, setting, self.images.get if ahead else lambda: None)
             sound = sound and fine
-            if status == "lost" and lost is None:
-                break  # before its first row: it would be lost again
-            done = done | self.record.done(name, self.identity) | {lost or ""}
-        ended = (
-            "ok"
-            if status == "ended" and sound
-            else {"ended": "not all rows", "time": "over its time"}.get(status, status)
-        )
+            if not begun:
+                break  # another process would be lost as soon
+            done = done | begun
+        ended = "ok" if sound else {"ended": "not all rows", "time": "over its time"}.get(status, status)
         self._add(name, ENDED, ended, {"seconds": time.monotonic() - start, "limit": limit})
 
-    def _rows(self, name: str, setting: Setting) -> tuple[str, bool, str | None]:
-        """Take rows as they come; say how it ended, whether all was well, and the row at which it was lost."""
-        at: str | None = None
-        sound = True
-        for kind, row, content in child.run(f"benchmarks.gpu.{STEPS[name].module}", setting, self.method):
+    def _rows(self, name: str, setting: Setting, meanwhile: Callable[[], object]) -> tuple[str, bool, set[str]]:
+        """Take rows as they come; say how it ended, whether all was well, and which rows were begun."""
+        begun: list[str] = []
+        sound, failed = True, ""
+        for kind, row, content in child.run(f"benchmarks.gpu.{STEPS[name].module}", setting, self.method, meanwhile):
             if kind == "begun":
-                at = row
-            elif kind in ("ok", "left out", "so far", "not now"):
-                sound = sound and kind != "not now"
-                self._add(name, row, kind, content)
+                begun.append(row)
             elif kind == "error":
-                sound = False
+                sound, failed = False, row
                 self.record.error(f"{name}: {row}", content[1])
                 self._add(name, row, "error", {"why": content[0].strip().splitlines()[-1][:300]})
             elif kind in ("time", "lost"):
-                sound = False
-                failed = (name, at or "start")
-                if self.record.rows[-1]["row"] != at or self.record.rows[-1]["status"] != "error":
-                    self._add(*failed, "over its time" if kind == "time" else "lost", {"why": content or "killed"})
-                return kind, sound, at
-        return "ended", sound, None
+                at = begun[-1] if begun else "start"
+                if failed != at:
+                    why = {"why": content or "killed"}
+                    self._add(name, at, "over its time" if kind == "time" else "lost", why)
+                return kind, False, set(begun)
+            elif kind != "ended":
+                sound = sound and kind != "not now"
+                self._add(name, row, kind, content)
+        return "ended", sound, set(begun)
 
     def _setting(self, limit: float, data: ImageData | None, done: set[str]) -> Setting:
         return Setting(

@@ -47,7 +47,7 @@ def network(setting: Setting, seed: int = 0) -> Classifier:
 def _split(setting: Setting, batch: int) -> Split:
     """Enough for an epoch of about a second."""
     count = setting.pick(6_400 if batch < 512 else 12_800, 2 * batch)
-    return setting.images.train[:count].to(setting.place)
+    return setting.images.train.balanced(count).to(setting.place)
 
 
 def _rates(ends: list[float], images: int) -> dict:

@@ -1,6 +1,7 @@
 """Step 2, second half: what LR-Layers add to a training step."""
 
 import contextlib
+import gc
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -49,6 +50,7 @@ def trained(setting: Setting, batch: int, mixed: bool) -> list[dict]:
     setting.enough(6)
     found: list[dict] = []
     for name, ranks in setting.pick(RANKS, TOY_RANKS).items():
+        gc.collect()
         each = _Watched(setting.device, *setting.pick((WARM, WATCHED, TIMED), (2, 2, 2)))
         images = torch.randint(256, (batch * each.batches, 3, 32, 32), dtype=torch.uint8, device=setting.place)
         split = Split(images, torch.arange(len(images), device=setting.place) % 10)
