@@ -39,14 +39,17 @@ class Split:
     def stream(self, choices: Iterable[Tensor | slice]) -> Iterator[tuple[Tensor, Tensor]]:
         """Pixels and labels of each choice of examples, in order; those on disk are read ahead."""
         if isinstance(self.images, Streamed):
-            yield from ahead(partial(self._chosen, choice) for choice in choices)
+            yield from ahead(partial(self._read, self.images, choice) for choice in choices)
             return
         for choice in choices:
-            yield self._chosen(choice)
+            part = self[choice]
+            yield part.pixels, part.labels
 
-    def _chosen(self, choice: Tensor | slice) -> tuple[Tensor, Tensor]:
-        part = self[choice]
-        return part.pixels, part.labels
+    def _read(self, images: Streamed, choice: Tensor | slice) -> tuple[Tensor, Tensor]:
+        if isinstance(choice, Tensor) and self.labels.is_cuda and not choice.is_cuda:
+            # Named on the CPU, so that reading waits for nothing: nor does the choice of labels.
+            return images[choice].read(), self.labels[choice.pin_memory().to(self.labels.device, non_blocking=True)]
+        return images[choice].read(), self.labels[choice]
 
     def to(self, device: torch.device) -> "Split":
         """Move to a device."""

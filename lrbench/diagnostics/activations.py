@@ -97,7 +97,8 @@ def stored_activations(
         lent = {name: writer.finish() for name, writer in writers.items()}
         # What is taken out of what was lent is nobody's any more.
         writers.clear()
-        yield lent
+        with blocks.computed_on(split.labels.device):
+            yield lent
 
 
 class _LayerWriter:

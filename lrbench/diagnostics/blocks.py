@@ -2,6 +2,8 @@
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +79,24 @@ class StoredMatrix:
 Matrix = Tensor | StoredMatrix
 
 
+_DEVICE: ContextVar[torch.device | None] = ContextVar("device", default=None)
+
+
+@contextmanager
+def computed_on(device: torch.device) -> Iterator[None]:
+    """Let the blocks of matrices that lie elsewhere come to a device in this block of code: that of the network."""
+    token = _DEVICE.set(device)
+    try:
+        yield
+    finally:
+        _DEVICE.reset(token)
+
+
 def blocks_of(matrix: Matrix) -> Iterator[Tensor]:
-    """Blocks of up to `ROWS` rows; of fewer where a matrix that is not in memory has long ones."""
-    return iter(torch.split(matrix, ROWS)) if isinstance(matrix, Tensor) else matrix.blocks()
+    """Blocks of up to `ROWS` rows, where they are computed with; of fewer where a stored matrix has long ones."""
+    device = _DEVICE.get()
+    for block in torch.split(matrix, ROWS) if isinstance(matrix, Tensor) else matrix.blocks():
+        yield block if device is None else block.to(device)
 
 
 def rows_of_a_block(features: int) -> int:

@@ -83,8 +83,11 @@ def _whole(activations: Matrix) -> NDArray[np.float32]:
 
 def embed(found: Principal, activations: Matrix) -> NDArray[np.float32]:
     """Coordinates of activations, (N, m), in the principal components: (N, k), float32."""
-    components, mean = found.components.to(activations.dtype), found.mean.to(activations.dtype)
     # Centred before the product, which loses fewer digits; block by block, which saves a second copy.
-    embedded = torch.cat([(block - mean) @ components.T for block in blocks_of(activations)])
+    embedded = torch.cat([_coordinates(found.to(block.device), block) for block in blocks_of(activations)])
     result: NDArray[np.float32] = embedded.cpu().float().numpy()
     return result
+
+
+def _coordinates(found: Principal, block: Tensor) -> Tensor:
+    return (block - found.mean.to(block.dtype)) @ found.components.to(block.dtype).T

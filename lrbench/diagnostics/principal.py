@@ -41,6 +41,12 @@ class Principal:
     total: float
     error: Tensor
 
+    def to(self, device: torch.device) -> "Principal":
+        """Bring to a device."""
+        parts = (self.squares, self.components, self.mean, self.error)
+        squares, components, mean, error = (part.to(device) for part in parts)
+        return Principal(squares, components, mean, self.total, error)
+
 
 def principal(
     matrix: Matrix, k: int | None = None, *, center: bool = False, tol: float = 1e-4, seed: int = 0
@@ -76,8 +82,10 @@ def principal(
     count = smaller if k is None else min(k, smaller)
     mean, total = _moments(matrix, center=center)
     if k is None or smaller <= max(GRAM_SIZE, 8 * (count + OVERSAMPLING)):
-        return _direct(matrix, count, mean)
-    return _iterated(matrix, count, mean, total, tol, seed)
+        found = _direct(matrix, count, mean)
+    else:
+        found = _iterated(matrix, count, mean, total, tol, seed)
+    return found.to(matrix.device if isinstance(matrix, Tensor) else torch.device("cpu"))
 
 
 def _checked_shape(matrix: Matrix) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from typing import Any
 from lrbench.child_processes import process_context, without_main
 from lrbench.engines.base import Done, Task, Worker
 from lrbench.engines.death import Died, how_it_ended
-from lrbench.engines.inside import Begun, begin
+from lrbench.engines.inside import NUMBER, Begun, begin
 from lrbench.errors import LrbenchError
 
 JOIN_SECONDS = 5.0
@@ -30,18 +30,20 @@ class Child:
         A pickled callable that makes the worker. It is unpickled there and not here, since it may load much.
     timeout : float, optional
         Seconds that a task may take. Default: as long as it likes.
+    number : int
+        Which it is of those that work at the same time.
     """
 
-    def __init__(self, opener: bytes, timeout: float | None = None) -> None:
+    def __init__(self, opener: bytes, timeout: float | None = None, number: int = 0) -> None:
         context = process_context()
-        self.timeout, self.task = timeout, ""
+        self.timeout, self.number, self.task = timeout, number, ""
         self.used = False
         """Whether it has taken a task to its end."""
         self._external: frozenset[str] = frozenset()
         self._open, self._started, self._stopped = False, 0.0, False
         self.connection, there = context.Pipe()
         self._dump, dump = context.Pipe(duplex=False)
-        begun = Begun(opener, there, dump, dict(os.environ))
+        begun = Begun(opener, there, dump, dict(os.environ) | {NUMBER: str(number)})
         self.process: Any = context.Process(target=begin, args=(begun,))  # type: ignore[attr-defined]
         # A script that begins a run without a guard would begin it again there.
         with without_main():

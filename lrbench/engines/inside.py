@@ -16,6 +16,9 @@ from lrbench.engines.base import Done, Worker
 from lrbench.engines.printed import Printed
 from lrbench.errors import LrbenchError
 
+NUMBER = "LRBENCH_PROCESS"
+"""Environment variable that says which of the processes that work at the same time this one is, from 0."""
+
 
 @dataclass(frozen=True)
 class Begun:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from itertools import count
 from multiprocessing.connection import wait
 
 from lrbench.engines.base import Task, Watch, Worker
@@ -50,6 +51,7 @@ class _Pool:
     def __init__(self, opener: bytes, jobs: int, timeout: float | None, ended: ExitStack) -> None:
         self.opener, self.jobs, self.timeout, self._ended = opener, jobs, timeout, ended
         self.idle: list[Child] = []
+        self._begun: dict[int, Child] = {}
 
     def child(self, task: Task, *, fresh: bool) -> Child:
         """Give one that waits and may take the task, or a new one."""
@@ -59,7 +61,8 @@ class _Pool:
             return suited
         while self.idle:
             self.idle.pop().end()
-        child = Child(self.opener, self.timeout)
+        number = next(n for n in count() if n not in self._begun or not self._begun[n].process.is_alive())
+        child = self._begun[number] = Child(self.opener, self.timeout, number)
         self._ended.callback(child.end)
         return child
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from platformdirs import user_cache_path
 
+from lrbench.engines.inside import NUMBER
 from lrbench.errors import UsageError
 from lrbench.training.determinism import CUBLAS_WORKSPACE
 
@@ -38,6 +39,15 @@ def pick_device(name: str) -> torch.device:
         msg = f"no device {name!r} here; valid: auto, {', '.join(there)}"
         raise UsageError(msg) from None
     return device
+
+
+def own_device(device: torch.device) -> torch.device:
+    """Give the GPU of this process where several work on a machine with several; else the device as it is."""
+    if device.type != "cuda" or device.index is not None:
+        return device
+    own = torch.device("cuda", int(os.environ.get(NUMBER, "0")) % max(1, torch.cuda.device_count()))
+    torch.cuda.set_device(own)
+    return own
 
 
 def data_folder(given: str | Path | None) -> Path:

@@ -23,7 +23,7 @@ from lrbench.models.objects import OBJECTS, Handed
 from lrbench.registry import load_target
 from lrbench.runner.check import Checker
 from lrbench.runner.context import Context, Outcome
-from lrbench.runner.environment import describe_environment
+from lrbench.runner.environment import describe_environment, own_device
 from lrbench.runner.external import exit_reason, import_code
 from lrbench.runner.kinds import taker
 from lrbench.runner.step import Step
@@ -179,7 +179,7 @@ class Recipe:
 
     def worker(self, suite: Suite, data: ImageData, store: Store) -> Worker:
         """Make a worker of what is in this process already."""
-        device = torch.device(self.device)
+        device = own_device(torch.device(self.device))
         context = Context(suite, data.to(device), device, store, self.context, jobs=self.jobs)
         steps = {step.id: step for step in self.plan}
         return InTurn(StepWorker(context, steps), steps, store)

@@ -56,6 +56,10 @@ class Steps:
 
     def __call__(self, images: Tensor, labels: Tensor, weight: float, layers: LRLayers | None) -> None:
         """Make a step; `layers` are None where there are none, or they are off."""
+        with torch.cuda.device(self.generator.device):
+            self._step(images, labels, weight, layers)
+
+    def _step(self, images: Tensor, labels: Tensor, weight: float, layers: LRLayers | None) -> None:
         if layers is not self._layers:
             self._layers, self._graph, self._made = layers, None, 0
             self._updates = _updates_of(layers)

@@ -146,6 +146,8 @@ class _Run:
         self.model.train()
         own_seed(self.seed, epoch)
         order = torch.randperm(len(self.split), generator=self.generator, device=self.device)
+        if not isinstance(self.split.images, Tensor):
+            order = order.cpu()  # once, not for each batch that is read
         self.totals.zero_()
         self.penalty_totals.zero_()
         rate = self.optimizer.param_groups[0]["lr"]

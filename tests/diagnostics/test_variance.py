@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
 from lrbench.diagnostics import StoredMatrix, class_variance_ratios, principal, variance_ratio, variance_spectrum
+from lrbench.diagnostics.blocks import blocks_of, computed_on
 from lrbench.diagnostics.principal import GRAM_SIZE
 
 
@@ -141,3 +142,12 @@ def test_spectra_that_fall_fast_are_found_by_iteration_too(decay):
     found = variance_spectrum(((left * values) @ right).float(), 30).ratios
     expected = values.square().cumsum(0)[:30] / values.square().sum()
     assert (found - expected).abs().max() < 1e-4
+
+
+def test_blocks_come_to_where_they_are_computed_with_and_results_go_back():
+    matrix = torch.randn(60, 9, generator=torch.Generator().manual_seed(0))
+    with computed_on(torch.device("meta")):
+        assert all(block.is_meta for block in blocks_of(matrix))
+    assert torch.equal(next(blocks_of(matrix)), matrix)
+    found = principal(matrix, 3)
+    assert found.to(torch.device("meta")).components.is_meta

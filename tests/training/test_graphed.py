@@ -54,6 +54,7 @@ def recorded(monkeypatch):
     monkeypatch.setattr(torch.cuda, "Stream", Nothing)
     monkeypatch.setattr(torch.cuda, "current_stream", Nothing)
     monkeypatch.setattr(torch.cuda, "stream", nullcontext)
+    monkeypatch.setattr(torch.cuda, "device", nullcontext)
 
     @contextmanager
     def on():
