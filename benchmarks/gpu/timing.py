@@ -8,6 +8,10 @@ from collections.abc import Callable
 import torch
 
 
+WAIT = "called a synchronizing CUDA operation"
+"""What torch says of one, in `torch.cuda.set_sync_debug_mode("warn")`."""
+
+
 def settled(device: str) -> None:
     """Wait until a device has done what it was given."""
     if device.startswith("cuda"):
@@ -69,4 +73,4 @@ def waits(work: Callable[[], object], device: str, calls: int) -> float | None:
                 work()
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    return sum("synchronizing" in str(each.message) for each in seen) / calls
+    return sum(WAIT in str(each.message) for each in seen) / calls

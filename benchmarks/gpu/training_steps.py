@@ -10,7 +10,7 @@ import torch
 
 from benchmarks import lowrank
 from benchmarks.gpu.setting import LeftOut, Setting
-from benchmarks.gpu.timing import in_turns, settled, spread, waits
+from benchmarks.gpu.timing import WAIT, in_turns, settled, spread, waits
 from lrbench.data import Split
 from lrbench.lowrank import attach_lr_layers
 from lrbench.models import Classifier
@@ -104,7 +104,7 @@ class _Watched:
         found = spread([1000 * each for each in seconds], "ms") | {"steps": 2 * self.timed}
         found |= {"images/s": 1000 * batch / found["ms"]}
         if self.device == "cuda":
-            said = [each for each in self._warned if "synchronizing" in str(each.message)]
+            said = [each for each in self._warned if WAIT in str(each.message)]
             found["waits a step"] = len(said) / (self.to - self.from_)
             found["waits at"] = "; ".join(sorted({f"{each.filename[-40:]}:{each.lineno}" for each in said}))
         return found
