@@ -118,8 +118,10 @@ class Run:
                     self.identity |= {"commit": content[0]["commit"], "device": content[0]["device"]}
                     self._add("machine", row, "ok", content)
                     return
-                failure = str(content[0] if kind == "error" else content)
-                if kind == "error":
+                if kind in ("time", "lost"):
+                    failure = failure or str(content or "no answer within a minute")
+                elif kind == "error":
+                    failure = content[0].strip().splitlines()[-1]
                     self.record.error("machine", content[1])
         msg = f"no measurement on {self.device}: {failure}; --rehearse runs at toy size on the CPU"
         raise UsageError(msg)

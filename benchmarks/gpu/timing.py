@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import torch
 
-
 WAIT = "called a synchronizing CUDA operation"
 """What torch says of one, in `torch.cuda.set_sync_debug_mode("warn")`."""
 
