@@ -24,6 +24,7 @@ import torchattacks
 from torch import Tensor, nn
 
 from benchmarks.machine import describe
+from benchmarks.passes import Passes
 from lrbench.attacks import AutoAttack
 from lrbench.attacks.losses import misclassified
 from lrbench.data import ImageData, to_unit
@@ -78,25 +79,6 @@ def forms(model: nn.Module, eps: float, reference: str | None) -> dict[str, Run]
         made = Reference(model, norm="Linf", eps=eps, seed=0, verbose=False, device="cpu")
         found["fra31/auto-attack"] = lambda x, y: made.run_standard_evaluation(x, y, bs=len(x))
     return found
-
-
-class Passes:
-    """Counts the images that pass a model, copies of it among them, either way."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.forward = self.backward = 0
-        model.register_forward_hook(self._seen)
-
-    def _seen(self, _module: nn.Module, _inputs: object, logits: Tensor) -> None:
-        self.forward += len(logits)
-        if logits.requires_grad:
-            logits.register_hook(self._back)
-
-    def _back(self, gradient: Tensor) -> None:
-        self.backward += len(gradient)
-
-    def __deepcopy__(self, memo: dict) -> "Passes":
-        return self
 
 
 def measured(run: Run, model: nn.Module, counted: Passes, x: Tensor, y: Tensor) -> tuple[float, tuple]:

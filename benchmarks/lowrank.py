@@ -36,17 +36,17 @@ LARGEST_DENSE = 16_384
 
 def activations(m, k, seed, device, n=N):
     """Rectified rows around a 2k-dimensional subspace, norms of about 30."""
-    mixing = torch.randn(2 * k, m, generator=torch.Generator().manual_seed(1))
+    mixing = torch.randn(2 * k, m, generator=torch.Generator().manual_seed(1)).to(device)
     generator = torch.Generator().manual_seed(seed)
-    X = torch.randn(n, 2 * k, generator=generator) @ mixing / (2 * k) ** 0.5
-    X = (X + 0.3 * torch.randn(n, m, generator=generator)).relu()
-    return (30 * X / X.norm(dim=1).mean()).to(device)
+    X = torch.randn(n, 2 * k, generator=generator).to(device) @ mixing / (2 * k) ** 0.5
+    X = (X + 0.3 * torch.randn(n, m, generator=generator).to(device)).relu()
+    return 30 * X / X.norm(dim=1).mean()
 
 
 def start(m, k, device):
     """Give a projector onto k random directions, as a layer that has seen many batches nearly is."""
-    F = torch.linalg.qr(torch.randn(m, k, generator=torch.Generator().manual_seed(0)))[0]
-    return LowRank.from_factor(F.to(device))
+    directions = torch.randn(m, k, generator=torch.Generator().manual_seed(0)).to(device)
+    return LowRank.from_factor(torch.linalg.qr(directions)[0])
 
 
 def columns_of(m, k, device):
@@ -143,9 +143,9 @@ def relative(found, expected):
     return (torch.linalg.matrix_norm(found - expected) / torch.linalg.matrix_norm(expected)).item()
 
 
-def errors(m, k, device):
+def errors(m, k, device, largest_eigh=LARGEST_EIGH):
     X, columns = activations(m, k, 0, device), columns_of(m, k, device)
-    if m <= LARGEST_EIGH:
+    if m <= largest_eigh:
         truth = dense.eigh_update(start(m, k, device).dense().double(), X.double(), k)
     else:
         W = start(m, k, device)
@@ -176,19 +176,21 @@ def update_table(sizes, device, rounds):
 class Training:
     """Training steps of ResNet-18 (width 64) on random images, with LR-Layers or without."""
 
-    def __init__(self, ranks, device, batch):
+    def __init__(self, ranks, device, batch, *, width=64, mixed=None, compiled=False):
         torch.manual_seed(0)
         self.device = device
-        self.net = resnet18(10, 3).to(device, memory_format=torch.channels_last).train()
+        self.mixed = device == "cuda" if mixed is None else mixed
+        self.net = resnet18(10, 3, width).to(device, memory_format=torch.channels_last).train()
         if ranks:
             attach_lr_layers(self.net, ranks, projection="subspace" if device == "cuda" else "exact")
+        self.run = torch.compile(self.net) if compiled else self.net
         self.optimizer = torch.optim.SGD(self.net.parameters(), 0.01, momentum=0.9)
         self.x = torch.randn(batch, 3, 32, 32, device=device).to(memory_format=torch.channels_last)
         self.y = torch.randint(10, (batch,), device=device)
 
     def step(self):
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.device == "cuda"):
-            loss = nn.functional.cross_entropy(self.net(self.x), self.y)
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.mixed):
+            loss = nn.functional.cross_entropy(self.run(self.x), self.y)
         layers = getattr(self.net, "lr_layers", None)
         if layers is not None:
             loss = loss + layers.penalty()
