@@ -1,5 +1,6 @@
 """Step 1: the tests that need a GPU."""
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -11,7 +12,11 @@ from pathlib import Path
 from benchmarks.gpu.setting import Setting
 
 ROOT = Path(__file__).resolve().parents[2]
-LINE = re.compile(r"^(?P<test>\S+::.+?) (?P<outcome>PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)\b", re.MULTILINE)
+OUTCOME = "(?P<outcome>PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)"
+LINE = re.compile(rf"^(?P<test>tests/\S+::.+?) {OUTCOME}\b", re.MULTILINE)
+SPREAD = re.compile(rf"^\[gw\d+\] \[ *\d+%\] {OUTCOME} (?P<test>.+?) *$", re.MULTILINE)
+"""What pytest says of a test where it has shared them out."""
+PROCESSES = 8
 TAIL = 3.0
 
 
@@ -32,6 +37,9 @@ def tested(setting: Setting) -> dict:
     if not files:
         return {"files": 0}
     command = [sys.executable, "-m", "pytest", "-m", "cuda", "-vv", "-p", "no:cacheprovider", "--durations", "10"]
+    shared = importlib.util.find_spec("xdist") is not None and not setting.rehearse
+    if shared:
+        command += ["-n", str(PROCESSES), "--dist", "load"]
     log, late = setting.out / "tests.log", False
     with log.open("w", encoding="utf-8") as file:
         # What is set for this program, or for tests that call it, is no business of these.
@@ -50,7 +58,7 @@ def tested(setting: Setting) -> dict:
             process.kill()
             process.wait()
     text = log.read_text("utf-8", errors="replace")
-    outcomes = {found["test"]: found["outcome"] for found in LINE.finditer(text)}
+    outcomes = {found["test"]: found["outcome"] for found in (SPREAD if shared else LINE).finditer(text)}
     counts = Counter(outcomes.values())
     failed = [test for test, outcome in outcomes.items() if outcome in ("FAILED", "ERROR")]
     return {
