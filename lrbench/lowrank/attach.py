@@ -82,6 +82,11 @@ def attach_lr_layers(net: nn.Module, ranks: Mapping[str, int | Mapping[str, Any]
         If `net` has LR-Layers already, `ranks` is empty, or an option is out of range.
     AttributeError
         If `net` has no module of a given name.
+
+    Notes
+    -----
+    `torch.compile` takes what it compiled for the same network without hooks, earlier in a process, for this one too,
+    unless `torch._dynamo.config.skip_nnmodule_hook_guards` is False; `lrbench.training.train` sees to that.
     """
     if hasattr(net, "lr_layers"):
         msg = "this network has LR-Layers already; attach all of them in one call"

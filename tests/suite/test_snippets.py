@@ -237,6 +237,7 @@ def test_the_site_builds_without_a_complaint(tmp_path):
         "robustness",
         "paper",
         "performance",
+        "gpu",
         "api",
     } <= pages
     for page in (tmp_path / "site").rglob("*.html"):
