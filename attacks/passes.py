@@ -39,7 +39,7 @@ FEW = 32
 """Examples that are taken to fit into memory, until they do not."""
 
 PACES = {"cpu": Pace(width=64, full=FEW, every=1)}
-ELSEWHERE = Pace(width=1024, full=256, every=10)
+ELSEWHERE = Pace(width=1024, full=512, every=10)
 
 
 _LIMIT: ContextVar[int | None] = ContextVar("limit", default=None)

@@ -69,7 +69,11 @@ class Form:
         self.count = 0
         self.is_dense = name.startswith("dense")
         self.updates = 1 if self.is_dense else REFRESH
-        projections = {"nystrom": Nystrom(len(self.columns)), "exact": Exact(), "subspace": Subspace(bound=float("inf"))}
+        projections = {
+            "nystrom": Nystrom(len(self.columns)),
+            "exact": Exact(),
+            "subspace": Subspace(bound=float("inf")),
+        }
         self.projection = projections.get(name)
         W = start(m, k, device)
         self.W = W.dense() if self.is_dense else W

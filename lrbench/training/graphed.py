@@ -14,7 +14,7 @@ from lrbench.training.ranks import world
 WARM = 3
 """Steps made one by one before a graph is recorded: they allocate, and choose algorithms."""
 
-OWN = ("torch.nn.", "lrbench.models.", "lrbench.lowrank.")
+OWN = ("torch.nn.", "torchvision.", "lrbench.models.", "lrbench.lowrank.")
 """Whose modules compute the same way in every pass: nothing in Python, which a graph leaves out, decides there."""
 
 Learn = Callable[[Tensor, Tensor, "float | Tensor", Callable[[], None]], None]

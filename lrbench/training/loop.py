@@ -15,6 +15,7 @@ from lrbench.errors import LrbenchError, TrainingDivergedError
 from lrbench.lowrank import LRLayers
 from lrbench.recipes import Training
 from lrbench.training.adversarial import Statistics, perturbation
+from lrbench.training.compiling import compiled
 from lrbench.training.graphed import Steps, alike
 from lrbench.training.log import EpochLog, LayerLog
 from lrbench.training.optimiser import make_optimizer, make_schedule
@@ -106,7 +107,7 @@ class _Run:
     ) -> None:
         self.model, self.split, self.config = model, split, config
         self.device = split.labels.device
-        network: nn.Module = torch.compile(model) if config.compile else model  # type: ignore[assignment]
+        network = compiled(model) if config.compile else model
         self.network = network if world() == 1 else DistributedDataParallel(network)
         self.batch_size = min(config.batch_size, len(split)) // world() * world()
         share = self.batch_size // world()

@@ -9,6 +9,7 @@ from torch import nn
 from lrbench.lowrank import attach_lr_layers
 from lrbench.models import Classifier
 from lrbench.models.resnet import resnet18
+from lrbench.models.vgg import vgg19
 from lrbench.suite import Training
 from lrbench.training import graphed, loop, seeded, train
 
@@ -102,6 +103,8 @@ def test_decompositions_are_made_one_by_one(digits, recorded):
     [
         (nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()), True),
         (attach_lr_layers(nn.Sequential(nn.Flatten(), nn.Linear(4, 4)), {"1": 2}), True),
+        (nn.Sequential(Classifier(resnet18(10, 1, width=4), [0.5], [0.5])), True),
+        (nn.Sequential(attach_lr_layers(Classifier(vgg19(10, 3, width=4), [0.5], [0.5]), {"net.fc1": 2})), True),
         (nn.Sequential(type("Mine", (nn.Module,), {})()), False),
     ],
 )

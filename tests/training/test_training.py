@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 
@@ -144,3 +146,16 @@ def test_seeded_restores_what_it_set():
     assert not torch.are_deterministic_algorithms_enabled()
     with seeded(3):
         assert torch.equal(torch.rand(2), first)
+
+
+def test_lr_layers_act_on_a_compiled_network_that_was_compiled_without_them_before(digits, monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    config = Training(epochs=1, batch_size=64, warmup_accuracy=0, compile=True)
+    for layers in ({}, {"avgpool": 4}):
+        model = Classifier(resnet18(10, 1, width=4), *digits.statistics)
+        if layers:
+            attach_lr_layers(model, layers)
+        with seeded(0):
+            (log,) = train(model, digits.train.balanced(320), config, seed=0)
+    assert model.lr_layers["avgpool"].updates == 5
+    assert log.layers["avgpool"].reconstruction > 0
