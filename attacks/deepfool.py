@@ -85,16 +85,17 @@ class DeepFool(Attack):
                     classes = logits.detach().argsort(dim=1, descending=True)[:, : self.candidates]
                 done = done | misclassified(logits.detach(), y)
                 # Who is not there yet is at the clean input, until the last look.
-                last = step == self.steps
-                if last or (step % every == 0 and done.all()):
+                looked = step % every == 0
+                if looked:
+                    kept = (~done).nonzero().squeeze(1)
+                if step == self.steps or (looked and not len(kept)):
                     break
                 delta = self._nearest(logits, point, classes)
             moving = unsqueeze_like(~done, x)
             total = torch.where(moving, total + delta, total)
             here = torch.where(moving, self._bounded(x + (1 + self.overshoot) * total), here)
-            if step % every == 0:
+            if looked:
                 found[rows] = here
-                kept = (~done).nonzero().squeeze(1)
                 rows, x, y, here, total, done, classes = (
                     each[kept] for each in (rows, x, y, here, total, done, classes)
                 )

@@ -106,7 +106,8 @@ class Descent(Search[Way]):
         distance = length(here - clean, rules.norm)
         closer = fooled & (distance < jobs.size) & ~jobs.over
         near = closer & (distance <= rules.enough)
-        if not certainly_none(near):
+        # Where only the closest point is looked for, the model itself is searched.
+        if rules.enough and not certainly_none(near):
             # A point counts if it fools the model itself, whose boundary is not quite that of a copy.
             with torch.no_grad():
                 closer = closer & (~near | misclassified(self.real(here), jobs.label))

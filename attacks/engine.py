@@ -185,6 +185,14 @@ def _at(jobs: J, places: list[int]) -> J:
     return jobs.taken(sent(torch.tensor(places, device="cpu"), jobs.rows.device))
 
 
+def _read(ended: Ended, keys: list[Key]) -> tuple[list[bool], list[float]]:
+    """Read which runs succeeded, and their ranks, at once: either would wait for the device."""
+    if ended.rank is None:
+        return ended.succeeded.tolist(), [-run for run, _ in keys]
+    succeeded, ranks = torch.stack([ended.succeeded.double(), ended.rank.double()]).tolist()
+    return [bool(each) for each in succeeded], ranks
+
+
 class _Outcomes:
     """What counts of each example's runs so far."""
 
@@ -194,9 +202,8 @@ class _Outcomes:
 
     def note(self, ended: Ended, keys: list[Key]) -> list[bool]:
         """Keep what is better than before; tell which runs succeeded."""
-        succeeded: list[bool] = ended.succeeded.tolist()
+        succeeded, ranks = _read(ended, keys)
         better: dict[int, int] = {}
-        ranks = [-run for run, _ in keys] if ended.rank is None else ended.rank.tolist()
         for place, ((run, row), success, rank) in enumerate(zip(keys, succeeded, ranks, strict=True)):
             order = (not success, float(run) if success else rank, run)
             if row not in self._best or order < self._best[row]:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from .inputs import Bounds
+from .passes import waits
 
 
 def onto_hyperplane(point: Tensor, normal: Tensor, gap: Tensor, norm: str, bounds: Bounds | None) -> Tensor:
@@ -36,7 +37,7 @@ def onto_hyperplane(point: Tensor, normal: Tensor, gap: Tensor, norm: str, bound
         return towards * reach[:, None] * unit
     room = torch.where(towards > 0, bounds[1] - point, point - bounds[0]).clamp_min(0)
     # A few sums are less than a sort on the CPU; elsewhere each of them would wait for the device.
-    reach_of = climbed_reach if point.device.type == "cpu" else sorted_reach
+    reach_of = sorted_reach if waits(point.device) else climbed_reach
     reach = reach_of(room, unit, steep, slope, gap.abs())
     return towards * torch.minimum(reach[:, None] * unit, room)
 

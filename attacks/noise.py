@@ -37,15 +37,18 @@ class Noise:
 
     def uniform(self, *shape: int) -> Tensor:
         """Draw from [0, 1): (N, *shape)."""
-        return self._stacked(torch.rand, shape)
+        return self._stacked(Tensor.uniform_, shape)
 
     def normal(self, *shape: int) -> Tensor:
         """Draw from the standard normal distribution: (N, *shape)."""
-        return self._stacked(torch.randn, shape)
+        return self._stacked(Tensor.normal_, shape)
 
     def _stacked(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
-        drawn = [draw(shape, generator=each, **DRAWN) for each in self._generators]
-        return sent(torch.stack(drawn), self.device).to(self.dtype)
+        # Drawn where they stay, in memory that a GPU takes them from.
+        drawn = torch.empty(len(self._generators), *shape, **DRAWN, pin_memory=self.device.type == "cuda")
+        for place, generator in zip(drawn.unbind(), self._generators, strict=True):
+            draw(place, generator=generator)
+        return sent(drawn, self.device).to(self.dtype)
 
 
 class FreshNoise:

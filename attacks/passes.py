@@ -125,6 +125,15 @@ class LateNumber:
         return self._value
 
 
+PROMPT = {"cpu"}
+"""Kinds of device that are through with their work when the host asks for what came of it."""
+
+
+def waits(device: torch.device) -> bool:
+    """Whether the host, asking for what a tensor holds, waits for the device."""
+    return device.type not in PROMPT
+
+
 def certainly_none(mask: Tensor) -> bool:
     """Whether a mask is known to hold nowhere; False where asking would wait for the device."""
-    return mask.device.type == "cpu" and not mask.any()
+    return not waits(mask.device) and not mask.any()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .geometry import norms, tiny
 from .noise import DRAWN
+from .passes import sent
 
 Shape = tuple[int, int, int]
 """Of an image: channels, height, width."""
@@ -57,7 +58,7 @@ class Hills:
 
     def __init__(self) -> None:
         self._kinds: dict[tuple[int, bool], int] = {}
-        self._hills = torch.zeros(0, 1, 1, **DRAWN)
+        self._hills = self._there = torch.zeros(0, 1, 1, **DRAWN)
 
     def start(self, shape: Shape, generator: torch.Generator) -> Tensor:
         """Tile the image."""
@@ -112,7 +113,9 @@ class Hills:
         last = self._hills.shape[1] - 1
         down = _offsets(top, x.shape[2]).clamp(0, last)[:, :, None]
         right = _offsets(left, x.shape[3]).clamp(0, last)[:, None, :]
-        return self._hills.to(x)[kind[:, None, None], down, right][:, None] * _inside(square, x)
+        if len(self._there) != len(self._hills) or self._there.device != x.device or self._there.dtype != x.dtype:
+            self._there = sent(self._hills, x.device).to(x)
+        return self._there[kind[:, None, None], down, right][:, None] * _inside(square, x)
 
 
 MOVES: dict[str, type[Moves]] = {"linf": Stripes, "l2": Hills}
