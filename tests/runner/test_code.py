@@ -1,11 +1,13 @@
 """What of the package, of a user's folder and of libraries a step depends on."""
 
 import functools
+import importlib
 import sys
 
 import pytest
 from support.code import forget, install
 
+import lrbench
 from lrbench.catalogue import ATTACKS, MEASURES, MODELS
 from lrbench.models.external import factory_of
 from lrbench.runner.code import dependencies, meaning
@@ -174,6 +176,19 @@ def test_what_stands_in_no_file_is_not_taken_for_its_metaclass():
     namespace = {"__name__": "notebook"}
     exec("import lrbench\nclass Bright(lrbench.Measure):\n    def take(self, *_): ...", namespace)  # noqa: S102
     assert set(own_code(namespace["Bright"]).files) == {MADE}
+
+
+def test_a_class_that_a_call_makes_is_none_of_python_s_own_files():
+    made = type("Odd", (lrbench.Measure,), {"take": lambda *_: iter(())})
+    assert made.__module__ == "abc"
+    assert set(own_code(made).files) == {MADE}
+
+
+@pytest.mark.parametrize("library", ["pandas", "yaml", "rich"])
+def test_libraries_that_make_no_result_are_not_followed(tmp_path, library):
+    importlib.import_module(library)
+    (tmp_path / "mine.py").write_text(f"import {library}\n\ndef net(num_classes, in_channels):\n    pass\n")
+    assert set(own_code(factory_of(f"{tmp_path / 'mine.py'}:net")).files) == {"mine.py"}
 
 
 def test_lrbench_s_own_factories_are_no_user_s_code():

@@ -30,6 +30,11 @@ def versions(libraries: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def is_installed(name: str) -> bool:
+    """Whether a library, by the name it is imported by, belongs to a distribution that has a version."""
+    return any(version_of(distribution) is not None for distribution in _distributions(name))
+
+
 @cache
 def version_of(distribution: str) -> str | None:
     """Version of an installed distribution."""

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import sys
+import sysconfig
 import weakref
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from lrbench.models.objects import Handed
 from lrbench.models.onnx_file import files_of
 from lrbench.registry import Entry
 from lrbench.runner.code.imports import Import, imports_in
-from lrbench.runner.code.libraries import versions
+from lrbench.runner.code.libraries import is_installed
 from lrbench.runner.code.made import digest_of_made
 from lrbench.runner.code.meaning import PACKAGE, digest_of, file_hash, parsed
 
@@ -179,7 +180,12 @@ def _file_of(factory: Callable[..., Any]) -> Path | None:
     except (TypeError, OSError):  # an object that can be called, or a class that stands in no file
         return None if isinstance(factory, type) else _file_of(type(factory))
     file = Path(found or "")
-    return file.resolve() if file.is_file() else None
+    # A class that was made by calling its metaclass says that it stands in Python's own abc.py.
+    return file.resolve() if file.is_file() and not _is_python_s(file) else None
+
+
+def _is_python_s(file: Path) -> bool:
+    return file.is_relative_to(sysconfig.get_path("stdlib")) and not INSTALLED & set(file.parts)
 
 
 def _relative(path: Path, root: Path) -> str:
@@ -189,7 +195,7 @@ def _relative(path: Path, root: Path) -> str:
 def _loose(found: Import) -> Iterator[Path]:
     """Files behind an import that no installed distribution has: without a version, their content counts."""
     top = found.module.partition(".")[0]
-    if found.level or not top or top in sys.stdlib_module_names or top == PACKAGE.name or versions({top}):
+    if found.level or not top or top in sys.stdlib_module_names or top == PACKAGE.name or is_installed(top):
         return
     for name in (found.module, f"{found.module}.{found.name}"):
         file = Path(getattr(sys.modules.get(name), "__file__", None) or "")
