@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from support.commands import COMMAND
 
 from lrbench.cli import main
 
@@ -168,9 +169,9 @@ def test_a_reader_that_leaves_is_no_error():
 
 def test_the_live_display_runs_in_a_terminal(suite_file):
     leader, follower = pty.openpty()
-    code = f"import sys; from lrbench.cli import main; sys.exit(main(['run', {str(suite_file)!r}]))"
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=follower, stderr=follower, env=environment)
+    command = [*COMMAND, "run", str(suite_file)]
+    process = subprocess.Popen(command, stdout=follower, stderr=follower, env=environment)
     os.close(follower)
     output = b""
     while True:

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from support.code import forget
+from support.commands import STAND_IN
 
 import lrbench
 from lrbench.runner import Session
@@ -91,7 +92,9 @@ def test_its_figures_are_those_of_the_code_as_it_is(tmp_path):
 
 
 def test_another_process_finds_what_is_done(tmp_path):
-    script = f"{CELL}\nimport sys\nboard = lrbench.run('cells.yaml', out='out')\nassert not board.failures\n"
+    script = (
+        f"{CELL}\nimport sys\n{STAND_IN}\nboard = lrbench.run('cells.yaml', out='out')\nassert not board.failures\n"
+    )
     script += (
         "from lrbench.runner import Session\nprint([step.key for step in Session.open('cells.yaml', 'out').plan])\n"
     )

@@ -48,6 +48,8 @@ diagnostics:
   masking: {{samples: 2, steps: 2, queries: 2, draws: 2, unbounded: 1}}
 """
 
+pytestmark = pytest.mark.slow
+
 RADII = [0.02 / 255, 0.1 / 255]
 
 RIGHT = set(LABELS) - {"astronaut.png"}

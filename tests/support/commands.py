@@ -2,12 +2,17 @@
 
 import sys
 
-UNDRAWN = """\
+STAND_IN = """\
+import lrbench.runner.figures as figures
+figures._made = lambda *_, **__: {"report.html": b"a report"}
+"""
+"""Code that lets a process draw nothing."""
+
+UNDRAWN = f"""\
 import sys
 from lrbench.child_processes import load_ahead
 load_ahead()
-import lrbench.runner.figures as figures
-figures._made = lambda *_, **__: {"report.html": b"a report"}
+{STAND_IN}
 from lrbench.cli import main
 sys.exit(main(sys.argv[1:]))
 """
