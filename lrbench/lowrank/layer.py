@@ -148,7 +148,14 @@ class LRLayer(Stored):
             exact = self.watch.exceeded(self.updates)
             self.follow(batches, Exact() if exact else self.project)
             self.watch.send(self.updates, self.figures["error"])
-            self.updates += 1
+            self.counted()
+
+    @torch.no_grad()
+    def counted(self) -> None:
+        """Count an update; now and then multiply the factor out, and compute its Gram matrix anew."""
+        self.updates += 1
+        if self.updates % REFRESH == 0:
+            self._keep(self.factored.refreshed())
 
     @torch.no_grad()
     def follow(self, batches: Sequence[Batch], project: Projection) -> None:
@@ -161,11 +168,7 @@ class LRLayer(Stored):
         stepped = gradient_step(W, X, P, self.step)
         projected = project(stepped, self.seed * 1_000_003 + self.updates)
         W = followed(stepped, projected.coefficients, projected.gram)
-        if (self.updates + 1) % REFRESH == 0 and devices.on_cpu(X):
-            W = W.refreshed()
-        for kept, new in ((self.rows, W.rows), (self.mix, W.mix), (self.gram, W.gram)):
-            if kept is not new:
-                kept.copy_(new)
+        self._keep(W)
         self._note("error", projected.error)
         self.bias.sub_(self.bias_step * bias_gradient)
 
@@ -200,6 +203,11 @@ class LRLayer(Stored):
         self._note("residual", residual)
         self.batches.append(Batch(X.detach(), P.detach()))
         return penalty
+
+    def _keep(self, W: LowRank) -> None:
+        for kept, new in ((self.rows, W.rows), (self.mix, W.mix), (self.gram, W.gram)):
+            if kept is not new:
+                kept.copy_(new)
 
     def _note(self, name: str, figure: Tensor) -> None:
         """Keep a figure in the same memory, where a recorded update finds it."""

@@ -61,7 +61,7 @@ def penalised(
     P = X @ W.rows.T
     squares = (P @ (W.mix @ W.mix.T) @ W.rows - X).square().sum()
     with torch.no_grad():
-        residual = (squares / X.square().sum()).sqrt()
+        residual = (squares / X.square().sum().clamp_min(torch.finfo(X.dtype).tiny)).sqrt()
     norms = torch.linalg.vector_norm(activations, dim=1)
     return Penalty(weights[0] * squares / len(X), weights[1] * (1 - norms).abs().mean()), residual, P
 

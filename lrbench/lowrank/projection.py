@@ -73,7 +73,7 @@ class Nystrom:
             eigenvalues, Y = _top(gram, rank)
             T, gram = T @ Y, torch.diag(eigenvalues)
         total = stepped.trace()
-        return Projected(T, gram, (total - gram.trace()) / total)
+        return Projected(T, gram, (total - gram.trace()) / total.clamp_min(torch.finfo(total.dtype).tiny))
 
     def _basis(self, stepped: Stepped, columns: Tensor, seed: int) -> Tensor:
         """Orthonormal basis of the top eigenspace of what the sampled columns give."""
@@ -124,12 +124,13 @@ def _iterated(core: Tensor, n: int, iterations: int) -> _Subspace:
     Y = orthonormal(Y)
     image = core @ Y
     gram = Y.T @ image
-    return _Subspace(Y, gram, torch.linalg.matrix_norm(image - Y @ gram) / torch.linalg.matrix_norm(core))
+    size = torch.linalg.matrix_norm(core).clamp_min(torch.finfo(core.dtype).tiny)
+    return _Subspace(Y, gram, torch.linalg.matrix_norm(image - Y @ gram) / size)
 
 
 def _top(H: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """Top eigenvalues of a positive semidefinite matrix, ascending, and their vectors."""
-    eigenvalues, vectors = smoothed_eigh((H + H.T) / 2)
+    eigenvalues, vectors = smoothed_eigh((H + H.T) / 2, smoothed=False)
     return eigenvalues[-rank:].clamp_min(0), vectors[:, -rank:]
 
 

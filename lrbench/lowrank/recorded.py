@@ -57,4 +57,4 @@ class RecordedUpdates:
         for layer in self.layers:
             layer.calls += 1
             layer.watch.send(layer.updates, layer.figures["error"])
-            layer.updates += 1
+            layer.counted()

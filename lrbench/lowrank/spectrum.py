@@ -9,8 +9,10 @@ SMOOTHING = 0.01
 MAX_SMOOTHINGS = 100
 
 
-def smoothed_eigh(W: Tensor) -> tuple[Tensor, Tensor]:
+def smoothed_eigh(W: Tensor, *, smoothed: bool = True) -> tuple[Tensor, Tensor]:
     """Eigenvalues (ascending) and eigenvectors of a symmetric matrix, smoothed until they converge.
+
+    With `smoothed` False what was added is taken off the eigenvalues again: they are those of W.
 
     Raises
     ------
@@ -22,14 +24,20 @@ def smoothed_eigh(W: Tensor) -> tuple[Tensor, Tensor]:
         try:
             eigenvalues, eigenvectors = torch.linalg.eigh(W if identity is None else W + smoothings * identity)
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
-            if not W.isfinite().all():
-                msg = "the matrix to project holds NaN or infinite entries; the activations behind it have diverged"
-                raise FloatingPointError(msg) from None
+            _require_finite(W)
             identity = SMOOTHING * torch.eye(len(W), dtype=W.dtype, device=W.device)
         else:
-            return eigenvalues, eigenvectors
+            # Of a larger matrix of NaN they are given as NaN, without an error.
+            _require_finite(eigenvalues)
+            return eigenvalues if smoothed else eigenvalues - smoothings * SMOOTHING, eigenvectors
     msg = f"the eigendecomposition of a {len(W)} x {len(W)} matrix does not converge even when smoothed"
     raise FloatingPointError(msg)
+
+
+def _require_finite(values: Tensor) -> None:
+    if not values.isfinite().all():
+        msg = "the matrix to project holds NaN or infinite entries; the activations behind it have diverged"
+        raise FloatingPointError(msg)
 
 
 def top_eigenpairs(W: Tensor, rank: int) -> tuple[Tensor, Tensor]:

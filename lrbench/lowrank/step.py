@@ -92,8 +92,15 @@ def gradient_step(W: LowRank, X: Tensor, P: Tensor, step: float) -> Stepped:
     """
     Q = P @ W.mix
     G = X @ X.T
-    c = step / (2 * torch.linalg.matrix_norm(G).clamp_min(torch.finfo(X.dtype).tiny))
+    c = step / (2 * _norm(G).clamp_min(torch.finfo(X.dtype).tiny))
     identity = torch.eye(W.rank, dtype=X.dtype, device=X.device)
     # Far from singular: c ||X||^2 <= 1/2 and ||W|| stays near 1, so the subtrahend's norm stays near 1/4.
     L = torch.linalg.cholesky_ex(identity - (c / 2) * (Q.T @ Q)).L
     return Stepped(W, X, Q, G, (c / 2).sqrt(), L)
+
+
+def _norm(G: Tensor) -> Tensor:
+    """Frobenius norm, also where the squares of entries are too small or too large for their type."""
+    norm, largest = torch.linalg.matrix_norm(G), G.abs().amax().clamp_min(torch.finfo(G.dtype).tiny)
+    sound = norm.isfinite() & (norm > torch.finfo(G.dtype).tiny ** 0.5 * 1e3)
+    return torch.where(sound, norm, torch.linalg.matrix_norm(G / largest) * largest)

@@ -28,8 +28,20 @@ def alike(model: nn.Module, device: torch.device) -> bool:
 
 def _plain(module: nn.Module) -> bool:
     hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
-    known = type(module).__module__.startswith(OWN) and not hasattr(module, "parametrizations")
-    return known and all(observes(hook) for each in hooks for hook in each.values())
+    known = type(module).__module__.startswith(OWN) and not _decides(module)
+    watched = any(parameter._backward_hooks for parameter in module.parameters(recurse=False))
+    return known and not watched and all(observes(hook) for each in hooks for hook in each.values())
+
+
+def _decides(module: nn.Module) -> bool:
+    """Whether something in Python, or a value that the host has to read, decides what a module computes."""
+    averages = isinstance(module, nn.modules.batchnorm._NormBase) and module.momentum is None
+    renorms = getattr(module, "max_norm", None) is not None
+    changed = "forward" in vars(module) or hasattr(module, "parametrizations")
+    return (
+        changed or averages or renorms or getattr(module, "memory_efficient", False)
+        or isinstance(module, nn.AdaptiveLogSoftmaxWithLoss)
+    )  # fmt: skip
 
 
 class Steps:

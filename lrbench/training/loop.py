@@ -84,8 +84,6 @@ def train(  # noqa: PLR0913
         run.restore(resume)
     for epoch in range(len(run.history) + 1, config.epochs + 1):
         log = run.epoch(epoch, on_batch)
-        if not math.isfinite(log.loss):
-            raise _diverged(epoch)
         run.history.append(log)
         if log.accuracy >= config.warmup_accuracy:
             run.switch_on()
@@ -163,6 +161,8 @@ class _Run:
         except FloatingPointError:
             raise _diverged(epoch) from None
         loss, correct = averaged(self.totals / self.batches).tolist()
+        if not math.isfinite(loss):
+            raise _diverged(epoch)
         means = averaged(self.penalty_totals / self.batches).tolist()
         states = {name: self.layers[name].state() for name in self.layers} if self.layers is not None else {}
         layers = {

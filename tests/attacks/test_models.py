@@ -271,3 +271,39 @@ def test_writing_into_its_input_changes_no_input(taker, net):
     with contextlib.suppress(ValueError):
         taker(Inplace(net), x, y)
     assert torch.equal(x, X)
+
+
+def test_threads_that_have_a_model_at_the_same_time_give_it_back_as_it_was(small_net):
+    model = small_net.train()
+    model.bn1.eval()
+    model.fc.bias.requires_grad_(False)
+    before = copy.deepcopy(model.state_dict())
+    modes = [module.training for module in model.modules()]
+    flags = [parameter.requires_grad for parameter in model.parameters()]
+    seen, inside, may_leave = [], threading.Event(), threading.Event()
+
+    def first():
+        with frozen(nn.Sequential(model)):
+            inside.set()
+            may_leave.wait(10)
+
+    def second():
+        inside.wait(10)
+        with frozen(model):
+            may_leave.set()
+            other.join(10)
+            seen.append(any(module.training for module in model.modules()))
+            model(torch.rand(4, 3, 8, 8))
+            with frozen(model):
+                pass
+            seen.append(any(parameter.requires_grad for parameter in model.parameters()))
+
+    other, one = threading.Thread(target=first), threading.Thread(target=second)
+    other.start()
+    one.start()
+    one.join(20)
+    assert seen == [False, False]
+    assert [module.training for module in model.modules()] == modes
+    assert [parameter.requires_grad for parameter in model.parameters()] == flags
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert not _lent
