@@ -1,5 +1,6 @@
 """How often an iteration of an attack makes the host wait for a GPU: never, but where the host asks who is over."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,7 @@ def as_on_a_gpu(monkeypatch):
 def more_for_more_steps(make, counter, model, x, y):
     """What is counted in twice as many steps, and not in half of them, a step."""
     found = []
+    make(2)(model, x, y)  # bounds are rounded once in a process
     for steps in (STEPS, 2 * STEPS):
         with counter() as counted:
             make(steps)(model, x, y)
@@ -128,20 +130,37 @@ def test_an_iteration_asks_for_nothing(case):
     assert sum(counted.values()) <= most + 1e-9, counted
 
 
+@pytest.mark.usefixtures("as_on_a_gpu")
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_square_asks_at_every_fiftieth_pass(norm, monkeypatch):
+    # A query of each image a pass.
+    monkeypatch.setattr(passes, "ELSEWHERE", replace(passes.ELSEWHERE, full=1))
+    calls, (x, y) = [], images()
+    asks = []
+    for queries in (100, 300):
+        model = Sure()
+        model.register_forward_hook(lambda *_: calls.append(1))
+        calls.clear()
+        with asking.asked() as found:
+            Square(0.1, queries, norm=norm)(model, x, y)
+        asks.append((len(calls), found["engine.py searched: tolist"]))
+    (short, few), (long, many) = asks
+    assert long - short == 200
+    assert many - few == 200 * EACH_FIFTIETH
+
+
 @pytest.mark.cuda
 def test_an_iteration_makes_the_host_wait_for_nothing(case, gpu):
     most, make = case
     x, y = (each.to(gpu) for each in images())
     model = Sure().to(gpu)
-    make(2)(model, x, y)
     found = more_for_more_steps(make, waits, model, x, y)
     assert sum(found.values()) <= most + 1e-9, found
 
 
-def test_the_count_sees_what_makes_the_host_wait(monkeypatch):
-    monkeypatch.setattr(asking, "ATTACKS", Path(__file__).resolve().parent)
+def test_the_count_sees_what_makes_the_host_wait():
     x, y = images()
-    with asking.asked() as found:
+    with asking.asked(Path(__file__).resolve().parent) as found:
         x[y > 0] = 0
         x[y > 0].sum().item()
         (y > 0).nonzero()
