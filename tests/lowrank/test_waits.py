@@ -43,12 +43,16 @@ def updated(layer, count):
 
 @pytest.mark.usefixtures("as_on_a_gpu")
 @pytest.mark.parametrize(
-    ("projection", "expected"),
-    [("subspace", {LATE: 1}), ("nystrom", {READ: 1}), ("exact", {DECOMPOSED: CHECK})],
-    ids=str,
+    ("projection", "runs", "expected"),
+    [
+        ("subspace", 1, {LATE: 1}),
+        ("nystrom", 1, {READ: 1}),
+        ("nystrom", 2, {READ: 2, DECOMPOSED: CHECK}),
+        ("exact", 1, {DECOMPOSED: CHECK}),
+    ],
 )
-def test_an_update_asks_for_nothing_but_each_sixteenth(projection, expected):
-    layer = started(LRLayer(M, K, projection))
+def test_an_update_asks_for_nothing_but_each_sixteenth(projection, runs, expected):
+    layer = started(LRLayer(M, K, projection, runs=runs))
     with asking.asked(FOLDER) as found:
         updated(layer, CHECK)
     assert found == expected
