@@ -42,6 +42,7 @@ ATTACKS = {
     "pgd-l2-restarts": (NEVER, lambda n: PGD(0.3, steps=n, norm="l2", restarts=2)),
     "pgd-bfloat16": (NEVER, lambda n: PGD(EPS, steps=n, precision="bfloat16")),
     "pgd-stop": (EACH_TENTH, lambda n: PGD(EPS, steps=n, stop=True)),
+    "pgd-stop-restarts": (EACH_TENTH, lambda n: PGD(EPS, steps=n, stop=True, restarts=2)),
     "adaptive-lr": (NEVER, lambda n: AdaptiveLR(EPS, "conv", steps=n)),
     "apgd-ce": (EACH_TENTH, lambda n: APGD(EPS, n)),
     "apgd-dlr": (EACH_TENTH, lambda n: APGD(EPS, n, loss="dlr")),
@@ -62,6 +63,10 @@ ATTACKS = {
     "autoattack": (
         3 * EACH_TENTH + QUERIES * EACH_FIFTIETH,
         lambda n: AutoAttack(EPS, steps=n, targets=1, queries=QUERIES * n),
+    ),
+    "autoattack-l2": (
+        3 * EACH_TENTH + QUERIES * EACH_FIFTIETH,
+        lambda n: AutoAttack(0.3, norm="l2", steps=n, targets=1, queries=QUERIES * n),
     ),
     "uniform-noise": (NEVER, lambda n: UniformNoise(EPS, n)),
     "gaussian-noise": (NEVER, lambda n: GaussianNoise(EPS, n)),
@@ -110,7 +115,7 @@ def more_for_more_steps(make, counter, model, x, y):
             make(steps)(model, x, y)
         found.append(counted)
     found[1].subtract(found[0])
-    return {place: count / STEPS for place, count in found[1].items() if count}
+    return {place: count / STEPS for place, count in found[1].items() if count > 0}
 
 
 def images():
