@@ -52,7 +52,8 @@ class Exact:
 class Nystrom:
     """Nystrom column sampling: `columns` sampled (default 2 k), `runs` averaged and truncated again.
 
-    On a GPU the sampled matrix is decomposed by block iteration, as in `Subspace`; on a CPU by its eigenvectors.
+    On a GPU the sampled matrix is decomposed by block iteration, as in `Subspace`, and the host waits once in `check`
+    updates; with several runs at each, for the eigenvectors of their average. On a CPU by its eigenvectors.
     """
 
     columns: Tensor | int | None = None

@@ -40,7 +40,8 @@ def train(  # noqa: PLR0913
 
     If the model has LR-Layers (`lrbench.lowrank.attach_lr_layers`), they are off until the training accuracy of
     an epoch reaches `config.warmup_accuracy` (paper, section 4), then on for all later epochs. Within an epoch the host
-    never waits for a GPU, `projection: exact` and `nystrom` apart, whose decompositions do.
+    never waits for a GPU, but for LR-Layers: a layer with `nystrom` reads its residual each 16th update, and one with
+    `exact` decomposes at each.
 
     In each of several processes that `torch.distributed` connects, it trains on an even part of every batch; gradients
     are averaged, LR-Layers see all parts, batch norm sees its process's own.

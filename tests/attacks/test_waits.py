@@ -1,5 +1,6 @@
 """How often an iteration of an attack makes the host wait for a GPU: never, but where the host asks who is over."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ ATTACKS = {
     "pgd-l2-restarts": (NEVER, lambda n: PGD(0.3, steps=n, norm="l2", restarts=2)),
     "pgd-bfloat16": (NEVER, lambda n: PGD(EPS, steps=n, precision="bfloat16")),
     "pgd-stop": (EACH_TENTH, lambda n: PGD(EPS, steps=n, stop=True)),
+    "pgd-stop-restarts": (EACH_TENTH, lambda n: PGD(EPS, steps=n, stop=True, restarts=2)),
     "adaptive-lr": (NEVER, lambda n: AdaptiveLR(EPS, "conv", steps=n)),
     "apgd-ce": (EACH_TENTH, lambda n: APGD(EPS, n)),
     "apgd-dlr": (EACH_TENTH, lambda n: APGD(EPS, n, loss="dlr")),
@@ -61,6 +63,10 @@ ATTACKS = {
     "autoattack": (
         3 * EACH_TENTH + QUERIES * EACH_FIFTIETH,
         lambda n: AutoAttack(EPS, steps=n, targets=1, queries=QUERIES * n),
+    ),
+    "autoattack-l2": (
+        3 * EACH_TENTH + QUERIES * EACH_FIFTIETH,
+        lambda n: AutoAttack(0.3, norm="l2", steps=n, targets=1, queries=QUERIES * n),
     ),
     "uniform-noise": (NEVER, lambda n: UniformNoise(EPS, n)),
     "gaussian-noise": (NEVER, lambda n: GaussianNoise(EPS, n)),
@@ -103,12 +109,13 @@ def as_on_a_gpu(monkeypatch):
 def more_for_more_steps(make, counter, model, x, y):
     """What is counted in twice as many steps, and not in half of them, a step."""
     found = []
+    make(2)(model, x, y)  # bounds are rounded once in a process
     for steps in (STEPS, 2 * STEPS):
         with counter() as counted:
             make(steps)(model, x, y)
         found.append(counted)
     found[1].subtract(found[0])
-    return {place: count / STEPS for place, count in found[1].items() if count}
+    return {place: count / STEPS for place, count in found[1].items() if count > 0}
 
 
 def images():
@@ -128,20 +135,37 @@ def test_an_iteration_asks_for_nothing(case):
     assert sum(counted.values()) <= most + 1e-9, counted
 
 
+@pytest.mark.usefixtures("as_on_a_gpu")
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_square_asks_at_every_fiftieth_pass(norm, monkeypatch):
+    # A query of each image a pass.
+    monkeypatch.setattr(passes, "ELSEWHERE", replace(passes.ELSEWHERE, full=1))
+    calls, (x, y) = [], images()
+    asks = []
+    for queries in (100, 300):
+        model = Sure()
+        model.register_forward_hook(lambda *_: calls.append(1))
+        calls.clear()
+        with asking.asked() as found:
+            Square(0.1, queries, norm=norm)(model, x, y)
+        asks.append((len(calls), found["engine.py searched: tolist"]))
+    (short, few), (long, many) = asks
+    assert long - short == 200
+    assert many - few == 200 * EACH_FIFTIETH
+
+
 @pytest.mark.cuda
 def test_an_iteration_makes_the_host_wait_for_nothing(case, gpu):
     most, make = case
     x, y = (each.to(gpu) for each in images())
     model = Sure().to(gpu)
-    make(2)(model, x, y)
     found = more_for_more_steps(make, waits, model, x, y)
     assert sum(found.values()) <= most + 1e-9, found
 
 
-def test_the_count_sees_what_makes_the_host_wait(monkeypatch):
-    monkeypatch.setattr(asking, "ATTACKS", Path(__file__).resolve().parent)
+def test_the_count_sees_what_makes_the_host_wait():
     x, y = images()
-    with asking.asked() as found:
+    with asking.asked(Path(__file__).resolve().parent) as found:
         x[y > 0] = 0
         x[y > 0].sum().item()
         (y > 0).nonzero()

@@ -6,6 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from support import faked
+from torch._subclasses import FakeTensorMode
 
 from lrbench.data import Augmentation, ImageData, Split, to_unit
 from lrbench.data.folder import image_folder
@@ -213,3 +215,11 @@ def test_the_digits_are_those_of_scikit_learn(digits):
         (ours, torch.cat([digits.test.labels, digits.train.labels])), (theirs, torch.from_numpy(bunch.target)),
     )]  # fmt: skip
     assert sorted(map(tuple, columns[0].tolist())) == sorted(map(tuple, columns[1].tolist()))
+
+
+def test_a_batch_stays_on_the_device_and_nothing_is_read():
+    mode = FakeTensorMode()
+    levels = faked.on_cuda(mode, torch.zeros(8, 3, 6, 6, dtype=torch.uint8))
+    with mode:
+        augmented = Augmentation(2, flip=True)(levels[:4], None, slice(4, 8), 8)
+        assert to_unit(augmented).device.type == "cuda"
