@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lrbench.lowrank import devices
 from lrbench.lowrank.factors import LowRank
 from lrbench.lowrank.gather import gathered
 from lrbench.lowrank.interpolation import followed

@@ -1,6 +1,8 @@
 """Models of every kind: the table of docs/inputs.md."""
 
 import contextlib
+import copy
+import threading
 import warnings
 
 import pytest
@@ -13,6 +15,7 @@ from support.unchanged import differing, everything
 from torch import nn
 
 from lrbench.attacks import PGD
+from lrbench.attacks.frozen import _lent, frozen
 from lrbench.attacks.gradients import NoGradientError
 from lrbench.attacks.regular import ModelError
 

@@ -7,7 +7,7 @@ from support.dense_oracle import DenseLRLayer, exact_projection, nystrom_project
 from support.nets import conv_net
 from torch import nn
 
-from lrbench.lowrank import LRLayer, attach_lr_layers, subspace_at
+from lrbench.lowrank import LRLayer, attach_lr_layers, devices, subspace_at
 
 M, N, K = 48, 20, 6
 
@@ -248,3 +248,58 @@ def test_the_subspace_is_what_w_reaches():
     assert basis.shape == (2, 8)
     assert torch.allclose(layer.weight @ basis.T @ basis, layer.weight, atol=1e-5)
     assert torch.linalg.matrix_rank(layer.weight) == 2
+
+
+PROJECTIONS = ["exact", "nystrom", "subspace"]
+BRANCHES = pytest.mark.parametrize("gpu_s", [False, True], ids=["the CPU's way", "a GPU's way"])
+
+
+@pytest.mark.parametrize("m", [12, M])
+@pytest.mark.parametrize("projection", ["exact", "nystrom", "subspace"])
+def test_activations_that_have_diverged_are_told(projection, m):
+    layer = LRLayer(m, K, projection)
+    stepped(layer, activations(0, m=m))
+    with pytest.raises(FloatingPointError, match="the activations behind it have diverged"):
+        stepped(layer, torch.full((N, m), torch.nan))
+
+
+@BRANCHES
+@pytest.mark.parametrize("scale", [1e-12, 1e-8, 1e8])
+@pytest.mark.parametrize("projection", PROJECTIONS)
+def test_w_follows_activations_of_any_size(monkeypatch, projection, scale, gpu_s):
+    monkeypatch.setattr(devices, "on_cpu", lambda _values: not gpu_s)
+    layer, plain = LRLayer(M, K, projection), LRLayer(M, K, projection)
+    for seed in range(4):
+        stepped(layer, scale * activations(seed))
+        stepped(plain, activations(seed))
+    # b, which starts at 0, is as small or large as they are.
+    assert (layer.weight - plain.weight).norm() <= 0.02 * plain.weight.norm()
+
+
+@BRANCHES
+@pytest.mark.parametrize("projection", PROJECTIONS)
+def test_activations_of_0_leave_numbers_behind(monkeypatch, projection, gpu_s):
+    monkeypatch.setattr(devices, "on_cpu", lambda _values: not gpu_s)
+    layer = LRLayer(M, K, projection)
+    for _ in range(3):
+        stepped(layer, torch.zeros(N, M))
+    assert all(torch.tensor(figure).isfinite() for figure in layer.state())
+
+
+@BRANCHES
+def test_the_gram_matrix_is_the_factor_s_also_where_a_decomposition_was_smoothed(monkeypatch, gpu_s):
+    monkeypatch.setattr(devices, "on_cpu", lambda _values: not gpu_s)
+    failures = iter([True])
+    real = torch.linalg.eigh
+
+    def failing(W):
+        if next(failures, False):
+            raise torch.linalg.LinAlgError
+        return real(W)
+
+    layer = LRLayer(M, K)
+    stepped(layer, activations(0))
+    monkeypatch.setattr(torch.linalg, "eigh", failing)
+    stepped(layer, activations(1))
+    factor = layer.factored.factor
+    assert (factor.T @ factor - layer.gram).norm() <= 1e-4 * layer.gram.norm()

@@ -17,6 +17,8 @@ LATE = "watch.py settle: _local_scalar_dense"
 """On a GPU, reads what arrived long ago."""
 READ = "projection.py _basis: _local_scalar_dense"
 DECOMPOSED = "spectrum.py smoothed_eigh: _linalg_eigh"
+CHECKED = "spectrum.py _require_finite: _local_scalar_dense"
+"""Asked behind a decomposition, which has waited."""
 
 M, N, K = 48, 16, 4
 
@@ -47,8 +49,8 @@ def updated(layer, count):
     [
         ("subspace", 1, {LATE: 1}),
         ("nystrom", 1, {READ: 1}),
-        ("nystrom", 2, {READ: 2, DECOMPOSED: CHECK}),
-        ("exact", 1, {DECOMPOSED: CHECK}),
+        ("nystrom", 2, {READ: 2, DECOMPOSED: CHECK, CHECKED: CHECK}),
+        ("exact", 1, {DECOMPOSED: CHECK, CHECKED: CHECK}),
     ],
 )
 def test_an_update_asks_for_nothing_but_each_sixteenth(projection, runs, expected):

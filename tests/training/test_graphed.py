@@ -5,6 +5,7 @@ from contextlib import contextmanager, nullcontext
 import pytest
 import torch
 from torch import nn
+from torchvision.models import densenet121
 
 from lrbench.lowrank import attach_lr_layers
 from lrbench.models import Classifier
@@ -112,4 +113,30 @@ def test_only_networks_of_known_modules_are_recorded(net, expected):
     assert graphed.alike(net, torch.device("cuda")) is expected
     assert not graphed.alike(net, torch.device("cpu"))
     net[0].register_forward_hook(lambda *_: None)
+    assert not graphed.alike(net, torch.device("cuda"))
+
+
+def forwarded(net):
+    net[0].forward = lambda x: x
+    return net
+
+
+def hooked(net):
+    next(net.parameters()).register_hook(lambda gradient: gradient)
+    return net
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        nn.Sequential(nn.BatchNorm2d(3, momentum=None)),
+        nn.Sequential(nn.Embedding(3, 3, max_norm=1.0)),
+        nn.Sequential(densenet121(memory_efficient=True)),
+        nn.Sequential(nn.AdaptiveLogSoftmaxWithLoss(8, 4, [2])),
+        forwarded(nn.Sequential(nn.Linear(2, 2))),
+        hooked(nn.Sequential(nn.Linear(2, 2))),
+        nn.Sequential(torch.nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))),
+    ],
+)
+def test_what_python_decides_in_every_pass_is_not_recorded(net):
     assert not graphed.alike(net, torch.device("cuda"))

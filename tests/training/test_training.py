@@ -159,3 +159,13 @@ def test_lr_layers_act_on_a_compiled_network_that_was_compiled_without_them_befo
             (log,) = train(model, digits.train.balanced(320), config, seed=0)
     assert model.lr_layers["avgpool"].updates == 5
     assert log.layers["avgpool"].reconstruction > 0
+
+
+@pytest.mark.parametrize("projection", ["exact", "nystrom", "subspace"])
+def test_a_training_with_lr_layers_that_diverges_says_so(digits, projection):
+    model = attach_lr_layers(
+        Classifier(resnet18(10, 1, width=4), *digits.statistics), {"layer3": 8}, projection=projection
+    )
+    config = Training(epochs=2, batch_size=64, learning_rate=1e30, warmup_accuracy=0, gradient_clip=None)
+    with seeded(0), pytest.raises(TrainingDivergedError, match="the training loss is not finite in epoch 1"):
+        train(model, digits.train.balanced(320), config, seed=0)
