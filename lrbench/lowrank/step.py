@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lrbench.lowrank import devices
 from lrbench.lowrank.factors import LowRank
 
 
@@ -101,6 +102,9 @@ def gradient_step(W: LowRank, X: Tensor, P: Tensor, step: float) -> Stepped:
 
 def _norm(G: Tensor) -> Tensor:
     """Frobenius norm, also where the squares of entries are too small or too large for their type."""
-    norm, largest = torch.linalg.matrix_norm(G), G.abs().amax().clamp_min(torch.finfo(G.dtype).tiny)
+    norm: Tensor = torch.linalg.matrix_norm(G)
     sound = norm.isfinite() & (norm > torch.finfo(G.dtype).tiny ** 0.5 * 1e3)
+    if devices.on_cpu(G) and sound:
+        return norm
+    largest = G.abs().amax().clamp_min(torch.finfo(G.dtype).tiny)
     return torch.where(sound, norm, torch.linalg.matrix_norm(G / largest) * largest)
