@@ -104,7 +104,7 @@ class Run:
         self.clock, self.record = Clock(given.minutes), Record(given.out)
         self.identity = {"commit": "unknown", "device": device, "rehearse": given.rehearse}
         self.method = "fork"
-        # Not in --out: of that folder few files come back from a machine that is lent.
+        # Not in --out, which holds what is small enough to be sent on.
         key = hashlib.sha256(str(given.out.resolve()).encode()).hexdigest()[:12]
         self.work = Path(tempfile.gettempdir()) / f"lrbench-gpu-{key}"
 
