@@ -50,10 +50,11 @@ def frozen(model: nn.Module) -> Iterator[nn.Module]:
     thread = threading.get_ident()
     with _lock:
         taken = [_taken(owner, name, thread) for owner, name in _flags(model)]
-        model.eval()
-        for parameter in model.parameters():
-            parameter.requires_grad_(False)
     try:
+        with _lock:
+            model.eval()
+            for parameter in model.parameters():
+                parameter.requires_grad_(False)
         yield model
     finally:
         with _lock:

@@ -6,26 +6,33 @@ from typing import Any
 
 import torch
 
-_BACKENDS: list[Any] = [
-    torch.backends.cuda.matmul,
-    *(getattr(torch.backends.cudnn, part) for part in ("conv", "rnn")),
-]
+_OLDER: list[Any] = [torch.backends.cuda.matmul, torch.backends.cudnn]
+"""What has a setting that says yes or no."""
+_NEWER: list[Any] = [torch.backends.cuda.matmul, *(getattr(torch.backends.cudnn, part) for part in ("conv", "rnn"))]
+"""What has one that names a precision."""
 
 
 @contextmanager
-def unrounded_products() -> Iterator[None]:
-    """Let no GPU round factors of products and convolutions to ten bits (TF32) in a block."""
-    before, older = [each.fp32_precision for each in _BACKENDS], None
-    # Asked in a state that the newer settings alone can describe, the older ones raise.
-    with suppress(RuntimeError):
-        older = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+def rounded_products(*, allowed: bool) -> Iterator[None]:
+    """Let a GPU round factors of float32 products and convolutions to ten bits (TF32) in a block, or forbid it."""
+    before = [each.fp32_precision for each in _NEWER]
+    older = [_told(each) for each in _OLDER]
+    for each in _OLDER:
+        each.allow_tf32 = allowed
     try:
         yield
     finally:
-        if older is not None:
-            torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = older
-        for each, value in zip(_BACKENDS, before, strict=True):
+        for each, value in zip(_OLDER, older, strict=True):
+            if value is not None:
+                each.allow_tf32 = value
+        for each, value in zip(_NEWER, before, strict=True):
             # Not where it is so already: what the newer ones have set, the older ones do not tell any more.
             if each.fp32_precision != value:
                 each.fp32_precision = value
+
+
+def _told(backend: Any) -> bool | None:  # noqa: ANN401
+    """Give the older setting; None in a state that the newer ones alone can describe."""
+    with suppress(RuntimeError):
+        return bool(backend.allow_tf32)
+    return None

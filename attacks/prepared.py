@@ -14,7 +14,7 @@ from .frozen import frozen
 from .inputs import ordinary
 from .interruption import ask
 from .memory import memory_kept
-from .precision import unrounded_products
+from .precision import rounded_products
 from .regular import PROBED, callers_modes_left, regular
 
 EXAMPLES = PROBED
@@ -109,7 +109,7 @@ def _folded(model: nn.Module, x: Tensor) -> nn.Module:
     except Exception:  # noqa: BLE001 - what holds a lock, a file or a handle raises what it likes, and is used as it is
         return model
     # Where a GPU may round factors to ten bits, it rounds those of a copy otherwise.
-    with torch.no_grad(), unrounded_products():
+    with torch.no_grad(), rounded_products(allowed=False):
         pairs, expected = _pairs(twin, x)
         if not pairs:
             return model

@@ -180,17 +180,6 @@ def _put_precision(before: _Precision) -> None:
         each.fp32_precision = value
 
 
-@contextmanager
-def rounded_products(*, allowed: bool) -> Iterator[None]:
-    """Let a GPU round factors of float32 products and convolutions to ten bits (TF32) in a block, or forbid it."""
-    before = _precision()
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
-    try:
-        yield
-    finally:
-        _put_precision(before)
-
-
 def _put_alarm(rang: bool) -> None:
     if not rang:
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -15,7 +15,7 @@ from benchmarks.gpu.timing import seconds_of, spread
 from benchmarks.passes import Passes
 from lrbench.attacks import APGD, PGD, Square
 from lrbench.attacks.passes import logits_of
-from lrbench.global_state import rounded_products
+from lrbench.attacks.precision import rounded_products
 from lrbench.suite import Training
 from lrbench.training import seeded, train
 

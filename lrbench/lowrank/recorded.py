@@ -30,10 +30,10 @@ class RecordedUpdates:
         """Whether `follow` may be repeated: a batch is held, and no layer's update has to be made exactly."""
         if not self._held or not all(layer.batches for layer in self.layers):
             return False
-        for layer in self.layers:
-            if layer.updates % CHECK == 0:
-                layer.watch.settle()
-        return not any(layer.watch.over for layer in self.layers)
+        due = [layer.watch for layer in self.layers if layer.updates % CHECK == 0]
+        for watch in due:
+            watch.settle()
+        return not any(watch.over for watch in due)
 
     def follow(self) -> None:
         """Move W and b by the batches that are held; to be recorded."""

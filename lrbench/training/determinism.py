@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import torch
 
-from lrbench.global_state import rounded_products
+from lrbench.attacks.precision import rounded_products
 
 CUBLAS_WORKSPACE = ":4096:8"
 """Memory that cuBLAS works in; with this, it gives the same result every time."""

@@ -1,9 +1,9 @@
-"""Settings of precision are the caller's again after a block that forbids rounding, however they were set."""
+"""Settings of precision are the caller's again after a block that forbids or allows rounding, however they were set."""
 
 import pytest
 import torch
 
-from lrbench.attacks.precision import unrounded_products
+from lrbench.attacks.precision import rounded_products
 from lrbench.global_state import preserved
 
 MATMUL, CONV, RNN = torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn
@@ -51,12 +51,13 @@ def told():
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_settings_are_put_back(change):
+@pytest.mark.parametrize("allowed", [False, True])
+def test_settings_are_put_back(change, allowed):
     with preserved():
         change()
         before = told()
-        with unrounded_products():
-            assert not torch.backends.cudnn.allow_tf32
-            assert not torch.backends.cuda.matmul.allow_tf32
+        with rounded_products(allowed=allowed):
+            assert torch.backends.cudnn.allow_tf32 is allowed
+            assert torch.backends.cuda.matmul.allow_tf32 is allowed
         # What could not be told before may be told now.
         assert all(now == then for now, then in zip(told(), before, strict=True) if then != "mixed")

@@ -7,7 +7,7 @@ import torch
 from support.nets import conv_net
 from support.waiting import waits
 
-from lrbench.global_state import rounded_products
+from lrbench.attacks.precision import rounded_products
 from lrbench.lowrank import LRLayer, attach_lr_layers, nystrom, truncate
 
 pytestmark = pytest.mark.cuda

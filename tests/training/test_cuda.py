@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from support.fitted import fitted
 from support.waiting import waits
 
 from lrbench.data import Split
@@ -11,7 +12,7 @@ from lrbench.lowrank import attach_lr_layers
 from lrbench.models import Classifier
 from lrbench.models.resnet import resnet18
 from lrbench.suite import Training
-from lrbench.training import graphed, seeded, train
+from lrbench.training import graphed, seeded
 from lrbench.training.loop import _Run
 
 pytestmark = pytest.mark.cuda
@@ -33,19 +34,8 @@ def build(digits, gpu, projection="subspace"):
 
 
 def fit(digits, gpu, split=None, resume=None, projection="subspace", **options):
-    model, snapshots = build(digits, gpu, projection), []
-    config = Training(**CONFIG | options)
-    with seeded(0, deterministic=config.deterministic):
-        history = train(
-            model,
-            (split or digits.train).to(gpu),
-            config,
-            seed=0,
-            resume=resume,
-            statistics=digits.statistics,
-            on_epoch=lambda _log, snapshot: snapshots.append(snapshot()),
-        )
-    return model, history, snapshots
+    split = (split or digits.train).to(gpu)
+    return fitted(build(digits, gpu, projection), digits, split, resume=resume, **CONFIG | options)
 
 
 @pytest.mark.parametrize(

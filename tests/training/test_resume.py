@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from support.fitted import fitted
 from torch import nn
 
 from lrbench.data import Augmentation
@@ -30,20 +31,8 @@ def build(digits):
 
 
 def fit(digits, seed=0, resume=None, **options):
-    """Train; gives the model, its history and the last snapshot taken."""
-    model, snapshots = build(digits), []
-    config = Training(**{**CONFIG, "warmup_accuracy": 0.1, **options})
-    with seeded(seed):
-        history = train(
-            model,
-            digits.train.balanced(160),
-            config,
-            seed=0,
-            resume=resume,
-            statistics=digits.statistics,
-            on_epoch=lambda _log, snapshot: snapshots.append(snapshot()),
-        )
-    return model, history, snapshots
+    given = {**CONFIG, "warmup_accuracy": 0.1, **options}
+    return fitted(build(digits), digits, digits.train.balanced(160), seed, resume, **given)
 
 
 OPTIONS = [
