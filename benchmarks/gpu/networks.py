@@ -22,6 +22,7 @@ from lrbench.training import seeded, train
 EPS = 8 / 255
 LR_OPTIONS = {"projection": "subspace", "lambda_1": 0.1, "lambda_2": 0.1}
 """Otherwise as in the paper's suites."""
+RECIPE = {"schedule": "one-cycle", "augment": {"crop": 4, "flip": True}, "precision": "bfloat16"}
 MOST = 40
 """Epochs at most."""
 TOO_FEW = 4.0

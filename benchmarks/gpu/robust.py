@@ -2,19 +2,16 @@
 
 import torch
 
-from benchmarks.gpu.networks import EPS, Rows, autoattacked, chosen, load, trained
+from benchmarks.gpu.networks import EPS, RECIPE, Rows, autoattacked, chosen, load, trained
 from benchmarks.gpu.setting import Setting
 from benchmarks.gpu.timing import seconds_of
 from lrbench.attacks import PGD
 from lrbench.attacks.passes import logits_of
 
 NAME = "pgd-2"
-RECIPE = {
+OPTIONS = RECIPE | {
     "learning_rate": 0.3,
-    "schedule": "one-cycle",
     "warmup_accuracy": 1.0,
-    "augment": {"crop": 4, "flip": True},
-    "precision": "bfloat16",
     # One step (Wong et al., 2020) is soon overfitted to; two, each of more than half the radius, are not.
     "adversarial": {"eps": EPS, "steps": 2, "step_size": 5 / 255},
 }
@@ -24,7 +21,7 @@ TRAINING = 0.5
 
 def rows(setting: Setting) -> Rows:
     """Training, then PGD of 20 steps and AutoAttack."""
-    yield "training", lambda: trained(setting, NAME, {}, RECIPE, TRAINING * setting.left())
+    yield "training", lambda: trained(setting, NAME, {}, OPTIONS, TRAINING * setting.left())
     yield "PGD-20", lambda: weak(setting)
     yield "AutoAttack", lambda: judged(setting)
 
