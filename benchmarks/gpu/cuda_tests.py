@@ -61,10 +61,16 @@ def tested(setting: Setting) -> dict:
     outcomes = {found["test"]: found["outcome"] for found in (SPREAD if shared else LINE).finditer(text)}
     counts = Counter(outcomes.values())
     failed = [test for test, outcome in outcomes.items() if outcome in ("FAILED", "ERROR")]
-    return {
+    values = {
         "files": len(files),
         **{name.lower(): counts[name] for name in ("PASSED", "FAILED", "ERROR", "SKIPPED")},
         "exit code": "over its time" if late else process.returncode,
         "did not pass": "; ".join(failed),
         "last line": text.strip().splitlines()[-1] if text.strip() else "",
     }
+    if values["exit code"] != 0:
+        # What is known is kept; the row is no success.
+        setting.tell(values)
+        msg = f"pytest ended with {values['exit code']}: {values['last line']}"
+        raise RuntimeError(msg)
+    return values

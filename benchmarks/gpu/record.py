@@ -26,7 +26,7 @@ class Record:
             file.write(("\n" if torn and self.lines.stat().st_size else "") + json.dumps(row) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        fresh = self.table.with_suffix(".tmp")
+        fresh = self.table.with_suffix(f".{os.getpid()}.tmp")
         fresh.write_text(as_markdown(self.rows), "utf-8")
         os.replace(fresh, self.table)
 

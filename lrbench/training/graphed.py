@@ -1,5 +1,6 @@
 """The training step as a CUDA graph: a thousand kernels begun at once, where Python takes longer than the GPU."""
 
+import inspect
 from collections.abc import Callable
 
 import torch
@@ -23,13 +24,19 @@ Learn = Callable[[Tensor, Tensor, "float | Tensor", Callable[[], None]], None]
 
 def alike(model: nn.Module, device: torch.device) -> bool:
     """Whether all steps of training a network are the same kernels, so that repeating one's is the same training."""
-    return device.type == "cuda" and world() == 1 and all(_plain(module) for module in model.modules())
+    everywhere = nn.modules.module
+    watched = everywhere._global_forward_hooks or everywhere._global_forward_pre_hooks
+    watched = watched or everywhere._global_backward_hooks or everywhere._global_backward_pre_hooks
+    return device.type == "cuda" and world() == 1 and not watched and all(_plain(each) for each in model.modules())
 
 
 def _plain(module: nn.Module) -> bool:
     hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
     known = type(module).__module__.startswith(OWN) and not _decides(module)
-    watched = any(parameter._backward_hooks for parameter in module.parameters(recurse=False))
+    watched = any(
+        parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None)
+        for parameter in module.parameters(recurse=False)
+    )
     return known and not watched and all(observes(hook) for each in hooks for hook in each.values())
 
 
@@ -37,10 +44,10 @@ def _decides(module: nn.Module) -> bool:
     """Whether something in Python, or a value that the host has to read, decides what a module computes."""
     averages = isinstance(module, nn.modules.batchnorm._NormBase) and module.momentum is None
     renorms = getattr(module, "max_norm", None) is not None
-    changed = "forward" in vars(module) or hasattr(module, "parametrizations")
+    changed = any(inspect.isroutine(each) for each in vars(module).values()) or hasattr(module, "parametrizations")
     return (
         changed or averages or renorms or getattr(module, "memory_efficient", False)
-        or isinstance(module, nn.AdaptiveLogSoftmaxWithLoss)
+        or isinstance(module, nn.AdaptiveLogSoftmaxWithLoss | nn.DataParallel | nn.SyncBatchNorm)
     )  # fmt: skip
 
 

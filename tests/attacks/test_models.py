@@ -2,7 +2,9 @@
 
 import contextlib
 import copy
+import os
 import threading
+import time
 import warnings
 
 import pytest
@@ -15,6 +17,7 @@ from support.unchanged import differing, everything
 from torch import nn
 
 from lrbench.attacks import PGD
+from lrbench.attacks import frozen as frozen_module
 from lrbench.attacks.frozen import _lent, frozen
 from lrbench.attacks.gradients import NoGradientError
 from lrbench.attacks.regular import ModelError
@@ -274,6 +277,51 @@ def test_writing_into_its_input_changes_no_input(taker, net):
     with contextlib.suppress(ValueError):
         taker(Inplace(net), x, y)
     assert torch.equal(x, X)
+
+
+class Stubborn(nn.Module):
+    """Refuses to be put into evaluation mode, or is interrupted there."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.first, self.error = nn.Sequential(nn.Linear(2, 2), nn.Dropout()), error
+
+    def train(self, mode=True):
+        super().train(mode)
+        if not mode:
+            raise self.error
+        return self
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("no")], ids=repr)
+def test_a_model_is_given_back_though_lending_it_was_interrupted(error):
+    model = Stubborn(error)
+    with pytest.raises(type(error)), frozen(model):
+        pass
+    assert all(module.training for module in model.modules())
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    assert not _lent
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is forked here")
+def test_a_forked_process_waits_for_no_thread_of_the_other():
+    with frozen_module._lock:
+        holder = threading.Thread(target=frozen_module._lock.acquire)
+        holder.start()
+    holder.join(10)  # it has the lock, and will never release it
+    process = os.fork()
+    if not process:
+        with frozen(nn.Linear(2, 2)):
+            os._exit(7)
+    deadline = time.monotonic() + 20
+    while (ended := os.waitpid(process, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if ended == (0, 0):
+        os.kill(process, 9)
+        os.waitpid(process, 0)
+    frozen_module._forget()
+    assert os.waitstatus_to_exitcode(ended[1]) == 7
+    assert ended != (0, 0)
 
 
 def test_threads_that_have_a_model_at_the_same_time_give_it_back_as_it_was(small_net):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.gpu import child
+from benchmarks.gpu import child, cuda_tests
 from benchmarks.gpu.plan import STEPS
 from benchmarks.gpu.record import ENDED, Record, as_markdown
 from benchmarks.gpu.setting import Setting
@@ -140,3 +140,12 @@ def test_random_images_are_refused(tmp_path):
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: --data-dir must hold cifar10-jpeg")
     assert len(ended.stderr.splitlines()) == 1
+
+
+def test_tests_that_were_not_run_or_failed_are_no_success(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(cuda_tests, "marked", lambda: ["tests/there_is_none.py"])
+    setting = Setting("cpu", True, None, tmp_path, tmp_path, "x", time.monotonic() + 60, set(), told.append)
+    with pytest.raises(RuntimeError, match="pytest ended with"):
+        cuda_tests.tested(setting)
+    assert told[0]["passed"] == 0

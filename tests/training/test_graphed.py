@@ -121,6 +121,23 @@ def forwarded(net):
     return net
 
 
+def accumulating(net):
+    next(net.parameters()).register_post_accumulate_grad_hook(lambda _: None)
+    return net
+
+
+def replaced(net):
+    net[0]._conv_forward = lambda *given: given[0]
+    return net
+
+
+def test_with_hooks_for_all_modules_nothing_is_recorded():
+    handle = nn.modules.module.register_module_forward_hook(lambda *_: None)
+    assert not graphed.alike(nn.Sequential(nn.Linear(2, 2)), torch.device("cuda"))
+    handle.remove()
+    assert graphed.alike(nn.Sequential(nn.Linear(2, 2)), torch.device("cuda"))
+
+
 def hooked(net):
     next(net.parameters()).register_hook(lambda gradient: gradient)
     return net
@@ -135,6 +152,10 @@ def hooked(net):
         nn.Sequential(nn.AdaptiveLogSoftmaxWithLoss(8, 4, [2])),
         forwarded(nn.Sequential(nn.Linear(2, 2))),
         hooked(nn.Sequential(nn.Linear(2, 2))),
+        accumulating(nn.Sequential(nn.Linear(2, 2))),
+        replaced(nn.Sequential(nn.Conv2d(1, 1, 1))),
+        nn.DataParallel(nn.Linear(2, 2)),
+        nn.Sequential(nn.SyncBatchNorm(3)),
         nn.Sequential(torch.nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))),
     ],
 )

@@ -148,7 +148,8 @@ def _code_of_object(network: Any) -> Own:  # noqa: ANN401
 
 
 def _is_made(factory: Callable[..., Any]) -> bool:
-    return isinstance(factory, functools.partial) or "<locals>" in getattr(factory, "__qualname__", "")
+    called = isinstance(factory, type) and factory.__module__ in {"abc", "types", "dataclasses"}
+    return called or isinstance(factory, functools.partial) or "<locals>" in getattr(factory, "__qualname__", "")
 
 
 def _own_graph(file: Path) -> Own:
@@ -180,8 +181,12 @@ def _file_of(factory: Callable[..., Any]) -> Path | None:
     except (TypeError, OSError):  # an object that can be called, or a class that stands in no file
         return None if isinstance(factory, type) else _file_of(type(factory))
     file = Path(found or "")
-    # A class that was made by calling its metaclass says that it stands in Python's own abc.py.
-    return file.resolve() if file.is_file() and not _is_python_s(file) else None
+    if _is_python_s(file):
+        # A class that was made by a call says that it stands in abc.py or types.py: its methods say where they do.
+        codes = (getattr(each, "__code__", None) for each in vars(factory).values())
+        files = (Path(code.co_filename) for code in codes if code is not None)
+        file = next((each for each in files if each.is_file() and not _is_python_s(each)), Path())
+    return file.resolve() if file.is_file() else None
 
 
 def _is_python_s(file: Path) -> bool:
