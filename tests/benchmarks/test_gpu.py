@@ -108,7 +108,7 @@ def of_a_step(tmp_path, seconds, done=()):
 
 
 def test_what_fails_is_said_and_the_next_row_comes(tmp_path):
-    said = of_a_step(tmp_path, 20, done={"kills itself", "sleeps"})
+    said = of_a_step(tmp_path, 60, done={"kills itself", "sleeps"})
     assert said == [
         ("begun", "fails"), ("error", "fails"), ("begun", "works"), ("so far", "works"), ("ok", "works"),
         ("begun", "is late"), ("not now", "is late"), ("begun", "cannot"), ("left out", "cannot"), ("ended", None),
@@ -116,7 +116,7 @@ def test_what_fails_is_said_and_the_next_row_comes(tmp_path):
 
 
 def test_a_process_that_is_lost_is_said_to_be(tmp_path):
-    said = of_a_step(tmp_path, 20, done={"fails", "works", "is late", "cannot"})
+    said = of_a_step(tmp_path, 60, done={"fails", "works", "is late", "cannot"})
     assert said == [("begun", "kills itself"), ("lost", None)]
 
 
@@ -124,7 +124,7 @@ def test_a_step_over_its_time_ends_with_all_that_it_began(tmp_path):
     start = time.monotonic()
     said = of_a_step(tmp_path, 2, done={"fails", "works", "is late", "cannot", "kills itself"})
     assert said == [("begun", "sleeps"), ("time", None)]
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 40, "it sleeps for 60 s"
     began = int((tmp_path / "pid").read_text())
     deadline = time.monotonic() + 10
     while Path(f"/proc/{began}").exists() and "Z" not in Path(f"/proc/{began}/stat").read_text().split()[2]:
