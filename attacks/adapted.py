@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from .arguments import spelled
 from .base import Attack, Kind
 from .batches import out_of_memory
-from .cost import passes_of
+from .cost import Passes, passes_of
 from .geometry import checked_projection, unsqueeze_like
 from .gradient_free import GRADIENT_FREE
 from .gradients import NoGradientError
@@ -93,7 +93,7 @@ class ExternalAttack(Attack):
         self.defaults = defaults
 
     @property
-    def passes(self) -> float:
+    def passes(self) -> Passes:
         """What follows from its options' names: steps, restarts, queries, in the words of the library."""
         return passes_of({**self.defaults, **self.options}, gradients=self.needs_gradients)
 

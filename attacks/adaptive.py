@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import named
-from .cost import FORWARD
+from .cost import LOOK, Passes
 from .inputs import Bounds
 from .layers import find_module, reached, watched
 from .pgd import PGD
@@ -72,9 +72,9 @@ class AdaptiveLR(PGD):
         self.layer, self.weight, self.subspace = layer, weight, subspace
 
     @property
-    def passes(self) -> float:
+    def passes(self) -> Passes:
         """Those of PGD, and one for the clean activations."""
-        return FORWARD + super().passes
+        return LOOK + super().passes
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Attack with the layer's output in view."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .ascent import Ascent, Objective, Rules
 from .base import Attack, named
-from .cost import FORWARD
+from .cost import GRADIENT, LOOK, Passes
 from .engine import searched
 from .geometry import BALLS
 from .inputs import Bounds
@@ -64,9 +64,9 @@ class APGD(Attack):
         self.ball, self.loss = BALLS[norm], LOSSES[loss]
 
     @property
-    def passes(self) -> float:
+    def passes(self) -> Passes:
         """A look at the image, and of each run a gradient at the start and after each step."""
-        return FORWARD + self.restarts * (1 + self.steps) * self.eot
+        return LOOK + self.restarts * (1 + self.steps) * self.eot * GRADIENT
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Attack from each start what has withstood the ones before."""

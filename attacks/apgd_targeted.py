@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .apgd import APGD
 from .base import named
-from .cost import FORWARD
+from .cost import GRADIENT, LOOK, Passes
 from .inputs import Bounds
 from .losses import targeted_dlr, too_few
 from .passes import logits_of
@@ -46,9 +46,9 @@ class TargetedAPGD(APGD):
         self.targets = targets
 
     @property
-    def passes(self) -> float:
+    def passes(self) -> Passes:
         """A look at the classes, and a run towards each target: a gradient at its start and after each step."""
-        return FORWARD + self.targets * (1 + self.steps) * self.eot
+        return LOOK + self.targets * (1 + self.steps) * self.eot * GRADIENT
 
     def unfit(self, classes: int, shape: tuple[int, ...]) -> str | None:  # noqa: ARG002
         """Say whether there are too few classes for the loss."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .apgd import APGD
 from .apgd_targeted import TargetedAPGD
 from .base import Attack, named
-from .cost import FORWARD
+from .cost import LOOK, Passes
 from .fab import FAB
 from .geometry import BALLS
 from .inputs import Bounds
@@ -85,6 +85,7 @@ class AutoAttack(Attack):
         If a parameter is out of range.
     """
 
+    effort: ClassVar[str | None] = None
     standard: ClassVar[Mapping[str, Any] | None] = {"eot": 1}
 
     def __init__(  # noqa: PLR0913
@@ -119,9 +120,9 @@ class AutoAttack(Attack):
         self.members = {name: made[name] for name in MEMBERS[version]}
 
     @property
-    def passes(self) -> float:
+    def passes(self) -> Passes:
         """Those of its members, a look at the image and one at what each of them found."""
-        return FORWARD + sum(FORWARD + member.passes for member in self.members.values())
+        return LOOK + Passes.sum(LOOK + member.passes for member in self.members.values())
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Attack in turn."""
@@ -140,7 +141,7 @@ class AutoAttack(Attack):
 
         Parameters are those of `run`. A member is not asked where nothing has withstood the ones before.
         """
-        real = model.original if isinstance(model, Prepared) else model
+        real = model.unfolded if isinstance(model, Prepared) else model
         logits = logits_of(real, x)
         left_out = self.left_out(logits.shape[1], tuple(x.shape[1:]))
         if left_out:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .arguments import spelled
 from .batches import in_batches
-from .cost import passes_of
+from .cost import Passes, passes_of
 from .gradients import input_gradient
 from .inputs import Bounds, as_inputs, as_labels, check_range, clipped, ordinary
 from .passes import FEW, at_most
@@ -44,6 +44,9 @@ class Attack(ABC):
         Whether it asks more of a model than logits.
     weak : bool
         Whether a model may withstand it without being robust: a board that shows it alone says so.
+    effort : str, optional
+        The option that a budget of passes sets: an attack is the stronger the larger it is, and costs the more. None
+        of one that is what it is.
     standard : mapping, optional
         Of an attack that is known by one setting of its options, the defaults: what those that are None there come to.
         A board says where an attack ran with others.
@@ -54,6 +57,7 @@ class Attack(ABC):
     kind: Kind = "bounded"
     needs_gradients: bool = True
     weak: ClassVar[bool] = False
+    effort: ClassVar[str | None] = "steps"
     standard: ClassVar[Mapping[str, Any] | None] = None
     bounds: Bounds | None = None
 
@@ -122,11 +126,12 @@ class Attack(ABC):
         return clipped(found.detach().to(x), self.bounds)
 
     @property
-    def passes(self) -> float:
-        """How many forward-and-backward passes it takes an image that withstands it; `cost.FORWARD` for forward alone.
+    def passes(self) -> Passes:
+        """How many passes an image takes that withstands it.
 
-        Plans are estimated by it. Unless an attack says otherwise, it follows from what its attributes are called:
-        steps, restarts, eot, targets, searches, queries.
+        Plans are estimated by it, and a suite's `budget` is held by it. Unless an attack says otherwise, it follows
+        from what its attributes are called: steps, restarts, eot, targets, searches, queries. One of your own may give
+        a number: so many passes forwards and back.
         """
         return passes_of(getattr(self, "__dict__", {}), gradients=self.needs_gradients)
 

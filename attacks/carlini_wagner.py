@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import Attack, Kind, named
-from .cost import FORWARD
+from .cost import GRADIENT, LOOK, Passes
 from .geometry import unsqueeze_like
 from .gradients import input_gradient
 from .inputs import Bounds, clipped
@@ -67,9 +67,9 @@ class CarliniWagner(Attack):
         self.initial_const, self.confidence, self.bounds = initial_const, confidence, bounds
 
     @property
-    def passes(self) -> float:
+    def passes(self) -> Passes:
         """A look at the image, and a gradient a step of each search."""
-        return FORWARD + self.searches * self.steps
+        return LOOK + self.searches * self.steps * GRADIENT
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Search c for every example."""

@@ -4,13 +4,13 @@ Source: Moosavi-Dezfooli, Fawzi and Frossard, *DeepFool: a simple and accurate m
 2016, algorithm 2 and section 3.3 (Linf).
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from .base import Attack, Kind, named
-from .cost import BACKWARD, FORWARD
+from .cost import LOOK, Passes
 from .geometry import unsqueeze_like
 from .gradients import gradient_to, require_gradient
 from .inputs import Bounds, clipped
@@ -49,6 +49,7 @@ class DeepFool(Attack):
     """
 
     kind: Kind = "minimal"
+    effort: ClassVar[str | None] = None
 
     def __init__(
         self,
@@ -67,9 +68,9 @@ class DeepFool(Attack):
         self.candidates, self.bounds = candidates, bounds
 
     @property
-    def passes(self) -> float:
+    def passes(self) -> Passes:
         """A gradient for each candidate a step, as many as it usually takes, and a look at the last one's end."""
-        return FORWARD + min(self.steps, USUAL) * (FORWARD + (self.candidates - 1) * BACKWARD)
+        return LOOK + min(self.steps, USUAL) * Passes(1, self.candidates - 1)
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Move every example until it is misclassified."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import Attack, Kind, named
-from .cost import BACKWARD, CLASSES, FORWARD
+from .cost import CLASSES, GRADIENT, LOOK, Passes
 from .descent import Descent, Rules
 from .engine import searched
 from .inputs import Bounds
@@ -84,11 +84,11 @@ class FAB(Attack):
         self.restarts, self.enough, self.searches, self.seed, self.bounds = restarts, enough, searches, seed, bounds
 
     @property
-    def passes(self) -> float:
+    def passes(self) -> Passes:
         """Those of its runs: a gradient a step, without a target one for each class, and a look at where it led."""
-        gradient = 1.0 if self.targeted else FORWARD + CLASSES * BACKWARD
-        run = self.steps * (gradient + FORWARD) + self.searches * FORWARD
-        return FORWARD + (self.targets if self.targeted else 1) * self.restarts * run
+        gradient = GRADIENT if self.targeted else Passes(1, CLASSES)
+        run = self.steps * (gradient + LOOK) + self.searches * LOOK
+        return LOOK + (self.targets if self.targeted else 1) * self.restarts * run
 
     def sees(self, model: nn.Module) -> nn.Module:
         """Give the model as it was made ready; what counts in the end is asked of the model itself."""

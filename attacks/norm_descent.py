@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import Attack, Kind, named
-from .cost import FORWARD
+from .cost import GRADIENT, LOOK, Passes
 from .geometry import BALLS, length, tiny, unsqueeze_like
 from .gradients import input_gradient
 from .inputs import Bounds, clipped
@@ -74,9 +74,9 @@ class NormDescent(Attack):
         self.steps, self.step_size, self.gamma, self.bounds = steps, step_size, gamma, bounds
 
     @property
-    def passes(self) -> float:
+    def passes(self) -> Passes:
         """A gradient a step, and a look at where the last one led."""
-        return self.steps + FORWARD
+        return self.steps * GRADIENT + LOOK
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Descend from the clean example."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import IterativeAttack, Precision, named
-from .cost import FORWARD
+from .cost import GRADIENT, LOOK, Passes
 from .engine import Ended, Jobs, Search, searched
 from .geometry import BALLS, unsqueeze_like
 from .gradients import input_gradient
@@ -84,13 +84,13 @@ class PGD(IterativeAttack):
         self.random_start, self.restarts, self.seed, self.bounds = random_start, restarts, seed, bounds
 
     @property
-    def passes(self) -> float:
+    def passes(self) -> Passes:
         """A gradient a step; with several starts, a look at where each ends; to stop there, a gradient there, too."""
         if self.stop:
-            looks = FORWARD if self.precision != "float32" else 0.0
-            return self.restarts * (self.steps + 1) * (self.eot + looks)
-        looks = FORWARD * self.restarts if self.restarts > 1 else 0.0
-        return self.restarts * self.steps * self.eot + looks
+            looks = int(self.precision != "float32")
+            return self.restarts * (self.steps + 1) * (self.eot * GRADIENT + looks * LOOK)
+        looks = self.restarts if self.restarts > 1 else 0
+        return self.restarts * self.steps * self.eot * GRADIENT + looks * LOOK
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Ascend from each start; with several, keep each example's best end."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from .counting import noted
 from .frozen import frozen
 from .inputs import ordinary
 from .interruption import ask
@@ -58,8 +59,7 @@ class Prepared(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
         ask()
-        logits: Tensor = self.net(x)
-        return logits
+        return noted(self.net(x))
 
 
 @contextmanager

@@ -1,13 +1,13 @@
 """Random noise: what no attack may be weaker than, and a corruption of its own."""
 
 from abc import abstractmethod
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from .base import Attack, Kind, named
-from .cost import FORWARD
+from .cost import LOOK, Passes
 from .geometry import BALLS, unsqueeze_like
 from .inputs import Bounds, clipped
 from .losses import margin
@@ -38,14 +38,16 @@ class RandomNoise(Attack):
     needs_gradients = False
     weak = True
 
+    effort: ClassVar[str | None] = "draws"
+
     def __init__(self, eps: float, draws: int = 1, *, seed: int = 0, bounds: Bounds | None = (0.0, 1.0)) -> None:
         check_ball(eps, bounds, None, draws=draws)
         self.eps, self.draws, self.seed, self.bounds = eps, draws, seed, bounds
 
     @property
-    def passes(self) -> float:
+    def passes(self) -> Passes:
         """A look at each draw, where there are several."""
-        return FORWARD * self.draws if self.draws > 1 else 0.0
+        return (self.draws if self.draws > 1 else 0) * LOOK
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Draw and keep the worst."""

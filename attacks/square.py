@@ -5,13 +5,13 @@ random search*, 2020: algorithm 1, with algorithm 2 for the Linf and algorithm 3
 """
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from .base import Attack, named
-from .cost import FORWARD
+from .cost import LOOK, Passes
 from .engine import searched
 from .geometry import BALLS
 from .inputs import Bounds
@@ -56,6 +56,8 @@ class Square(Attack):
 
     needs_gradients = False
 
+    effort: ClassVar[str | None] = "queries"
+
     def __init__(
         self,
         eps: float,
@@ -77,9 +79,9 @@ class Square(Attack):
         self.ball, self.norm = BALLS[norm], norm
 
     @property
-    def passes(self) -> float:
+    def passes(self) -> Passes:
         """A look at the image and at the first points, and one a query."""
-        return FORWARD * (2 + self.queries)
+        return (2 + self.queries) * LOOK
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Search patch by patch."""

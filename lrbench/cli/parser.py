@@ -90,14 +90,25 @@ def make_parser() -> argparse.ArgumentParser:
     )
     compare.set_defaults(command=views.compare_command)
 
+    _add_listings(subs)
+    return parser
+
+
+def _add_listings(subs: "argparse._SubParsersAction[_Parser]") -> None:
     for name, kind in (("models", "MODELS"), ("attacks", "ATTACKS"), ("datasets", "DATASETS")):
-        listing = subs.add_parser(name, help=f"list the {name} that a suite can name")
+        more = ", or rank those of runs" if name == "attacks" else ""
+        listing = subs.add_parser(name, help=f"list the {name} that a suite can name{more}")
         listing.set_defaults(command=views.listing_command, catalogue=kind)
+        if name == "attacks":
+            listing.add_argument(
+                "--rank", nargs="+", metavar="RUN", help="by what they were worth in these runs or published boards"
+            )
+            listing.add_argument("--format", default="table", choices=("table", "markdown", "latex"))
+            listing.set_defaults(command=views.attacks_command)
     subs.add_parser("measures", help="list the measures that a suite can ask for, with their options").set_defaults(
         command=views.measures_command
     )
     subs.add_parser("suites", help="list the shipped suites").set_defaults(command=views.suites_command)
-    return parser
 
 
 def _add_own_models(subs: "argparse._SubParsersAction[_Parser]") -> None:

@@ -91,6 +91,23 @@ def listing_command(given: argparse.Namespace) -> int:
     return 0
 
 
+def attacks_command(given: argparse.Namespace) -> int:
+    """List the attacks, or put those of runs in order of what they were worth."""
+    if not given.rank:
+        return listing_command(given)
+    from rich.text import Text  # noqa: PLC0415
+
+    from lrbench.leaderboard.attack_ranking import ranking  # noqa: PLC0415
+
+    for table in ranking(given.rank):
+        if given.format == "table":
+            console().print(Text(table.title, style="bold"), table.in_terminal(), "")
+        else:
+            lines = table.in_markdown() if given.format == "markdown" else table.in_latex()
+            sys.stdout.write("\n".join([*lines, ""]))
+    return 0
+
+
 def _line(entry: "Entry", supplied: tuple[str, ...]) -> str:
     from lrbench.options import options_text  # noqa: PLC0415
 

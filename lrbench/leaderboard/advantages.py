@@ -45,8 +45,10 @@ def _advantage(board: Leaderboard, model: str, baseline: str, attack: str) -> st
 
 
 def _outcome(lead: float, kept: float, p: float) -> str:
-    if lead <= POINT:
+    if lead <= 0:
         return "Under this attack it has no advantage."
+    if lead <= POINT:
+        return "Under this attack it leads by a point or less, which is held against nothing."
     if kept < 0.25 * lead:
         return "In the worst case the advantage is lost."
     if p >= LEVEL:

@@ -14,7 +14,7 @@ from lrbench.leaderboard.figure_text import verdict_shown
 from lrbench.leaderboard.layout import WORST, blocks_of, by_weight
 from lrbench.leaderboard.read import optional_json, read_table
 from lrbench.leaderboard.reference import Comparison, comparisons
-from lrbench.leaderboard.results import DERIVED, derived, timed
+from lrbench.leaderboard.results import DERIVED, derived, spent
 from lrbench.leaderboard.status import Status
 from lrbench.store import as_path
 from lrbench.suite import read_run
@@ -166,7 +166,7 @@ class Leaderboard:
     def table(self) -> pd.DataFrame:
         """One row a model, best first; a column for each figure and, for proportions, its interval."""
         rows: dict[str, dict[str, float | str]] = {model: self._marks(model) for model in self.models}
-        for column in (column for block in self.blocks for column in block.columns):
+        for column in (column for block in self.blocks for column in block.columns if not column.passing):
             if column.form == "verdict":
                 for model in self.models:
                     rows[model][column.key] = verdict_shown(column.cells.get(model))
@@ -237,14 +237,14 @@ class Leaderboard:
         return json.dumps(whole, indent=2) + "\n"
 
     @property
-    def _timed(self) -> "pd.Series[bool]":
-        return timed(self.results)
+    def _spent(self) -> "pd.Series[bool]":
+        return spent(self.results)
 
     def results_csv(self) -> str:
-        """Tidy results as CSV, without measured times: a repeated run gives the same bytes."""
-        return self.results[~self._timed].to_csv(index=False)
+        """Tidy results as CSV, without times and passes: a repeated run gives the same bytes."""
+        return self.results[~self._spent].to_csv(index=False)
 
     def timings_csv(self) -> str:
-        """Measured times as CSV, with the same columns; empty if there are none."""
-        times = self.results[self._timed]
+        """Measured times and passes as CSV, with the same columns; empty if there are none."""
+        times = self.results[self._spent]
         return "" if times.empty else times.to_csv(index=False)

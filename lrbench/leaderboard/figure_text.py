@@ -65,4 +65,6 @@ def _count(value: float) -> str:
 def _deviation(sd: float, form: Form) -> str:
     if form in {"percent", "points"}:
         return f"{100 * sd:.1f}"
-    return f"{1000 * sd:.1g}" if form == "milliseconds" else f"{sd:.1g}"
+    shown = 1000 * sd if form == "milliseconds" else sd
+    # One digit, and 20 rather than 2e+01.
+    return f"{float(f'{shown:.1g}'):g}"

@@ -1,10 +1,12 @@
 """Which figures a leaderboard shows, under which heading, in which of its tables."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from lrbench.leaderboard.measured import measured_blocks, measured_summary
 from lrbench.leaderboard.ranking import rank_column
+from lrbench.leaderboard.worth_blocks import worth_block
 from lrbench.names import eps_label
 from lrbench.views import Block, Column, Form, Shown, with_n
 
@@ -29,12 +31,16 @@ def blocks_of(shown: Shown, suite: dict[str, Any], data: str, progress: str = ""
     title = f"{suite['name']} on {data}, {seeds} seed{'s' * (seeds > 1)}" + (f": {progress}" if progress else "")
     summary = [rank_column(_ranked_by(shown, suite), models), *_summary(shown, suite)]
     found = [Block(title, summary), *_attack_blocks(shown, suite), *measured_blocks(shown, suite)]
-    # That nobody was checked is said; that nobody was measured goes without saying.
-    filled = [
-        Block(block.title, [each for each in block.columns if each.cells or (models and each.form == "verdict")])
-        for block in found
-    ]
+    filled = [replace(block, columns=[*_filled(block, checked=bool(models))]) for block in found]
     return [with_n(block) for block in filled if block.columns]
+
+
+def _filled(block: Block, *, checked: bool) -> Iterator[Column]:
+    """Leave out columns without a figure; that nobody was checked is said, that nobody was measured goes without it."""
+    there = {column.heading for column in block.columns if column.cells}
+    for column in block.columns:
+        if column.cells or (block.by and column.heading in there) or (checked and column.form == "verdict"):
+            yield column
 
 
 def _summary(shown: Shown, suite: dict[str, Any]) -> list[Column]:
@@ -69,6 +75,8 @@ def _attack_blocks(shown: Shown, suite: dict[str, Any]) -> Iterator[Block]:
         if len([column for column in columns if column.cells]) > 1:
             yield Block(f"Robust accuracy % under {attack} by eps, {space} space", columns)
     yield Block("Smallest adversarial perturbation", _minimal_block(shown, labels(suite)))
+    if suite["attacks"]:
+        yield worth_block(shown, labels(suite), middle(suite))
 
 
 def labels(suite: dict[str, Any]) -> list[str]:

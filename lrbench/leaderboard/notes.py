@@ -10,6 +10,7 @@ from lrbench.leaderboard.measured import measured_notes
 from lrbench.leaderboard.results import ADJUSTED
 from lrbench.leaderboard.said import class_of, is_weak, other_than_standard
 from lrbench.leaderboard.status import in_what_they_differ
+from lrbench.leaderboard.worth import OPTIMALITY
 from lrbench.views import matching
 
 
@@ -124,7 +125,21 @@ def _strength(board: Leaderboard) -> Iterator[str]:
                 f"{label} is not the standard version of {known} here: {changes}. Do not compare its "
                 "figures with those of the standard version."
             )
+    yield from _worth(board)
     yield from _differences(board)
+
+
+def _worth(board: Leaderboard) -> Iterator[str]:
+    """Say what the table of attacks means."""
+    metrics = set(board.aggregated["metric"])
+    if OPTIMALITY in metrics:
+        yield (
+            "Optimality (AttackBench): area under an attack's curve of success against radius, over that of the best "
+            "attack of each image, at the radii where it ran. Only one to fool: images that would count as robust "
+            "without this attack."
+        )
+    if "forward_passes" in metrics:
+        yield "Passes of the model are counted. ms are by the clock, whatever ran beside: compare those of one run."
 
 
 def _differences(board: Leaderboard) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The leaderboard for readers: in a terminal, as Markdown, and in a notebook."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from html import escape
 
 from rich.console import Console, Group, RenderableType
@@ -22,7 +22,7 @@ WIDTH = 140
 def renderable(board: Leaderboard) -> RenderableType:
     """Lay the leaderboard out for a rich console."""
     parts: list[RenderableType] = []
-    for table in _tables(board, printable):
+    for table in _tables(board, board.blocks, printable):
         parts += [Text(table.title, style="bold"), table.in_terminal(), Text()]
     return Group(*parts, *(Text(printable(line), style="dim") for line in notes(board)))
 
@@ -35,7 +35,7 @@ def print_board(board: Leaderboard, console: Console) -> None:
 def to_markdown(board: Leaderboard) -> str:
     """Write the leaderboard as Markdown tables."""
     parts = [f"# {in_markdown(board.suite['name'])}", ""]
-    for table in _tables(board, str):
+    for table in _tables(board, [block.lasting for block in board.blocks], str):
         parts += table.in_markdown()
     return "\n".join([*parts, *(f"- {in_markdown(line)}" for line in notes(board))]) + "\n"
 
@@ -57,19 +57,24 @@ def summary_html(board: Leaderboard) -> str:
     return _table(board, board.blocks[0], str).in_html() + below
 
 
-def _tables(board: Leaderboard, shown: Callable[[str], str]) -> list[TextTable]:
+def _tables(board: Leaderboard, blocks: Iterable[Block], shown: Callable[[str], str]) -> list[TextTable]:
     """Give all tables; `shown` makes names fit to be shown."""
-    tables = [_table(board, block, shown) for block in board.blocks]
+    tables = [_table(board, block, shown) for block in blocks]
     return [*tables, *([_compared(board)] if board.comparisons else [])]
 
 
 def _table(board: Leaderboard, block: Block, shown: Callable[[str], str]) -> TextTable:
-    headings = [["model"], *([column.heading, *([column.images] if column.images else [])] for column in block.columns)]
+    words = ["model", *([block.by] if block.by else [])]
+    figures = [[column.heading, *([column.images] if column.images else [])] for column in block.headings]
     rows = [
-        [[shown(board.labels[model])], *(cell_parts(column, model) for column in block.columns)]
-        for model in board.models
+        [
+            [shown(board.labels[model])],
+            *([shown(word)] for word in beside),
+            *(cell_parts(each, model) for each in columns),
+        ]
+        for model, beside, columns in block.rows(board.models)
     ]
-    return TextTable(block.title, headings, rows)
+    return TextTable(block.title, [*([word] for word in words), *figures], rows, words=len(words))
 
 
 def _compared(board: Leaderboard) -> TextTable:

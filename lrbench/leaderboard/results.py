@@ -34,6 +34,12 @@ def timed(table: pd.DataFrame) -> "pd.Series[bool]":
     return table["metric"].isin([metric for metric in table["metric"].unique() if is_time(metric)])
 
 
+def spent(table: pd.DataFrame) -> "pd.Series[bool]":
+    """Say of each row of a table whether it is a measured time, or a cost."""
+    known = {metric: metric_named(metric) for metric in table["metric"].unique()}
+    return table["metric"].isin([name for name, each in known.items() if each is not None and (each.time or each.cost)])
+
+
 def is_own(metric: str) -> bool:
     """Whether a metric is of a measure of somebody's own, whose name stands before it."""
     return ":" in metric

@@ -67,6 +67,9 @@ class Metric:
         The figure that it is the mean of, over its parameters, at the same layer.
     time : bool
         Whether it is a measured time, which no second run gives again: it stands in `timings.csv`.
+    cost : bool
+        Whether it is what something took in units that are no machine's. It stands beside the times, since it may
+        depend on how many images were taken at once, and is published.
     """
 
     heading: str
@@ -76,6 +79,7 @@ class Metric:
     worst: bool = False
     mean_of: str = ""
     time: bool = False
+    cost: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a form or a direction that there is none of."""

@@ -21,6 +21,7 @@ from lrbench.measures.checked import checked_each, checked_rows
 from lrbench.measures.registry import measure_of
 from lrbench.runner.context import Context, Outcome, seeded_for
 from lrbench.runner.found import Found, earlier, keeps_images, parts_of, unfinished
+from lrbench.runner.spent import spending, spent_rows
 from lrbench.runner.step import Step
 from lrbench.runner.threat import bounds_of, kind_of, make_attack, viewed
 from lrbench.store import Row
@@ -57,6 +58,7 @@ def attack_step(context: Context, step: Step, progress: Progress) -> Outcome:
         of = f"{kind}:"
         each = {name.removeprefix(of): values for name, values in outcomes.items() if name.startswith(of)}
         rows += [{**row, **columns} for row in checked_rows(kind, measure, measure.rows(options, each))]
+    rows += spent_rows(found.spent, columns)
     return Outcome(rows, found.files)
 
 
@@ -74,6 +76,7 @@ def minimal_step(context: Context, step: Step, progress: Progress) -> Outcome:
         {"metric": f"median_{norm}", "value": _median(outcomes[norm]), "n": n, **columns} for norm in NORMS
     ]
     rows.append(proportion("found", wrong.double().mean().item(), n, **columns))
+    rows += spent_rows(found.spent, columns)
     return Outcome(rows, found.files)
 
 
@@ -138,7 +141,8 @@ def _in_batches(
             with seeded_for(context, step, step.seed + rank + part.start):
                 before = _generators(x.device)
                 # Copies: it is judged by the images and labels that there were.
-                x_adv = attack(fast, x.clone(), batch.labels.clone())
+                with spending(len(batch), x.device) as spent:
+                    x_adv = attack(fast, x.clone(), batch.labels.clone())
                 if bounded:
                     x_adv = checked_projection(x_adv, x, eps, threat.norm, bounds_of(threat), spec.name)
                 else:
@@ -149,7 +153,7 @@ def _in_batches(
                 drew = torch.full((len(batch),), _generators(x.device) != before)
                 shown = _examples(model, batch[:wanted], x_adv[:wanted]) | {"index": index[:wanted]} if wanted else {}
                 images = _decoded(model, x_adv).float().cpu().contiguous() if threat.keep_images else None
-                keep(Found(outcomes | {"index": index, "drew": drew}, shown, images))
+                keep(Found(outcomes | {"index": index, "drew": drew}, spent, shown, images))
 
         def show(done: int) -> None:
             progress(done / len(split), f"{done}/{len(split)} images")

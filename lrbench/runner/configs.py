@@ -61,6 +61,7 @@ def attack_config(suite: Suite, data: ImageData, attack: AttackSpec, name: str, 
         "attack": {"name": attack.name, "options": attack.options},
         "minimal": eps is None,
         "threat_model": threat.model_dump(mode="json", include={"norm", "space", "compile"}) | {"eps": eps},
+        **({} if threat.budget is None else {"budget": threat.budget}),
         # Whoever draws random numbers draws them for a batch.
         "batch_size": threat.batch_size,
         "statistics": data.statistics if threat.space == "normalized" else None,

@@ -167,7 +167,8 @@ def _without_sources(raw: Raw) -> Iterable[str]:
         if surrogate not in {None, *raw["models"]}:
             raw["attacks"].remove(attack)
             label = attack.get("label") or attack["name"]
-            yield f"{label}: its surrogate {surrogate} is not measured here; --beside {surrogate} adds it"
+            beside = f"measure {surrogate} beside it (--beside, beside=) to have it"
+            yield f"{label}: its surrogate {surrogate} is not measured here; {beside}"
 
 
 def _without_images(raw: Raw, suite: Suite, data: ImageData) -> Iterator[str]:
@@ -227,4 +228,5 @@ def _narrowed(diagnostics: Raw, kind: str, sizes: Mapping[str, int]) -> Iterator
 
 
 def _no_layer(layer: str) -> str:
-    return f"not all models here have a layer {layer}; --layer {layer}=NAME says what to take instead"
+    instead = f"--layer {layer}=NAME, layers={{{layer!r}: NAME}}"
+    return f"not all models here have a layer {layer}; say which to take instead ({instead})"

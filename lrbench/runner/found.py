@@ -15,6 +15,7 @@ from lrbench.runner.step import Step
 from lrbench.store import Store
 
 OUTCOMES = "outcomes.safetensors"
+SPENT = "spent.safetensors"
 EXAMPLES = "examples.safetensors"
 IMAGES = "images.safetensors"
 
@@ -27,11 +28,13 @@ class Found:
     """What became of images, one entry each, and some of them for people to look at.
 
     `index` among the outcomes and the examples says which test images they are; `drew` whether the attack on them, or
-    the model, drew from torch's global generator. `images` are what the attack left of each, on the pixels' scale,
-    (N, C, H, W) float32, where a suite asks to keep them.
+    the model, drew from torch's global generator. `spent` is each one's share of what its batch took, which is no
+    property of the image and lies in a file of its own. `images` are what the attack left of each, on the pixels'
+    scale, (N, C, H, W) float32, where a suite asks to keep them.
     """
 
     outcomes: dict[str, Tensor]
+    spent: dict[str, Tensor]
     examples: dict[str, Tensor]
     images: Tensor | None = None
 
@@ -47,12 +50,12 @@ class Found:
     def files(self) -> dict[str, bytes]:
         """As a step keeps it."""
         kept = {} if self.images is None else {IMAGES: save({"adversarial": self.images})}
-        return {OUTCOMES: save(self.outcomes), EXAMPLES: save(self.examples), **kept}
+        return {OUTCOMES: save(self.outcomes), SPENT: save(self.spent), EXAMPLES: save(self.examples), **kept}
 
     @property
     def packed(self) -> bytes:
         """In one piece."""
-        parts = {"outcomes": self.outcomes, "examples": self.examples}
+        parts = {"outcomes": self.outcomes, "spent": self.spent, "examples": self.examples}
         named = {f"{part}/{name}": value for part, values in parts.items() for name, value in values.items()}
         return save(named | ({} if self.images is None else {"images": self.images}))
 
@@ -61,11 +64,11 @@ class Found:
         """Read what `packed` gave."""
         named = load(content)
         images = named.pop("images", None)
-        parts: dict[str, dict[str, Tensor]] = {"outcomes": {}, "examples": {}}
+        parts: dict[str, dict[str, Tensor]] = {"outcomes": {}, "spent": {}, "examples": {}}
         for name, value in named.items():
             part, _, inside = name.partition("/")
             parts[part][inside] = value
-        return cls(parts["outcomes"], parts["examples"], images)
+        return cls(**parts, images=images)
 
     def in_order(self) -> "Found":
         """Give it in the order of the test images."""
@@ -81,24 +84,28 @@ class Found:
 
     def _picked(self, rows: Tensor) -> "Found":
         images = None if self.images is None else self.images[rows]
-        return Found({name: values[rows] for name, values in self.outcomes.items()}, self.examples, images)
+        outcomes, spent = (
+            {name: values[rows] for name, values in each.items()} for each in (self.outcomes, self.spent)
+        )
+        return Found(outcomes, spent, self.examples, images)
 
     @classmethod
     def joined(cls, parts: list["Found"]) -> "Found":
         """Put parts one behind the other."""
-        names = parts[0].outcomes
-        outcomes = {name: torch.cat([part.outcomes[name] for part in parts]) for name in names}
+        outcomes = {name: torch.cat([part.outcomes[name] for part in parts]) for name in parts[0].outcomes}
+        spent = {name: torch.cat([part.spent[name] for part in parts]) for name in parts[0].spent}
         shown = [part.examples for part in parts if part.examples]
         examples = {name: torch.cat([each[name] for each in shown]) for name in shown[0]} if shown else {}
         images = [part.images for part in parts if part.images is not None]
-        return cls(outcomes, examples, torch.cat(images) if images else None)
+        return cls(outcomes, spent, examples, torch.cat(images) if images else None)
 
     @classmethod
     def load(cls, store: Store, step_id: str, *, images: bool) -> "Found":
         """Read what a step kept; with all images where it was asked to keep them."""
         folder = store.folder(step_id)
         kept = load((folder / IMAGES).read_bytes())["adversarial"] if images else None
-        return cls(load((folder / OUTCOMES).read_bytes()), load((folder / EXAMPLES).read_bytes()), kept)
+        outcomes, spent, examples = (load((folder / file).read_bytes()) for file in (OUTCOMES, SPENT, EXAMPLES))
+        return cls(outcomes, spent, examples, kept)
 
 
 def parts_of(step: Step) -> list[str]:

@@ -13,6 +13,8 @@ from lrbench.catalogue import ATTACKS
 from lrbench.data import to_unit
 from lrbench.diagnostics.masking import Budget, examine
 from lrbench.leaderboard.difference_rows import difference_rows
+from lrbench.leaderboard.worth import CLEAN as UNATTACKED
+from lrbench.leaderboard.worth import Key, worth_rows
 from lrbench.measures import Progress, proportion
 from lrbench.names import attack_id, fooled_by, model_path
 from lrbench.runner.context import Context, Outcome, seeded_for
@@ -33,11 +35,13 @@ def worst_step(context: Context, step: Step, progress: Progress) -> Outcome:
 
     A row for each radius, and for each attack its share of the images that it was the first, in the suite's order and
     from the smallest radius up, to fool. Of an attack that looks for the smallest perturbation, also the share that it
-    fooled within each radius. Where nothing but noise ran there is no worst case. The files hold, for each radius that
-    has one, by its name, which attack (by its index in the step's labels) fooled each image first.
+    fooled within each radius; of all, what each was worth beside the others. Where nothing but noise ran there is no
+    worst case. The files hold, for each radius that has one, by its name, which attack (by its index in the step's
+    labels) fooled each image first.
     """
     threat = context.suite.threat_model
-    first = np.where(_clean_wrong(context, step), CLEAN, -2)
+    wrong: dict[Key, np.ndarray] = {UNATTACKED: _clean_wrong(context, step)}
+    first = np.where(wrong[UNATTACKED], CLEAN, -2)
     rows: list[Row] = []
     outcomes: dict[str, np.ndarray] = {}
     ran = False
@@ -47,7 +51,7 @@ def worst_step(context: Context, step: Step, progress: Progress) -> Outcome:
             spec = next(attack for attack in context.suite.attacks if attack.label == label)
             fooled = _fooled(context, step, spec, eps)
             if fooled is not None:
-                ran = True
+                ran, wrong[label, eps] = True, fooled
                 first = np.where((first == -2) & fooled, index, first)
             if fooled is not None and _is_minimal(spec):
                 share = float(fooled.mean())
@@ -61,6 +65,7 @@ def worst_step(context: Context, step: Step, progress: Progress) -> Outcome:
             if share:
                 rows.append({"metric": "first_to_fool", "value": share, "n": n, "attack": label, **columns})
         outcomes[fooled_by(eps)] = first
+    rows += worth_rows(wrong, step.labels, threat.space)
     progress(1.0, "")
     return Outcome(rows, {"outcomes.safetensors": save(outcomes)})
 

@@ -20,7 +20,7 @@ from lrbench.suite import AttackSpec, Suite
 MAX_STEPS = 50_000
 
 Costs = dict[str, dict[float | None, float]]
-"""Attack -> radius -> passes an image; the radius of a search for the smallest perturbation is None."""
+"""Attack -> radius -> work an image; the radius of a search for the smallest perturbation is None."""
 
 
 def make_plan(suite: Suite, data: ImageData) -> list[Step]:
@@ -67,7 +67,7 @@ def _ordered(steps: list[Step]) -> list[Step]:
 def _costs(suite: Suite, attack: AttackSpec) -> dict[float | None, float]:
     factory, threat = ATTACKS[attack.name].load(), suite.threat_model
     radii = [None] if kind_of(factory) == "minimal" else attack.radii(threat.eps)
-    return {eps: passes_of(factory, attack, threat, eps) for eps in radii}
+    return {eps: passes_of(factory, attack, threat, eps).work for eps in radii}
 
 
 def _model_steps(

@@ -1,7 +1,6 @@
 """Attacks of a suite made ready: what the threat model supplies to each."""
 
 import inspect
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,8 +8,9 @@ from torch import Tensor, nn
 
 from lrbench.attacks import Attack, NormalizedSpace
 from lrbench.attacks.base import Kind
-from lrbench.attacks.cost import FORWARD
+from lrbench.attacks.cost import GRADIENT, LOOK, Passes
 from lrbench.data import ImageData
+from lrbench.runner.budget import within
 from lrbench.suite import AttackSpec, ThreatModel
 
 
@@ -32,18 +32,18 @@ def is_weak(factory: Callable[..., Any]) -> bool:
     return weak
 
 
-def passes_of(factory: Callable[..., Any], spec: AttackSpec, threat: ThreatModel, eps: float | None) -> float:
-    """Give about how many forward-and-backward passes an image takes: the attack's, and a look at what it found.
+def passes_of(factory: Callable[..., Any], spec: AttackSpec, threat: ThreatModel, eps: float | None) -> Passes:
+    """Give about how often an image passes: as the attack says, and once to look at what it found.
 
     The radius of a search for the smallest perturbation is None.
     """
     try:
         made = make_attack(factory, spec, threat, threat.eps[0] if eps is None else eps)
-        passes = float(getattr(made, "passes", 1.0))
+        passes = Passes.read(getattr(made, "passes", 1.0))
     # Somebody's attack that cannot be made at this radius fails there, and keeps no other step from being taken.
     except Exception:  # noqa: BLE001
-        passes = 1.0
-    return FORWARD + (max(0.0, passes) if math.isfinite(passes) else 1.0)
+        passes = GRADIENT
+    return LOOK + passes
 
 
 def make_attack(
@@ -69,7 +69,13 @@ def make_attack(
     given = {name: value for name, value in supplied.items() if name in takes}
     if kind_of(factory) == "minimal":
         given.pop("eps", None)
-    return factory(**given, **spec.options)
+    if threat.budget is None:
+        return factory(**given, **spec.options)
+    try:
+        return within(threat.budget, factory, given, spec.options)
+    except ValueError as error:
+        msg = f"{spec.name}: {error}"
+        raise ValueError(msg) from error
 
 
 def bounds_of(threat: ThreatModel) -> tuple[float, float] | None:

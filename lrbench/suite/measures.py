@@ -49,10 +49,12 @@ class ThreatModel(Strict):
 
     `space: normalized` is the paper's: eps is added to the image after normalisation, without clipping to a
     pixel range. `space: pixel` is the field's: eps in [0, 1] pixels, clipped to [0, 1]. Under `norm: l2` eps is the
-    Euclidean length of the whole perturbation. `l2_dissimilarities` are those at which misclassification is
-    read off each attack's curve. `compile` passes the attacked network through `torch.compile`. An attack on more than
-    `part` images is split into parts of so many (whole batches), which may run side by side; the results are the same.
-    `keep_images` keeps what attacks leave of every image, for `lrbench.load_adversarial`.
+    Euclidean length of the whole perturbation. `l2_dissimilarities` are those at which misclassification is read off
+    each attack's curve. Within a `budget` every attack makes as many steps, or queries, as take an image that
+    withstands it so many passes of the model, one forwards and one backwards being two. `compile` passes the attacked
+    network through `torch.compile`. An attack on more than `part` images is split into parts of so many (whole
+    batches), which may run side by side; the results are the same. `keep_images` keeps what attacks leave of every
+    image, for `lrbench.load_adversarial`.
     """
 
     renamed: ClassVar = KEYS["threat_model"]
@@ -64,6 +66,7 @@ class ThreatModel(Strict):
     samples: Count | None = None
     batch_size: Count = 128
     part: Count = 1000
+    budget: Count | None = None
     compile: bool = False
     keep_images: bool = False
 

@@ -1,6 +1,6 @@
 """Tables as they are before they are written down: cells, columns, and where n is shown."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -40,13 +40,19 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A figure of every model: `key` in files, `heading` for readers, its form, and where its n is shown."""
+    """A figure of every model: `key` in files, `heading` for readers, its form, and where its n is shown.
+
+    `row` is which of a model's rows it stands in, in a block that has several. A `passing` figure is no other run's:
+    readers see it, and files by which runs are compared do not hold it.
+    """
 
     key: str
     heading: str
     form: Form
     cells: dict[str, Cell]
     counted: Literal["title", "heading", "cells"] = "title"
+    row: str = ""
+    passing: bool = False
 
     @property
     def counts(self) -> set[int]:
@@ -61,10 +67,37 @@ class Column:
 
 @dataclass(frozen=True)
 class Block:
-    """One table: its title and the columns beside the model's name."""
+    """One table: its title and the columns beside the model's name.
+
+    With `by`, such as "attack", a model has a row for each; columns with the same heading are then one.
+    """
 
     title: str
     columns: list[Column]
+    by: str = ""
+
+    @property
+    def lasting(self) -> "Block":
+        """Without what is passing."""
+        return replace(self, columns=[column for column in self.columns if not column.passing])
+
+    @property
+    def headings(self) -> list[Column]:
+        """One column for each heading, in order."""
+        found: dict[str, Column] = {}
+        for column in self.columns:
+            found.setdefault(column.heading if self.by else column.key, column)
+        return list(found.values())
+
+    def rows(self, models: Iterable[str]) -> Iterator[tuple[str, list[str], list[Column]]]:
+        """Give of each row its model, the words beside it, and the columns to take its cells from."""
+        for model in models:
+            for row in dict.fromkeys(column.row for column in self.columns):
+                of = {column.heading: column for column in self.columns if column.row == row}
+                nothing = [replace(column, cells={}) for column in self.headings]
+                columns = [of.get(column.heading, column) for column in nothing] if self.by else self.columns
+                if not self.by or any(model in column.cells for column in columns):
+                    yield model, [row] if self.by else [], columns
 
 
 def with_n(block: Block) -> Block:
@@ -74,7 +107,10 @@ def with_n(block: Block) -> Block:
         return block
     if len(every) == 1:
         return replace(block, title=f"{block.title}, n = {every.pop():,}")
-    columns = [replace(column, counted="cells" if len(column.counts) > 1 else "heading") for column in block.columns]
+    columns = [
+        replace(column, counted="cells" if block.by or len(column.counts) > 1 else "heading")
+        for column in block.columns
+    ]
     return replace(block, columns=columns)
 
 

@@ -7,7 +7,7 @@ from support.takers import EPS, LITTLE, attack
 from torch import nn
 
 from lrbench.attacks import APGD, FAB, PGD, Attack, AutoAttack, UniformNoise
-from lrbench.attacks.cost import BACKWARD, FORWARD, passes_of
+from lrbench.attacks.cost import FORWARD, GRADIENT, LOOK, Passes, passes_of
 from lrbench.attacks.external import factory_of
 from lrbench.attacks.passes import PACES, Pace
 from lrbench.catalogue import ATTACKS
@@ -54,24 +54,24 @@ def test_an_attack_costs_what_it_says_on_images_that_withstand_it(name, monkeypa
     monkeypatch.setitem(PACES, "cpu", Pace(width=64, full=1, every=1))
     made, model = (OURS | MORE)[name], Unmoved().eval()
     made.run(model, X, Y)
-    passes = (FORWARD * model.forwards + BACKWARD * model.backwards) / len(X)
-    assert made.passes == pytest.approx(passes)
+    passes = made.passes
+    assert (passes.forward, passes.backward) == (model.forwards / len(X), model.backwards / len(X))
 
 
 @pytest.mark.parametrize(
     ("name", "options", "passes"),
     [
-        ("torchattacks:PGD", {}, 10),
-        ("torchattacks:PGD", {"steps": 7}, 7),
-        ("torchattacks:FGSM", {}, 1),
-        ("torchattacks:Square", {"n_queries": 100}, 40),
-        ("foolbox:LinfPGD", {}, 40),
-        ("art:ProjectedGradientDescentPyTorch", {"max_iter": 5}, 5),
-        ("art:HopSkipJump", {"max_iter": 2, "init_eval": 50}, 40),
+        ("torchattacks:PGD", {}, 10 * GRADIENT),
+        ("torchattacks:PGD", {"steps": 7}, 7 * GRADIENT),
+        ("torchattacks:FGSM", {}, GRADIENT),
+        ("torchattacks:Square", {"n_queries": 100}, 100 * LOOK),
+        ("foolbox:LinfPGD", {}, 40 * GRADIENT),
+        ("art:ProjectedGradientDescentPyTorch", {"max_iter": 5}, 5 * GRADIENT),
+        ("art:HopSkipJump", {"max_iter": 2, "init_eval": 50}, 100 * LOOK),
     ],
 )
 def test_another_library_s_attack_costs_what_follows_from_its_options(name, options, passes):
-    assert factory_of(name)(eps=EPS, **options).passes == pytest.approx(passes)
+    assert factory_of(name)(eps=EPS, **options).passes == passes
 
 
 def test_an_attack_that_says_nothing_costs_what_its_attributes_say():
@@ -80,9 +80,25 @@ def test_an_attack_that_says_nothing_costs_what_its_attributes_say():
             return x
 
     made = Mine()
-    assert made.passes == 1
+    assert made.passes == GRADIENT
     made.steps, made.restarts, made.queries = 5, 3, 10
-    assert made.passes == 15 + 10 * FORWARD
+    assert made.passes == Passes(forward=25, backward=15)
     made.steps = None
-    assert made.passes == 10 * FORWARD
-    assert passes_of({"steps": True, "queries": -3}, gradients=True) == 1
+    assert made.passes == 10 * LOOK
+    assert passes_of({"steps": True, "queries": -3}, gradients=True) == GRADIENT
+
+
+@pytest.mark.parametrize("said", [2, 2.0, 2 * GRADIENT])
+def test_what_somebody_s_attack_says_is_read_as_a_number_or_as_passes(said):
+    assert Passes.read(said) == Passes(2, 2)
+
+
+@pytest.mark.parametrize("said", [float("nan"), float("inf")])
+def test_what_is_no_number_of_passes_counts_as_one(said):
+    assert Passes.read(said) == GRADIENT
+
+
+def test_passes_forwards_and_back_are_one_of_work():
+    assert GRADIENT.work == 1
+    assert LOOK.work == FORWARD
+    assert Passes.sum([3 * LOOK, GRADIENT]).total == 5

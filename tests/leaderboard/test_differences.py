@@ -113,6 +113,7 @@ def test_an_advantage_is_judged_at_a_radius_that_the_figures_do_not_choose():
     ("changes", "says"),
     [
         ({"leads": (0.0, -0.02, 0.3)}, "Under this attack it has no advantage."),
+        ({"leads": (0.0, 0.005, 0.3)}, "it leads by a point or less, which is held against nothing."),
         ({"differences": (0.0, 0.01, 0.0)}, "In the worst case the advantage is lost."),
         ({"ps": ((0.5, 0.001, 0.5), (0.4, 0.6, 0.9))}, "The advantage stays."),
         ({"differences": (0.0, 0.03, 0.0), "ps": ((0.5, 0.001, 0.5), (0.4, 0.6, 0.9))}, "The advantage shrinks."),

@@ -13,7 +13,7 @@ from lrbench.leaderboard.published import check, publish, rebuild
 
 def newer(suite):
     """Make a suite what a newer version could have written."""
-    suite["threat_model"]["budget"] = 7
+    suite["threat_model"]["patience"] = 7
     suite["diagnostics"]["sharpness"] = {"radius": 0.1}
     suite["diagnostics"]["masking"]["patience"] = 3
 
@@ -41,7 +41,7 @@ def board(shown_run, tmp_path_factory):
     return to / "small"
 
 
-UNKNOWN = ("threat_model.budget: 7", "diagnostics.sharpness: {'radius': 0.1}", "diagnostics.masking.patience: 3")
+UNKNOWN = ("threat_model.patience: 7", "diagnostics.sharpness: {'radius': 0.1}", "diagnostics.masking.patience: 3")
 
 
 @pytest.mark.parametrize("kind", ["run", "board"])
@@ -63,5 +63,5 @@ def test_it_is_shown_compared_and_reported_and_what_is_not_known_said(kind, requ
 
 def test_a_board_of_a_newer_version_can_be_checked_and_keeps_what_is_not_known(board):
     assert check(board.parent) == 4
-    assert yaml.safe_load((board / "suite.yaml").read_text())["threat_model"]["budget"] == 7
+    assert yaml.safe_load((board / "suite.yaml").read_text())["threat_model"]["patience"] == 7
     assert "NOT READ" in (board / "README.md").read_text()

@@ -31,7 +31,7 @@ def test_a_run_is_published_with_a_record_for_each_model(shown_run, published, c
     place = published / "small"
     assert sorted(path.name for path in published.iterdir()) == [".lock", "README.md", "index.html", "small"]
     files = {"README.md", "figures", "leaderboard.csv", "masking.json", "records", "results.csv", "status.json"}
-    files |= {"suite.yaml"}
+    files |= {"suite.yaml", "timings.csv"}
     assert {path.name for path in place.iterdir()} == files
     assert len(list((place / "records").iterdir())) == 4
     rows = [(folder / "results.csv").read_text().splitlines() for folder in (place, shown_run)]

@@ -40,7 +40,7 @@ def test_a_figure_that_lacks_a_seed_ranks_behind_whole_ones_and_says_so():
     half += [{**row, "model": "half"} for row in known if row["metric"] == "verdict"]
     board = board_of([*half, *known], **seeds)
     assert board.models == ["known", "half"]
-    shown = [cell["below"] for cell in table_of_block(board, board.blocks[0])["rows"][1][2]]
+    shown = [cell["below"] for cell in table_of_block(board, board.blocks[0])["rows"][1][3]]
     assert any("1 of 2 seeds" in below for below in shown)
 
 
@@ -62,7 +62,7 @@ def test_nobody_has_held_up_whose_checks_are_missing_for_a_seed():
     assert list(board.table()["verdict"]) == ["not checked", "not checked"]
     page = table_of_block(board, board.blocks[0])
     place = [heading for heading, _ in page["headings"]].index("verdict")
-    assert {(row[2][place]["text"], row[2][place]["sort"]) for row in page["rows"]} <= {("not checked", "")}
+    assert {(row[3][place]["text"], row[3][place]["sort"]) for row in page["rows"]} <= {("not checked", "")}
 
 
 def test_verdicts_come_first_and_no_check_is_worse_than_any():

@@ -91,7 +91,8 @@ def test_a_figure_may_lack_some_of_its_parameters_and_no_column_hides_another(tm
         "odd:p[what=x]": 0, "odd:p[what=x,where=w]": 1, "odd:p[where=x]": 2, "odd:p": 3,
         'odd:p[what="a,where=b"]': 4, "odd:p[what=a,where=b]": 5, 'odd:p[what="\\"a\\""]': 6,
     }  # fmt: skip
-    assert len(published(tmp_path).results) == len(board.results)
+    kept = board.results[~board.results["metric"].isin(["attack_time"])]
+    assert len(published(tmp_path).results) == len(kept)
 
 
 @pytest.mark.parametrize("name", ["key", "figure", "self", "heading", "form", "where", "given"])

@@ -53,6 +53,8 @@ def test_parts_give_what_the_whole_gives_even_for_a_model_that_draws(run_in, tmp
     assert not parted.failures
     assert (tmp_path / "whole/results.csv").read_bytes() == (tmp_path / "parted/results.csv").read_bytes()
     for path in (tmp_path / "whole/steps/attack").rglob("*.safetensors"):
+        if path.name == "spent.safetensors":
+            continue  # shares of what a batch took
         other = load_file(tmp_path / "parted/steps/attack" / path.relative_to(tmp_path / "whole/steps/attack"))
         for name, tensor in load_file(path).items():
             torch.testing.assert_close(other[name], tensor, rtol=0, atol=0, equal_nan=True)

@@ -140,7 +140,8 @@ def test_a_damaged_file_is_found_named_and_made_again(suite, undisturbed, harm):
         session.run(recorder)
         assert recorder.notes == [f"again, damaged: {path.name}: {step}"]
         assert tables(undisturbed) == before
-        if path.name != "step.json":
+        # What another attempt took is another time.
+        if path.name not in {"step.json", "spent.safetensors"}:
             assert path.read_bytes() == whole
 
 

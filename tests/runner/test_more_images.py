@@ -73,7 +73,8 @@ def same(tmp_path, first, second):
     tables = [(tmp_path / out / "results.csv").read_text().splitlines() for out in (first, second)]
     assert len(tables[0]) == len(tables[1])
     for path in (tmp_path / first / "steps").rglob("*.safetensors"):
-        if "part-" not in str(path):
+        # What was spent on an image depends on who was in its batch.
+        if "part-" not in str(path) and path.name != "spent.safetensors":
             other = load_file(tmp_path / second / path.relative_to(tmp_path / first))
             for name, tensor in load_file(path).items():
                 torch.testing.assert_close(other[name], tensor, rtol=1e-3, atol=1e-5, equal_nan=True, msg=f"{path}")

@@ -168,7 +168,7 @@ def test_alone_and_with_its_own_layer(capsys):
     assert main(["register", "my-net", "--factory", "mine.py:build"]) == 0
     assert main(["evaluate", "my-net", "--suite", "little.yaml", "--layer", "avgpool=3", "--out", "o"]) == 0
     err = capsys.readouterr().err
-    assert "left out pgd: its surrogate base is not measured here; --beside base adds it" in err.replace(
+    assert "left out pgd: its surrogate base is not measured here; measure base beside it" in err.replace(
         "-from-base", ""
     )
     board = lrbench.Leaderboard.load("o")

@@ -54,7 +54,7 @@ def test_a_finished_folder_holds_what_was_promised(finished):
     out = folder / "out"
     there = {path.name for path in out.iterdir()} - {".lock"}
     tables = {"results.csv", "leaderboard.csv", "leaderboard.md", "leaderboard.json", "masking.json", "status.json"}
-    tables |= {"suite.yaml", "environment.json", "plan.json"}
+    tables |= {"suite.yaml", "environment.json", "plan.json", "timings.csv"}
     assert there == tables | {"steps", "environments", "figures", "report.html"}
     assert (out / "results.csv").read_text() == board.results_csv()
     environment = json.loads((out / "environment.json").read_text())

@@ -85,8 +85,8 @@ def test_a_plan_is_made_whatever_an_attack_of_somebody_says(passes):
         def __init__(self, eps):  # noqa: ARG002
             self.passes = passes
 
-    assert 0 < passes_of(Odd, AttackSpec(name="odd"), ThreatModel(eps=[0.1]), 0.1) < 2
-    assert 1 < passes_of(None, AttackSpec(name="odd"), ThreatModel(eps=[0.1]), 0.1) < 2, "it fails in its own step"
+    assert 0 < passes_of(Odd, AttackSpec(name="odd"), ThreatModel(eps=[0.1]), 0.1).work < 2
+    assert 1 < passes_of(None, AttackSpec(name="odd"), ThreatModel(eps=[0.1]), 0.1).work < 2, "it fails in its own step"
 
 
 def given(kind, run):

@@ -153,7 +153,7 @@ def test_whatever_is_added_is_read_or_refused_in_lines(keys, value):
 
 
 def test_the_suite_of_a_run_is_read_so(tmp_path):
-    (tmp_path / "suite.yaml").write_text(yaml.safe_dump(changed(("threat_model", "budget"), 5)))
+    (tmp_path / "suite.yaml").write_text(yaml.safe_dump(changed(("threat_model", "patience"), 5)))
     suite, (line,) = read_run(tmp_path)
     assert suite.name == "mine"
-    assert "threat_model.budget: 5 is unknown" in line
+    assert "threat_model.patience: 5 is unknown" in line

@@ -62,6 +62,8 @@ def _rows(place, classes, seed):
         yield _share("misclassification", error, attack="iter-fsgm", **where)
         yield _share("misclassification", error + 0.1, attack="worst-case", **where)
         yield {"metric": "l2_dissimilarity", "value": distance, "n": 100, "attack": "iter-fsgm", **where}
+    for attack, eps in (("iter-fsgm", EPS[0]), ("iter-fsgm", EPS[1]), ("deepfool", EPS[1])):
+        yield {"metric": "only_to_fool", "value": 0.1, "n": 100, "attack": attack, "eps": eps, "space": "pixel"}
     yield _share("found", 0.9, attack="deepfool", space="pixel")
     for dim in ("full", 10, 5):
         yield _share("embedding_accuracy", 0.9, dimensions=dim, **at)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lrbench.leaderboard.layout import MISCLASSIFICATION, ROBUST, WORST, labels, summed_up
+from lrbench.leaderboard.worth import ALONE
 from lrbench.views import Shown, n_suffix
 from lrbench.views.charts import Axis, Chart, Panel
 
@@ -32,12 +33,19 @@ def by_radius(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
         if attack == WORST:
             others = [each.assign(line=label) for label, each in tables.items() if label != WORST]
             faint = pd.concat(others) if others else None
-            caption += " Thin: each attack."
+            caption += " Thin: each attack." + _fewer(shown)
         y = Axis("value", f"robust accuracy, %{n_suffix(table)}", domain=(0, 100))
         panel = Panel(table, Axis("radius", title), y, "line", faint=faint)
         name = "Worst case over attacks" if attack == WORST else attack
         file = WORST if attack == WORST else ""
         yield Chart(f"radius-{attack}", name, caption, [panel], shown.labels, file=file)
+
+
+def _fewer(shown: Shown) -> str:
+    """Say at which radii the worst case is over fewer attacks than at others; empty where there are none."""
+    counts = shown.rows(ALONE).groupby("eps")["attack"].nunique()
+    fewer = [shown.radius(float(eps)) for eps in sorted(counts.index[counts < counts.max()])]
+    return f" Fewer attacks ran at {', '.join(fewer)}, where it is a looser bound." if fewer else ""
 
 
 def _at_radii(shown: Shown, metric: str, attack: str, scale: float) -> pd.DataFrame:

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-COLOURS = ("#00866f", "#c99700", "#bb2233", "#7b4fb0", "#3a9bdc", "#ee3377", "#5566dd", "#997700")
+COLOURS = (
+    "#00866f", "#c99700", "#bb2233", "#7b4fb0", "#3a9bdc", "#ee3377", "#5566dd", "#997700", "#994488", "#dd7755",
+)  # fmt: skip
 """Each stands out from white and from near-black, and from every other by a CIE distance of 16 to whoever sees no red,
 no green or no blue (Machado et al., 2009)."""
 

@@ -13,6 +13,7 @@ import numpy as np
 from lrbench.columns import COLUMNS
 from lrbench.leaderboard.kept.attacked import FIRST, WRONG, attacked
 from lrbench.leaderboard.results import COMPARED, DERIVED, RETIRED, is_own, is_time
+from lrbench.leaderboard.worth import WORTH
 from lrbench.measures.registry import metric_named
 from lrbench.names import model_in
 from lrbench.statistics import wilson
@@ -79,7 +80,7 @@ def _rows(record: Content, rows: list[Row]) -> Iterator[str]:
             yield f"{claim} of another suite, model, data set or seed"
         elif strange := _other_parameters(row):
             yield f"{claim} with other parameters than {strange}"
-        elif row["metric"] in DERIVED or is_time(row["metric"]):
+        elif row["metric"] in {*DERIVED, *WORTH} or is_time(row["metric"]):
             yield f"{claim}, which no record keeps"
         elif (row["ci_low"] is None) != (row["ci_high"] is None) or not _is_share(row):
             yield f"{claim}, which is not what its interval or its {row['n']} images say"

@@ -20,6 +20,9 @@ vl-convert, so that it cannot be held against one that is drawn again elsewhere.
 MASKING = "masking.json"
 """Only where something was checked."""
 
+COSTS = "timings.csv"
+"""Only where records say what attacks cost. Times by the clock are in no record."""
+
 
 def record_path(folder: Path, model: str) -> Path:
     """Give the file of a model's record in a board's folder."""
@@ -37,7 +40,8 @@ def tables(board: Leaderboard, records: list[Content], pictures: Iterable[str]) 
         "README.md": suite_page(board, records, shown),
     }
     masking = {MASKING: as_written(board.masking)} if board.masking else {}
-    return {name: text.encode() for name, text in content.items()} | masking
+    costs = {COSTS: board.timings_csv().encode()} if board.timings_csv() else {}
+    return {name: text.encode() for name, text in content.items()} | masking | costs
 
 
 def index(boards: dict[str, Leaderboard]) -> dict[str, bytes]:

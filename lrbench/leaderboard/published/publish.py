@@ -11,7 +11,7 @@ from lrbench.leaderboard.charts import charts
 from lrbench.leaderboard.drawing import as_files
 from lrbench.leaderboard.kept import Content, as_written, require_sound
 from lrbench.leaderboard.outcomes import Run
-from lrbench.leaderboard.published.files import FIGURES, MANIFEST, MASKING, index, manifest, record_path, tables
+from lrbench.leaderboard.published.files import COSTS, FIGURES, MANIFEST, MASKING, index, manifest, record_path, tables
 from lrbench.leaderboard.published.read import board_folders, ordered, read_records, require_one_measure, sound_records
 from lrbench.leaderboard.published.record import board_of, record_of
 from lrbench.leaderboard.published.weights import publish_weights
@@ -192,8 +192,8 @@ def _write_board(folder: Path, records: list[Content]) -> None:
     files = tables(board, records, pictures)
     for name, content in files.items():
         write_file(folder / name, content)
-    if MASKING not in files:
-        (folder / MASKING).unlink(missing_ok=True)
+    for name in {MASKING, COSTS} - files.keys():
+        (folder / name).unlink(missing_ok=True)
 
 
 def _write_index(to: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from lrbench.leaderboard.kept import FORMAT, Content, checksum, environments_of,
 from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.results import COMPARED, DERIVED, is_time, timed
-from lrbench.leaderboard.said import Said, said_of
+from lrbench.leaderboard.said import Said, is_noise, said_of
 from lrbench.leaderboard.status import Status, distinct
+from lrbench.leaderboard.worth import WORTH, worth_rows
 from lrbench.names import model_path
 from lrbench.renamed import renamed_row
 from lrbench.statistics import difference_of
@@ -44,8 +46,8 @@ def record_of(run: Run, model: str, *, partial: bool = False) -> Content:
     masking = run.board.masking.get(model, {})
     _require_flags_shown(run, model, rows, masking, steps, partial=partial)
     _require_found(run, model, rows, steps)
-    # Differences from another model are made of what became of both's images, whichever stands beside it.
-    rows = rows[~rows["metric"].isin(COMPARED)]
+    # What is made of what became of the images: differences from another model, whichever stands beside it, and worth.
+    rows = rows[~rows["metric"].isin([*COMPARED, *WORTH])]
     suite = run.board.suite
     environments = run.environments(model)
     if not environments:
@@ -86,7 +88,9 @@ def _said(suite: Content, recorded: dict[str, Said]) -> dict[str, Said]:
 
 def table_of(records: list[Content]) -> pd.DataFrame:
     """Tidy results of several records; differences are made of what became of their images, whoever was first then."""
-    measured = [row for record in records for row in record["results"] if row["metric"] not in COMPARED]
+    left_out = {*COMPARED, *WORTH}
+    measured = [row for record in records for row in record["results"] if row["metric"] not in left_out]
+    measured += [row for record in records for row in _worth(record)]
     baseline = next((record for record in records if record["model"] == records[0]["baseline"]), None)
     others = [record for record in records if record is not baseline]
     return tidy([*measured, *(row for record in others if baseline for row in _differences(record, baseline))])
@@ -106,6 +110,16 @@ def _differences(record: Content, baseline: Content) -> list[dict[str, Any]]:
             found = difference_of(*(~np.stack([each[key] for each in outcomes]) for outcomes in (wrong, reference)))
             rows += [{**common, **row} for row in difference_rows(found, key[1], space)]
     return rows
+
+
+def _worth(record: Content) -> Iterator[dict[str, Any]]:
+    """Give what each attack was worth; nothing where a record keeps no outcomes."""
+    common = {name: record[name] for name in ("suite", "model", "dataset")}
+    configuration, recorded = record["configuration"], record.get("attacks", {})
+    labels = [each["label"] for each in configuration["attacks"] if not is_noise(each["name"], recorded)]
+    for seed, outcomes in (record.get("outcomes") or {}).items():
+        for row in worth_rows(unpacked(outcomes), labels, configuration["threat_model"]["space"]):
+            yield {**common, "seed": int(seed), **row}
 
 
 def board_of(records: list[Content]) -> Leaderboard:

@@ -104,9 +104,11 @@ def table_of_block(board: Leaderboard, block: Block) -> dict[str, Any]:
     """Give a table's title, headings and cells, as the templates take them."""
     return {
         "title": block.title,
-        "headings": [(column.heading, column.images) for column in block.columns],
+        "words": [block.by] if block.by else [],
+        "headings": [(column.heading, column.images) for column in block.headings],
         "rows": [
-            (model, board.labels[model], [_cell(column, model) for column in block.columns]) for model in board.models
+            (model, board.labels[model], beside, [_cell(column, model) for column in columns])
+            for model, beside, columns in block.rows(board.models)
         ],
     }
 
