@@ -20,9 +20,9 @@ from lrbench.measures import Attacked, AttackMeasure, Options, Progress, proport
 from lrbench.measures.checked import checked_each, checked_rows
 from lrbench.measures.registry import measure_of
 from lrbench.runner.context import Context, Outcome, seeded_for
-from lrbench.runner.found import Found, earlier, keeps_images, parts_of, unfinished
+from lrbench.runner.found import Found, already_enough, attacked_in, earlier, keeps_images, parts_of, unfinished
 from lrbench.runner.step import Step
-from lrbench.runner.threat import bounds_of, kind_of, make_attack, viewed
+from lrbench.runner.threat import bounds_of, interval_column, kind_of, make_attack, taken_in, viewed
 from lrbench.store import Row
 from lrbench.suite import AttackSpec
 
@@ -33,8 +33,13 @@ NORMS = ("linf", "l2")
 
 
 def part_step(context: Context, step: Step, progress: Progress) -> Outcome:
-    """Attack a part of the chosen test images; keep what became of each, for the step that joins the parts."""
+    """Attack a part of the chosen test images; keep what became of each, for the step that joins the parts.
+
+    Nothing where a look at the parts before has found that these are enough.
+    """
     begin, end = step.config["part"]
+    if already_enough(context.store, step):
+        return Outcome([], needless=True)
     return Outcome([], _attacked(context, step, slice(begin, end), progress).files)
 
 
@@ -48,7 +53,8 @@ def attack_step(context: Context, step: Step, progress: Progress) -> Outcome:
         "space": context.suite.threat_model.space,
     }
     wrong = outcomes["predicted"] != outcomes["label"]
-    rows: list[Row] = [proportion("misclassification", wrong.double().mean().item(), len(wrong), **columns)]
+    share, by = wrong.double().mean().item(), interval_column(context.suite.threat_model, len(context.data.test))
+    rows: list[Row] = [proportion("misclassification", share, len(wrong), **columns, **by)]
     # A black image has none.
     distances = outcomes["l2_dissimilarity"].double()
     if counted := int(distances.isfinite().sum()):
@@ -73,22 +79,26 @@ def minimal_step(context: Context, step: Step, progress: Progress) -> Outcome:
     rows: list[Row] = [
         {"metric": f"median_{norm}", "value": _median(outcomes[norm]), "n": n, **columns} for norm in NORMS
     ]
-    rows.append(proportion("found", wrong.double().mean().item(), n, **columns))
+    by = interval_column(threat, len(context.data.test))
+    rows.append(proportion("found", wrong.double().mean().item(), n, **columns, **by))
     return Outcome(rows, found.files)
 
 
 def _joined(context: Context, step: Step, progress: Progress) -> Found:
-    """Give what the step's parts found; without parts, attack all images now. In the order of the test images."""
-    parts = parts_of(step)
-    if parts:
-        return Found.joined([Found.load(context.store, part, images=keeps_images(step)) for part in parts]).in_order()
-    return _attacked(context, step, slice(0, step.config["samples"]), progress).in_order()
+    """Give what the step's parts found; without parts, attack all images now.
+
+    In the order of the test images, or, where figures decide how many there are, as they were taken in.
+    """
+    if parts := attacked_in(context.store, parts_of(step)):
+        found = Found.joined([Found.load(context.store, part, images=keeps_images(step)) for part in parts])
+    else:
+        found = _attacked(context, step, slice(0, step.config["samples"]), progress)
+    return found.in_order() if context.suite.threat_model.until is None else found
 
 
 def _attacked(context: Context, step: Step, ranks: slice, progress: Progress) -> Found:
     """Attack some of the chosen test images, by the order in which they are taken in, but for those attacked before."""
-    everything = context.data.test.ranked(context.suite.threat_model.samples)
-    wanted = everything[ranks]
+    wanted = taken_in(context.data.test, context.suite.threat_model)[ranks]
     known = earlier(context.store, step, wanted.cpu())
     if known is None:
         return _newly(context, step, wanted, ranks.start, progress)

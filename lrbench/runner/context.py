@@ -27,10 +27,14 @@ KEPT = 2
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a step gives back: rows of results, and files to keep."""
+    """What a step gives back: rows of results, and files to keep.
+
+    `needless` tells that there was nothing to do, so that the time it took says nothing of other steps.
+    """
 
     rows: list[Row]
     files: dict[str, bytes] = field(default_factory=dict)
+    needless: bool = False
 
 
 @dataclass

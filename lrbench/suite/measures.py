@@ -23,6 +23,7 @@ from lrbench.measures.registry import is_own, measure_of
 from lrbench.names import eps_digits
 from lrbench.renamed import KEYS, renamed
 from lrbench.strict import Count, Eps, Name, Number, Positive, Strict
+from lrbench.suite.samples import Samples, Until
 
 
 def _plain(name: Any) -> Any:  # noqa: ANN401
@@ -52,7 +53,8 @@ class ThreatModel(Strict):
     Euclidean length of the whole perturbation. `l2_dissimilarities` are those at which misclassification is
     read off each attack's curve. `compile` passes the attacked network through `torch.compile`. An attack on more than
     `part` images is split into parts of so many (whole batches), which may run side by side; the results are the same.
-    `keep_images` keeps what attacks leave of every image, for `lrbench.load_adversarial`.
+    `keep_images` keeps what attacks leave of every image, for `lrbench.load_adversarial`. `samples` can say how closely
+    the figures are to be known instead of a number (`lrbench.suite.samples`).
     """
 
     renamed: ClassVar = KEYS["threat_model"]
@@ -61,11 +63,21 @@ class ThreatModel(Strict):
     space: Literal["pixel", "normalized"] = "pixel"
     eps: Annotated[list[Eps], Field(min_length=1, max_length=100)] = Field(default_factory=lambda: [8 / 255])
     l2_dissimilarities: list[Positive] = Field(default_factory=list)
-    samples: Count | None = None
+    samples: Samples | None = None
     batch_size: Count = 128
     part: Count = 1000
     compile: bool = False
     keep_images: bool = False
+
+    @property
+    def until(self) -> Until | None:
+        """How closely the figures are to be known, where that decides how many images are attacked."""
+        return self.samples if isinstance(self.samples, Until) else None
+
+    def most(self, images: int) -> int:
+        """Give how many of so many images are attacked, or may be."""
+        asked = self.samples.most if isinstance(self.samples, Until) else self.samples
+        return images if asked is None else asked
 
     def parts(self, samples: int) -> list[tuple[int, int]]:
         """Give (begin, end) of the parts that an attack on so many images is split into; none if it is not split."""

@@ -167,6 +167,14 @@ class Suite(Strict):
         return self
 
     @model_validator(mode="after")
+    def _difference_of_two(self) -> "Suite":
+        until = self.threat_model.until
+        if until is not None and until.of == "difference" and len(self.models) == 1:
+            msg = "threat_model.samples: `of: difference` is of two models and more; this suite has one"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
     def _masking_has_a_radius(self) -> "Suite":
         masking = self.diagnostics.masking
         if masking and self.attacks and masking.eps is None and not any(self.threat_model.eps):
