@@ -29,7 +29,8 @@ def enough_step(context: Context, step: Step, progress: Progress) -> Outcome:
     stopping = stopping_of(context.suite.threat_model, len(context.data.test))
     assert stopping  # noqa: S101
     intervals = dict(_intervals(context, step, stopping))
-    decided = all(stopping.narrow(interval) for interval in intervals.values())
+    # Where nothing but noise ran there is no worst case, and nothing that could be known.
+    decided = bool(intervals) and all(stopping.narrow(interval) for interval in intervals.values())
     progress(1.0, "")
     return Outcome([], {ENOUGH: _content(intervals, decided=decided)})
 

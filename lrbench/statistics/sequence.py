@@ -29,7 +29,7 @@ attack fools on all images, or on none, is known after fewer of them."""
 LARGEST_BET = 0.5
 """Of the stake, on a difference; more could be lost at once."""
 
-HALVINGS = 60
+HALVINGS = 50
 
 
 @dataclass(frozen=True)
@@ -137,16 +137,14 @@ class Stopping:
         self, more: np.ndarray | float, less: np.ndarray | float, n: np.ndarray | int, value: float
     ) -> np.ndarray:
         """Logarithm of what 1 has become that was put on a difference above `value`; falls as that grows."""
-        more, less = np.asarray(more), np.asarray(less)
-        total = np.asarray(-np.inf)
-        for bet in self._bets:
-            gained = _gained(more, 1.0 + bet * (1.0 - value)) + _gained(less, 1.0 - bet * (1.0 + value))
-            gained = gained + _gained(n - more - less, 1.0 - bet * value)
-            total = np.logaddexp(total, gained - math.log(len(self._bets)))
+        more, less, rest = (np.asarray(each)[..., None] for each in (more, less, np.subtract(n, np.add(more, less))))
+        gained = _gained(more, 1.0 + self._bets * (1.0 - value)) + _gained(less, 1.0 - self._bets * (1.0 + value))
+        gained = gained + _gained(rest, 1.0 - self._bets * value)
+        total: np.ndarray = np.logaddexp.reduce(gained, axis=-1) - math.log(len(self._bets))
         return total
 
     @cached_property
-    def _bets(self) -> list[float]:
+    def _bets(self) -> np.ndarray:
         """Parts of the stake that are best where all, a half, a quarter, ... of the pairs are discordant."""
         found: list[float] = []
         discordant = 1.0
@@ -154,7 +152,7 @@ class Stopping:
             wanted = max(self.until, math.sqrt(2 * BEYOND * discordant / self.most))
             found.append(min(wanted / discordant, LARGEST_BET))
             discordant /= 2
-        return found
+        return np.array(found)
 
     def p_of_difference(self, more: float, less: float, n: int) -> float:
         """Give the two-sided p that the two proportions are equal, which holds whenever it is looked at.
@@ -176,11 +174,11 @@ def interval_of(share: float, n: int, named: str = "") -> tuple[float, float]:
     return Stopping.named(named).proportion(share, n) if named else wilson(share, n)
 
 
-def _gained(times: np.ndarray, after: float, before: float = 1.0) -> np.ndarray:
+def _gained(times: np.ndarray, after: np.ndarray | float, before: float = 1.0) -> np.ndarray:
     """Logarithm of what so many images make of 1, each of which makes `after` of `before`; of none it stays 1."""
-    if after == 0:
-        return np.where(times > 0, -np.inf, 0.0)
-    return times * math.log(after / before)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logarithm = np.log(after) - math.log(before) if before > 0 else -np.inf
+        return np.where(times > 0, times * logarithm, 0.0)
 
 
 def _boundary(stake: Callable[[float], float], low: float, high: float) -> float:

@@ -293,6 +293,14 @@ def test_a_large_part_between_two_looks_is_split_like_any_other(folder, tmp_path
     assert {f"attack/weak/seed-{seed}/pgd/eps-8/part-{at}" for seed in (0, 1) for at in (0, 112)} <= {*looked.needs}
 
 
+def test_noise_alone_is_no_worst_case_and_is_tried_on_all_images(folder, tmp_path):
+    path = folder / "noise.yaml"
+    text = SUITE.replace("MINE", str(folder / "mine.py")).replace("SAMPLES", "{until: 30 points}")
+    attacks = next(line for line in text.splitlines() if line.startswith("attacks"))
+    path.write_text(text.replace(attacks, "attacks: [gaussian-noise]"))
+    assert taken(lrbench.run(path, tmp_path / "out")) == {"weak": 360, "strong": 360}
+
+
 def test_what_checks_for_masked_gradients_look_at_is_what_was_attacked(folder, tmp_path):
     path = folder / "masking.yaml"
     masking = "masking: {samples: 230, steps: 2, queries: 4, draws: 2, unbounded: 2}"
