@@ -39,7 +39,7 @@ class Stopping:
     Attributes
     ----------
     until : float in (0, 0.5]
-        Half of the interval's width, as a share. What is betted on is chosen for it; the interval holds anywhere.
+        Half of the interval's width, as a share. What is bet on is chosen for it; the interval holds anywhere.
     most : int
         Images that there are.
     """
@@ -117,7 +117,7 @@ class Stopping:
     def difference(self, more: float, less: float, n: int) -> tuple[float, float]:
         """Give the 95 % interval of the first proportion minus the second, of paired outcomes.
 
-        Every value is betted against with several parts of the stake, since nobody knows how many pairs will be
+        Every value is bet against with several parts of the stake, since nobody knows how many pairs will be
         discordant (after Waudby-Smith and Ramdas, *Estimating means of bounded random variables by betting*, 2024).
         The counts may be means over trainings of each model: geometric means of what bets give are at most their means.
 

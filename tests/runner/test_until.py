@@ -190,6 +190,8 @@ def test_more_closely_attacks_the_images_that_are_not_there_yet_and_less_closely
     now = taken(run_in("{until: 8 points}", tmp_path / "out"))
     assert any(now[model] > before[model] for model in now)
     assert sum(n for name, n in attacked if name == "FAB") == sum(2 * (now[model] - before[model]) for model in now)
+    with pytest.raises(UsageError, match=r"number of images attacked \(until 8.5, of accuracy, most None and until 8"):
+        compare(f"{out}:weak", f"{tmp_path / 'out'}:strong")
     attacked.clear()
     assert set(taken(run_in("{until: 20 points}", tmp_path / "out")).values()) == {LOOKS[0]}
     assert not attacked

@@ -41,7 +41,7 @@ def test_wilson_does_not_hold_it_after_every_image():
 
 
 @pytest.mark.parametrize(("share", "n"), [(0.0, 250), (1.0, 250), (0.02, 700), (0.5, 1400), (0.731, 999), (0.5, 1)])
-def test_an_interval_is_what_was_not_betted_away(share, n):
+def test_an_interval_is_what_was_not_bet_away(share, n):
     stopping = Stopping(0.03, 2000)
     low, high = stopping.proportion(share, n)
     assert 0 <= low <= share <= high <= 1
