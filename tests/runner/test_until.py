@@ -46,12 +46,15 @@ diagnostics: {masking: false, d_adv: {layers: ["1"]}}
 LOOKS = [208, 272, 352, 360]
 
 
-class Recorder(Silent):
-    def __init__(self):
-        self.taken = []
+class Stopped(Silent):
+    """Ends a run as Ctrl-C does, where a step begins."""
+
+    def __init__(self, where):
+        self.where = where
 
     def start(self, step):
-        self.taken.append(step.id)
+        if step.id == self.where:
+            raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -206,6 +209,17 @@ def test_a_lost_part_is_attacked_again_and_the_same_decisions_come_of_it(finishe
     assert run_in("{until: 8.5 points}", tmp_path / "out").results.equals(board.results)
     assert {name for name, _ in attacked} == {"PGD"}
     assert sum(n for _, n in attacked) == taken(board)[model]
+
+
+@pytest.mark.parametrize("where", ["enough/weak/all-seeds/208", "attack/strong/seed-1/pgd/eps-8/part-208"])
+def test_a_run_that_was_interrupted_goes_on_at_the_same_place(finished, attacked, run_in, tmp_path, where):
+    out, board = finished
+    with pytest.raises(KeyboardInterrupt):
+        run_in("{until: 8.5 points}", tmp_path / "out", reporter=Stopped(where))
+    assert not (tmp_path / "out/steps" / where / "step.json").exists()
+    assert run_in("{until: 8.5 points}", tmp_path / "out").results.equals(board.results)
+    assert (tmp_path / "out/results.csv").read_bytes() == (out / "results.csv").read_bytes()
+    assert sum(n for name, n in attacked if name == "FAB") == sum(2 * n for n in taken(board).values())
 
 
 def test_processes_take_the_same_images(finished, run_in, tmp_path):
