@@ -11,7 +11,7 @@ from lrbench.runner.context import Context, Outcome
 from lrbench.runner.fooled import fooled, wrong_before
 from lrbench.runner.found import ENOUGH, already_enough
 from lrbench.runner.step import Step
-from lrbench.runner.threat import stopping_of
+from lrbench.runner.taken import stopping_of
 from lrbench.statistics import Stopping, discordant, on_the_same_images
 
 Interval = tuple[float, float]

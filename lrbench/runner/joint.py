@@ -18,7 +18,8 @@ from lrbench.runner.context import Context, Outcome, seeded_for
 from lrbench.runner.fooled import fooled, is_minimal, wrong_before
 from lrbench.runner.found import OUTCOMES
 from lrbench.runner.step import Step
-from lrbench.runner.threat import bounds_of, interval_column, stopping_of, taken_in, viewed
+from lrbench.runner.taken import interval_column, stopping_of, taken_in
+from lrbench.runner.threat import bounds_of, viewed
 from lrbench.statistics import difference_of, on_the_same_images
 from lrbench.store import Row
 from lrbench.verdicts import VERDICTS

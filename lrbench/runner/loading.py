@@ -24,7 +24,7 @@ from lrbench.runner.assembly import assembled
 from lrbench.runner.check import Checker
 from lrbench.runner.environment import data_folder, pick_device
 from lrbench.runner.found import IMAGES, OUTCOMES
-from lrbench.runner.threat import may_be_attacked
+from lrbench.runner.taken import may_be_attacked
 from lrbench.store import Store, as_path
 from lrbench.suite import LowRank, Suite, ThreatModel, read_run
 from lrbench.suite.document import Document

@@ -8,7 +8,7 @@ from lrbench.measures.checked import checked_files, checked_rows
 from lrbench.measures.registry import measure_of
 from lrbench.runner.context import Context, Outcome
 from lrbench.runner.step import Step
-from lrbench.runner.threat import may_be_attacked
+from lrbench.runner.taken import may_be_attacked
 
 
 def accuracy_step(context: Context, step: Step, progress: Progress) -> Outcome:

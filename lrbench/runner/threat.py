@@ -10,9 +10,7 @@ from torch import Tensor, nn
 from lrbench.attacks import Attack, NormalizedSpace
 from lrbench.attacks.base import Kind
 from lrbench.attacks.cost import FORWARD
-from lrbench.columns import INTERVAL
-from lrbench.data import ImageData, Split
-from lrbench.statistics import Stopping
+from lrbench.data import ImageData
 from lrbench.suite import AttackSpec, ThreatModel
 
 
@@ -82,32 +80,3 @@ def bounds_of(threat: ThreatModel) -> tuple[float, float] | None:
 def viewed(model: nn.Module, threat: ThreatModel, data: ImageData) -> NormalizedSpace | None:
     """Give the model as it is seen from normalised space; None in pixel space."""
     return NormalizedSpace(model, *data.statistics) if threat.space == "normalized" else None
-
-
-def taken_in(test: Split, threat: ThreatModel) -> Tensor:
-    """Give indices of the test images that are attacked, or may be, in the order in which they are taken in.
-
-    A given number has one example of each class in turn. Where figures decide how many there are, they are drawn.
-    """
-    most = threat.most(len(test))
-    return test.ranked(most) if threat.until is None else test.shuffled(most)
-
-
-def may_be_attacked(test: Split, threat: ThreatModel) -> Split:
-    """Give the same images in the order in which outcomes are kept.
-
-    As in the data set; where figures decide how many there are, as they are taken in: a model that was attacked on
-    fewer images was attacked on the first ones.
-    """
-    return test.balanced(threat.most(len(test))) if threat.until is None else test[taken_in(test, threat)]
-
-
-def stopping_of(threat: ThreatModel, images: int) -> Stopping | None:
-    """Give how the number of images is found; None where it is given."""
-    return None if threat.until is None else Stopping(threat.until.until / 100, threat.most(images))
-
-
-def interval_column(threat: ThreatModel, images: int) -> dict[str, str]:
-    """Give what rows of proportions say of their intervals."""
-    stopping = stopping_of(threat, images)
-    return {} if stopping is None else {INTERVAL: str(stopping)}

@@ -23,6 +23,7 @@ from lrbench.measures.registry import is_own, measure_of
 from lrbench.names import eps_digits
 from lrbench.renamed import KEYS, renamed
 from lrbench.strict import Count, Eps, Name, Number, Positive, Strict
+from lrbench.suite.masking import Masking
 from lrbench.suite.samples import Samples, Until
 
 
@@ -53,8 +54,7 @@ class ThreatModel(Strict):
     Euclidean length of the whole perturbation. `l2_dissimilarities` are those at which misclassification is
     read off each attack's curve. `compile` passes the attacked network through `torch.compile`. An attack on more than
     `part` images is split into parts of so many (whole batches), which may run side by side; the results are the same.
-    `keep_images` keeps what attacks leave of every image, for `lrbench.load_adversarial`. `samples` can say how closely
-    the figures are to be known instead of a number (`lrbench.suite.samples`).
+    `keep_images` keeps what attacks leave of every image, for `lrbench.load_adversarial`.
     """
 
     renamed: ClassVar = KEYS["threat_model"]
@@ -134,22 +134,6 @@ class AttackSpec(Strict):
     def options(self) -> dict[str, Any]:
         """Options of the attack's constructor."""
         return dict(self.__pydantic_extra__)
-
-
-class Masking(Strict):
-    """Checks for masked gradients, and the verdict (default: on where a suite attacks).
-
-    The checks attack `samples` images at `eps` (default: the middle one of the threat model's radii above 0) with
-    attacks of their own: `steps` iterations, `queries` of random search, `draws` of noise, and `unbounded` images
-    without a radius.
-    """
-
-    samples: Count = 100
-    eps: Annotated[Eps, Field(gt=0)] | None = None
-    steps: Count = 40
-    queries: Count = 300
-    draws: Count = 20
-    unbounded: Count = 32
 
 
 OWN: dict[str, type[Strict]] = {"masking": Masking}

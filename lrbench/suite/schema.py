@@ -16,7 +16,8 @@ from pydantic_core import PydanticCustomError
 from lrbench.errors import nearest
 from lrbench.recipes import Training
 from lrbench.strict import Count, Name, Strict, Title
-from lrbench.suite.measures import AttackSpec, Diagnostics, Masking, Reference, ThreatModel, read_diagnostics
+from lrbench.suite.masking import Masking
+from lrbench.suite.measures import AttackSpec, Diagnostics, Reference, ThreatModel, read_diagnostics
 from lrbench.suite.training import LowRank, ModelSpec
 
 
