@@ -19,6 +19,9 @@ TEXT = ("suite", "model", "dataset", "layer", "attack", "space", "metric")
 CELL = ("model", "layer", "attack", "eps", "space", "metric")
 """With the parameters, what a figure is a figure of, over seeds."""
 
+INTERVAL = "ci_by"
+"""Parameter that names what an interval is by, where that is not Wilson's method for a given number of images."""
+
 WHOLE = 1e15
 """Below it whole numbers are written without a point or an exponent."""
 

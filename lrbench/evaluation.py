@@ -41,7 +41,7 @@ def evaluate(  # noqa: PLR0913
     eps: float | Sequence[float] | None = None,
     norm: str | None = None,
     space: str | None = None,
-    samples: int | None = None,
+    samples: int | Raw | None = None,
     attacks: Sequence[str | Raw] | None = None,
     diagnostics: Raw | None = None,
     beside: Sequence[str] = (),
@@ -77,8 +77,8 @@ def evaluate(  # noqa: PLR0913
         Radii, in pixels of [0, 1] unless `space` says otherwise. Default: the suite's, in its space.
     norm : {"linf", "l2"}, optional
     space : {"pixel", "normalized"}, optional
-    samples : int, optional
-        Images to attack.
+    samples : int or mapping, optional
+        Images to attack, or how closely the figures are to be known, such as {"until": "2 points"}.
     attacks : sequence of str or mapping, optional
         Names, or names and options as a suite has them.
     diagnostics : mapping, optional

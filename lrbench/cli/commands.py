@@ -193,13 +193,15 @@ def plan_command(given: argparse.Namespace) -> int:
         table.add_row(Text(step.id), Text(session.states[step.id]), cost)
     screen = console()
     screen.print(table)
-    rest = "nothing to do" if not pending else f"the rest takes about {duration(session.costs.estimate(pending))}"
+    threat = session.suite.threat_model
+    about = "about" if threat.until is None else "at most about"
+    rest = "nothing to do" if not pending else f"the rest takes {about} {duration(session.costs.estimate(pending))}"
     if pending and session.costs.estimate(pending) is None:
         rest = "no estimate before a first step has finished"
     screen.print(f"{len(session.plan)} steps, {len(session.plan) - len(pending)} done; {rest}", highlight=False)
     for jobs in given.jobs if pending and session.costs.estimate(pending) is not None else ():
-        screen.print(f"on {jobs} workers about {duration(session.seconds_on(jobs))}", highlight=False)
-    samples = session.suite.threat_model.samples or len(session.data.test)
-    for line in resolution(session.suite.model_dump(mode="json"), samples, session.store.root, session.view):
+        screen.print(f"on {jobs} workers {about} {duration(session.seconds_on(jobs))}", highlight=False)
+    images, suite = threat.most(len(session.data.test)), session.suite.model_dump(mode="json")
+    for line in resolution(suite, images, session.store.root, session.view):
         screen.print(line, highlight=False, markup=False)
     return 0

@@ -88,6 +88,11 @@ class Split:
             count = len(self)
         return ranked_indices(self.labels if self.fine is None else self.fine, count)
 
+    def shuffled(self, count: int) -> Tensor:
+        """Give indices of `count` examples in a fixed random order, whatever their labels: as if drawn one by one."""
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(0))
+        return order[:count].to(self.labels.device)
+
     def halves(self, count: int) -> tuple["Split", "Split"]:
         """Split off `count` examples as `balanced` chooses them; give them and the rest."""
         chosen = torch.zeros(len(self), dtype=torch.bool, device=self.labels.device)

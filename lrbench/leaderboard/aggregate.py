@@ -1,10 +1,11 @@
-"""Over seeds: mean, standard deviation, and for proportions a Wilson interval."""
+"""Over seeds: mean, standard deviation, and for proportions an interval."""
 
 import pandas as pd
 
+from lrbench.columns import INTERVAL
 from lrbench.leaderboard.results import COMPARED, RETIRED, is_own
 from lrbench.measures.registry import metric_named
-from lrbench.statistics import wilson
+from lrbench.statistics import interval_of
 from lrbench.views import CELL, parameters_of
 
 
@@ -12,7 +13,8 @@ def over_seeds(results: pd.DataFrame) -> pd.DataFrame:
     """One row for each model, layer, attack, eps, space, metric and parameters of the figure.
 
     The interval of a proportion is that of its mean over seeds with n the number of images, not images times seeds:
-    all seeds see the same images, so pooling them would pretend to more evidence than there is. `sd` is the
+    all seeds see the same images, so pooling them would pretend to more evidence than there is. It is by the same
+    method as those of the seeds. `sd` is the
     standard deviation over seeds (NaN for one seed). A row that is over all seeds already, such as a difference, keeps
     its interval. Of some figures, such as verdicts, it is the largest that counts, the worst of the seeds.
 
@@ -44,4 +46,5 @@ def _interval(metric: str, value: float, group: pd.DataFrame) -> tuple[float, fl
         # Nobody knows what it is an interval of, so that of several seeds there is none.
         bounds = (group["ci_low"].iloc[0], group["ci_high"].iloc[0]) if len(group) == 1 else ("nan", "nan")
         return float(bounds[0]), float(bounds[1])
-    return wilson(value, int(group["n"].min()))
+    named = str(group[INTERVAL].iloc[0]) if INTERVAL in group else ""
+    return interval_of(value, int(group["n"].min()), named)

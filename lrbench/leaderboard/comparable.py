@@ -24,7 +24,7 @@ def require_comparable(first: Side, second: Side) -> None:
     a, b = (side.run.board.suite["threat_model"] for side in (first, second))
     for key, what in (("space", "space"), ("norm", "norm"), ("samples", "number of images attacked")):
         if a[key] != b[key]:
-            reasons.append(f"{what} ({a[key]} and {b[key]})")
+            reasons.append(f"{what} ({_written(a[key])} and {_written(b[key])})")
     if not set(a["eps"]) & set(b["eps"]):
         radii = [
             ", ".join(radius_text(eps, threat["norm"], threat["space"]) for eps in threat["eps"]) for threat in (a, b)
@@ -33,6 +33,11 @@ def require_comparable(first: Side, second: Side) -> None:
     if reasons:
         msg = f"{first} and {second} cannot be compared: they differ in {'; '.join(reasons)}"
         raise UsageError(msg)
+
+
+def _written(value: Any) -> str:  # noqa: ANN401
+    """Write what a suite says, on one line."""
+    return ", ".join(f"{key} {each}" for key, each in value.items()) if isinstance(value, dict) else str(value)
 
 
 def attacked_alike(first: Side, second: Side, pairs: Pairs) -> bool:

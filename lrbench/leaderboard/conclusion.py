@@ -36,7 +36,7 @@ def conclusion(paired: Paired) -> str:
         return f"Tie: A and B get the same images wrong {'in what was compared' if paired.skipped else 'everywhere'}."
     row = paired.headline
     said = [_judged(row, paired)]
-    if row.p_adjusted >= LEVEL:
+    if row.p_adjusted >= LEVEL and row.estimate.stopping is None:
         said.append(_resolution(row))
     beyond = [each for each in paired.differences if each is not row and each.p_adjusted < LEVEL]
     if beyond:

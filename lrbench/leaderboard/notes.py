@@ -10,6 +10,7 @@ from lrbench.leaderboard.measured import measured_notes
 from lrbench.leaderboard.results import ADJUSTED
 from lrbench.leaderboard.said import class_of, is_weak, other_than_standard
 from lrbench.leaderboard.status import in_what_they_differ
+from lrbench.leaderboard.stopped import fixed, stopped
 from lrbench.leaderboard.worth import OPTIMALITY
 from lrbench.views import matching
 
@@ -79,10 +80,9 @@ def _environments(board: Leaderboard) -> Iterator[str]:
 
 
 def _reading(board: Leaderboard) -> Iterator[str]:
-    yield (
-        "Means over seeds, ± standard deviation over seeds, [95 % Wilson interval] for n images (the smallest n of "
-        "any seed)."
-    )
+    by = "Wilson interval" if fixed(board) else "interval: under attack of a confidence sequence, elsewhere Wilson's"
+    yield f"Means over seeds, ± standard deviation over seeds, [95 % {by}] for n images (the smallest n of any seed)."
+    yield from stopped(board)
     if board.suite["attacks"]:
         at = board.shown.radius(middle(board.suite))
         yield (

@@ -200,10 +200,10 @@ class Run:
         found = {}
         table = self.board.results
         mine = table[(table["model"] == model) & (table["seed"] == seed) & (table["metric"] == "misclassification")]
-        for label, eps in mine[["attack", "eps"]].itertuples(index=False):
+        for label, eps, n in mine[["attack", "eps", "n"]].itertuples(index=False):
             key = (str(label), float(eps))
             if key == CLEAN:
-                found[key] = self._misclassified(f"accuracy/{model_path(model, seed)}")
+                found[key] = self._misclassified(f"accuracy/{model_path(model, seed)}")[: int(n)]
             elif label == WORST:
                 found[key] = self.load(f"worst/{model_path(model, seed)}")[fooled_by(float(eps))] > -2
             elif attack_id(model, seed, str(label), None) in self.plan:

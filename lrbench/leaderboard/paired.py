@@ -15,12 +15,13 @@ from lrbench.leaderboard.comparable import (
     other_attacks,
     require_comparable,
 )
+from lrbench.leaderboard.difference_rows import stopping_in
 from lrbench.leaderboard.kept import Key
 from lrbench.leaderboard.layout import WORST, labels, middle
 from lrbench.leaderboard.outcomes import CLEAN, Run
 from lrbench.leaderboard.sides import Side, paired_seeds, pairs_of, parse_side
 from lrbench.names import radius_text
-from lrbench.statistics import Estimate, difference_of, holm
+from lrbench.statistics import Estimate, Stopping, difference_of, holm, on_the_same_images
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def _compared(first: Side, second: Side) -> Paired:
     if not shared:
         msg = f"{first} and {second} cannot be compared: nothing was measured of both yet"
         raise UsageError(msg)
-    differences = _differences(shared, pairs)
+    differences = _differences(shared, pairs, stopping_in(first.run.board.results.to_dict("records")))
     return Paired(
         first,
         second,
@@ -170,10 +171,13 @@ def _why_not(key: Key, other: set[str], own: set[str], pairs: Pairs) -> str:
     return f"{' and '.join(lacking)} lack{'s' * (len(lacking) == 1)} it"
 
 
-def _differences(seeds: dict[Key, tuple[int, ...]], pairs: Pairs) -> list[Difference]:
+def _differences(seeds: dict[Key, tuple[int, ...]], pairs: Pairs, stopping: Stopping | None = None) -> list[Difference]:
     """Hold B against A under each key, over the seeds whose positions are given."""
-    both = {key: [np.stack([pairs[index][side][key] for index in of]) for side in (0, 1)] for key, of in seeds.items()}
-    estimates = [difference_of(~b, ~a) for a, b in both.values()]
+    both = {
+        key: on_the_same_images([pairs[index][0][key] for index in of], [pairs[index][1][key] for index in of])
+        for key, of in seeds.items()
+    }
+    estimates = [difference_of(~b, ~a, stopping) for a, b in both.values()]
     adjusted = holm([each.p for each in estimates])
     return [
         Difference(

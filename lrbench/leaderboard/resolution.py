@@ -8,8 +8,9 @@ import numpy as np
 from lrbench.errors import UsageError
 from lrbench.leaderboard.layout import WORST, middle
 from lrbench.leaderboard.outcomes import Run
+from lrbench.leaderboard.stopped import known_to
 from lrbench.names import radius_text
-from lrbench.statistics import Components, detectable, difference_of
+from lrbench.statistics import Components, detectable, difference_of, on_the_same_images
 from lrbench.store import View
 
 DISCORDANT, SCATTER = 0.2, 0.03
@@ -19,6 +20,8 @@ ASSUMED = Components(2 * SCATTER**2, DISCORDANT / 2, DISCORDANT / 2)
 
 def resolution(suite: dict[str, Any], images: int, folder: Path, view: View | None = None) -> list[str]:
     """Say what difference of robust accuracy from the first model is found in 80 % of cases; nothing if none is sought.
+
+    Where figures decide how many images there are, how closely they will be known.
 
     Parameters
     ----------
@@ -31,7 +34,9 @@ def resolution(suite: dict[str, Any], images: int, folder: Path, view: View | No
     view : View, optional
         What was read of its steps already.
     """
-    seeds = len(suite["seeds"])
+    seeds, samples = len(suite["seeds"]), suite["threat_model"].get("samples")
+    if isinstance(samples, dict) and suite["attacks"]:
+        return [f"{known_to(samples)}: at most {images:,} images of each model are attacked"]
     if not suite["attacks"] or len(suite["models"]) < 2:
         return []
     measured = _measured(folder, view)
@@ -68,8 +73,8 @@ def _measured(folder: Path, view: View | None) -> list[Components]:
         except UsageError:
             continue  # not made yet
         if shared and all((WORST, eps) in each for side in outcomes for each in side):
-            own, other = (np.stack([~each[WORST, eps] for each in side]) for side in outcomes)
-            found.append(difference_of(own, other).components)
+            own, other = ([~each[WORST, eps] for each in side] for side in outcomes)
+            found.append(difference_of(*on_the_same_images(own, other)).components)
     return found
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lrbench.columns import as_text
+from lrbench.columns import INTERVAL, as_text
 from lrbench.leaderboard.layout import AT_L2, MISCLASSIFICATION, ROBUST
 from lrbench.measures.registry import metric_named
-from lrbench.statistics import holm, wilson
+from lrbench.statistics import holm, interval_of
 from lrbench.views import joined, tidy
 
 ADJUSTED = "p_adjusted"
@@ -64,6 +64,7 @@ def derived(results: pd.DataFrame, levels: Sequence[float] = ()) -> tuple[pd.Dat
         limits[attack] = min(limits.get(attack, np.inf), float(distances[-1]))
     rows = _adjusted(results)
     for (attack, model, seed, space), (distances, errors, n) in curves.items():
+        named = _interval_named(results, str(model))
         common = {
             "suite": results["suite"].iloc[0],
             "dataset": results["dataset"].iloc[0],
@@ -77,11 +78,18 @@ def derived(results: pd.DataFrame, levels: Sequence[float] = ()) -> tuple[pd.Dat
         for level in levels:
             if level <= distances[-1]:
                 error = float(np.interp(level, distances, errors))
-                low, high = wilson(error, n)
-                height = {"value": error, "ci_low": low, "ci_high": high, "n": n}
+                low, high = interval_of(error, n, named)
+                height: dict[str, Any] = {"value": error, "ci_low": low, "ci_high": high, "n": n}
+                height |= {INTERVAL: named} if named else {}
                 rows.append({**common, "metric": MISCLASSIFICATION + AT_L2, "l2": as_text(level), **height})
     found = joined([results, tidy(rows)]) if rows else results
     return _with_robust_accuracy(found), limits
+
+
+def _interval_named(results: pd.DataFrame, model: str) -> str:
+    """Name what the intervals of a model's shares under attack are by; empty for Wilson's."""
+    attacked = results[(results["model"] == model) & (results["metric"] == MISCLASSIFICATION)]
+    return str(attacked[INTERVAL].iloc[0]) if INTERVAL in attacked and len(attacked) else ""
 
 
 def _with_robust_accuracy(results: pd.DataFrame) -> pd.DataFrame:

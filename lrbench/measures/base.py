@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
+from lrbench.columns import INTERVAL
 from lrbench.strict import KeyPath, Strict
 
 if TYPE_CHECKING:
@@ -201,10 +202,10 @@ class Measure(BaseMeasure, ABC):
 
 
 def proportion(metric: str, value: float, n: int, **columns: object) -> Row:
-    """Give a row for a proportion of n images, with its 95 % Wilson interval."""
-    from lrbench.statistics import wilson
+    """Give a row for a proportion of n images, with its 95 % interval: Wilson's, or what `interval` names."""
+    from lrbench.statistics import interval_of
 
-    low, high = wilson(value, n)
+    low, high = interval_of(value, n, str(columns.get(INTERVAL, "")))
     return {"metric": metric, "value": value, "ci_low": low, "ci_high": high, "n": n, **columns}
 
 

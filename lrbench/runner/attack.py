@@ -1,28 +1,28 @@
 """The attack steps: one attack at one radius on one trained model, or its search for the smallest perturbation."""
 
-import random
 from collections.abc import Callable, Iterator
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lrbench.attacks import Attack, NormalizedSpace, in_batches, l2_dissimilarity
+from lrbench.attacks import Attack, in_batches, l2_dissimilarity
 from lrbench.attacks.adaptive import Subspace
 from lrbench.attacks.frozen import frozen
 from lrbench.attacks.geometry import checked_projection, least_size
 from lrbench.attacks.inputs import clipped
 from lrbench.attacks.prepared import EXAMPLES, prepared
 from lrbench.catalogue import ATTACKS
-from lrbench.data import Split, to_unit
+from lrbench.data import Split
 from lrbench.lowrank import subspace_at
 from lrbench.measures import Attacked, AttackMeasure, Options, Progress, proportion
 from lrbench.measures.checked import checked_each, checked_rows
 from lrbench.measures.registry import measure_of
-from lrbench.runner.context import Context, Outcome, seeded_for
-from lrbench.runner.found import Found, earlier, keeps_images, parts_of, unfinished
+from lrbench.runner.context import Context, Outcome, generators, seeded_for
+from lrbench.runner.found import Found, already_enough, attacked_in, earlier, keeps_images, parts_of, unfinished
+from lrbench.runner.space import decoded, encoded
 from lrbench.runner.spent import spending, spent_rows
 from lrbench.runner.step import Step
+from lrbench.runner.taken import interval_column, taken_in
 from lrbench.runner.threat import bounds_of, kind_of, make_attack, viewed
 from lrbench.store import Row
 from lrbench.suite import AttackSpec
@@ -34,8 +34,13 @@ NORMS = ("linf", "l2")
 
 
 def part_step(context: Context, step: Step, progress: Progress) -> Outcome:
-    """Attack a part of the chosen test images; keep what became of each, for the step that joins the parts."""
+    """Attack a part of the chosen test images; keep what became of each, for the step that joins the parts.
+
+    Nothing where a look at the parts before has found that these are enough.
+    """
     begin, end = step.config["part"]
+    if already_enough(context.store, step):
+        return Outcome([], needless=True)
     return Outcome([], _attacked(context, step, slice(begin, end), progress).files)
 
 
@@ -49,7 +54,8 @@ def attack_step(context: Context, step: Step, progress: Progress) -> Outcome:
         "space": context.suite.threat_model.space,
     }
     wrong = outcomes["predicted"] != outcomes["label"]
-    rows: list[Row] = [proportion("misclassification", wrong.double().mean().item(), len(wrong), **columns)]
+    share, by = wrong.double().mean().item(), interval_column(context.suite.threat_model, len(context.data.test))
+    rows: list[Row] = [proportion("misclassification", share, len(wrong), **columns, **by)]
     # A black image has none.
     distances = outcomes["l2_dissimilarity"].double()
     if counted := int(distances.isfinite().sum()):
@@ -75,23 +81,27 @@ def minimal_step(context: Context, step: Step, progress: Progress) -> Outcome:
     rows: list[Row] = [
         {"metric": f"median_{norm}", "value": _median(outcomes[norm]), "n": n, **columns} for norm in NORMS
     ]
-    rows.append(proportion("found", wrong.double().mean().item(), n, **columns))
+    by = interval_column(threat, len(context.data.test))
+    rows.append(proportion("found", wrong.double().mean().item(), n, **columns, **by))
     rows += spent_rows(found.spent, columns)
     return Outcome(rows, found.files)
 
 
 def _joined(context: Context, step: Step, progress: Progress) -> Found:
-    """Give what the step's parts found; without parts, attack all images now. In the order of the test images."""
-    parts = parts_of(step)
-    if parts:
-        return Found.joined([Found.load(context.store, part, images=keeps_images(step)) for part in parts]).in_order()
-    return _attacked(context, step, slice(0, step.config["samples"]), progress).in_order()
+    """Give what the step's parts found; without parts, attack all images now.
+
+    In the order of the test images, or, where figures decide how many there are, as they were taken in.
+    """
+    if parts := attacked_in(context.store, parts_of(step)):
+        found = Found.joined([Found.load(context.store, part, images=keeps_images(step)) for part in parts])
+    else:
+        found = _attacked(context, step, slice(0, step.config["samples"]), progress)
+    return found.in_order() if context.suite.threat_model.until is None else found
 
 
 def _attacked(context: Context, step: Step, ranks: slice, progress: Progress) -> Found:
     """Attack some of the chosen test images, by the order in which they are taken in, but for those attacked before."""
-    everything = context.data.test.ranked(context.suite.threat_model.samples)
-    wanted = everything[ranks]
+    wanted = taken_in(context.data.test, context.suite.threat_model)[ranks]
     known = earlier(context.store, step, wanted.cpu())
     if known is None:
         return _newly(context, step, wanted, ranks.start, progress)
@@ -132,14 +142,14 @@ def _in_batches(
     attack = _made(context, spec, eps, context.trained(step, position))
     bounded = kind_of(ATTACKS[spec.name].load()) == "bounded"
     split = context.data.test[chosen]
-    with prepared(victim, _encoded(model, context.data.test[:EXAMPLES]), compiled=threat.compile) as fast:
+    with prepared(victim, encoded(model, context.data.test[:EXAMPLES]), compiled=threat.compile) as fast:
 
         def work(part: slice) -> None:
             batch = split[part]
-            x = _encoded(model, batch)
+            x = encoded(model, batch)
             # Whoever draws from torch's global generator finds it as if no images had been split off.
             with seeded_for(context, step, step.seed + rank + part.start):
-                before = _generators(x.device)
+                before = generators(x.device)
                 # Copies: it is judged by the images and labels that there were.
                 with spending(len(batch), x.device) as spent:
                     x_adv = attack(fast, x.clone(), batch.labels.clone())
@@ -150,23 +160,15 @@ def _in_batches(
                 index, wanted = chosen[part].cpu(), max(0, SHOWN - rank - part.start)
                 outcomes = _outcomes(context, step, model, batch.labels, x, x_adv)
                 # The model that is tried may draw where the one that was attacked does not.
-                drew = torch.full((len(batch),), _generators(x.device) != before)
+                drew = torch.full((len(batch),), generators(x.device) != before)
                 shown = _examples(model, batch[:wanted], x_adv[:wanted]) | {"index": index[:wanted]} if wanted else {}
-                images = _decoded(model, x_adv).float().cpu().contiguous() if threat.keep_images else None
+                images = decoded(model, x_adv).float().cpu().contiguous() if threat.keep_images else None
                 keep(Found(outcomes | {"index": index, "drew": drew}, spent, shown, images))
 
         def show(done: int) -> None:
             progress(done / len(split), f"{done}/{len(split)} images")
 
         in_batches(work, len(split), threat.batch_size, show)
-
-
-def _generators(device: torch.device) -> list[object]:
-    """States of the global generators of torch, NumPy and Python, from which a pass on a device may draw."""
-    cuda = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
-    _, keys, *rest = np.random.get_state()  # noqa: NPY002
-    torchs = [state.numpy().tobytes() for state in (torch.get_rng_state(), *cuda)]
-    return [*torchs, bytes(np.asarray(keys)), rest, random.getstate()]
 
 
 def _outcomes(
@@ -201,13 +203,8 @@ def _examples(model: nn.Module, split: Split, x_adv: Tensor) -> dict[str, Tensor
     """Give images before and after, on the pixels' scale, for people to look at."""
     return {
         "clean": split.pixels.cpu().contiguous(),
-        "adversarial": _decoded(model, x_adv).half().cpu().contiguous(),
+        "adversarial": decoded(model, x_adv).half().cpu().contiguous(),
     }
-
-
-def _decoded(model: nn.Module, x: Tensor) -> Tensor:
-    """Bring images from the space attacked to the pixels' scale."""
-    return model.decode(x) if isinstance(model, NormalizedSpace) else x
 
 
 def _median(sizes: Tensor) -> float:
@@ -229,12 +226,6 @@ def _viewed(context: Context, step: Step, position: int) -> nn.Module:
     """Give a model as attacks see it."""
     model = context.trained(step, position=position)
     return viewed(model, context.suite.threat_model, context.data) or model
-
-
-def _encoded(model: nn.Module, split: Split) -> Tensor:
-    """Images in the space attacked."""
-    x = to_unit(split.pixels)
-    return model.encode(x) if isinstance(model, NormalizedSpace) else x
 
 
 def _made(context: Context, spec: AttackSpec, eps: float, model: nn.Module) -> Attack:

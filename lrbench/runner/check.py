@@ -127,10 +127,11 @@ class Checker:
                 raise self.document.error(("diagnostics", kind, *keys), message)
         for keys, message in asked_in_vain(self.suite, data):
             raise self.document.error(keys, message)
-        samples = self.suite.threat_model.samples
-        if samples is not None and samples > len(data.test):
+        threat = self.suite.threat_model
+        if (samples := threat.most(len(data.test))) > len(data.test):
             lacking = f"asks for {samples} of {len(data.test)} test images"
-            raise self.document.error(("threat_model", "samples"), lacking)
+            keys = ("threat_model", "samples") if threat.until is None else ("threat_model", "samples", "most")
+            raise self.document.error(keys, lacking)
 
     def check_attacks(self, data: ImageData) -> None:
         """Check the attacks' options and radii, and that they can be made on such data.

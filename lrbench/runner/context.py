@@ -1,11 +1,13 @@
 """What the steps of a run share: suite, data on the device, and the trained models."""
 
+import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -27,10 +29,14 @@ KEPT = 2
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a step gives back: rows of results, and files to keep."""
+    """What a step gives back: rows of results, and files to keep.
+
+    `needless` tells that there was nothing to do, so that the time it took says nothing of other steps.
+    """
 
     rows: list[Row]
     files: dict[str, bytes] = field(default_factory=dict)
+    needless: bool = False
 
 
 @dataclass
@@ -104,6 +110,14 @@ def seeded_for(context: Context, step: Step, seed: int) -> AbstractContextManage
     models = [model_in(needed) for needed in step.needs if needed.startswith(("train/", "load/"))]
     deterministic = all(context.suite.training_of(model).deterministic for model in models)
     return seeded(seed, deterministic=deterministic)
+
+
+def generators(device: torch.device) -> list[object]:
+    """States of the global generators of torch, NumPy and Python, from which a pass on a device may draw."""
+    cuda = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
+    _, keys, *rest = np.random.get_state()  # noqa: NPY002
+    torchs = [state.numpy().tobytes() for state in (torch.get_rng_state(), *cuda)]
+    return [*torchs, bytes(np.asarray(keys)), rest, random.getstate()]
 
 
 def _refuse_elsewhere(_device: torch.device) -> Context:

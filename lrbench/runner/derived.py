@@ -177,9 +177,12 @@ def _without_images(raw: Raw, suite: Suite, data: ImageData) -> Iterator[str]:
         if needs_training_images(kind):
             (raw.get("diagnostics") or {}).pop(kind, None)
             yield f"{kind}: it needs training images"
-    samples = suite.threat_model.samples
-    if samples is not None and samples > len(data.test):
-        raw["threat_model"]["samples"] = len(data.test)
+    threat = suite.threat_model
+    if (samples := threat.most(len(data.test))) > len(data.test):
+        if threat.until is None:
+            raw["threat_model"]["samples"] = len(data.test)
+        else:
+            raw["threat_model"]["samples"]["most"] = len(data.test)
         yield f"all but {len(data.test)} of the {samples} images to be attacked: there are no more"
 
 

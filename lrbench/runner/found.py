@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import torch
@@ -18,8 +19,9 @@ OUTCOMES = "outcomes.safetensors"
 SPENT = "spent.safetensors"
 EXAMPLES = "examples.safetensors"
 IMAGES = "images.safetensors"
+ENOUGH = "enough.json"
 
-COUNTS = ("samples", "part", "batch_size")
+COUNTS = ("samples", "part", "batch_size", "order", "enough")
 """In a step's configuration: which images, and how many at once; nothing of what becomes of one taken by itself."""
 
 
@@ -109,8 +111,20 @@ class Found:
 
 
 def parts_of(step: Step) -> list[str]:
-    """Give the steps that attacked a step's images in parts, in order; none if it attacks them itself."""
+    """Give the steps that attack a step's images in parts, in order; none if it attacks them itself."""
     return [needed for needed in step.needs if needed.startswith(f"{step.id}/part-")]
+
+
+def already_enough(store: Store, step: Step) -> bool:
+    """Whether a look at the images before those of this step has found that they are enough."""
+    looks = (needed for needed in step.needs if needed.startswith("enough/"))
+    return any(json.loads((store.folder(look) / ENOUGH).read_bytes())["enough"] for look in looks)
+
+
+def attacked_in(store: Store, parts: Iterable[str]) -> list[str]:
+    """Give those parts in which something was attacked: there may have been enough images before the others."""
+    records = ((part, store.record(part)) for part in parts)
+    return [part for part, record in records if record is None or record.files]
 
 
 def earlier(store: Store, step: Step, wanted: Tensor) -> Found | None:
@@ -124,7 +138,9 @@ def earlier(store: Store, step: Step, wanted: Tensor) -> Found | None:
         return None
     for step_id in dict.fromkeys((step.id, whole_of(step.id))):
         record = store.record(step_id)
-        if record is None or store.damaged(record) is not None or not same_attack(record.config, step):
+        if record is None or not record.files or store.damaged(record) is not None:
+            continue
+        if not same_attack(record.config, step):
             continue
         found = Found.load(store, step_id, images=keeps_images(step))
         known = found.of(wanted)

@@ -7,6 +7,7 @@ KINDS = {
     "part": "lrbench.runner.attack:part_step",
     "attack": "lrbench.runner.attack:attack_step",
     "minimal": "lrbench.runner.attack:minimal_step",
+    "enough": "lrbench.runner.enough:enough_step",
     "masking": "lrbench.runner.joint:masking_step",
     "worst": "lrbench.runner.joint:worst_step",
     "difference": "lrbench.runner.joint:difference_step",

@@ -24,6 +24,7 @@ from lrbench.runner.assembly import assembled
 from lrbench.runner.check import Checker
 from lrbench.runner.environment import data_folder, pick_device
 from lrbench.runner.found import IMAGES, OUTCOMES
+from lrbench.runner.taken import may_be_attacked
 from lrbench.store import Store, as_path
 from lrbench.suite import LowRank, Suite, ThreatModel, read_run
 from lrbench.suite.document import Document
@@ -88,7 +89,8 @@ def load_data(run: str | Path, part: Part = "attacked", data_dir: str | Path | N
     run : str or Path
         Folder of a run or its URL.
     part : {"attacked", "test", "train"}
-        Those that were attacked, or all.
+        Those that were attacked, or all. Where figures decide how many are attacked, all that may be, in the order in
+        which they are taken in.
     data_dir : str or Path, optional
         Folder of the data sets. Default: $LRBENCH_DATA, else the platform's cache folder.
 
@@ -108,12 +110,12 @@ def load_data(run: str | Path, part: Part = "attacked", data_dir: str | Path | N
     suite, data = _data(folder, data_dir)
     split = data.train if part == "train" else data.test
     if part == "attacked":
-        split = split.balanced(suite.threat_model.samples)
+        split = may_be_attacked(split, suite.threat_model)
     return to_unit(split.pixels), split.labels
 
 
 def load_adversarial(run: str | Path, name: str, attack: str, eps: float | None = None, seed: int = 0) -> Adversarial:
-    """Load what an attack left of each image, in the order of `load_data(run)`.
+    """Load what an attack left of each image, in the order of `load_data(run)` (the first ones if those were enough).
 
     Parameters
     ----------

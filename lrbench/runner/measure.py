@@ -8,29 +8,26 @@ from lrbench.measures.checked import checked_files, checked_rows
 from lrbench.measures.registry import measure_of
 from lrbench.runner.context import Context, Outcome
 from lrbench.runner.step import Step
+from lrbench.runner.taken import may_be_attacked
 
 
 def accuracy_step(context: Context, step: Step, progress: Progress) -> Outcome:
-    """Accuracy on all test images, and misclassification before any attack on those to be attacked."""
-    model = context.trained(step)
+    """Accuracy on all test images, and misclassification before any attack on those to be attacked.
+
+    Where it is to be seen how many these are, the worst case over attacks tells of the latter.
+    """
+    model, threat = context.trained(step), context.suite.threat_model
     correct = evaluate(model, context.data.test) == context.data.test.labels
-    attacked = context.data.test.balanced(context.suite.threat_model.samples)
+    attacked = may_be_attacked(context.data.test, threat)
     predicted = evaluate(model, attacked)
     wrong = predicted != attacked.labels
     progress(1.0, "")
-    return Outcome(
-        [
-            proportion("accuracy", correct.double().mean().item(), len(correct)),
-            proportion(
-                "misclassification",
-                wrong.double().mean().item(),
-                len(wrong),
-                eps=0.0,
-                space=context.suite.threat_model.space,
-            ),
-        ],
-        {"outcomes.safetensors": save({"predicted": predicted.cpu(), "label": attacked.labels.cpu()})},
-    )
+    rows = [proportion("accuracy", correct.double().mean().item(), len(correct))]
+    if threat.until is None:
+        share = wrong.double().mean().item()
+        rows.append(proportion("misclassification", share, len(wrong), eps=0.0, space=threat.space))
+    kept = {"predicted": predicted.cpu(), "label": attacked.labels.cpu()}
+    return Outcome(rows, {"outcomes.safetensors": save(kept)})
 
 
 def measure_step(context: Context, step: Step, progress: Progress) -> Outcome:

@@ -12,6 +12,7 @@ from lrbench.measures.registry import measure_of
 from lrbench.names import attack_id, in_path, model_path
 from lrbench.runner.configs import attack_config, deterministic, joint_code, measured_code
 from lrbench.runner.lacking import has_layers, runs_on
+from lrbench.runner.parts import Attempt, attack_steps, looks_of, parts_of_attack, steps_until_enough
 from lrbench.runner.step import Step, Trainings
 from lrbench.runner.threat import kind_of, passes_of
 from lrbench.runner.trainings import add_training
@@ -31,7 +32,7 @@ def make_plan(suite: Suite, data: ImageData) -> list[Step]:
     UsageError
         If there are more than `MAX_STEPS`.
     """
-    parts = 1 + len(suite.threat_model.parts(suite.threat_model.samples or len(data.test)))
+    parts = 1 + parts_of_attack(suite, len(data.test))
     attacks = sum(parts * len(attack.radii(suite.threat_model.eps)) for attack in suite.attacks)
     if (count := len(suite.models) * len(suite.seeds) * (attacks + 1)) > MAX_STEPS:
         msg = f"{suite.name}: models, seeds, attacks and radii make {count:,} steps and more; at most {MAX_STEPS:,} go"
@@ -39,12 +40,19 @@ def make_plan(suite: Suite, data: ImageData) -> list[Step]:
     prints = {"train": data.train_fingerprint, "test": data.test_fingerprint}
     trainings: Trainings = {}
     steps: dict[str, Step] = {}
+    all_attempts: list[Attempt] = []
     costs = {attack.label: _costs(suite, attack) for attack in suite.attacks}
     for name, seed in product(suite.models, suite.seeds):
         add_training(trainings, suite, data, name, seed)
     for name, seed in product(suite.models, suite.seeds):
-        own = _model_steps(suite, data, prints, trainings[name, seed], trainings, costs)
-        steps |= {step.id: step for step in own}
+        steps |= {step.id: step for step in _model_steps(suite, data, prints, trainings[name, seed])}
+        attempts = list(_attempts(suite, data, trainings[name, seed], trainings, costs))
+        all_attempts += attempts
+        if suite.threat_model.until is None:
+            steps |= {step.id: step for step in attack_steps(suite, attempts, len(data.test))}
+    if suite.threat_model.until is not None:
+        measured = [step for step in steps.values() if step.kind == "accuracy"]
+        steps |= {step.id: step for step in steps_until_enough(suite, all_attempts, len(data.test), measured)}
     steps |= {step.id: step for step in _joint_steps(suite, data, prints, trainings, steps)}
     return _ordered(list(steps.values()))
 
@@ -70,13 +78,16 @@ def _costs(suite: Suite, attack: AttackSpec) -> dict[float | None, float]:
     return {eps: passes_of(factory, attack, threat, eps).work for eps in radii}
 
 
-def _model_steps(
-    suite: Suite, data: ImageData, prints: dict[str, str], training: Step, trainings: Trainings, costs: Costs
-) -> Iterator[Step]:
+def _model_steps(suite: Suite, data: ImageData, prints: dict[str, str], training: Step) -> Iterator[Step]:
     yield training
     name = training.model
     threat = suite.threat_model
-    content = {"samples": threat.samples or len(data.test), "space": threat.space, "data": {"test": prints["test"]}}
+    content: dict[str, Any] = {
+        "samples": threat.most(len(data.test)),
+        "space": threat.space,
+        "data": {"test": prints["test"]},
+    }
+    content |= {} if threat.until is None else {"order": "random"}
     yield _measured(suite, "accuracy", training, content, 0.4 * len(data.test))
     for kind, options in suite.diagnostics.measures.items():
         measure = measure_of(kind)
@@ -84,9 +95,6 @@ def _model_steps(
             content = {**options.model_dump(mode="json"), "data": prints}
             work = measure.passes(options, len(data.train), len(data.test))
             yield _measured(suite, kind, training, content, work)
-    for attack in suite.attacks:
-        if runs_on(suite, attack, name) and not _repeats(suite, attack, name):
-            yield from _attack_steps(suite, data, training, trainings, attack, costs[attack.label])
 
 
 def _repeats(suite: Suite, attack: AttackSpec, name: str) -> bool:
@@ -107,42 +115,22 @@ def _measured(suite: Suite, kind: str, training: Step, content: dict[str, Any], 
     return Step(f"{kind}/{model_path(name, seed)}", kind, name, seed, config, (training.id,), work)
 
 
-def _attack_steps(
-    suite: Suite,
-    data: ImageData,
-    training: Step,
-    trainings: Trainings,
-    attack: AttackSpec,
-    costs: dict[float | None, float],
-) -> Iterator[Step]:
-    """Give the steps of an attack on a model: at each radius, each in parts where there are many images."""
-    threat, name, seed = suite.threat_model, training.model, training.seed
-    samples = threat.samples or len(data.test)
-    needs: tuple[str, ...] = (training.id,)
+def _attempts(suite: Suite, data: ImageData, training: Step, trainings: Trainings, costs: Costs) -> Iterator[Attempt]:
+    """Give the attacks on a trained model."""
+    name, seed = training.model, training.seed
     common = {"seed": seed, "data": {"test": data.test_fingerprint}, "train": training.key}
-    if attack.surrogate not in {None, name}:
-        surrogate = trainings[attack.surrogate, seed]
-        needs, common["surrogate"] = (*needs, surrogate.id), surrogate.key
-    for eps, each in costs.items():
-        config = attack_config(suite, data, attack, name, eps) | common
-        step_id = attack_id(name, seed, attack.label, eps)
-        parts = [
-            Step(
-                f"{step_id}/part-{begin}",
-                "part",
-                name,
-                seed,
-                {**config, "part": [begin, end]},
-                needs,
-                (end - begin) * each,
-                (attack.label,),
-            )
-            for begin, end in threat.parts(samples)
-        ]
-        yield from parts
-        kind, work = "minimal" if eps is None else "attack", 1.0 if parts else samples * each
-        needed = (*needs, *(part.id for part in parts))
-        yield Step(step_id, kind, name, seed, {**config, "samples": samples}, needed, work, (attack.label,))
+    for attack in suite.attacks:
+        if not runs_on(suite, attack, name) or _repeats(suite, attack, name):
+            continue
+        needs: tuple[str, ...] = (training.id,)
+        made_on = {}
+        if attack.surrogate not in {None, name}:
+            surrogate = trainings[attack.surrogate, seed]
+            needs, made_on = (*needs, surrogate.id), {"surrogate": surrogate.key}
+        for eps, cost in costs[attack.label].items():
+            config = attack_config(suite, data, attack, name, eps) | common | made_on
+            kind = "minimal" if eps is None else "attack"
+            yield Attempt(attack_id(name, seed, attack.label, eps), kind, name, seed, attack.label, config, needs, cost)
 
 
 def _joint_steps(
@@ -189,7 +177,8 @@ def _masking_step(
     config = {
         **spec.model_dump(mode="json"),
         "eps": eps,
-        "samples": min(spec.samples, threat.samples or len(data.test)),
+        "samples": min(spec.samples, looks_of(suite, len(data.test))[0]),
+        **({} if threat.until is None else {"order": "random"}),
         "threat_model": threat.model_dump(mode="json", include={"norm", "space", "batch_size"}),
         "statistics": data.statistics if threat.space == "normalized" else None,
         "deterministic": deterministic(suite, training.model),

@@ -15,6 +15,7 @@ WHAT = {
     "init_from": "the network it starts from",
     "weights": "the weights it starts from",
     "needs": "its inputs",
+    "enough": "whether the images before it were enough",
     "data": "the data set",
 }
 

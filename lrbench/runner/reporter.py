@@ -72,7 +72,9 @@ class Costs:
         self._work: dict[tuple[str, ...], float] = defaultdict(float)
 
     def learn(self, step: Step, seconds: float) -> None:
-        """Count a finished step."""
+        """Count a finished step; one that took no time had nothing to do."""
+        if not seconds:
+            return
         # What takes no pass of a model, such as loading it, says nothing of what others take.
         for group in [*_groups(step), *([ALL] if step.work > 1 else [])]:
             self._seconds[group] += seconds

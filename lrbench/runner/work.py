@@ -95,7 +95,7 @@ class StepWorker:
             if isinstance(error, KeyboardInterrupt) and stop():
                 raise
             return self._failed(step, error, time.perf_counter() - started)
-        seconds = time.perf_counter() - started
+        seconds = 0.0 if outcome.needless else time.perf_counter() - started
         record = Record(
             step.id,
             step.key,

@@ -1,18 +1,23 @@
 """Intervals, tests, corrections and power (docs/statistics.md says what each of them answers)."""
 
-from lrbench.statistics.difference import Components, Estimate, difference_of
+from lrbench.statistics.difference import Components, Estimate, difference_of, discordant, on_the_same_images
 from lrbench.statistics.family import holm
 from lrbench.statistics.power import detectable, images_needed, power
 from lrbench.statistics.proportion import mcnemar, wilson
+from lrbench.statistics.sequence import Stopping, interval_of
 
 __all__ = [
     "Components",
     "Estimate",
+    "Stopping",
     "detectable",
     "difference_of",
+    "discordant",
     "holm",
     "images_needed",
+    "interval_of",
     "mcnemar",
+    "on_the_same_images",
     "power",
     "wilson",
 ]

@@ -1,13 +1,15 @@
 """The difference of two models on the same images, over one training of each or several: one interval and one p."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy import special
 
 from lrbench.statistics import tango
+from lrbench.statistics.sequence import Stopping
 
 LEVEL = 0.05
 
@@ -48,6 +50,8 @@ class Estimate:
         Two-sided, that there is no difference. Below 0.05 exactly where the interval does not hold 0.
     seeds, images : int
     components : Components
+    stopping : Stopping, optional
+        How the number of images was found, where interval and p allow for that.
     """
 
     difference: float
@@ -56,9 +60,10 @@ class Estimate:
     seeds: int
     images: int
     components: Components
+    stopping: Stopping | None = None
 
 
-def difference_of(first: np.ndarray, second: np.ndarray) -> Estimate:
+def difference_of(first: np.ndarray, second: np.ndarray, stopping: Stopping | None = None) -> Estimate:
     """Estimate mean(first) - mean(second) of two models' outcomes on the same images.
 
     With one seed it speaks of other images under these two trainings (`tango`); with several, of other images and
@@ -75,10 +80,15 @@ def difference_of(first: np.ndarray, second: np.ndarray) -> Estimate:
     direction (Bonett and Price, 2012), so that no discordant image is not perfect knowledge; what is missing to it goes
     to seeds and images by how much the same image differs over seeds, MS_rest, and how much images do.
 
+    Where somebody looked at the figures to find how many images are enough, with one seed the interval and the p are
+    those of a confidence sequence, and with several the wider of that, which speaks of these trainings, and the above.
+
     Parameters
     ----------
     first, second : ndarray, (S, N) bool
         Row s of both is of trainings that belong together, such as those with the same seed; column i is image i.
+    stopping : Stopping, optional
+        How N was found. Default: it was given.
 
     Raises
     ------
@@ -88,7 +98,36 @@ def difference_of(first: np.ndarray, second: np.ndarray) -> Estimate:
     if first.shape != second.shape or first.ndim != 2 or not first.size:
         msg = f"expected two arrays (seeds, images) of equal shape, got shapes {first.shape} and {second.shape}"
         raise ValueError(msg)
-    difference = first.astype(float) - second.astype(float)
+    found = _of_given_images(first.astype(float) - second.astype(float))
+    return found if stopping is None else _at_any_time(found, *discordant(first, second), stopping)
+
+
+def discordant(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    """Count the images that only the first model, or only the second, withstands, (S, N) bool each; mean over seeds."""
+    return float((first & ~second).mean(axis=0).sum()), float((second & ~first).mean(axis=0).sum())
+
+
+def on_the_same_images(
+    first: Sequence[np.ndarray] | np.ndarray, second: Sequence[np.ndarray] | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Stack what became of two models' images, a row a seed, of those that both have: the first ones of each.
+
+    Images that are attacked until there are enough are kept in the order in which they were taken in, the same one for
+    every model.
+    """
+    count = min(len(each) for each in (*first, *second))
+    return np.stack([each[:count] for each in first]), np.stack([each[:count] for each in second])
+
+
+def _at_any_time(found: Estimate, more: float, less: float, stopping: Stopping) -> Estimate:
+    """Widen an estimate that presumes a given number of images."""
+    (low, high), p = stopping.difference(more, less, found.images), stopping.p_of_difference(more, less, found.images)
+    if found.seeds > 1:
+        low, high, p = min(low, found.interval[0]), max(high, found.interval[1]), max(p, found.p)
+    return replace(found, interval=(low, high), p=p, stopping=stopping)
+
+
+def _of_given_images(difference: np.ndarray) -> Estimate:
     seeds, images = difference.shape
     if seeds == 1:
         more, less = int((difference > 0).sum()), int((difference < 0).sum())

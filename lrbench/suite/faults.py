@@ -10,6 +10,9 @@ from lrbench.suite.document import Document
 
 MAX_REPORTED = 3
 
+BETWEEN = {"[key]", "[number]", "[until]"}
+"""In a fault's place, what is no key of the document."""
+
 R = TypeVar("R", bound=BaseModel)
 
 
@@ -34,7 +37,7 @@ def refused(error: ValidationError, document: Document) -> UsageError:
 
 
 def _describe(document: Document, detail: Any) -> str:  # noqa: ANN401
-    path: KeyPath = tuple(part for part in detail["loc"] if part not in {"[key]"})
+    path: KeyPath = tuple(part for part in detail["loc"] if part not in BETWEEN)
     context = detail.get("ctx", {})
     if detail["type"] == "unknown_key":
         path = (*path, context["key"])

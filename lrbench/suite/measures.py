@@ -23,6 +23,8 @@ from lrbench.measures.registry import is_own, measure_of
 from lrbench.names import eps_digits
 from lrbench.renamed import KEYS, renamed
 from lrbench.strict import Count, Eps, Name, Number, Positive, Strict
+from lrbench.suite.masking import Masking
+from lrbench.suite.samples import Samples, Until
 
 
 def _plain(name: Any) -> Any:  # noqa: ANN401
@@ -63,12 +65,22 @@ class ThreatModel(Strict):
     space: Literal["pixel", "normalized"] = "pixel"
     eps: Annotated[list[Eps], Field(min_length=1, max_length=100)] = Field(default_factory=lambda: [8 / 255])
     l2_dissimilarities: list[Positive] = Field(default_factory=list)
-    samples: Count | None = None
+    samples: Samples | None = None
     batch_size: Count = 128
     part: Count = 1000
     budget: Count | None = None
     compile: bool = False
     keep_images: bool = False
+
+    @property
+    def until(self) -> Until | None:
+        """How closely the figures are to be known, where that decides how many images are attacked."""
+        return self.samples if isinstance(self.samples, Until) else None
+
+    def most(self, images: int) -> int:
+        """Give how many of so many images are attacked, or may be."""
+        asked = self.samples.most if isinstance(self.samples, Until) else self.samples
+        return images if asked is None else asked
 
     def parts(self, samples: int) -> list[tuple[int, int]]:
         """Give (begin, end) of the parts that an attack on so many images is split into; none if it is not split."""
@@ -125,22 +137,6 @@ class AttackSpec(Strict):
     def options(self) -> dict[str, Any]:
         """Options of the attack's constructor."""
         return dict(self.__pydantic_extra__)
-
-
-class Masking(Strict):
-    """Checks for masked gradients, and the verdict (default: on where a suite attacks).
-
-    The checks attack `samples` images at `eps` (default: the middle one of the threat model's radii above 0) with
-    attacks of their own: `steps` iterations, `queries` of random search, `draws` of noise, and `unbounded` images
-    without a radius.
-    """
-
-    samples: Count = 100
-    eps: Annotated[Eps, Field(gt=0)] | None = None
-    steps: Count = 40
-    queries: Count = 300
-    draws: Count = 20
-    unbounded: Count = 32
 
 
 OWN: dict[str, type[Strict]] = {"masking": Masking}

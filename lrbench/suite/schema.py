@@ -16,7 +16,8 @@ from pydantic_core import PydanticCustomError
 from lrbench.errors import nearest
 from lrbench.recipes import Training
 from lrbench.strict import Count, Name, Strict, Title
-from lrbench.suite.measures import AttackSpec, Diagnostics, Masking, Reference, ThreatModel, read_diagnostics
+from lrbench.suite.masking import Masking
+from lrbench.suite.measures import AttackSpec, Diagnostics, Reference, ThreatModel, read_diagnostics
 from lrbench.suite.training import LowRank, ModelSpec
 
 
@@ -164,6 +165,14 @@ class Suite(Strict):
         diagnostics = self.diagnostics
         if diagnostics.masking is None and self.attacks and any(self.threat_model.eps):
             object.__setattr__(self, "diagnostics", diagnostics.model_copy(update={"masking": Masking()}))
+        return self
+
+    @model_validator(mode="after")
+    def _difference_of_two(self) -> "Suite":
+        until = self.threat_model.until
+        if until is not None and until.of == "difference" and len(self.models) == 1:
+            msg = "threat_model.samples: `of: difference` is of two models and more; this suite has one"
+            raise ValueError(msg)
         return self
 
     @model_validator(mode="after")

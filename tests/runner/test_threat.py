@@ -63,14 +63,14 @@ def test_one_that_overshoots_by_rounding_is_projected(tmp_path, monkeypatch):
 
 
 def test_a_black_image_is_left_out_of_the_l2_dissimilarity(tmp_path, monkeypatch):
-    encoded = attack_steps._encoded
+    encoded = attack_steps.encoded
 
     def darkened(model, split):
         x = encoded(model, split).clone()
         x[:1] = 0
         return x
 
-    monkeypatch.setattr(attack_steps, "_encoded", darkened)
+    monkeypatch.setattr(attack_steps, "encoded", darkened)
     board = measured(tmp_path, "iter-fsgm")
     (row,) = board.results[board.results["metric"] == "l2_dissimilarity"].to_dict("records")
     assert row["n"] == 19

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from lrbench.columns import COLUMNS
+from lrbench.columns import COLUMNS, INTERVAL
 from lrbench.leaderboard.kept.attacked import FIRST, WRONG, attacked
+from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.results import COMPARED, DERIVED, RETIRED, is_own, is_time
 from lrbench.leaderboard.worth import WORTH
 from lrbench.measures.registry import metric_named
 from lrbench.names import model_in
-from lrbench.statistics import wilson
+from lrbench.statistics import Stopping, interval_of
 from lrbench.verdicts import VERDICTS, VerdictName, verdict_of
 
 Content = dict[str, Any]
@@ -30,6 +31,7 @@ def contradictions(record: Content) -> Iterator[str]:
     yield from _steps(record)
     yield from _cautions(record, rows)
     yield from _rows(record, rows)
+    yield from _stopped(record, rows)
     yield from _verdicts(record, rows)
     yield from _means(rows)
     for seed in sorted({row["seed"] for row in rows}):
@@ -73,22 +75,51 @@ def _rows(record: Content, rows: list[Row]) -> Iterator[str]:
     if twice is not None:
         yield f"says {twice[0]} of {twice[1] or 'no attack'} twice (seed {twice[2]})"
     common = {name: record[name] for name in ("suite", "model", "dataset")}
-    seeds = record["configuration"]["seeds"]
+    seeds, stopping = record["configuration"]["seeds"], _stopping(record, rows)
+    named = {metric: str(stopping) for metric in (WRONG, "found") if stopping}
     for row in rows:
         claim = f"says {row['metric']} = {row['value']}"
         if any(row[name] != value for name, value in common.items()) or row["seed"] not in seeds:
             yield f"{claim} of another suite, model, data set or seed"
         elif strange := _other_parameters(row):
             yield f"{claim} with other parameters than {strange}"
+        elif not is_own(row["metric"]) and row.get(INTERVAL, "") != named.get(row["metric"], ""):
+            yield f"{claim} with an interval of another kind than its configuration asks for"
         elif row["metric"] in {*DERIVED, *WORTH} or is_time(row["metric"]):
             yield f"{claim}, which no record keeps"
         elif (row["ci_low"] is None) != (row["ci_high"] is None) or not _is_share(row):
             yield f"{claim}, which is not what its interval or its {row['n']} images say"
 
 
+def _stopping(record: Content, rows: list[Row]) -> Stopping | None:
+    """Give how it was found how many images are attacked; None if the configuration gives a number."""
+    samples = record["configuration"]["threat_model"]["samples"]
+    if not isinstance(samples, dict):
+        return None
+    # All that there are, on which accuracy is measured.
+    measured = next((row["n"] for row in rows if row["metric"] == "accuracy"), None)
+    return Stopping(samples["until"] / 100, samples["most"] or measured or 1)
+
+
+def _stopped(record: Content, rows: list[Row]) -> Iterator[str]:
+    """Hold the number of images against why there are no more: the mean over seeds is known closely enough."""
+    stopping = _stopping(record, rows)
+    if stopping is None or record["configuration"]["threat_model"]["samples"]["of"] != "accuracy":
+        return
+    worst = [row for row in rows if row["metric"] == WRONG and row["attack"] == WORST]
+    for eps in sorted({row["eps"] for row in worst}):
+        here = [row for row in worst if row["eps"] == eps]
+        n = min(row["n"] for row in here)
+        whole = {row["seed"] for row in here} == {*record["configuration"]["seeds"]}
+        if not whole or n == stopping.most:
+            continue
+        if not stopping.narrow(stopping.proportion(sum(row["value"] for row in here) / len(here), n)):
+            yield f"stops after {n} images, where its worst case is not known as closely as its configuration asks"
+
+
 def _other_parameters(row: Row) -> str:
     """Give the parameters that a figure has, where its row has others; somebody's own may be given without some."""
-    known, given = metric_named(row["metric"]), {*row} - {*COLUMNS}
+    known, given = metric_named(row["metric"]), {*row} - {*COLUMNS, INTERVAL}
     if known is None or given == {*known.parameters} or (is_own(row["metric"]) and given < {*known.parameters}):
         return ""
     return ", ".join(known.parameters) or "none"
@@ -112,9 +143,10 @@ def _is_share(row: Row) -> bool:
         return False
     if row["metric"] == FIRST:
         return row["ci_low"] is None
-    return row["ci_low"] is not None and np.allclose(
-        (row["ci_low"], row["ci_high"]), wilson(value, n), rtol=0, atol=1e-9
-    )
+    if row["ci_low"] is None:
+        return False
+    interval = interval_of(value, n, row.get(INTERVAL, ""))
+    return np.allclose((row["ci_low"], row["ci_high"]), interval, rtol=0, atol=1e-9)
 
 
 def verdict_of_checks(masking: Content) -> VerdictName | None:

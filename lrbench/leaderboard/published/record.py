@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from lrbench.errors import UsageError
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.difference_rows import difference_rows
+from lrbench.leaderboard.difference_rows import difference_rows, stopping_in
 from lrbench.leaderboard.kept import FORMAT, Content, checksum, environments_of, packed, unpacked, verdict_of_checks
 from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.outcomes import Run
@@ -21,7 +20,7 @@ from lrbench.leaderboard.status import Status, distinct
 from lrbench.leaderboard.worth import WORTH, worth_rows
 from lrbench.names import model_path
 from lrbench.renamed import renamed_row
-from lrbench.statistics import difference_of
+from lrbench.statistics import difference_of, on_the_same_images
 from lrbench.store import Record
 from lrbench.suite import known_suite
 from lrbench.suite.document import Document
@@ -104,10 +103,11 @@ def _differences(record: Content, baseline: Content) -> list[dict[str, Any]]:
     seeds = sorted(own, key=int)
     wrong, reference = ([unpacked(outcomes[seed]) for seed in seeds] for outcomes in (own, other))
     common = {name: record[name] for name in ("suite", "model", "dataset")}
-    space, rows = record["configuration"]["threat_model"]["space"], []
+    space, rows, stopping = record["configuration"]["threat_model"]["space"], [], stopping_in(record["results"])
     for key in wrong[0]:
         if key[0] == WORST and all(key in each for each in (*wrong, *reference)):
-            found = difference_of(*(~np.stack([each[key] for each in outcomes]) for outcomes in (wrong, reference)))
+            first, second = ([~each[key] for each in outcomes] for outcomes in (wrong, reference))
+            found = difference_of(*on_the_same_images(first, second), stopping)
             rows += [{**common, **row} for row in difference_rows(found, key[1], space)]
     return rows
 

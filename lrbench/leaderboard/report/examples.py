@@ -117,7 +117,8 @@ def _kept(run: Run, model: str, seed: int, step_id: str) -> dict[str, Any]:
     Arrays with an entry an image: `clean`, `adversarial`, `label`, `before`, `predicted`.
     """
     kept, outcomes = run.load(step_id, "examples.safetensors"), run.load(step_id)
-    rows = np.searchsorted(outcomes["index"], kept["index"])
+    order = np.argsort(outcomes["index"])
+    rows = order[np.searchsorted(outcomes["index"], kept["index"], sorter=order)]
     before = run.load(f"accuracy/{model_path(model, seed)}")["predicted"]
     classes = {"label": outcomes["label"], "before": before, "predicted": outcomes["predicted"]}
     return kept | {name: values[rows] for name, values in classes.items()}
