@@ -92,8 +92,10 @@ def entries_with_room(gradient: Tensor, x_adv: Tensor, bounds: Bounds | None) ->
 
 
 def _to_sum_1(values: Tensor) -> Tensor:
-    sums = values.abs().flatten(1).sum(dim=1).clamp_min(torch.finfo(values.dtype).tiny)
-    return values / sums.view(-1, *(1,) * (values.ndim - 1))
+    # A sum of many entries is no number of float16.
+    wide = torch.promote_types(values.dtype, torch.float32)
+    sums = values.abs().flatten(1).sum(dim=1, dtype=wide).clamp_min(torch.finfo(wide).tiny)
+    return (values / sums.view(-1, *(1,) * (values.ndim - 1))).to(values.dtype)
 
 
 def _climbed(size: Tensor, room: Tensor, radius: Tensor) -> Tensor:

@@ -130,7 +130,7 @@ class FMN(NormDescent):
         Share by which the radius changes at first.
     reach : float, > 0, optional
         While nothing is misclassified the ball reaches beyond the point by so many distances to the linearised
-        boundary. Default: 1 in Linf, as in the paper; in L2, where that lets a quarter of the images go, 3.
+        boundary. Default: 1 in Linf and L1, as in the paper; in L2, where that lets a quarter of images go, 3.
     bounds : (float, float) or None
         Valid range of an entry.
 

@@ -98,7 +98,7 @@ def _line(entry: "Entry", supplied: tuple[str, ...]) -> str:
     if entry.signature is None:
         return f"{entry.summary}{weak}"
     norm = entry.signature.parameters.get("norm")
-    norms = f"; in {', '.join(choices(norm.annotation))}" if norm is not None else ""
+    norms = f"; norms: {', '.join(choices(norm.annotation))}" if norm is not None else ""
     return f"{entry.summary.rstrip('.')}{weak}{norms}; options: {options_text(entry.signature, supplied)}"
 
 

@@ -1,5 +1,7 @@
 """What attacks say that they cost, held against the passes that they make."""
 
+from importlib.util import find_spec
+
 import pytest
 import torch
 from support.models import net_of
@@ -70,6 +72,12 @@ def test_an_attack_costs_what_it_says_on_images_that_withstand_it(name, monkeypa
         ("torchattacks:Square", {"n_queries": 100}, 40),
         ("foolbox:LinfPGD", {}, 40),
         ("art:ProjectedGradientDescentPyTorch", {"max_iter": 5}, 5),
+        pytest.param(
+            "adv-lib:pgd_linf",
+            {"steps": 7, "restarts": 2},
+            14,
+            marks=pytest.mark.skipif(find_spec("adv_lib") is None, reason="adv-lib is not installed"),
+        ),
         ("art:HopSkipJump", {"max_iter": 2, "init_eval": 50}, 40),
     ],
 )

@@ -1,6 +1,7 @@
 """What every attack must do: those of the catalogue, some of them with other options, and those of other libraries."""
 
 import copy
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -43,6 +44,11 @@ ATTACKS |= {
     "foolbox-minimal": factory_of("foolbox:L2DeepFoolAttack")(norm="l2", steps=8),
     "torchattacks": factory_of("torchattacks:BIM")(eps=EPS, alpha=EPS / 2, steps=4),
 }
+if find_spec("adv_lib") is not None:
+    ATTACKS |= {
+        "adv-lib": factory_of("adv-lib:pgd_linf")(eps=EPS, steps=4, random_init=False),
+        "adv-lib-minimal": factory_of("adv-lib:ddn")(steps=6, levels=None),
+    }
 
 
 @pytest.fixture(params=ATTACKS)
