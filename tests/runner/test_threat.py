@@ -117,8 +117,8 @@ def test_l1_radii_are_sums_in_attacks_tables_checks_and_the_report(tmp_path):
     assert "fmn median L1" in headings
     assert "3" in headings
     assert "verdict" in headings
-    assert "pixel space, ℓ1." in report(tmp_path / "out")
-    with pytest.raises(UsageError, match="RobustBench has leaderboards of Linf and L2; .* was attacked in l1"):
+    assert "pixel space, \N{SCRIPT SMALL L}1." in report(tmp_path / "out")
+    with pytest.raises(UsageError, match=r"RobustBench has leaderboards of Linf and L2; .* was attacked in l1"):
         model_info(Run.open(tmp_path / "out"), "net", {})
 
 
