@@ -38,8 +38,8 @@ types: .venv/installed-dev
 # Compiled by all cores, where pip takes one: tests begin many processes, which may not be allowed to keep what they compile.
 .venv/installed-dev: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --no-compile --editable '.[dev]'
-	@# With its dependencies it would bring requests 2.25, which has known vulnerabilities.
-	$(BIN)/python -m pip install --quiet --no-compile --no-deps 'torchattacks>=3.5.1'
+	@# With its dependencies torchattacks would bring requests 2.25, which has known vulnerabilities, and adv-lib visdom.
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps 'torchattacks>=3.5.1' 'adv-lib>=0.2.8'
 	-$(BIN)/python -m compileall -qq -j 0 -x '$(UNUSED)' .venv/lib
 	touch .venv/installed $@
 

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -31,7 +31,8 @@ from .ranges import check_ball
 from .regular import FAILURES, ModelError, line_of
 
 Call = Callable[[nn.Module, Tensor, Tensor], Tensor]
-Norm = Literal["linf", "l2"]
+Norm = Literal["linf", "l2", "l1"]
+NORMS: tuple[Norm, ...] = get_args(Norm)
 
 
 class Threat(NamedTuple):
@@ -136,6 +137,7 @@ def factory_for(
     own: list[inspect.Parameter],
     call_with: Callable[[Threat, dict[str, Any]], Call],
     *,
+    norms: tuple[Norm, ...] = NORMS,
     one_by_one: bool = False,
 ) -> Callable[..., ExternalAttack]:
     """Give the constructor of a library's attack.
@@ -150,6 +152,8 @@ def factory_for(
         anything runs, and are read as people write them where their annotation is a number or a flag.
     call_with : callable
         (threat model, options) -> what is called on (model, x, y).
+    norms : tuple of str
+        In which it can be asked, the first of them if nobody says.
     one_by_one : bool
         Default of the option.
     """
@@ -160,7 +164,7 @@ def factory_for(
     def factory(
         *,
         eps: float = 0.0,
-        norm: Norm = "linf",
+        norm: Norm = norms[0],
         bounds: Bounds | None = (0.0, 1.0),
         seed: int = 0,
         one_by_one: bool = one_by_one,
@@ -184,6 +188,7 @@ def factory_for(
     factory.__qualname__ = name
     factory.__signature__ = inspect.Signature([*known, *extra])  # type: ignore[attr-defined]
     factory.__annotations__ |= {p.name: p.annotation for p in extra if p.annotation is not p.empty}
+    factory.__annotations__["norm"] = Literal[norms]
     factory.kind = kind  # type: ignore[attr-defined]
     factory.needs_gradients = needs_gradients  # type: ignore[attr-defined]
     return spelled(factory)

@@ -58,7 +58,7 @@ class AdaptiveLR(PGD):
         steps: int = 40,
         *,
         subspace: Subspace | None = None,
-        norm: Literal["linf", "l2"] = "linf",
+        norm: Literal["linf", "l2", "l1"] = "linf",
         loss: Literal["cross-entropy", "margin", "dlr"] = "margin",
         restarts: int = 2,
         eot: int = 1,

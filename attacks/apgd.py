@@ -1,7 +1,8 @@
 """Auto-PGD: PGD that sets its own step size.
 
 Source: Croce and Hein, *Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free
-attacks*, 2020, section 3 and algorithm 1. Where the paper leaves something open, or the authors' code
+attacks*, 2020, section 3 and algorithm 1, and *Mind the box: l1-APGD for sparse adversarial attacks on image
+classifiers*, 2021, for L1. Where the paper leaves something open, or the authors' code
 (fra31/auto-attack) does it otherwise, it is done as in their code, since that is what published figures come from.
 """
 
@@ -9,7 +10,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from .ascent import Ascent, Objective, Rules
+from .ascent import MomentumAscent, Objective, Rules
 from .base import Attack, named
 from .cost import GRADIENT, LOOK, Passes
 from .engine import searched
@@ -18,6 +19,7 @@ from .inputs import Bounds
 from .losses import LOSSES, misclassified, too_few
 from .passes import Steady, logits_of
 from .ranges import check_ball
+from .sparse_ascent import SparseAscent, stages
 
 
 @named("apgd-ce")
@@ -30,12 +32,15 @@ class APGD(Attack):
         Radius, in the units of the space attacked.
     steps : int, >= 1
         Iterations of a run.
-    norm : {"linf", "l2"}
+    norm : {"linf", "l2", "l1"}
     loss : {"cross-entropy", "margin", "dlr"}
     restarts : int, >= 1
         Runs from different random starts; a later one sees only the examples that are still classified correctly.
     eot : int, >= 1
         Passes whose gradients are averaged, for models that draw random numbers.
+    larger_radii : bool, optional
+        Spend three tenths of the steps at three times the radius and as many at twice, before those at the radius
+        itself. In L1 alone, where it is the default.
     seed : int
         Of the random starts, which depend on it and on the example alone.
     bounds : (float, float) or None
@@ -47,26 +52,34 @@ class APGD(Attack):
         If a parameter is out of range.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         eps: float,
         steps: int = 100,
         *,
-        norm: Literal["linf", "l2"] = "linf",
+        norm: Literal["linf", "l2", "l1"] = "linf",
         loss: Literal["cross-entropy", "margin", "dlr"] = "cross-entropy",
         restarts: int = 1,
         eot: int = 1,
+        larger_radii: bool | None = None,
         seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
         check_ball(eps, bounds, norm, steps=steps, restarts=restarts, eot=eot)
+        if larger_radii and norm != "l1":
+            msg = f"larger_radii goes with norm l1, got {norm}"
+            raise ValueError(msg)
+        self.norm, self.larger_radii = norm, norm == "l1" and larger_radii is not False
         self.eps, self.steps, self.eot, self.restarts, self.seed, self.bounds = eps, steps, eot, restarts, seed, bounds
         self.ball, self.loss = BALLS[norm], LOSSES[loss]
 
     @property
     def passes(self) -> Passes:
-        """A look at the image, and of each run a gradient at the start and after each step."""
-        return LOOK + self.restarts * (1 + self.steps) * self.eot * GRADIENT
+        """A look at the image, and of each run a gradient at the start of each stage and after each step."""
+        return LOOK + self.restarts * self._points() * self.eot * GRADIENT
+
+    def _points(self) -> int:
+        return sum(1 + steps for _, steps in stages(self.steps, larger=self.larger_radii))
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Attack from each start what has withstood the ones before."""
@@ -102,6 +115,10 @@ class APGD(Attack):
         found, rows = x.clone(), (~misclassified(logits, y)).nonzero().squeeze(1)
         rules = Rules(self.eps, self.steps, self.ball, self.eot, self.seed, self.bounds)
         ends = x[rows]
-        searched(Ascent(Steady(model), ends.clone(), y[rows], rules, objective, targets[rows], purpose), ends)
+        begun = (Steady(model), ends.clone(), y[rows], rules, objective, targets[rows], purpose)
+        if self.norm == "l1":
+            searched(SparseAscent(*begun, larger=self.larger_radii), ends)
+        else:
+            searched(MomentumAscent(*begun), ends)
         found[rows] = ends
         return found

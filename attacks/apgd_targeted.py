@@ -24,7 +24,7 @@ class TargetedAPGD(APGD):
 
     Parameters
     ----------
-    eps, steps, norm, eot, seed, bounds
+    eps, steps, norm, eot, larger_radii, seed, bounds
         As for `APGD`.
     targets : int, >= 1
         Wrong classes tried, the likeliest first; at most all.
@@ -35,20 +35,21 @@ class TargetedAPGD(APGD):
         eps: float,
         steps: int = 100,
         *,
-        norm: Literal["linf", "l2"] = "linf",
+        norm: Literal["linf", "l2", "l1"] = "linf",
         targets: int = 9,
         eot: int = 1,
+        larger_radii: bool | None = None,
         seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
-        super().__init__(eps, steps, norm=norm, eot=eot, seed=seed, bounds=bounds)
+        super().__init__(eps, steps, norm=norm, eot=eot, larger_radii=larger_radii, seed=seed, bounds=bounds)
         at_least(1, targets=targets)
         self.targets = targets
 
     @property
     def passes(self) -> Passes:
-        """A look at the classes, and a run towards each target: a gradient at its start and after each step."""
-        return LOOK + self.targets * (1 + self.steps) * self.eot * GRADIENT
+        """A look at the classes, and a run towards each target: a gradient where a stage starts and after each step."""
+        return LOOK + self.targets * self._points() * self.eot * GRADIENT
 
     def unfit(self, classes: int, shape: tuple[int, ...]) -> str | None:  # noqa: ARG002
         """Say whether there are too few classes for the loss."""

@@ -4,9 +4,11 @@ Source: Croce and Hein, *Reliable evaluation of adversarial robustness with an e
 attacks*, 2020, section 3 and algorithm 1; what the paper leaves open is done as in the authors' code.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -62,21 +64,30 @@ class Climb(Jobs):
     target: Tensor
     seen: Tensor  # points that were evaluated
     x: Tensor
-    previous: Tensor
-    value: Tensor
     gradient: Tensor
     size: Tensor  # of a step
     best: Tensor  # the first misclassified point, once there is one
     best_value: Tensor
     best_gradient: Tensor
-    increases: Tensor
-    halved: Tensor
-    value_then: Tensor  # the best value at the last checkpoint
     fooled: Tensor
 
 
-class Ascent(Search[Climb]):
-    """Runs of Auto-PGD.
+@dataclass
+class MomentumClimb(Climb):
+    """Where each run is that is carried on by its last step."""
+
+    previous: Tensor
+    value: Tensor
+    increases: Tensor
+    halved: Tensor
+    value_then: Tensor  # the best value at the last checkpoint
+
+
+C = TypeVar("C", bound=Climb)
+
+
+class Ascent(Search[C]):
+    """Runs of Auto-PGD, without how they step.
 
     Parameters
     ----------
@@ -98,13 +109,59 @@ class Ascent(Search[Climb]):
         self.model, self.x, self.y, self.rules = model, x, y, rules
         self.objective, self.targets, self.purpose = objective, targets, purpose
         self.runs, self.shortest = targets.shape[1], rules.steps + 1
+
+    def advance(self, jobs: C) -> None:
+        """Step, evaluate, and adapt the step where it is due; at first evaluate the start."""
+        self._move(jobs)
+        logits, value, gradient = input_gradient(
+            self.model, jobs.x, lambda logits: self.objective(logits, jobs.label, jobs.target), self.rules.eot
+        )
+        wrong = misclassified(logits, jobs.label) & self._counts(jobs)
+        self._note(jobs, wrong, value, gradient)
+        self._adapt(jobs)
+        jobs.seen = jobs.seen + 1
+        jobs.over = jobs.fooled | (jobs.seen >= self.shortest)
+
+    def end(self, jobs: C) -> Ended:
+        """Of a run its first misclassified point, else that of the highest loss; the last run's, if all fail."""
+        return Ended(jobs.best, jobs.fooled)
+
+    @abstractmethod
+    def _move(self, jobs: C) -> None:
+        """Step; without a gradient yet, stay."""
+
+    @abstractmethod
+    def _adapt(self, jobs: C) -> None:
+        """Change the step where that is due."""
+
+    def _counts(self, jobs: C) -> Tensor:
+        """Say whose misclassified points count."""
+        return ~jobs.over
+
+    def _note(self, jobs: C, wrong: Tensor, value: Tensor, gradient: Tensor) -> None:
+        """Keep what is better than before."""
+        better = (value > jobs.best_value) & ~jobs.over
+        jobs.best = torch.where(unsqueeze_like(better | wrong, jobs.x), jobs.x, jobs.best)
+        jobs.best_gradient = torch.where(unsqueeze_like(better, jobs.x), gradient, jobs.best_gradient)
+        jobs.best_value = torch.where(better, value, jobs.best_value)
+        jobs.fooled = jobs.fooled | wrong
+        jobs.gradient = gradient
+
+
+class MomentumAscent(Ascent[MomentumClimb]):
+    """Runs of Auto-PGD in the Linf or the L2 ball. Parameters are those of `Ascent`."""
+
+    def __init__(
+        self, model: nn.Module, x: Tensor, y: Tensor, rules: Rules, objective: Objective, targets: Tensor, purpose: str
+    ) -> None:
+        super().__init__(model, x, y, rules, objective, targets, purpose)
         places = [0, *checkpoints(rules.steps)]
         since = torch.zeros(rules.steps + 2, dtype=x.dtype, device="cpu")
         for before, place in pairwise(places):
             since[place] = place - before
         self._since = since.to(x.device)
 
-    def begin(self, rows: Tensor, run: int) -> Climb:
+    def begin(self, rows: Tensor, run: int) -> MomentumClimb:
         """Start from a random point of the sphere."""
         rules, clean = self.rules, self.x[rows]
         noise = Noise(clean, rules.seed, f"{self.purpose} {run}")
@@ -112,29 +169,14 @@ class Ascent(Search[Climb]):
         zeros = clean.new_zeros(len(rows))
         none = torch.zeros_like(rows, dtype=torch.bool)
         # As in the authors' code, no stall counts at the first checkpoint.
-        return Climb(
+        return MomentumClimb(
             rows=rows, over=none, clean=clean, label=self.y[rows], target=self.targets[rows, run],
             seen=torch.zeros_like(rows), x=start, previous=start, value=zeros + torch.inf,
             gradient=torch.zeros_like(start), size=zeros + 2 * rules.eps, best=start, best_value=zeros - torch.inf,
             best_gradient=torch.zeros_like(start), increases=zeros, halved=~none, value_then=zeros, fooled=none,
         )  # fmt: skip
 
-    def advance(self, jobs: Climb) -> None:
-        """Step, evaluate, and halve the step size where it is due; at first evaluate the start."""
-        self._move(jobs)
-        logits, value, gradient = input_gradient(
-            self.model, jobs.x, lambda logits: self.objective(logits, jobs.label, jobs.target), self.rules.eot
-        )
-        self._note(jobs, misclassified(logits, jobs.label), value, gradient)
-        self._halve(jobs)
-        jobs.seen = jobs.seen + 1
-        jobs.over = jobs.fooled | (jobs.seen > self.rules.steps)
-
-    def end(self, jobs: Climb) -> Ended:
-        """Of a run its first misclassified point, else that of the highest loss; the last run's, if all fail."""
-        return Ended(jobs.best, jobs.fooled)
-
-    def _move(self, jobs: Climb) -> None:
+    def _move(self, jobs: MomentumClimb) -> None:
         """Step along the gradient, carried on by the step before; without a gradient yet, stay."""
         ball, eps, bounds = self.rules.ball, self.rules.eps, self.rules.bounds
         ahead = jobs.x + unsqueeze_like(jobs.size, jobs.x) * ball.direction(jobs.gradient)
@@ -143,21 +185,15 @@ class Ascent(Search[Climb]):
         mixed = jobs.x + momentum * (ahead - jobs.x) + (1 - momentum) * (jobs.x - jobs.previous)
         jobs.previous, jobs.x = jobs.x, ball.project(mixed, jobs.clean, eps, bounds)
 
-    @staticmethod
-    def _note(jobs: Climb, wrong: Tensor, value: Tensor, gradient: Tensor) -> None:
+    def _note(self, jobs: MomentumClimb, wrong: Tensor, value: Tensor, gradient: Tensor) -> None:
+        super()._note(jobs, wrong, value, gradient)
         first = jobs.seen == 0
         jobs.increases = jobs.increases + (value > jobs.value).to(value.dtype)
-        better = (value > jobs.best_value) & ~jobs.over
-        keep = (better | wrong) & ~jobs.over
-        jobs.best = torch.where(unsqueeze_like(keep, jobs.x), jobs.x, jobs.best)
-        jobs.best_gradient = torch.where(unsqueeze_like(better, jobs.x), gradient, jobs.best_gradient)
-        jobs.best_value = torch.where(better, value, jobs.best_value)
-        jobs.fooled = jobs.fooled | (wrong & ~jobs.over)
         # As in the authors' code, the first step's loss is held against 0.
-        jobs.value, jobs.gradient = torch.where(first, 0, value), gradient
+        jobs.value = torch.where(first, 0, value)
         jobs.value_then = torch.where(first, value, jobs.value_then)
 
-    def _halve(self, jobs: Climb) -> None:
+    def _adapt(self, jobs: MomentumClimb) -> None:
         """Halve the step of examples that oscillate or stall, and send them back to their best point."""
         since = self._since[jobs.seen.clamp(max=self.rules.steps + 1)]
         due = since > 0

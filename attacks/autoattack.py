@@ -37,7 +37,10 @@ RESTARTS = {"standard": 1, "plus": 5, "rand": 1}
 EOT = {"standard": 1, "plus": 1, "rand": 20}
 
 PATCH = 0.8
-"""Share of the image that Square's first patches cover, in either norm."""
+"""Share of the image that Square's first patches cover, in every norm."""
+
+RESTARTS_L1 = TARGETS_L1 = 5
+"""Of APGD, and at most of APGD-T, in the standard version for L1."""
 
 
 class LeftOutWarning(UserWarning):
@@ -52,7 +55,8 @@ class AutoAttack(Attack):
     cannot be made on the model is left out, with a warning (`LeftOutWarning`): the DLR loss needs three classes, its
     targeted form four, and Square images. What a member finds is projected into the ball and counts if the model
     itself, not a copy that was made ready for speed, misclassifies it there. An image leaves a member at the step at
-    which it falls.
+    which it falls. As in the authors' code, the standard version for L1 has APGD-CE of five restarts and APGD-T towards
+    five classes, both from larger radii (`larger_radii` of `APGD`); the other versions have what they have elsewhere.
 
     Parameters
     ----------
@@ -61,11 +65,11 @@ class AutoAttack(Attack):
     version : {"standard", "plus", "rand"}
         standard: APGD-CE, APGD-T, FAB-T, Square. plus: APGD-CE and APGD-DLR of five restarts, FAB of five restarts,
         Square, APGD-T, FAB-T. rand, for models that draw random numbers: APGD-CE and APGD-DLR, 20 passes a gradient.
-    norm : {"linf", "l2"}
+    norm : {"linf", "l2", "l1"}
     steps : int, >= 1
         Iterations of a run of APGD or FAB.
     targets : int, >= 1
-        Wrong classes tried by APGD-T and FAB-T.
+        Wrong classes tried by APGD-T and FAB-T; by APGD-T in the standard version for L1 five at most.
     queries : int, >= 1
         Of Square. Its patches shrink as they would within 10,000 queries, however few there are.
     eot : int, >= 1, optional
@@ -93,7 +97,7 @@ class AutoAttack(Attack):
         eps: float,
         *,
         version: Version = "standard",
-        norm: Literal["linf", "l2"] = "linf",
+        norm: Literal["linf", "l2", "l1"] = "linf",
         steps: int = 100,
         targets: int = 9,
         queries: int = 5000,
@@ -105,14 +109,15 @@ class AutoAttack(Attack):
             msg = f"version must be one of {', '.join(MEMBERS)}, got {version!r}"
             raise ValueError(msg)
         self.eps, self.version, self.norm, self.bounds = eps, version, norm, bounds
-        restarts, passes = RESTARTS[version], EOT[version] if eot is None else eot
+        larger = norm == "l1" and version == "standard"
+        restarts, passes = RESTARTS_L1 if larger else RESTARTS[version], EOT[version] if eot is None else eot
         common = {"norm": norm, "seed": seed, "bounds": bounds}
-        apgd = common | {"steps": steps, "eot": passes}
+        apgd = common | {"steps": steps, "eot": passes, "larger_radii": larger}
         fab = common | {"steps": steps, "start_radius": eps or None, "enough": eps, "searches": 0}
         made: dict[str, Attack] = {
             "apgd-ce": APGD(eps, restarts=restarts, **apgd),  # type: ignore[arg-type]
             "apgd-dlr": APGD(eps, loss="dlr", restarts=restarts, **apgd),  # type: ignore[arg-type]
-            "apgd-t": TargetedAPGD(eps, targets=targets, **apgd),  # type: ignore[arg-type]
+            "apgd-t": TargetedAPGD(eps, targets=min(targets, TARGETS_L1) if larger else targets, **apgd),  # type: ignore[arg-type]
             "fab": FAB(targeted=False, restarts=restarts, **fab),  # type: ignore[arg-type]
             "fab-t": FAB(targets=targets, **fab),  # type: ignore[arg-type]
             "square": Square(eps, queries, patch=PATCH, rescale=False, **common),  # type: ignore[arg-type]

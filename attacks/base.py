@@ -182,7 +182,7 @@ class IterativeAttack(Attack):
         """Ascend `objective` for `steps` iterations."""
         for _ in range(self.steps):
             gradient = self.gradient(model, x_adv, y)
-            x_adv = self.project(x_adv + self.step(gradient), x)
+            x_adv = self.moved(x_adv, gradient, x)
         return x_adv
 
     def gradient(self, model: nn.Module, x_adv: Tensor, y: Tensor) -> Tensor:
@@ -200,6 +200,10 @@ class IterativeAttack(Attack):
     def start(self, x: Tensor) -> Tensor:
         """Give the point that the loop starts from: the clean input."""
         return x.clone()
+
+    def moved(self, x_adv: Tensor, gradient: Tensor, x: Tensor) -> Tensor:
+        """Give the next point."""
+        return self.project(x_adv + self.step(gradient), x)
 
     @abstractmethod
     def objective(self, logits: Tensor, y: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .engine import Ended, Jobs, Search
-from .geometry import BALLS, length, unsqueeze_like
+from .geometry import BALLS, DUAL, length, unsqueeze_like
 from .gradients import gradient_to, input_gradient, require_gradient
 from .hyperplane import onto_hyperplane
 from .inputs import Bounds, clipped
@@ -36,7 +36,7 @@ Boundary = Callable[[nn.Module, Tensor], tuple[Tensor, Tensor]]
 class Rules:
     """What a descent is made by; attributes as of `FAB`."""
 
-    norm: Literal["linf", "l2"]
+    norm: Literal["linf", "l2", "l1"]
     steps: int
     restarts: int
     start_radius: float
@@ -164,7 +164,6 @@ def _towards(y: Tensor, target: Tensor) -> Boundary:
 
 def _nearest(y: Tensor, norm: str) -> Boundary:
     """Give whichever boundary is nearest where the model is linear."""
-    dual = "l1" if norm == "linf" else "l2"
 
     def boundary(model: nn.Module, points: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
@@ -174,7 +173,7 @@ def _nearest(y: Tensor, norm: str) -> Boundary:
             gaps = logits - logits.gather(1, y[:, None])
             slopes = [gradient_to(points, column.sum(), again=True) for column in gaps.unbind(dim=1)]
         gaps = gaps.detach()
-        steepness = torch.stack([length(slope, dual) for slope in slopes], dim=1)
+        steepness = torch.stack([length(slope, DUAL[norm]) for slope in slopes], dim=1)
         distances = (gaps.abs() / (steepness + TINY)).scatter(1, y[:, None], torch.inf)
         nearest = distances.argmin(dim=1)
         gradient = torch.stack(slopes, dim=1)[torch.arange(len(y), device=y.device), nearest]

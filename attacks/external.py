@@ -1,14 +1,16 @@
-"""Attacks of ART, foolbox and torchattacks, by name, behind one thin adapter each.
+"""Attacks of ART, foolbox, torchattacks and adv-lib, by name, behind one thin adapter each.
 
 An external attack sees the prepared model and the batch. What it is held to stands in `adapted`; what it does inside is
 its own.
 """
 
 import difflib
-import importlib
+import importlib.util
 import inspect
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -17,13 +19,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .adapted import Call, ExternalAttack, Threat, factory_for
+from .adapted import NORMS, Call, ExternalAttack, Norm, Threat, factory_for
 from .base import Kind
 from .inputs import Bounds
 
 
 def factory_of(name: str) -> Callable[..., ExternalAttack]:
-    """Give the constructor for "art:CLASS", "foolbox:CLASS" or "torchattacks:CLASS".
+    """Give the constructor for "art:CLASS", "foolbox:CLASS", "torchattacks:CLASS" or "adv-lib:FUNCTION".
 
     Raises
     ------
@@ -32,7 +34,7 @@ def factory_of(name: str) -> Callable[..., ExternalAttack]:
     """
     library, _, what = name.partition(":")
     if library not in LIBRARIES:
-        msg = f"{name!r} is not of the form art:CLASS, foolbox:CLASS or torchattacks:CLASS"
+        msg = f"{name!r} is not of the form art:CLASS, foolbox:CLASS, torchattacks:CLASS or adv-lib:FUNCTION"
         raise LookupError(msg)
     return LIBRARIES[library](what)
 
@@ -43,7 +45,7 @@ def _art(what: str, *, one_by_one: bool = False) -> Callable[..., ExternalAttack
     kind: Kind = "bounded" if "eps" in takes else "minimal"
 
     def call_with(threat: Threat, options: dict[str, Any]) -> Call:
-        given = {"verbose": False, "targeted": False, "norm": math.inf if threat.norm == "linf" else 2}
+        given = {"verbose": False, "targeted": False, "norm": ORDERS[threat.norm]}
         given |= {"eps": threat.eps} | options
         given = {option: value for option, value in given.items() if option in takes}
 
@@ -59,7 +61,8 @@ def _art(what: str, *, one_by_one: bool = False) -> Callable[..., ExternalAttack
         return call
 
     own = [p for position, p in enumerate(takes.values()) if position > 1 and p.name not in {"eps", "norm"}]
-    return factory_for(f"art:{what}", kind, own, call_with, one_by_one=one_by_one)
+    norms = _narrowed("art", what) if "norm" in takes else NORMS
+    return factory_for(f"art:{what}", kind, own, call_with, norms=norms, one_by_one=one_by_one)
 
 
 def _art_estimator(model: nn.Module, x: Tensor, classes: int, bounds: Bounds | None) -> Any:  # noqa: ANN401
@@ -110,7 +113,9 @@ def _foolbox(what: str) -> Callable[..., ExternalAttack]:
         return call
 
     own = list(inspect.signature(made.__init__).parameters.values())[1:]
-    return factory_for(f"foolbox:{what}", "minimal" if minimal else "bounded", own, call_with)
+    order = getattr(getattr(made, "distance", None), "p", None)
+    norms = NORMS if minimal else tuple(norm for norm in NORMS if ORDERS[norm] == order) or NORMS
+    return factory_for(f"foolbox:{what}", "minimal" if minimal else "bounded", own, call_with, norms=norms)
 
 
 def _torchattacks(what: str) -> Callable[..., ExternalAttack]:
@@ -121,7 +126,7 @@ def _torchattacks(what: str) -> Callable[..., ExternalAttack]:
         if threat.bounds != (0.0, 1.0):
             msg = f"torchattacks:{what} works on pixels in [0, 1] alone; set threat_model.space: pixel"
             raise ValueError(msg)
-        given = {"eps": threat.eps, "norm": {"linf": "Linf", "l2": "L2"}[threat.norm]}
+        given = {"eps": threat.eps, "norm": {"linf": "Linf", "l2": "L2", "l1": "L1"}[threat.norm]}
         given = {option: value for option, value in given.items() if option in takes} | options
 
         def call(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
@@ -131,10 +136,60 @@ def _torchattacks(what: str) -> Callable[..., ExternalAttack]:
         return call
 
     own = [p for position, p in enumerate(takes.values()) if position > 1 and p.name not in {"eps", "norm"}]
-    return factory_for(f"torchattacks:{what}", "bounded" if "eps" in takes else "minimal", own, call_with)
+    kind: Kind = "bounded" if "eps" in takes else "minimal"
+    norms = _narrowed("torchattacks", what) if "norm" in takes else NORMS
+    return factory_for(f"torchattacks:{what}", kind, own, call_with, norms=norms)
+
+
+def _adv_lib(what: str) -> Callable[..., ExternalAttack]:
+    with _without_visdom():
+        made = _named("adv_lib.attacks", what, "adv-lib", "pip install --no-deps adv-lib", inspect.isfunction)
+    takes = inspect.signature(made).parameters
+    radius = WITHIN.get(what)
+    norm = "p" if what == "tr" else "norm"
+
+    def call_with(threat: Threat, options: dict[str, Any]) -> Call:
+        if threat.bounds != (0.0, 1.0):
+            msg = f"adv-lib:{what} works on pixels in [0, 1] alone; set threat_model.space: pixel"
+            raise ValueError(msg)
+        given = {"targeted": False, norm: ORDERS[threat.norm], radius or "": threat.eps}
+        given = {option: value for option, value in given.items() if option in takes} | options
+
+        def call(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+            found: Tensor = made(model, x, y, **given)
+            return found
+
+        return call
+
+    supplied = {"model", "inputs", "images", "labels", "targeted", "callback", norm, radius}
+    own = [p for p in takes.values() if p.name not in supplied]
+    norms = _narrowed("adv-lib", what)
+    return factory_for(f"adv-lib:{what}", "minimal" if radius is None else "bounded", own, call_with, norms=norms)
+
+
+@contextmanager
+def _without_visdom() -> Iterator[None]:
+    """Let adv-lib be imported where there is no visdom, which draws charts of an attack for whoever asks for them."""
+    if importlib.util.find_spec("visdom") is not None:
+        yield
+        return
+    sys.modules["visdom"] = ModuleType("visdom")
+    try:
+        yield
+    finally:
+        del sys.modules["visdom"]
+
+
+def _narrowed(library: str, what: str) -> tuple[Norm, ...]:
+    """Give the norms that an attack takes, of those that libraries call so."""
+    return NARROWED.get((library, what), NARROWED.get((library, ""), NORMS))
 
 
 def _class(module: str, what: str, library: str, command: str) -> Any:  # noqa: ANN401
+    return _named(module, what, library, command, inspect.isclass)
+
+
+def _named(module: str, what: str, library: str, command: str, fits: Callable[[object], bool]) -> Any:  # noqa: ANN401
     if not what.isidentifier() or what.startswith("_"):
         msg = f"{library} has no attack {what!r}"
         raise LookupError(msg)
@@ -144,8 +199,8 @@ def _class(module: str, what: str, library: str, command: str) -> Any:  # noqa: 
         msg = f"{library} is not installed; install it with `{command}`"
         raise LookupError(msg) from None
     made = getattr(found, what, None)
-    if not inspect.isclass(made):
-        names = [name for name, each in vars(found).items() if inspect.isclass(each) and not name.startswith("_")]
+    if not fits(made):
+        names = [name for name, each in vars(found).items() if fits(each) and not name.startswith("_")]
         close = difflib.get_close_matches(what, names, n=1)
         msg = f"{library} has no attack {what!r}" + (f"; did you mean {close[0]!r}?" if close else "")
         raise LookupError(msg)
@@ -157,12 +212,27 @@ def _classes(model: nn.Module, x: Tensor) -> int:
         return int(model(x[:1]).shape[1])
 
 
+WITHIN = {"apgd": "eps", "apgd_targeted": "eps", "pgd_linf": "ε"}
+"""Attacks of adv-lib that stay within a radius, and what they call it; it calls other things so, too."""
+
+ORDERS = {"linf": math.inf, "l2": 2, "l1": 1}
+
+NARROWED: dict[tuple[str, str], tuple[Norm, ...]] = {
+    ("art", "HopSkipJump"): ("linf", "l2"),
+    ("torchattacks", ""): ("linf", "l2"),
+    ("adv-lib", "df"): ("linf", "l2"),
+    ("adv-lib", "pgd_linf"): ("linf",),
+    ("adv-lib", "tr"): ("linf", "l2"),
+}
+"""Norms in which an attack that takes one can be asked, where those are not all; ("LIBRARY", "") for its others."""
+
 DECISION_BASED = {"hopskipjump": "HopSkipJump", "boundary": "BoundaryAttack"}
 
 LIBRARIES: dict[str, Callable[[str], Callable[..., ExternalAttack]]] = {
     "art": _art,
     "foolbox": _foolbox,
     "torchattacks": _torchattacks,
+    "adv-lib": _adv_lib,
 }
 
 

@@ -25,11 +25,11 @@ from .ranges import at_least, check_bounds, finite
 class FAB(Attack):
     """The smallest perturbation, by projections onto linearised boundaries.
 
-    In the L2 or the Linf norm; the first run starts from the clean example.
+    In the L2, the Linf or the L1 norm; the first run starts from the clean example.
 
     Parameters
     ----------
-    norm : {"linf", "l2"}
+    norm : {"linf", "l2", "l1"}
         What is to be small.
     steps : int, >= 1
         Iterations of a run.
@@ -40,7 +40,7 @@ class FAB(Attack):
     restarts : int, >= 1
         Runs in all, towards each target if there are any; the later ones from random points, `start_radius` / 2 away.
     start_radius : float, > 0, optional
-        Default: 0.3 in the Linf, 1 in the L2 norm.
+        Default: 0.3 in the Linf, 1 in the L2, 5 in the L1 norm.
     enough : float, >= 0
         Distance at which an example has been brought near enough: it is left alone at the first step that fools the
         model within it, where a closer point may have come later. With 0 the closest point is looked for.
@@ -62,7 +62,7 @@ class FAB(Attack):
 
     def __init__(  # noqa: PLR0913
         self,
-        norm: Literal["linf", "l2"] = "linf",
+        norm: Literal["linf", "l2", "l1"] = "linf",
         steps: int = 100,
         *,
         targets: int = 9,
@@ -74,7 +74,7 @@ class FAB(Attack):
         seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
-        self.start_radius = {"linf": 0.3, "l2": 1.0}[norm] if start_radius is None else start_radius
+        self.start_radius = {"linf": 0.3, "l2": 1.0, "l1": 5.0}[norm] if start_radius is None else start_radius
         finite(start_radius=self.start_radius, above_zero=True)
         finite(enough=enough)
         at_least(1, steps=steps, targets=targets, restarts=restarts)

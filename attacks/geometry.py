@@ -6,9 +6,13 @@ import torch
 from torch import Tensor
 
 from .inputs import Bounds, clipped
+from .l1 import L1
 from .noise import FreshNoise, Noise
 
 ORDERS = {"l2": 2.0, "l1": 1.0}
+
+DUAL = {"linf": "l1", "l2": "l2", "l1": "linf"}
+"""Norm of a gradient by which a linear function rises within a ball of each norm."""
 
 
 class Ball(Protocol):
@@ -103,11 +107,16 @@ def tiny(x: Tensor) -> float:
 
 
 def rounding(x_adv: Tensor, x: Tensor, norm: str) -> Tensor:
-    """Error that rounding leaves in a perturbation's size, (N,), in the dtype of x.
+    """Error that rounding leaves in a perturbation's size, (N,), in the dtype of x; of L1 in float64.
 
     One to two units in the last place at the largest of the values and the size: x + d is rounded there, however small
-    d is, so that a tolerance that is a share of the radius is too narrow for small radii.
+    d is, so that a tolerance that is a share of the radius is too narrow for small radii. In L1 the errors of all
+    entries that were moved add up, as if they had one sign; where an entry was not moved, d may have been 0.
     """
+    if norm == "l1":
+        # In float64, since a sum of many entries is no number of float16.
+        moved = torch.where(x_adv == x, 0, torch.maximum(x_adv.abs(), x.abs())).double()
+        return (length(moved, norm) + length(x_adv.double() - x.double(), norm)) * torch.finfo(x.dtype).eps
     largest = torch.maximum(length(x_adv, "linf"), length(x, "linf"))
     return torch.maximum(largest, length(x_adv - x, norm)) * torch.finfo(x.dtype).eps
 
@@ -142,4 +151,4 @@ def checked_projection(x_adv: Tensor, x: Tensor, eps: float, norm: str, bounds: 
     return BALLS[norm].project(x_adv, x, eps, bounds)
 
 
-BALLS: dict[str, Ball] = {"linf": Linf(), "l2": L2()}
+BALLS: dict[str, Ball] = {"linf": Linf(), "l2": L2(), "l1": L1()}

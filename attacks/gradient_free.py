@@ -19,5 +19,6 @@ GRADIENT_FREE: dict[str, frozenset[str]] = {
         "LinfAdditiveUniformNoiseAttack", "LinfRepeatedAdditiveUniformNoiseAttack", "PointwiseAttack",
         "SaltAndPepperNoiseAttack", "SpatialAttack",
     }),
+    "adv-lib": frozenset(),
     "torchattacks": frozenset({"GN", "OnePixel", "Pixle", "SPSA", "Square", "VANILA"}),
 }  # fmt: skip

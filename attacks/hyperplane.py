@@ -12,6 +12,7 @@ def onto_hyperplane(point: Tensor, normal: Tensor, gap: Tensor, norm: str, bound
 
     Where the hyperplane lies beyond the bounds, d goes as far towards it as they allow. The optimum moves entry i by
     min(t u_i, room_i) in the direction of the gap, u = |normal| for L2 and 1 for Linf, room the distance to the bound.
+    For L1 it moves entries as far as there is room, those of the largest |normal| first.
     <normal, d> is a concave, piecewise linear function of t: Newton's method from below, or sorting its breakpoints,
     gives the t that reaches the gap (what Croce and Hein, *Minimally distorted adversarial examples with a fast
     adaptive boundary attack*, 2020, solve by bisection).
@@ -20,7 +21,7 @@ def onto_hyperplane(point: Tensor, normal: Tensor, gap: Tensor, norm: str, bound
     ----------
     point, normal : Tensor, (N, d)
     gap : Tensor, (N,)
-    norm : {"linf", "l2"}
+    norm : {"linf", "l2", "l1"}
     bounds : (float, float) or None
 
     Returns
@@ -29,17 +30,37 @@ def onto_hyperplane(point: Tensor, normal: Tensor, gap: Tensor, norm: str, bound
     """
     towards = normal.sign() * gap.sign()[:, None]
     steep = normal.abs()
+    if norm == "l1":
+        room = torch.full_like(point, torch.inf) if bounds is None else _room(point, towards, bounds)
+        return towards * one_by_one(room, steep, gap.abs())
     unit = steep if norm == "l2" else (steep > 0).to(steep.dtype)
     slope = steep * unit
     tiny = torch.finfo(point.dtype).tiny
     if bounds is None:
         reach = gap.abs() / slope.sum(dim=1).clamp_min(tiny)
         return towards * reach[:, None] * unit
-    room = torch.where(towards > 0, bounds[1] - point, point - bounds[0]).clamp_min(0)
+    room = _room(point, towards, bounds)
     # A few sums are less than a sort on the CPU; elsewhere each of them would wait for the device.
     reach_of = sorted_reach if waits(point.device) else climbed_reach
     reach = reach_of(room, unit, steep, slope, gap.abs())
     return towards * torch.minimum(reach[:, None] * unit, room)
+
+
+def _room(point: Tensor, towards: Tensor, bounds: Bounds) -> Tensor:
+    """Give how far each entry may be moved."""
+    return torch.where(towards > 0, bounds[1] - point, point - bounds[0]).clamp_min(0)
+
+
+def one_by_one(room: Tensor, steep: Tensor, gap: Tensor) -> Tensor:
+    """Give the m <= room of the smallest sum with sum_i steep_i m_i = gap; all the room there is if none reaches it."""
+    slopes, order = steep.sort(dim=1, descending=True, stable=True)
+    ahead = room.gather(1, order)
+    # What is infinitely far from its bound takes all of the gap.
+    gained = torch.where(slopes > 0, slopes * ahead, 0).clamp_max(torch.finfo(room.dtype).max / room.shape[1])
+    before = torch.nn.functional.pad(gained.cumsum(dim=1)[:, :-1], (1, 0))
+    left = gap[:, None] - before
+    moved = torch.where(slopes > 0, torch.minimum(left.clamp_min(0) / slopes, ahead), 0)
+    return torch.zeros_like(room).scatter(1, order, moved)
 
 
 def climbed_reach(room: Tensor, unit: Tensor, steep: Tensor, slope: Tensor, gap: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .base import Attack, Kind, named
 from .cost import GRADIENT, LOOK, Passes
-from .geometry import BALLS, length, tiny, unsqueeze_like
+from .geometry import BALLS, DUAL, length, tiny, unsqueeze_like
 from .gradients import input_gradient
 from .inputs import Bounds, clipped
 from .losses import cross_entropy, margin, misclassified
@@ -19,7 +19,6 @@ SMALLEST_GAMMA = 0.001
 """What FMN's gamma falls to."""
 LAST_STEP = 0.01
 """The last step as a share of the first."""
-DUAL = {"linf": "l1", "l2": "l2"}
 
 
 class Met(NamedTuple):
@@ -59,7 +58,7 @@ class NormDescent(Attack):
     """
 
     kind: Kind = "minimal"
-    norm: Literal["linf", "l2"]
+    norm: Literal["linf", "l2", "l1"]
     steps: int
     step_size: float
     gamma: float
@@ -115,14 +114,14 @@ class NormDescent(Attack):
 
 @named("fmn")
 class FMN(NormDescent):
-    """The smallest perturbation in L2 or Linf, inside a ball that closes on the boundary (fast minimum norm).
+    """The smallest perturbation in L2, Linf or L1, inside a ball that closes on the boundary (fast minimum norm).
 
     Source: Pintor, Roli, Brendel and Biggio, *Fast minimum-norm adversarial attacks through adaptive norm constraints*,
     2021, algorithm 1.
 
     Parameters
     ----------
-    norm : {"linf", "l2"}
+    norm : {"linf", "l2", "l1"}
         What is to be small.
     steps : int, >= 1
     step_size : float, > 0
@@ -131,7 +130,7 @@ class FMN(NormDescent):
         Share by which the radius changes at first.
     reach : float, > 0, optional
         While nothing is misclassified the ball reaches beyond the point by so many distances to the linearised
-        boundary. Default: 1 in Linf, as in the paper; in L2, where that lets a quarter of the images go, 3.
+        boundary. Default: 1 in Linf and L1, as in the paper; in L2, where that lets a quarter of images go, 3.
     bounds : (float, float) or None
         Valid range of an entry.
 
@@ -143,7 +142,7 @@ class FMN(NormDescent):
 
     def __init__(
         self,
-        norm: Literal["linf", "l2"] = "linf",
+        norm: Literal["linf", "l2", "l1"] = "linf",
         steps: int = 100,
         *,
         step_size: float = 1.0,
@@ -152,7 +151,7 @@ class FMN(NormDescent):
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
         self._take(steps, step_size, gamma, bounds)
-        self.norm, self.reach = norm, {"linf": 1.0, "l2": 3.0}[norm] if reach is None else reach
+        self.norm, self.reach = norm, {"linf": 1.0, "l2": 3.0, "l1": 1.0}[norm] if reach is None else reach
         finite(reach=self.reach, above_zero=True)
 
     def _objective(self, logits: Tensor, y: Tensor) -> Tensor:

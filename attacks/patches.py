@@ -1,6 +1,7 @@
-"""How the Square attack changes an image: squares of +-eps in the Linf ball, hills and hollows in the L2 ball.
+"""How the Square attack changes an image: squares of +-eps in the Linf ball, hills and hollows in the others.
 
-Source: Andriushchenko et al., *Square attack*, 2020, algorithms 2 and 3. Where a square lies and its signs are drawn
+Sources: Andriushchenko et al., *Square attack*, 2020, algorithms 2 and 3; for L1, the code of Croce and Hein, *Mind the
+box*, 2021 (fra31/auto-attack). Where a square lies and its signs are drawn
 once for all examples, so that results do not depend on the batch.
 """
 
@@ -9,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .geometry import norms, tiny
+from .geometry import ORDERS, length, tiny, unsqueeze_like
 from .noise import DRAWN
 from .passes import sent
 
@@ -56,6 +57,10 @@ class Stripes:
 class Hills:
     """L2: tiles of hills and hollows first; then one square gives its size to another, which takes a new shape."""
 
+    norm = "l2"
+    steepness = 2
+    """A hill's rectangles are lower than the one inside them by this power of their distance from the centre."""
+
     def __init__(self) -> None:
         self._kinds: dict[tuple[int, bool], int] = {}
         self._hills = self._there = torch.zeros(0, 1, 1, **DRAWN)
@@ -68,13 +73,13 @@ class Hills:
         margin = (height - 5 * side) // 2
         for top in range(max(margin, 0), height - side + 1, side):
             for left in range(max(margin, 0), width - side + 1, side):
-                hill = _hill(side, turned=_turned(generator)) * _signs(generator, (channels, 1, 1))
+                hill = self._hill(side, turned=_turned(generator)) * _signs(generator, (channels, 1, 1))
                 first[:, top : top + side, left : left + side] = hill
         return first[None]
 
     def begin(self, x: Tensor, eps: float, first: Tensor) -> Tensor:
         """Bring the tiles to length eps."""
-        return x + _on_sphere(first, eps)
+        return x + self._brought_to(first, eps)
 
     def draw(self, shape: Shape, side: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw which square fills another, and the shape that this one takes."""
@@ -87,14 +92,48 @@ class Hills:
         """Empty one square and fill another with what is left of the radius."""
         delta = best - x
         target, source = _inside(drawn["target"], x), _inside(drawn["source"], x)
-        spare = (eps**2 - norms(delta).square()).clamp_min(0)
-        budget = (spare / x.shape[1] + _length(delta * (target | source)).square()).sqrt()
+        budget = self._budget(delta, delta * (target | source), eps)
         kept = delta * target
         shape = self._placed(drawn["target"], drawn["kind"], x) * drawn["signs"].to(x) + kept / (
-            _length(kept) + tiny(x)
+            self._length(kept) + tiny(x)
         )
-        filled = shape / (_length(shape) + tiny(x)) * budget
-        return x + _on_sphere(torch.where(target, filled, torch.where(source, 0, delta)), eps)
+        filled = shape / (self._length(shape) + tiny(x)) * budget
+        return x + self._brought_to(torch.where(target, filled, torch.where(source, 0, delta)), eps)
+
+    def _budget(self, delta: Tensor, squares: Tensor, eps: float) -> Tensor:
+        """Give the length that each channel of a square may have, (N, C, 1, 1)."""
+        spare = (eps**2 - unsqueeze_like(length(delta, "l2"), delta).square()).clamp_min(0)
+        return (spare / delta.shape[1] + self._length(squares).square()).sqrt()
+
+    def _brought_to(self, delta: Tensor, eps: float) -> Tensor:
+        """Scale to length eps."""
+        return delta / unsqueeze_like(length(delta, "l2"), delta).clamp_min(tiny(delta)) * eps
+
+    def _length(self, values: Tensor) -> Tensor:
+        """Length of each channel, (N, C, 1, 1)."""
+        lengths: Tensor = values.square().sum(dim=(2, 3), keepdim=True).sqrt()
+        return lengths
+
+    def _hill(self, side: int, *, turned: bool) -> Tensor:
+        """Give a hill beside a hollow, of length 1, lying or standing: (side, side)."""
+        half = side // 2
+        hill = torch.cat([self._pyramid(half, side), -self._pyramid(side - half, side)])
+        hill = self._of_length_1(hill)
+        return hill.T if turned else hill
+
+    def _pyramid(self, height: int, width: int) -> Tensor:
+        """Stack rectangles around the centre, each lower than the one inside it; of length 1."""
+        shape = torch.zeros(height, width, **DRAWN)
+        middle, centre = height // 2, width // 2
+        for ring in range(max(middle, centre) + 1):
+            rows = slice(max(middle - ring, 0), middle + ring + 1)
+            columns = slice(max(centre - ring, 0), centre + ring + 1)
+            shape[rows, columns] += 1 / (ring + 1) ** self.steepness
+        return self._of_length_1(shape)
+
+    def _of_length_1(self, shape: Tensor) -> Tensor:
+        scaled: Tensor = shape / shape.norm(p=ORDERS[self.norm]).clamp_min(1e-12)
+        return scaled
 
     def _kind(self, side: int, *, turned: bool) -> int:
         """Give the number of a hill, and keep what it looks like."""
@@ -103,7 +142,7 @@ class Hills:
             size = max(side, self._hills.shape[1])
             hills = torch.zeros(number + 1, size, size, **DRAWN)
             hills[:number, : self._hills.shape[1], : self._hills.shape[1]] = self._hills
-            hills[number, :side, :side] = _hill(side, turned=turned)
+            hills[number, :side, :side] = self._hill(side, turned=turned)
             self._hills = hills
         return number
 
@@ -118,7 +157,24 @@ class Hills:
         return self._there[kind[:, None, None], down, right][:, None] * _inside(square, x)
 
 
-MOVES: dict[str, type[Moves]] = {"linf": Stripes, "l2": Hills}
+class SharpHills(Hills):
+    """L1: the same of steeper hills, of which the ball leaves the tops."""
+
+    norm = "l1"
+    steepness = 4
+
+    def _budget(self, delta: Tensor, squares: Tensor, eps: float) -> Tensor:
+        spare = (eps - unsqueeze_like(length(delta, "l1"), delta)).clamp_min(0)
+        return spare + self._length(squares) * delta.shape[1]
+
+    def _brought_to(self, delta: Tensor, eps: float) -> Tensor:  # noqa: ARG002
+        return delta
+
+    def _length(self, values: Tensor) -> Tensor:
+        return values.abs().sum(dim=(2, 3), keepdim=True)
+
+
+MOVES: dict[str, type[Moves]] = {"linf": Stripes, "l2": Hills, "l1": SharpHills}
 
 
 def _inside(square: Tensor, x: Tensor) -> Tensor:
@@ -133,40 +189,8 @@ def _offsets(start: Tensor, length: int) -> Tensor:
     return torch.arange(length, device=start.device) - start[:, None]
 
 
-def _length(values: Tensor) -> Tensor:
-    """Euclidean length of each channel, (N, C, 1, 1)."""
-    lengths: Tensor = values.square().sum(dim=(2, 3), keepdim=True).sqrt()
-    return lengths
-
-
-def _on_sphere(delta: Tensor, eps: float) -> Tensor:
-    """Scale to length eps."""
-    return delta / norms(delta).clamp_min(tiny(delta)) * eps
-
-
 def _turned(generator: torch.Generator) -> bool:
     return bool(torch.rand((), generator=generator, **DRAWN) > 0.5)
-
-
-def _hill(side: int, *, turned: bool) -> Tensor:
-    """Give a hill beside a hollow, of length 1, lying or standing: (side, side)."""
-    half = side // 2
-    shape = torch.cat([_pyramid(half, side), -_pyramid(side - half, side)])
-    shape = shape / shape.norm().clamp_min(1e-12)
-    hill: Tensor = shape.T if turned else shape
-    return hill
-
-
-def _pyramid(height: int, width: int) -> Tensor:
-    """Stack rectangles around the centre, each lower than the one inside it; of length 1."""
-    shape = torch.zeros(height, width, **DRAWN)
-    middle, centre = height // 2, width // 2
-    for ring in range(max(middle, centre) + 1):
-        rows = slice(max(middle - ring, 0), middle + ring + 1)
-        columns = slice(max(centre - ring, 0), centre + ring + 1)
-        shape[rows, columns] += 1 / (ring + 1) ** 2
-    pyramid: Tensor = shape / shape.norm().clamp_min(1e-12)
-    return pyramid
 
 
 def _corner(generator: torch.Generator, shape: Shape, side: int) -> Tensor:

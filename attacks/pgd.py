@@ -1,7 +1,8 @@
-"""Projected gradient descent, in the Linf or the L2 ball.
+"""Projected gradient descent, in the Linf, the L2 or the L1 ball.
 
 Source: Madry, Makelov, Schmidt, Tsipras and Vladu, *Towards deep learning models resistant to adversarial
-attacks*, 2018.
+attacks*, 2018; for L1, Tramèr and Boneh, *Adversarial training and robustness for multiple
+perturbations*, 2019 (SLIDE).
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from .engine import Ended, Jobs, Search, searched
 from .geometry import BALLS, unsqueeze_like
 from .gradients import input_gradient
 from .inputs import Bounds
+from .l1 import entries_with_room
 from .losses import LOSSES, margin, misclassified, too_few
 from .noise import FreshNoise, Noise
 from .passes import Steady
@@ -26,6 +28,8 @@ from .ranges import check_ball, finite
 class PGD(IterativeAttack):
     """PGD: steps along the gradient of a loss from random starts, projected back after each.
 
+    In L1 a step moves the entries of the largest gradient, a hundredth of all, of those that bounds do not stop.
+
     Parameters
     ----------
     eps : float, >= 0
@@ -34,7 +38,7 @@ class PGD(IterativeAttack):
         Step per iteration. Default: 2.5 eps / steps, as Madry et al. use.
     steps : int, >= 1
         Iterations.
-    norm : {"linf", "l2"}
+    norm : {"linf", "l2", "l1"}
     loss : {"cross-entropy", "margin", "dlr"}
     random_start : bool
         Start at a random point of the ball, else at the clean input.
@@ -65,7 +69,7 @@ class PGD(IterativeAttack):
         step_size: float | None = None,
         steps: int = 20,
         *,
-        norm: Literal["linf", "l2"] = "linf",
+        norm: Literal["linf", "l2", "l1"] = "linf",
         loss: Literal["cross-entropy", "margin", "dlr"] = "cross-entropy",
         random_start: bool = True,
         restarts: int = 1,
@@ -80,7 +84,7 @@ class PGD(IterativeAttack):
         self.steps, self.eot, self.precision, self.stop = steps, eot, precision, stop
         finite(step_size=step_size or 0.0)
         self.step_size = 2.5 * eps / steps if step_size is None else step_size
-        self.ball, self.loss = BALLS[norm], LOSSES[loss]
+        self.norm, self.ball, self.loss = norm, BALLS[norm], LOSSES[loss]
         self.random_start, self.restarts, self.seed, self.bounds = random_start, restarts, seed, bounds
 
     @property
@@ -130,6 +134,12 @@ class PGD(IterativeAttack):
         """Move by `step_size` in the norm's steepest direction."""
         return self.step_size * self.ball.direction(gradient)
 
+    def moved(self, x_adv: Tensor, gradient: Tensor, x: Tensor) -> Tensor:
+        """Give the next point."""
+        if self.norm == "l1":
+            gradient = entries_with_room(gradient, x_adv, self.bounds)
+        return super().moved(x_adv, gradient, x)
+
     def project(self, x_adv: Tensor, x: Tensor) -> Tensor:
         """Come back into the ball and the bounds."""
         return self.ball.project(x_adv, x, self.eps, self.bounds)
@@ -167,7 +177,7 @@ class _Stopped(Search[_Walk]):
         jobs.fooled = jobs.fooled | (misclassified(logits, jobs.label) & ~jobs.over)
         jobs.seen = jobs.seen + 1
         jobs.over = jobs.fooled | (jobs.seen > self.attack.steps)
-        jobs.here = self.attack.project(jobs.here + self.attack.step(gradient), jobs.clean)
+        jobs.here = self.attack.moved(jobs.here, gradient, jobs.clean)
 
     def end(self, jobs: _Walk) -> Ended:
         return Ended(jobs.best, jobs.fooled, -jobs.margin)

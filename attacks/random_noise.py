@@ -78,7 +78,7 @@ class UniformNoise(RandomNoise):
     ----------
     eps, draws, seed, bounds
         As for `RandomNoise`.
-    norm : {"linf", "l2"}
+    norm : {"linf", "l2", "l1"}
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class UniformNoise(RandomNoise):
         eps: float,
         draws: int = 1,
         *,
-        norm: Literal["linf", "l2"] = "linf",
+        norm: Literal["linf", "l2", "l1"] = "linf",
         seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:

@@ -1,7 +1,8 @@
 """Square attack: random search with square patches; needs no gradients.
 
 Source: Andriushchenko, Croce, Flammarion and Hein, *Square attack: a query-efficient black-box adversarial attack via
-random search*, 2020: algorithm 1, with algorithm 2 for the Linf and algorithm 3 for the L2 ball.
+random search*, 2020: algorithm 1, with algorithm 2 for the Linf and algorithm 3 for the L2 ball; Croce and Hein, *Mind
+the box: l1-APGD for sparse adversarial attacks on image classifiers*, 2021, for the L1 ball.
 """
 
 import math
@@ -38,9 +39,9 @@ class Square(Attack):
         Radius, in the units of the space attacked.
     queries : int, >= 1
         Patches tried on an example at most, each a forward pass, after the first points.
-    norm : {"linf", "l2"}
+    norm : {"linf", "l2", "l1"}
     patch : float in (0, 1], optional
-        Share of the image that the first patches cover. Default: 0.8 in the Linf ball, 0.1 in the L2 ball.
+        Share of the image that the first patches cover. Default: 0.8 in the Linf and the L1 ball, 0.1 in the L2 ball.
     rescale : bool
         Compress the schedule by which patches shrink, which is for 10,000 queries, into `queries`; else patches are
         after so many queries as large as they would be after as many of 10,000 (as in AutoAttack).
@@ -63,14 +64,14 @@ class Square(Attack):
         eps: float,
         queries: int = 5000,
         *,
-        norm: Literal["linf", "l2"] = "linf",
+        norm: Literal["linf", "l2", "l1"] = "linf",
         patch: float | None = None,
         rescale: bool = True,
         seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
         check_ball(eps, bounds, norm, queries=queries)
-        patch = {"linf": 0.8, "l2": 0.1}[norm] if patch is None else patch
+        patch = {"linf": 0.8, "l2": 0.1, "l1": 0.8}[norm] if patch is None else patch
         if not 0 < patch <= 1:
             msg = f"patch must lie in (0, 1], got {patch}"
             raise ValueError(msg)

@@ -53,6 +53,7 @@ ATTACKS = Registry(
         "art:CLASS": "any evasion attack of the Adversarial Robustness Toolbox, with its options",
         "foolbox:CLASS": "any attack of foolbox (pip install 'lrbench[foolbox]')",
         "torchattacks:CLASS": "any attack of torchattacks, in pixel space (pip install --no-deps torchattacks)",
+        "adv-lib:FUNCTION": "any attack of adv-lib, in pixel space (pip install --no-deps adv-lib)",
         "FILE.py:CLASS": "yours: a subclass of lrbench.attacks.Attack; running a suite runs FILE.py",
         "PACKAGE.MODULE:CLASS": "the same from an installed package",
     },

@@ -75,7 +75,7 @@ def evaluate(  # noqa: PLR0913
         Names of the classes of (x, y). Default: their numbers.
     eps : float or sequence of float, optional
         Radii, in pixels of [0, 1] unless `space` says otherwise. Default: the suite's, in its space.
-    norm : {"linf", "l2"}, optional
+    norm : {"linf", "l2", "l1"}, optional
     space : {"pixel", "normalized"}, optional
     samples : int or mapping, optional
         Images to attack, or how closely the figures are to be known, such as {"until": "2 points"}.

@@ -40,10 +40,10 @@ def whole_of(step_id: str) -> str:
 
 
 def eps_label(eps: float, norm: str = "linf") -> str:
-    """Write a radius as keys of tables and of files have it: 8/255 in Linf, 0.5 in L2, whatever the space."""
+    """Write a radius as keys of tables and of files have it: 8/255 in Linf, 0.5 in L2 and L1, whatever the space."""
     return f"{255 * eps:.6g}/255" if norm == "linf" else f"{eps:.6g}"
 
 
 def radius_text(eps: float, norm: str, space: str) -> str:
-    """Write a radius for readers: 8/255 in Linf and 0.5 in L2 are of pixels, 0.0314 sd is in standard deviations."""
+    """Write a radius for readers: 8/255 in Linf, 0.5 in L2, 12 in L1 are of pixels, 0.0314 sd in deviations."""
     return f"{eps:.3g} sd" if space == "normalized" else eps_label(eps, norm)

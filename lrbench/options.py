@@ -49,10 +49,7 @@ def check_options(
     }
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     named = {name: p for name, p in parameters.items() if p.kind is not p.VAR_KEYWORD}
-    written = factory
-    while isinstance(written, functools.partial):
-        written = written.func
-    hints = _hints(written.__init__ if inspect.isclass(written) else written)
+    hints = _hints(factory)
     for option, value in given.items():
         if option in named:
             _check_type(option, value, hints.get(option))
@@ -77,15 +74,26 @@ def _default_text(option: inspect.Parameter) -> str:
     if option.default is option.empty or option.default is None:
         return ""
     default = {True: "true", False: "false"}.get(option.default) if isinstance(option.default, bool) else option.default
-    if typing.get_origin(option.annotation) is not typing.Literal:
-        return f" ({default})"
-    others = [str(each) for each in typing.get_args(option.annotation) if each != option.default]
+    others = [str(each) for each in choices(option.annotation) if each != option.default]
     return f" ({default}, or {', '.join(others)})" if others else f" ({default})"
 
 
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+def choices(annotation: Any) -> tuple[str, ...]:  # noqa: ANN401
+    """Give the values of a choice; none for what is no choice."""
+    return typing.get_args(annotation) if typing.get_origin(annotation) is typing.Literal else ()
+
+
+def choices_of(factory: Callable[..., Any], option: str) -> tuple[str, ...]:
+    """Give what an option can be, where its annotation lists it."""
+    return choices(_hints(factory).get(option))
+
+
+def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
+    written = factory
+    while isinstance(written, functools.partial):
+        written = written.func
     try:
-        return typing.get_type_hints(function)
+        return typing.get_type_hints(written.__init__ if inspect.isclass(written) else written)
     # A user's annotations may name what is not there; they are for people then.
     except Exception:  # noqa: BLE001
         return {}

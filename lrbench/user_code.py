@@ -18,7 +18,7 @@ MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 Factory = Callable[..., Any]
 
-LIBRARIES = ("art", "foolbox", "torchattacks")
+LIBRARIES = ("art", "foolbox", "torchattacks", "adv-lib")
 """Whose attacks `lrbench.attacks.external` adapts."""
 
 

@@ -109,12 +109,14 @@ def attacks_command(given: argparse.Namespace) -> int:
 
 
 def _line(entry: "Entry", supplied: tuple[str, ...]) -> str:
-    from lrbench.options import options_text  # noqa: PLC0415
+    from lrbench.options import choices, options_text  # noqa: PLC0415
 
     weak = "; weak" if entry.says("weak", otherwise=False) else ""
     if entry.signature is None:
         return f"{entry.summary}{weak}"
-    return f"{entry.summary.rstrip('.')}{weak}; options: {options_text(entry.signature, supplied)}"
+    norm = entry.signature.parameters.get("norm")
+    norms = f"; norms: {', '.join(choices(norm.annotation))}" if norm is not None else ""
+    return f"{entry.summary.rstrip('.')}{weak}{norms}; options: {options_text(entry.signature, supplied)}"
 
 
 def measures_command(given: argparse.Namespace) -> int:  # noqa: ARG001

@@ -135,7 +135,7 @@ def _difference_block(shown: Shown, threat: dict[str, Any]) -> list[Column]:
 def _minimal_block(shown: Shown, attacks: list[str]) -> list[Column]:
     columns = []
     for attack in attacks:
-        for norm, name in (("linf", "Linf"), ("l2", "L2")):
+        for norm, name in (("linf", "Linf"), ("l2", "L2"), ("l1", "L1")):
             metric = f"median_{norm}"
             heading = f"{attack} median {name}"
             columns.append(shown.column(metric, heading, "number", f"{metric}[{attack}]", attack=attack))

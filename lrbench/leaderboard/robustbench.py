@@ -27,10 +27,13 @@ def model_info(run: Run, model: str, fields: dict[str, str]) -> str:
     Raises
     ------
     UsageError
-        If the run was not in pixel space or without AutoAttack, or there is no such model.
+        If the run was in L1, not in pixel space or without AutoAttack, or there is no such model.
     """
     suite = run.board.suite
     threat = suite["threat_model"]
+    if threat["norm"] not in STANDARD:
+        msg = f"RobustBench has leaderboards of Linf and L2; {run.folder} was attacked in {threat['norm']}"
+        raise UsageError(msg)
     if threat["space"] != "pixel":
         msg = f"RobustBench's eps is in pixels; {run.folder} was attacked in {threat['space']} space"
         raise UsageError(msg)

@@ -15,6 +15,7 @@ CORE: dict[str, Metric] = {
     "auc_l2": Metric("area under the misclassification curve", "percent", "lower"),
     "median_linf": Metric("median Linf", better="higher"),
     "median_l2": Metric("median L2", better="higher"),
+    "median_l1": Metric("median L1", better="higher"),
     "found": Metric("found", "percent", "lower"),
     "first_to_fool": Metric("first to fool", "percent"),
     "only_to_fool": Metric("only one to fool", "percent"),

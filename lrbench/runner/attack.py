@@ -31,6 +31,7 @@ SHOWN = 6
 """Images of each attack that are kept for people to look at: those taken in first, whatever their number."""
 
 NORMS = ("linf", "l2")
+"""In which the smallest perturbation is measured, besides the threat model's."""
 
 
 def part_step(context: Context, step: Step, progress: Progress) -> Outcome:
@@ -69,7 +70,7 @@ def attack_step(context: Context, step: Step, progress: Progress) -> Outcome:
 
 
 def minimal_step(context: Context, step: Step, progress: Progress) -> Outcome:
-    """Look for each image's smallest perturbation, or join the parts that did; keep its size in L2 and Linf.
+    """Look for each image's smallest perturbation, or join the parts that did; keep its size.
 
     It knows of no radius; whom it fooled within each is counted with the worst case.
     """
@@ -79,7 +80,7 @@ def minimal_step(context: Context, step: Step, progress: Progress) -> Outcome:
     wrong = outcomes["predicted"] != outcomes["label"]
     n = len(wrong)
     rows: list[Row] = [
-        {"metric": f"median_{norm}", "value": _median(outcomes[norm]), "n": n, **columns} for norm in NORMS
+        {"metric": f"median_{norm}", "value": _median(outcomes[norm]), "n": n, **columns} for norm in _norms(context)
     ]
     by = interval_column(threat, len(context.data.test))
     rows.append(proportion("found", wrong.double().mean().item(), n, **columns, **by))
@@ -181,7 +182,7 @@ def _outcomes(
     outcomes = {"predicted": predicted, "label": labels}
     if step.config["minimal"]:
         wrong = predicted != labels
-        outcomes |= {norm: torch.where(wrong, least_size(x_adv, x, norm), torch.inf) for norm in NORMS}
+        outcomes |= {norm: torch.where(wrong, least_size(x_adv, x, norm), torch.inf) for norm in _norms(context)}
     else:
         outcomes["l2_dissimilarity"] = l2_dissimilarity(x_adv, x)
         attacked = Attacked(model, context.trained(step), x, x_adv, labels)
@@ -211,6 +212,11 @@ def _median(sizes: Tensor) -> float:
     """Give the median; inf where half of the images or more were not fooled."""
     ordered = sizes.double().sort().values
     return ((ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2).item()
+
+
+def _norms(context: Context) -> list[str]:
+    """Give the norms in which the smallest perturbation is measured."""
+    return list(dict.fromkeys([*NORMS, context.suite.threat_model.norm]))
 
 
 def _spec(context: Context, step: Step) -> AttackSpec:

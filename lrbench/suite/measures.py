@@ -40,7 +40,7 @@ def _plain(name: Any) -> Any:  # noqa: ANN401
         return name
 
 
-NORMS = ("linf", "l2")
+NORMS = ("linf", "l2", "l1")
 
 
 _SPACES = re.compile(r"[^A-Za-z0-9._+-]+")
@@ -51,17 +51,17 @@ class ThreatModel(Strict):
 
     `space: normalized` is the paper's: eps is added to the image after normalisation, without clipping to a
     pixel range. `space: pixel` is the field's: eps in [0, 1] pixels, clipped to [0, 1]. Under `norm: l2` eps is the
-    Euclidean length of the whole perturbation. `l2_dissimilarities` are those at which misclassification is read off
-    each attack's curve. Within a `budget` every attack makes as many steps, or queries, as take an image that
-    withstands it so many passes of the model, one forwards and one backwards being two. `compile` passes the attacked
-    network through `torch.compile`. An attack on more than `part` images is split into parts of so many (whole
-    batches), which may run side by side; the results are the same. `keep_images` keeps what attacks leave of every
-    image, for `lrbench.load_adversarial`.
+    Euclidean length of the whole perturbation, under `norm: l1` the sum of its absolute entries. `l2_dissimilarities`
+    are those at which misclassification is read off each attack's curve. Within a `budget` every attack makes as many
+    steps, or queries, as take an image that withstands it so many passes of the model, one forwards and one backwards
+    being two. `compile` passes the attacked network through `torch.compile`. An attack on more than `part` images is
+    split into parts of so many (whole batches), which may run side by side; the results are the same. `keep_images`
+    keeps what attacks leave of every image, for `lrbench.load_adversarial`.
     """
 
     renamed: ClassVar = KEYS["threat_model"]
 
-    norm: Annotated[Literal["linf", "l2"], BeforeValidator(_plain)] = "linf"
+    norm: Annotated[Literal["linf", "l2", "l1"], BeforeValidator(_plain)] = "linf"
     space: Literal["pixel", "normalized"] = "pixel"
     eps: Annotated[list[Eps], Field(min_length=1, max_length=100)] = Field(default_factory=lambda: [8 / 255])
     l2_dissimilarities: list[Positive] = Field(default_factory=list)

@@ -29,7 +29,7 @@ class Shown:
         Labels of the suite's attacks: those that it is summed up by, then the others, each in its order.
     radii : sequence of float
         In ascending order.
-    norm : {"linf", "l2"}
+    norm : {"linf", "l2", "l1"}
     space : {"pixel", "normalized"}
     measure : str
         Whose figures are shown.

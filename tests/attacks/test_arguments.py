@@ -53,9 +53,11 @@ ARGUMENTS = [(name, argument, kind) for name in CALLS for argument, kind in hint
 
 LINF = ["Linf", "LINF", "l_inf", "L-inf", "inf", np.inf, float("inf"), "L∞", "\N{SCRIPT SMALL L}∞", "linfinity"]
 L2 = ["L2", "L_2", "l-2", "2", 2, 2.0, np.int64(2), "euclidean"]
+L1 = ["L1", "L_1", "l-1", "1", 1, 1.0, np.int64(1), "Manhattan", "taxicab"]
 OTHERS = {
     "linf": LINF,
     "l2": L2,
+    "l1": L1,
     "cross-entropy": ["ce", "CE", "cross_entropy", "CrossEntropy", "Cross Entropy", "xent"],
     "margin": ["CW", "cw", "Margin"],
     "dlr": ["DLR", "Dlr"],
@@ -79,11 +81,11 @@ BOUNDS = [[0, 2], ("0", "2"), ("0/1", Fraction(2)), np.array([0, 2]), torch.tens
 
 SPELT = {
     "`Linf`, `L_2`, `inf`, 2": [
-        (name, argument, other, plain) for name, argument, kind in ARGUMENTS if kind == ("linf", "l2")
+        (name, argument, other, plain) for name, argument, kind in ARGUMENTS if argument == "norm"
         for plain in kind for other in OTHERS[plain]],
     "`ce`, `CW`, `DLR`, `Standard`, `bf16`": [
         (name, argument, other, plain) for name, argument, kind in ARGUMENTS
-        if isinstance(kind, tuple) and kind != ("linf", "l2") for plain in kind for other in OTHERS[plain]],
+        if isinstance(kind, tuple) and argument != "norm" for plain in kind for other in OTHERS[plain]],
     "`\"8/255\"`, numpy's numbers, tensors and arrays of one value, fractions, decimals": [
         (name, argument, other, 0.5) for name, argument, kind in ARGUMENTS if kind is float for other in HALF],
     "`\"3\"`, 10.0 for a count": [
@@ -103,12 +105,12 @@ NO_COUNT = [2.5, "2.5", float("nan"), float("inf"), True, "two", "", [2], object
 NO_FLAG = ["yes", "True", 1, 0, object(), [], 1.0]
 NO_BOUNDS = [3, "01", "0,1", (0,), (0, 1, 2), {0: 1, 1: 2}, {0, 1}, (1, 0), (0, 0), (0, float("inf")),
              (0, float("nan")), ("a", "b"), torch.tensor(1.0), [None, 1]]  # fmt: skip
-NO_CHOICE = ["l1", "l3", "", 3, 1, 0, object(), True, ["linf"], b"l2", float("nan"), "crossentropi", "fast"]
+NO_CHOICE = ["l0", "l3", "", 3, 0, object(), True, ["linf"], b"l2", float("nan"), "crossentropi", "fast"]
 SMALL = {"steps", "restarts", "eot", "draws", "queries", "targets", "candidates", "max_iter", "num_trial", "batch_size"}
 """Counts of which there has to be one."""
 
 REFUSED = {
-    "another name, `l1`": [
+    "another name, `l3`": [
         (name, argument, other, "must be one of") for name, argument, kind in ARGUMENTS if isinstance(kind, tuple)
         for other in NO_CHOICE],
     "NaN, infinity, True, text or less than 0 for a number": [
@@ -192,12 +194,12 @@ def test_a_missing_radius_is_named(name):
         ATTACKS[name].load()(**LITTLE[name])
 
 
-@pytest.mark.parametrize(("plain", "others"), [("linf", LINF), ("l2", L2)])
+@pytest.mark.parametrize(("plain", "others"), [("linf", LINF), ("l2", L2), ("l1", L1)])
 def test_a_suite_s_norm_is_spelt_alike(plain, others):
     for other in others:
         assert ThreatModel(norm=other).norm == plain
-    for other in ("l1", "l3", 3, True, None):
-        with pytest.raises(ValueError, match=r"(?s)norm.*Input should be 'linf' or 'l2'"):
+    for other in ("l0", "l3", 3, True, None):
+        with pytest.raises(ValueError, match=r"(?s)norm.*Input should be 'linf', 'l2' or 'l1'"):
             ThreatModel(norm=other)
 
 

@@ -1,5 +1,7 @@
 """What attacks say that they cost, held against the passes that they make."""
 
+from importlib.util import find_spec
+
 import pytest
 import torch
 from support.models import net_of
@@ -21,6 +23,9 @@ MORE = {
     "pgd, stop, bfloat16": PGD(EPS, steps=3, precision="bfloat16", stop=True),
     "pgd, restarts and eot": PGD(EPS, steps=3, restarts=2, eot=3),
     "apgd, restarts and eot": APGD(EPS, steps=3, restarts=2, eot=3),
+    "apgd in l1": APGD(1.0, steps=10, norm="l1", restarts=2),
+    "apgd in l1 at one radius": APGD(1.0, steps=10, norm="l1", larger_radii=False),
+    "autoattack in l1": AutoAttack(1.0, norm="l1", steps=3, targets=7, queries=5),
     "fab, restarts": FAB(steps=3, targets=2, restarts=2, searches=0),
     "fab without targets": FAB(steps=3, targeted=False),
     "autoattack plus": AutoAttack(EPS, version="plus", steps=3, targets=2, queries=5),
@@ -67,6 +72,12 @@ def test_an_attack_costs_what_it_says_on_images_that_withstand_it(name, monkeypa
         ("torchattacks:Square", {"n_queries": 100}, 100 * LOOK),
         ("foolbox:LinfPGD", {}, 40 * GRADIENT),
         ("art:ProjectedGradientDescentPyTorch", {"max_iter": 5}, 5 * GRADIENT),
+        pytest.param(
+            "adv-lib:pgd_linf",
+            {"steps": 7, "restarts": 2},
+            14 * GRADIENT,
+            marks=pytest.mark.skipif(find_spec("adv_lib") is None, reason="adv-lib is not installed"),
+        ),
         ("art:HopSkipJump", {"max_iter": 2, "init_eval": 50}, 100 * LOOK),
     ],
 )

@@ -42,7 +42,7 @@ def test_logits_and_losses(mode, net):
     assert {each.device.type for each in (logits, *found)} == {"cuda"}
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 @pytest.mark.parametrize("bounds", [None, (0.0, 1.0)])
 def test_balls_and_hyperplanes(mode, norm, bounds):
     x, _ = faked.on_cuda(mode, images())
@@ -53,7 +53,7 @@ def test_balls_and_hyperplanes(mode, norm, bounds):
     assert (inside.device.type, moved.device.type) == ("cuda", "cuda")
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_a_pass_of_square(mode, net, norm, monkeypatch):
     monkeypatch.setattr(patches, "sent", torch.Tensor.to)  # no memory can be pinned here
     rules = Rules(0.1, 20, lambda _query: 3, BALLS[norm], 0, (0.0, 1.0))

@@ -163,7 +163,7 @@ def test_the_result_lies_in_memory_as_the_inputs_do(name, net, form, count):
         assert x_adv.is_contiguous()
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 @pytest.mark.parametrize("bounds", [(0.0, 1.0), None])
 @pytest.mark.parametrize("bounded", sorted(set(LITTLE) - MINIMAL))
 def test_a_radius_of_0_moves_nothing(bounded, net, norm, bounds):

@@ -1,13 +1,14 @@
 """What every attack must do: those of the catalogue, some of them with other options, and those of other libraries."""
 
 import copy
+from importlib.util import find_spec
 
 import pytest
 import torch
 from support.takers import EPS, LITTLE, attack, norm_of
 from torch import nn
 
-from lrbench.attacks import APGD, FAB, PGD, AutoAttack, DeepFool, IterFSGM, Square, UniformNoise
+from lrbench.attacks import APGD, FAB, FMN, PGD, AutoAttack, DeepFool, IterFSGM, Square, UniformNoise
 from lrbench.attacks.adapted import ExternalAttack
 from lrbench.attacks.external import factory_of
 from lrbench.attacks.geometry import length
@@ -19,23 +20,35 @@ ATTACKS |= {
     "iter-fsgm-small-steps": IterFSGM(EPS, step_size=EPS / 4, steps=6),
     "apgd-dlr-restarts": APGD(EPS, steps=8, loss="dlr", restarts=2),
     "apgd-l2": APGD(0.5, steps=8, norm="l2"),
+    "apgd-l1": APGD(2.0, steps=8, norm="l1"),
     "square-l2": Square(0.5, queries=40, norm="l2"),
+    "square-l1": Square(2.0, queries=40, norm="l1"),
     "pgd-margin-restarts": PGD(EPS, steps=4, loss="margin", restarts=3),
     "pgd-dlr": PGD(EPS, steps=5, loss="dlr"),
     "pgd-l2": PGD(0.5, steps=5, norm="l2"),
+    "pgd-l1": PGD(2.0, steps=5, norm="l1"),
     "pgd-bfloat16": PGD(EPS, steps=5, precision="bfloat16"),
     "iter-fsgm-bfloat16": IterFSGM(EPS, precision="bfloat16"),
     "pgd-eot": PGD(EPS, steps=4, eot=2),
     "autoattack-l2": AutoAttack(0.5, norm="l2", steps=5, targets=2, queries=20),
+    "autoattack-l1": AutoAttack(2.0, norm="l1", steps=5, targets=2, queries=20),
     "deepfool-linf": DeepFool("linf", steps=8),
     "fab-l2": FAB("l2", steps=6, targets=3),
+    "fab-l1": FAB("l1", steps=6, targets=3),
+    "fmn-l1": FMN("l1", steps=6),
     "uniform-noise-l2": UniformNoise(0.5, 2, norm="l2"),
+    "uniform-noise-l1": UniformNoise(2.0, 2, norm="l1"),
     "art": factory_of("art:ProjectedGradientDescentPyTorch")(eps=EPS, eps_step=EPS / 2, max_iter=4),
     "art-minimal": factory_of("art:HopSkipJump")(norm="l2", max_iter=2, max_eval=20, init_eval=5, one_by_one=True),
     "foolbox": factory_of("foolbox:LinfPGD")(eps=EPS, steps=4, random_start=False),
     "foolbox-minimal": factory_of("foolbox:L2DeepFoolAttack")(norm="l2", steps=8),
     "torchattacks": factory_of("torchattacks:BIM")(eps=EPS, alpha=EPS / 2, steps=4),
 }
+if find_spec("adv_lib") is not None:
+    ATTACKS |= {
+        "adv-lib": factory_of("adv-lib:pgd_linf")(eps=EPS, steps=4, random_init=False),
+        "adv-lib-minimal": factory_of("adv-lib:ddn")(steps=6, levels=None),
+    }
 
 
 @pytest.fixture(params=ATTACKS)

@@ -7,9 +7,10 @@ import torch
 import torchattacks
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.optimize import LinearConstraint, minimize
+from scipy.optimize import LinearConstraint, linprog, minimize
 
 from lrbench.attacks import DDN, FAB, FMN, CarliniWagner, DeepFool
+from lrbench.attacks.external import factory_of
 from lrbench.attacks.geometry import length
 from lrbench.attacks.hyperplane import onto_hyperplane
 
@@ -50,6 +51,18 @@ def test_fab_finds_points_as_close_as_torchattacks_s(trained, held_out, norm):
     assert (ours <= 1.2 * theirs + 1e-6).float().mean() > 0.9
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_fab_without_targets_finds_points_as_close_as_adv_lib_s(trained, held_out, norm):
+    pytest.importorskip("adv_lib")
+    x, y = held_out
+    x, y = x[:30], y[:30]
+    ours = distances(trained, FAB(norm, steps=20, targeted=False, searches=0)(trained, x, y), x, y, norm)
+    theirs = distances(trained, factory_of("adv-lib:fab")(norm=norm, n_iter=20)(trained, x, y), x, y, norm)
+    assert ours.isfinite().all()
+    assert ours.median() <= 1.05 * theirs.median()
+    assert (ours <= 1.2 * theirs + 1e-6).float().mean() > 0.9
+
+
 def test_carlini_wagner_finds_points_as_close_as_foolbox_s(trained, held_out):
     x, y = held_out
     x, y = x[:40], y[:40]
@@ -67,9 +80,10 @@ def test_carlini_wagner_finds_points_as_close_as_foolbox_s(trained, held_out):
     [
         (FMN("l2", steps=50), foolbox.attacks.L2FMNAttack(steps=50)),
         (FMN("linf", steps=50), foolbox.attacks.LInfFMNAttack(steps=50)),
+        (FMN("l1", steps=50), foolbox.attacks.L1FMNAttack(steps=50)),
         (DDN(steps=50), foolbox.attacks.DDNAttack(steps=50)),
     ],
-    ids=["fmn-l2", "fmn-linf", "ddn"],
+    ids=["fmn-l2", "fmn-linf", "fmn-l1", "ddn"],
 )
 def test_descents_of_the_norm_find_points_as_close_as_foolbox_s(trained, held_out, attack, reference):
     x, y = held_out
@@ -114,7 +128,7 @@ def test_fab_leaves_alone_what_is_near_enough(trained, held_out):
     assert sum(calls) < 0.9 * needed
 
 
-@given(st.integers(0, 10_000), st.sampled_from(["linf", "l2"]))
+@given(st.integers(0, 10_000), st.sampled_from(["linf", "l2", "l1"]))
 def test_no_smaller_perturbation_reaches_the_hyperplane(seed, norm):
     generator = np.random.default_rng(seed)
     point, normal = generator.random(5), generator.normal(size=5)
@@ -134,6 +148,13 @@ def test_no_smaller_perturbation_reaches_the_hyperplane(seed, norm):
             constraints=LinearConstraint(normal, gap, gap), method="SLSQP",
         )  # fmt: skip
         assert d @ d <= best.fun + 1e-6
+    elif norm == "l1":
+        # The sum of two parts that are not negative.
+        best = linprog(
+            np.ones(10), A_eq=np.concatenate([normal, -normal])[None], b_eq=[gap],
+            bounds=[*zip(np.zeros(5), 1 - point, strict=True), *zip(np.zeros(5), point, strict=True)],
+        )  # fmt: skip
+        assert np.abs(d).sum() <= best.fun + 1e-6
     else:
         smaller = np.abs(d).max() * (1 - 1e-6)
         reach = np.clip(smaller * np.sign(normal * gap), -point, 1 - point) @ normal
@@ -146,5 +167,8 @@ def test_without_bounds_the_projection_is_the_textbook_s():
     gap = torch.randn(4, generator=generator)
     l2 = onto_hyperplane(point, normal, gap, "l2", None)
     assert torch.allclose(l2, gap[:, None] * normal / normal.square().sum(dim=1, keepdim=True), atol=1e-6)
+    l1 = onto_hyperplane(point, normal, gap, "l1", None)
+    assert torch.allclose(l1.abs().sum(dim=1), gap.abs() / normal.abs().amax(dim=1), atol=1e-6)
+    assert ((l1 != 0).sum(dim=1) == 1).all()
     linf = onto_hyperplane(point, normal, gap, "linf", None)
     assert torch.allclose(linf.abs().amax(dim=1), gap.abs() / normal.abs().sum(dim=1), atol=1e-6)

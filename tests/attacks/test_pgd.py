@@ -75,10 +75,10 @@ def test_a_random_start_in_the_l2_ball_is_uniform():
     assert (radius**3).mean() == pytest.approx(0.5, abs=0.05), "in three dimensions the cube of the radius is uniform"
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_restarts_only_help(small_net, batch, norm):
     x, y = batch
-    eps = EPS / 2 if norm == "linf" else 0.1
+    eps = {"linf": EPS / 2, "l2": 0.1, "l1": 0.3}[norm]
 
     def reached(restarts):
         x_adv = PGD(eps, steps=2, norm=norm, restarts=restarts)(small_net, x, y)

@@ -60,6 +60,14 @@ L2 = {
     "autoattack": lambda eps, bounds: AutoAttack(eps, norm="l2", bounds=bounds, **SHORT),
     "uniform-noise": lambda eps, bounds: UniformNoise(eps, 3, norm="l2", bounds=bounds),
 }
+L1 = {
+    "pgd": lambda eps, bounds: PGD(eps, steps=10, norm="l1", bounds=bounds),
+    "apgd-ce": lambda eps, bounds: APGD(eps, 10, norm="l1", bounds=bounds),
+    "apgd-t": lambda eps, bounds: TargetedAPGD(eps, 10, targets=2, norm="l1", bounds=bounds),
+    "square": lambda eps, bounds: Square(eps, 30, norm="l1", bounds=bounds),
+    "autoattack": lambda eps, bounds: AutoAttack(eps, norm="l1", bounds=bounds, **SHORT),
+    "uniform-noise": lambda eps, bounds: UniformNoise(eps, 3, norm="l1", bounds=bounds),
+}
 
 
 @pytest.fixture(params=SPACES)
@@ -110,7 +118,18 @@ def test_every_point_is_in_the_l2_ball(space, name, eps):
     inside(L2[name](eps, bounds)(model, x, y), x, "l2", eps, bounds)
 
 
-@pytest.mark.parametrize(("norm", "radii"), [("linf", [e / 255 for e in RADII]), ("l2", [0.05, 0.1, 0.2, 0.4, 0.8])])
+@pytest.mark.parametrize("eps", [0.02, 0.5, 3.0, 12.0])
+@pytest.mark.parametrize("name", L1)
+def test_every_point_is_in_the_l1_ball(space, name, eps):
+    model, x, y, bounds = space
+    x_adv = L1[name](eps, bounds)(model, x, y)
+    assert ((x_adv.double() - x.double()).abs().flatten(1).sum(dim=1) <= eps * (1 + 1e-9)).all()
+    inside(x_adv, x, "l1", eps, bounds)
+
+
+@pytest.mark.parametrize(
+    ("norm", "radii"), [("linf", [e / 255 for e in RADII]), ("l2", [0.05, 0.1, 0.2, 0.4, 0.8]), ("l1", [1.5])]
+)
 def test_autoattack_fools_whatever_a_member_fools(space, norm, radii):
     model, x, y, bounds = space
     gained = 0
@@ -161,10 +180,11 @@ def test_what_autoattack_found_counts_on_the_model_itself(trained, held_out):
     [
         FAB(steps=5, targets=2),
         FAB("l2", steps=5),
+        FAB("l1", steps=5),
         DeepFool(steps=10),
         CarliniWagner(steps=30, searches=4, learning_rate=0.05),
     ],
-    ids=["fab", "fab-l2", "deepfool", "carlini-wagner"],
+    ids=["fab", "fab-l2", "fab-l1", "deepfool", "carlini-wagner"],
 )
 def test_a_minimal_attack_ends_behind_the_boundary_of_the_model_itself(trained, held_out, attack):
     """The boundary of a copy that rounds otherwise is another one, and all that they find lies just behind it."""
@@ -197,7 +217,7 @@ def test_a_minimal_attack_at_its_own_distance_counts(space, attack, e):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 @pytest.mark.parametrize("bounds", SPACES.values(), ids=SPACES)
 @pytest.mark.parametrize("eps", [1e-4, 1 / 255, 0.3, 5.0])
 def test_projecting_twice_changes_nothing_and_ends_in_the_ball(dtype, norm, bounds, eps):
@@ -254,7 +274,7 @@ def test_a_tie_is_what_the_model_says():
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 @pytest.mark.parametrize("eps", [0.03, 0.3])
 def test_square_and_dlr_give_numbers_in_half_precision(dtype, norm, eps):
     torch.manual_seed(0)

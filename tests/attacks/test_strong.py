@@ -36,13 +36,17 @@ def test_the_schedule_of_patches_is_the_standard_version_s():
     assert Square(EPS, 100, patch=0.8)._side(99, 32, 32) == 1
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_the_versions_have_the_members_of_the_authors_code(norm):
     members = {version: AutoAttack(EPS, version=version, norm=norm).members for version in ("standard", "plus", "rand")}
     assert list(members["standard"]) == ["apgd-ce", "apgd-t", "fab-t", "square"]
     assert list(members["plus"]) == ["apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"]
     assert list(members["rand"]) == ["apgd-ce", "apgd-dlr"]
-    assert [members[version]["apgd-ce"].restarts for version in members] == [1, 5, 1]
+    sparse = norm == "l1"
+    assert [members[version]["apgd-ce"].restarts for version in members] == [5 if sparse else 1, 5, 1]
+    assert [members[version]["apgd-ce"].larger_radii for version in members] == [sparse, False, False]
+    assert [members[version]["apgd-t"].targets for version in ("standard", "plus")] == [5 if sparse else 9, 9]
+    assert members["standard"]["fab-t"].targets == 9
     assert [members[version]["apgd-ce"].eot for version in members] == [1, 1, 20]
     assert (members["plus"]["fab"].restarts, members["plus"]["fab"].targeted) == (5, False)
     for version in ("standard", "plus"):

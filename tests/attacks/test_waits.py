@@ -40,6 +40,7 @@ ATTACKS = {
     "iter-ll-fsgm": (NEVER, lambda n: IterLLFSGM(EPS, steps=n)),
     "pgd": (NEVER, lambda n: PGD(EPS, steps=n)),
     "pgd-l2-restarts": (NEVER, lambda n: PGD(0.3, steps=n, norm="l2", restarts=2)),
+    "pgd-l1": (NEVER, lambda n: PGD(2.0, steps=n, norm="l1")),
     "pgd-bfloat16": (NEVER, lambda n: PGD(EPS, steps=n, precision="bfloat16")),
     "pgd-stop": (EACH_TENTH, lambda n: PGD(EPS, steps=n, stop=True)),
     "pgd-stop-restarts": (EACH_TENTH, lambda n: PGD(EPS, steps=n, stop=True, restarts=2)),
@@ -47,19 +48,23 @@ ATTACKS = {
     "apgd-ce": (EACH_TENTH, lambda n: APGD(EPS, n)),
     "apgd-dlr": (EACH_TENTH, lambda n: APGD(EPS, n, loss="dlr")),
     "apgd-l2": (EACH_TENTH, lambda n: APGD(0.3, n, norm="l2", eot=2)),
+    "apgd-l1": (EACH_TENTH, lambda n: APGD(2.0, n, norm="l1")),
     "apgd-t": (EACH_TENTH, lambda n: TargetedAPGD(EPS, n, targets=1)),
     "fab-t": (EACH_TENTH, lambda n: FAB(steps=n, targets=1)),
     "fab-t-enough": (EACH_TENTH, lambda n: FAB(steps=n, targets=1, enough=EPS)),
     "fab-l2": (EACH_TENTH, lambda n: FAB("l2", steps=n, targets=1)),
+    "fab-l1": (EACH_TENTH, lambda n: FAB("l1", steps=n, targets=1)),
     "fab": (EACH_TENTH, lambda n: FAB("l2", steps=n, targeted=False, bounds=None)),
     "deepfool": (EACH_TENTH, lambda n: DeepFool(steps=n)),
     "deepfool-linf": (EACH_TENTH, lambda n: DeepFool("linf", steps=n)),
     "fmn": (NEVER, lambda n: FMN(steps=n)),
     "fmn-l2": (NEVER, lambda n: FMN("l2", steps=n)),
+    "fmn-l1": (NEVER, lambda n: FMN("l1", steps=n)),
     "ddn": (NEVER, lambda n: DDN(steps=n)),
     "carlini-wagner": (NEVER, lambda n: CarliniWagner(steps=n, searches=1)),
     "square": (QUERIES * EACH_FIFTIETH, lambda n: Square(EPS, QUERIES * n)),
     "square-l2": (QUERIES * EACH_FIFTIETH, lambda n: Square(0.3, QUERIES * n, norm="l2")),
+    "square-l1": (QUERIES * EACH_FIFTIETH, lambda n: Square(2.0, QUERIES * n, norm="l1")),
     "autoattack": (
         3 * EACH_TENTH + QUERIES * EACH_FIFTIETH,
         lambda n: AutoAttack(EPS, steps=n, targets=1, queries=QUERIES * n),
@@ -136,7 +141,7 @@ def test_an_iteration_asks_for_nothing(case):
 
 
 @pytest.mark.usefixtures("as_on_a_gpu")
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_square_asks_at_every_fiftieth_pass(norm, monkeypatch):
     # A query of each image a pass.
     monkeypatch.setattr(passes, "ELSEWHERE", replace(passes.ELSEWHERE, full=1))

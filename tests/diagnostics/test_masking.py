@@ -120,9 +120,16 @@ def test_a_model_whose_gradients_are_gone_is_called_broken(trained, images):
     assert {"black-box-stronger", "unbounded-fails"} & flags(found)
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_a_normal_model_is_flagged_by_none(trained, images, norm):
-    found = examine(trained, *images, EPS if norm == "linf" else 0.6, norm=norm, budget=BUDGET)
+def test_in_l1_random_search_finds_what_the_gradient_does_not(trained, images):
+    x, y = images
+    subject = Subject(Quantised(trained), x[:50], y[:50], 4.0, norm="l1", budget=Budget(steps=8, queries=150))
+    assert CHECKS["black-box-stronger"].measure(subject).flagged
+    assert CHECKS["gradients"].measure(subject).flagged
+
+
+@pytest.mark.parametrize(("norm", "eps"), [("linf", EPS), ("l2", 0.6), ("l1", 3.0)])
+def test_a_normal_model_is_flagged_by_none(trained, images, norm, eps):
+    found = examine(trained, *images, eps, norm=norm, budget=BUDGET)
     assert found.name == "held up", str(found)
     assert len(found.findings) == len(CHECKS)
 

@@ -1,13 +1,22 @@
 """What is in the threat model, and what a figure is taken over, in whole runs."""
 
+import re
+
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import lrbench
 from lrbench.attacks.base import Attack
+from lrbench.catalogue import ATTACKS
+from lrbench.errors import UsageError
+from lrbench.leaderboard.outcomes import Run
+from lrbench.leaderboard.report import report
+from lrbench.leaderboard.robustbench import model_info
 from lrbench.runner import attack as attack_steps
 from lrbench.runner import run
-from lrbench.runner.threat import passes_of
+from lrbench.runner.threat import make_attack, passes_of
 from lrbench.suite import AttackSpec, ThreatModel
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -77,6 +86,68 @@ def test_a_black_image_is_left_out_of_the_l2_dissimilarity(tmp_path, monkeypatch
     assert torch.tensor(row["value"]).isfinite()
     (area,) = board.results[board.results["metric"] == "auc_l2"]["value"]
     assert 0 <= area <= 1
+
+
+L1_SUITE = """\
+name: sparse
+data: {name: digits, train: 60, test: 20}
+models: {net: {arch: resnet18, width: 4}}
+training: {epochs: 2, batch_size: 30}
+threat_model: {norm: L1, eps: [0.5, 3], samples: 20}
+attacks: [{name: apgd-ce, steps: 5}, {name: fmn, steps: 10}, {name: ddn, steps: 10}]
+diagnostics: {masking: {samples: 20, steps: 4, queries: 10, draws: 2, unbounded: 4}}
+"""
+
+
+def test_l1_radii_are_sums_in_attacks_tables_checks_and_the_report(tmp_path):
+    (tmp_path / "sparse.yaml").write_text(L1_SUITE)
+    board = run(tmp_path / "sparse.yaml", tmp_path / "out")
+    assert not board.failures
+    assert board.suite["threat_model"]["norm"] == "l1"
+    rows = board.results
+    for attack in ("fmn", "ddn"):
+        sizes = load_file(tmp_path / f"out/steps/attack/net/seed-0/{attack}/minimal/outcomes.safetensors")
+        (median,) = rows[(rows["metric"] == "median_l1") & (rows["attack"] == attack)]["value"]
+        assert median == pytest.approx(np.median(sizes["l1"]))
+        assert (sizes["l1"] >= sizes["l2"]).all()
+        assert (sizes["l2"] >= sizes["linf"]).all()
+        wrong = rows[(rows["metric"] == "misclassification") & (rows["attack"] == attack)].set_index("eps")["value"]
+        assert wrong[3.0] == pytest.approx((sizes["l1"] <= 3).double().mean().item())
+    headings = [column.heading for block in board.blocks for column in block.columns]
+    assert "fmn median L1" in headings
+    assert "3" in headings
+    assert "verdict" in headings
+    assert "pixel space, \N{SCRIPT SMALL L}1." in report(tmp_path / "out")
+    with pytest.raises(UsageError, match=r"RobustBench has leaderboards of Linf and L2; .* was attacked in l1"):
+        model_info(Run.open(tmp_path / "out"), "net", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("iter-fsgm", "iter-fsgm works in the linf ball; threat_model.norm is l1"),
+        ("deepfool", "deepfool looks for the smallest perturbation in linf or l2; threat_model.norm is l1"),
+        ("hopskipjump", "hopskipjump looks for the smallest perturbation in linf or l2; threat_model.norm is l1"),
+        ("foolbox:LinfPGD", "foolbox:LinfPGD works in the linf ball; threat_model.norm is l1"),
+        ("foolbox:L2PGD", "foolbox:L2PGD works in the l2 ball; threat_model.norm is l1"),
+        ("torchattacks:Square", "torchattacks:Square works in the linf or l2 ball; threat_model.norm is l1"),
+        ("beyond", "beyond works in the linf ball; threat_model.norm is l1"),
+    ],
+)
+@pytest.mark.usefixtures("beyond")
+def test_what_cannot_be_asked_in_l1_says_what_can(name, line):
+    with pytest.raises(ValueError, match=re.escape(line)):
+        make_attack(ATTACKS[name].load(), AttackSpec(name=name), ThreatModel(norm="l1"), 1.0)
+
+
+L1_ALONE = ["foolbox:SparseL1DescentAttack", "art:ProjectedGradientDescentPyTorch"]
+
+
+@pytest.mark.parametrize("name", [*L1_ALONE, "foolbox:L1FMNAttack", "carlini-wagner", "gaussian-noise"])
+def test_what_can_be_asked_in_l1_is(name):
+    made = make_attack(ATTACKS[name].load(), AttackSpec(name=name), ThreatModel(norm="l1"), 1.0)
+    if name in L1_ALONE:
+        assert made.norm == "l1"
 
 
 @pytest.mark.parametrize("passes", [float("nan"), "many", -2.0, 0])

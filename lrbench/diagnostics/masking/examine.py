@@ -83,7 +83,7 @@ def examine(  # noqa: PLR0913
         True labels.
     eps : float, > 0
         Radius at which the checks attack; half and twice it are tried too.
-    norm : {"linf", "l2"}
+    norm : {"linf", "l2", "l1"}
     bounds : (float, float) or None
         Valid range of an entry.
     budget : Budget, optional

@@ -16,7 +16,7 @@ from lrbench.attacks.prepared import prepared
 from lrbench.models.questions import Answer, is_random
 from lrbench.statistics import mcnemar
 
-Norm = Literal["linf", "l2"]
+Norm = Literal["linf", "l2", "l1"]
 
 UNBOUNDED = 25.0
 """Radius that counts as unbounded where the space has no bounds: so many times the range of the images' entries."""
@@ -61,7 +61,7 @@ class Subject:
     x : Tensor, (N, ...)
     y : Tensor, (N,)
     eps : float
-    norm : {"linf", "l2"}
+    norm : {"linf", "l2", "l1"}
     bounds : (float, float) or None
     budget : Budget
     seed : int
@@ -181,8 +181,7 @@ class Subject:
         """Fooled by APGD without a radius; of the first `budget.unbounded` images."""
         low, high = self.bounds or (UNBOUNDED * self.x.min().item(), UNBOUNDED * self.x.max().item())
         radius = max(high - low, 2 * self.eps)
-        if self.norm == "l2":
-            radius *= self.x[0].numel() ** 0.5
+        radius *= self.x[0].numel() ** {"linf": 0.0, "l2": 0.5, "l1": 1.0}[self.norm]
         count = min(self.budget.unbounded, len(self.x))
         fooled = self.wrong[:count]
         for loss in ("cross-entropy", "margin"):

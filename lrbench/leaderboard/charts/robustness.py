@@ -14,7 +14,7 @@ from lrbench.views.charts import Axis, Chart, Panel
 GRID = 200
 """Sizes of perturbations at which a curve is taken."""
 
-NORMS = {"linf": "Linf", "l2": "L2"}
+NORMS = {"linf": "Linf", "l2": "L2", "l1": "L1"}
 
 
 def by_radius(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:

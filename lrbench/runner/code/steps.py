@@ -22,6 +22,7 @@ ELSEWHERE = {
     "art": "lrbench.attacks.external:_art",
     "foolbox": "lrbench.attacks.external:_foolbox",
     "torchattacks": "lrbench.attacks.external:_torchattacks",
+    "adv-lib": "lrbench.attacks.external:_adv_lib",
 }
 """Libraries that a name with a colon calls, and what of lrbench calls them."""
 
