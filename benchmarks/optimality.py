@@ -11,7 +11,6 @@ libraries, the others are each library's defaults. Passes are counted on the mod
 found.
 """
 
-import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.machine import describe
-from benchmarks.references import NETWORKS, network
+from benchmarks.references import arguments, networks
 from lrbench.attacks import APGD, DDN, FAB, FMN, CarliniWagner, DeepFool, TargetedAPGD
 from lrbench.attacks.counting import counted
 from lrbench.attacks.external import factory_of
@@ -157,19 +156,10 @@ def table(lines: list[dict]) -> str:
 
 def main() -> None:
     """Measure, and print the table."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--data-dir", required=True)
-    parser.add_argument("--images", type=int, default=64)
-    parser.add_argument("--train", type=int, default=20_000)
-    parser.add_argument("--networks", nargs="*", choices=NETWORKS, default=list(NETWORKS))
-    parser.add_argument("--out", type=Path, default=Path("optimality.jsonl"))
-    given = parser.parse_args()
+    given = arguments(64, "optimality.jsonl").parse_args()
     print(describe())
     data = image_folder(Path(given.data_dir), train=given.train, test=2000, path="cifar10-jpeg")
-    for name in given.networks:
-        kept = given.out.with_name(f"{given.out.stem}-{name}.pt")
-        model = torch.load(kept, weights_only=False) if kept.exists() else network(name, data)
-        torch.save(model, kept)
+    for name, model in networks(given, data):
         split = data.test.balanced(2 * given.images)
         x, y = to_unit(split.images), split.labels
         with torch.no_grad():

@@ -175,15 +175,30 @@ def table(lines: list[dict]) -> str:
     return "\n".join(found)
 
 
-def main() -> None:
+def arguments(images: int, out: str) -> argparse.ArgumentParser:
+    """Give the arguments of a benchmark on these networks."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--reference", required=True)
     parser.add_argument("--data-dir", required=True)
-    parser.add_argument("--images", type=int, default=256)
+    parser.add_argument("--images", type=int, default=images)
     parser.add_argument("--train", type=int, default=20_000)
     parser.add_argument("--networks", nargs="*", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--out", type=Path, default=Path(out))
+    return parser
+
+
+def networks(given: argparse.Namespace, data: ImageData) -> Iterator[tuple[str, nn.Module]]:
+    """Give the networks that are asked for; they are kept beside the lines, and read from there."""
+    for name in given.networks:
+        kept = given.out.with_name(f"{given.out.stem}-{name}.pt")
+        model = torch.load(kept, weights_only=False) if kept.exists() else network(name, data)
+        torch.save(model, kept)
+        yield name, model
+
+
+def main() -> None:
+    parser = arguments(256, "references.jsonl")
+    parser.add_argument("--reference", required=True)
     parser.add_argument("--norm", nargs="*", choices=RADII, default=list(RADII))
-    parser.add_argument("--out", type=Path, default=Path("references.jsonl"))
     given = parser.parse_args()
     made = reference(given.reference)
     print(describe())
@@ -193,10 +208,7 @@ def main() -> None:
     sparse_ascent.Noise = Staged
     # All images begin a run together, as they do in the authors' code.
     passes.PACES["cpu"] = passes.Pace(width=given.images, full=0, every=1)
-    for name in given.networks:
-        kept = given.out.with_name(f"{given.out.stem}-{name}.pt")
-        model = torch.load(kept, weights_only=False) if kept.exists() else network(name, data)
-        torch.save(model, kept)
+    for name, model in networks(given, data):
         compared(made, name, model, data.test.balanced(given.images), given.norm, given.out)
     print(table([json.loads(line) for line in given.out.read_text().splitlines()]))
 

@@ -37,7 +37,8 @@ def timed(table: pd.DataFrame) -> "pd.Series[bool]":
 def spent(table: pd.DataFrame) -> "pd.Series[bool]":
     """Say of each row of a table whether it is a measured time, or a cost."""
     known = {metric: metric_named(metric) for metric in table["metric"].unique()}
-    return table["metric"].isin([name for name, each in known.items() if each is not None and (each.time or each.cost)])
+    costs = [metric for metric, each in known.items() if each is not None and each.cost]
+    return timed(table) | table["metric"].isin(costs)
 
 
 def is_own(metric: str) -> bool:

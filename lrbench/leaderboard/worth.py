@@ -4,7 +4,7 @@ Source: Cina et al., *AttackBench: evaluating gradient-based attacks for adversa
 whose optimality is taken here over the radii of the suite, for attacks that keep to a radius have no others.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 Key = tuple[str, float]
 """Label of an attack and radius; ("", 0.0) is no attack."""
 
-Wrong = Mapping[Key, np.ndarray]
+Wrong = dict[Key, np.ndarray]
 """Which images a model got wrong, (N,) bool, under each."""
 
 CLEAN: Key = ("", 0.0)
@@ -27,7 +27,7 @@ def worth_rows(wrong: Wrong, labels: Sequence[str], space: str) -> Iterator[dict
 
     Parameters
     ----------
-    wrong : mapping
+    wrong : dict
         With that before any attack.
     labels : sequence of str
         Attacks of the threat model; those that are not in `wrong` are left out.

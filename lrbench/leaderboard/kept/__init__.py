@@ -1,7 +1,7 @@
 """What a published board keeps of a model, and reading it back: `records/MODEL.json`."""
 
 from lrbench.leaderboard.kept.contradictions import verdict_of_checks
-from lrbench.leaderboard.kept.outcomes import Key, Wrong, packed, unpacked
+from lrbench.leaderboard.kept.outcomes import packed, unpacked
 from lrbench.leaderboard.kept.record import (
     FORMAT,
     RECORDS,
@@ -12,6 +12,7 @@ from lrbench.leaderboard.kept.record import (
     read_record,
     require_sound,
 )
+from lrbench.leaderboard.worth import Key, Wrong
 
 __all__ = [
     "FORMAT",

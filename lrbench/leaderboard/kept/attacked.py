@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from lrbench.leaderboard.kept.outcomes import Key, Wrong, unpacked
+from lrbench.leaderboard.kept.outcomes import unpacked
 from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.said import is_noise, said_of
+from lrbench.leaderboard.worth import CLEAN, Key, Wrong
 
 Content = dict[str, Any]
 Row = dict[str, Any]
 
-CLEAN: Key = ("", 0.0)
 FIRST = "first_to_fool"
 WRONG = "misclassification"
 

@@ -8,14 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from lrbench.leaderboard.worth import Wrong
+
 MOST_BYTES = 1 << 24
 """Of one seed's outcomes, unpacked: a stranger's record does not fill the memory."""
-
-Key = tuple[str, float]
-"""Label of an attack and radius; ("", 0.0) is no attack."""
-
-Wrong = dict[Key, np.ndarray]
-"""Which images a model got wrong, (N,) bool, under each."""
 
 
 def packed(wrong: Wrong) -> dict[str, Any]:
