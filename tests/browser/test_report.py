@@ -100,6 +100,20 @@ def test_sorting_by_mouse_and_by_keyboard(opened):
     assert page.wrong == []
 
 
+def test_a_second_column_of_words_is_sorted_by_its_words(opened):
+    page = opened()
+    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    table = page.locator("table.sortable", has=page.locator("th.word")).first
+    before = table.locator("td.word").all_inner_texts()
+    assert len(set(before)) > 1
+    for way in (False, True):
+        table.locator("th.word button").click()
+        found = table.locator("td.word").all_inner_texts()
+        assert found == page.evaluate(
+            "([names, down]) => names.sort((a, b) => (down ? -1 : 1) * a.localeCompare(b))", [before, way]
+        )
+
+
 def test_filtering_by_keyboard_hides_rows_and_lines(opened):
     page = opened()
     assert len(visible(page)) == 4

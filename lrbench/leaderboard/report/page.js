@@ -9,19 +9,20 @@
     const ascending = heading.getAttribute("aria-sort") !== "ascending";
     for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
     heading.setAttribute("aria-sort", ascending ? "ascending" : "descending");
+    // Columns of words have nothing else to be sorted by.
     const key = (row) => {
-      const cell = row.cells[column];
-      if (column === 0) return cell.textContent;
-      return cell.dataset.sort === "" ? NaN : Number(cell.dataset.sort);
+      const { sort } = row.cells[column].dataset;
+      if (sort === undefined) return row.cells[column].textContent;
+      return sort === "" ? NaN : Number(sort);
     };
     const compare = (a, b) => {
       const [first, second] = [key(a), key(b)];
-      if (column === 0) return first.localeCompare(second);
+      if (typeof first === "string") return first.localeCompare(second);
       if (Number.isNaN(first) || Number.isNaN(second)) return Number.isNaN(first) - Number.isNaN(second);
       return first - second;
     };
     const body = table.tBodies[0];
-    const missing = (row) => column > 0 && row.cells[column].dataset.sort === "";
+    const missing = (row) => row.cells[column].dataset.sort === "";
     const ordered = [...body.rows].sort((a, b) => (missing(a) || missing(b) || ascending ? compare(a, b) : compare(b, a)));
     body.append(...ordered);
   }
