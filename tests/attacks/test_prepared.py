@@ -152,6 +152,10 @@ def test_a_model_that_reads_its_batch_norm_is_used_as_it_is():
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="another C library keeps memory as it likes")
 def test_a_pass_reuses_the_memory_of_the_one_before():
+    def least():
+        # Whoever does not reuse memory never does; a kernel that is short of it takes some back now and then.
+        return min(faults(10) for _ in range(3))
+
     def faults(passes):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         for _ in range(passes):
@@ -162,5 +166,5 @@ def test_a_pass_reuses_the_memory_of_the_one_before():
     with torch.no_grad(), memory_kept():
         faults(3)
         with memory_kept():
-            assert faults(10) < 10 * 50, "of more than a thousand pages a pass"
-        assert faults(10) < 10 * 50
+            assert least() < 10 * 50, "of more than a thousand pages a pass"
+        assert least() < 10 * 50
