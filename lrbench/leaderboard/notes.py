@@ -140,6 +140,15 @@ def _worth(board: Leaderboard) -> Iterator[str]:
         )
     if "forward_passes" in metrics:
         yield "Passes of the model are counted. ms are by the clock, whatever ran beside: compare those of one run."
+    budget = board.suite["threat_model"].get("budget")
+    taken = board.results[board.results["metric"].isin(["forward_passes", "backward_passes"])]
+    for attack, each in taken.groupby("attack", sort=False):
+        total = each.groupby(["model", "seed", "eps"], dropna=False)["value"].sum().max()
+        if budget is not None and total > budget:
+            yield (
+                f"OVER BUDGET: {attack} took {total:,.4g} passes an image, of {budget:,}. Points tried ahead of their "
+                "turn count; how long another library's attack is follows from its options by name alone."
+            )
 
 
 def _differences(board: Leaderboard) -> Iterator[str]:

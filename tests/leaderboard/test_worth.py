@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lrbench.cli import main
 from lrbench.leaderboard import Leaderboard, tidy
 from lrbench.leaderboard.attack_ranking import ranking
+from lrbench.leaderboard.notes import notes
 from lrbench.leaderboard.render import to_markdown
 from lrbench.leaderboard.worth import ALONE, CLEAN, OPTIMALITY, optimality, worth_rows
 from lrbench.suite import Suite
@@ -144,6 +145,15 @@ def test_costs_lie_beside_the_times_and_not_among_the_results():
     assert not any(name.startswith("attack_time") for name in figures), "two runs' tables are the same, to the byte"
     assert figures["forward_passes[deepfool]"] == 255
     assert figures["optimality[pgd]"] == 0.25
+
+
+def test_who_took_more_than_the_budget_is_named():
+    made = board()
+    within = [line for line in notes(made) if line.startswith("OVER BUDGET")]
+    made.suite["threat_model"]["budget"] = 10
+    (line,) = [line for line in notes(made) if line.startswith("OVER BUDGET")]
+    assert not within
+    assert line.startswith("OVER BUDGET: deepfool took 255 passes an image, of 10.")
 
 
 def run_of(folder, optimalities, options=(), space="pixel"):
