@@ -129,11 +129,16 @@ class Attack(ABC):
     def passes(self) -> Passes:
         """How many passes an image takes that withstands it.
 
-        Plans are estimated by it, and a suite's `budget` is held by it. Unless an attack says otherwise, it follows
+        Plans are estimated by it. Unless an attack says otherwise, it follows
         from what its attributes are called: steps, restarts, eot, targets, searches, queries. One of your own may give
         a number: so many passes forwards and back.
         """
         return passes_of(getattr(self, "__dict__", {}), gradients=self.needs_gradients)
+
+    @property
+    def most(self) -> Passes:
+        """How many passes an image can take: `passes`, unless an attack rarely needs as many. A budget is held by it."""
+        return self.passes
 
     def unfit(self, classes: int, shape: tuple[int, ...]) -> str | None:  # noqa: ARG002
         """Say why this attack cannot be made on a model of so many classes, with inputs of a shape; None if it can."""

@@ -4,7 +4,7 @@ Source: Moosavi-Dezfooli, Fawzi and Frossard, *DeepFool: a simple and accurate m
 2016, algorithm 2 and section 3.3 (Linf).
 """
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +49,6 @@ class DeepFool(Attack):
     """
 
     kind: Kind = "minimal"
-    effort: ClassVar[str | None] = None
 
     def __init__(
         self,
@@ -71,6 +70,11 @@ class DeepFool(Attack):
     def passes(self) -> Passes:
         """A gradient for each candidate a step, as many as it usually takes, and a look at the last one's end."""
         return LOOK + min(self.steps, USUAL) * Passes(1, self.candidates - 1)
+
+    @property
+    def most(self) -> Passes:
+        """A gradient for each candidate at every step."""
+        return LOOK + self.steps * Passes(1, self.candidates - 1)
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Move every example until it is misclassified."""

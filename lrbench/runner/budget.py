@@ -75,4 +75,4 @@ def _held(made: Attack, budget: int, otherwise: str) -> Attack:
 
 
 def _total(made: Attack) -> float:
-    return Passes.read(made.passes).total
+    return Passes.read(getattr(made, "most", made.passes)).total
