@@ -137,7 +137,7 @@ class Attack(ABC):
 
     @property
     def most(self) -> Passes:
-        """How many passes an image can take: `passes`, unless an attack rarely needs as many. A budget is held by it."""
+        """How many passes an image can take: `passes`, unless it rarely needs as many. A budget is held by it."""
         return self.passes
 
     def unfit(self, classes: int, shape: tuple[int, ...]) -> str | None:  # noqa: ARG002
