@@ -13,6 +13,7 @@ from lrbench.leaderboard.layout import labels, middle
 from lrbench.leaderboard.table import TextTable
 from lrbench.leaderboard.worth import OPTIMALITY
 from lrbench.leaderboard.worth_blocks import worth_block
+from lrbench.store import as_path
 from lrbench.views import Form
 
 HEADINGS: dict[str, Form] = {
@@ -51,7 +52,7 @@ def ranking(folders: Sequence[str]) -> list[TextTable]:
     """
     kinds: dict[tuple[str, str], dict[tuple[str, str], _Attack]] = {}
     models: dict[tuple[str, str], int] = {}
-    for folder in dict.fromkeys(folders):
+    for folder in {str(as_path(each).resolve()): each for each in folders}.values():
         board = Leaderboard.load(folder)
         if OPTIMALITY not in set(board.results["metric"]):
             msg = f"{folder} does not say what its attacks were worth: it has fewer than two, or is of an older lrbench"
@@ -67,14 +68,15 @@ def _add(board: Leaderboard, attacks: dict[tuple[str, str], _Attack]) -> None:
     specs = dict(zip(labels(board.suite), board.suite["attacks"], strict=True))
     for column in block.columns:
         label = next(label for label in specs if column.row == label or column.row.startswith(f"{label}, "))
-        options = _options(specs[label])
+        options = _options(specs[label], board.suite["threat_model"].get("budget"))
         attack = attacks.setdefault((label, options), _Attack(label, options))
         attack.figures.setdefault(column.heading, []).extend(cell.value for cell in column.cells.values())
 
 
-def _options(spec: dict[str, Any]) -> str:
+def _options(spec: dict[str, Any], budget: int | None) -> str:
     """Write what sets an attack apart from others of its label; where it ran is no part of it."""
-    return json.dumps({key: value for key, value in spec.items() if key not in {"label", "eps"}}, sort_keys=True)
+    given = {key: value for key, value in spec.items() if key not in {"label", "eps"}}
+    return json.dumps(given | ({} if budget is None else {"budget": budget}), sort_keys=True)
 
 
 def _table(threat: tuple[str, str], attacks: list[_Attack], models: int) -> TextTable:

@@ -147,7 +147,7 @@ def _worth(board: Leaderboard) -> Iterator[str]:
         if budget is not None and total > budget:
             yield (
                 f"OVER BUDGET: {attack} took {total:,.4g} passes an image, of {budget:,}. Points tried ahead of their "
-                "turn count; how long another library's attack is follows from its options by name alone."
+                "turn count; another library's attack is as long as the suite says."
             )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lrbench.attacks import Attack
+from lrbench.attacks.adapted import ExternalAttack
 from lrbench.attacks.arguments import ELSEWHERE
 from lrbench.attacks.base import Kind
 from lrbench.attacks.cost import Passes
@@ -16,7 +17,8 @@ EFFORTS = ("steps", "queries")
 def within(budget: int, factory: Callable[..., Attack], given: Mapping[str, Any], options: Mapping[str, Any]) -> Attack:
     """Make an attack with as many steps, or queries, as a budget allows an image that withstands it.
 
-    Noise, and an attack whose options say how long it is or that is what it is, is made as it would be without.
+    Noise, and an attack whose options say how long it is or that is what it is, is made as it would be without. What
+    another library's attack takes is not known before it has run: its options have to say how long it is.
 
     Parameters
     ----------
@@ -31,13 +33,15 @@ def within(budget: int, factory: Callable[..., Attack], given: Mapping[str, Any]
     Raises
     ------
     ValueError
-        If not even one step, or what it is made with, keeps to the budget.
+        If not even one step, or what it is made with, keeps to the budget; or if another library's is of any length.
     """
     made = factory(**given, **options)
     kind: Kind = getattr(factory, "kind", "bounded")
-    effort = _effort(factory, made, options)
     if kind == "noise":
         return made
+    if isinstance(made, ExternalAttack):
+        return _of_stated_length(made, options)
+    effort = _effort(factory, options)
     if effort is None:
         return _held(made, budget, "leave it out, or give it less to do")
 
@@ -54,15 +58,16 @@ def within(budget: int, factory: Callable[..., Attack], given: Mapping[str, Any]
     return longer(low)
 
 
-def _effort(factory: Callable[..., Attack], made: Attack, options: Mapping[str, Any]) -> str | None:
+def _of_stated_length(made: ExternalAttack, options: Mapping[str, Any]) -> Attack:
+    lengths = [name for name in made.defaults if ELSEWHERE.get(name, name) in EFFORTS]
+    if lengths and not set(lengths) & set(options):
+        msg = f"give it {' or '.join(lengths)}: what another library's attack takes is counted, and not known before"
+        raise ValueError(msg)
+    return made
+
+
+def _effort(factory: Callable[..., Attack], options: Mapping[str, Any]) -> str | None:
     """Give the option that the budget sets; None if there is none, or the suite sets it."""
-    theirs: Mapping[str, Any] = getattr(made, "defaults", {})
-    for wanted in EFFORTS:
-        for name in theirs:
-            if ELSEWHERE.get(name, name) == wanted:
-                return None if name in options else name
-    if theirs:
-        return None
     own: str | None = getattr(factory, "effort", None)
     return own if own in inspect.signature(factory).parameters and own not in options else None
 

@@ -156,14 +156,14 @@ def test_who_took_more_than_the_budget_is_named():
     assert line.startswith("OVER BUDGET: deepfool took 255 passes an image, of 10.")
 
 
-def run_of(folder, optimalities, options=(), space="pixel"):
+def run_of(folder, optimalities, options=(), space="pixel", budget=None):
     """A run's folder with attacks of the given mean optimality on two models."""
     attacks = [{"name": "pgd", "label": label, **dict(options)} for label in optimalities]
     content = {
         "name": folder.name,
         "data": "digits",
         "models": {"net": {"arch": "resnet18"}, "other": {"arch": "resnet18"}},
-        "threat_model": {"eps": [8 / 255], "space": space},
+        "threat_model": {"eps": [8 / 255], "space": space, "budget": budget},
         "attacks": attacks,
     }
     common = {"suite": folder.name, "dataset": "digits", "seed": 0, "space": space, "n": 50}
@@ -190,7 +190,7 @@ def test_attacks_are_ranked_over_the_models_of_all_runs(tmp_path):
     assert [[row[0], row[2], row[3], row[-1]] for row in ranked(first, second)] == [
         ["strong", "75.0", "60.0", "4"], ["third", "45.0", "35.0", "2"], ["weak", "40.0", "20.0", "4"],
     ]  # fmt: skip
-    assert ranked(first, first) == ranked(first), "a run that is named twice counts once"
+    assert ranked(first, f"{first}/", f"{first}/../first") == ranked(first), "a run that is named twice counts once"
 
 
 def test_an_attack_with_other_options_is_another_one(tmp_path):
@@ -201,6 +201,14 @@ def test_an_attack_with_other_options_is_another_one(tmp_path):
     assert '"steps": 50' in names[0]
     assert names[1].startswith("pgd {")
     assert names[2:] == ["other", "more"]
+
+
+def test_an_attack_with_another_budget_is_another_one(tmp_path):
+    first = run_of(tmp_path / "first", {"a": 0.3, "b": 0.2}, budget=8)
+    second = run_of(tmp_path / "second", {"a": 0.6, "b": 0.1}, budget=600)
+    names = [row[0] for row in ranked(first, second)]
+    assert len(names) == 4
+    assert '"budget": 600' in names[0]
 
 
 def test_each_threat_model_has_a_table_of_its_own(tmp_path):
