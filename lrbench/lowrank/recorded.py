@@ -1,9 +1,9 @@
-"""Updates of LR-Layers as part of a CUDA graph: always the same kernels, in the same memory."""
+"""Updates of LR-Layers as part of CUDA graphs: always the same kernels, in the same memory."""
 
 from collections.abc import Sequence
 
 from lrbench.lowrank.layer import LRLayer
-from lrbench.lowrank.pieces import Batch
+from lrbench.lowrank.pieces import Batch, Moved
 from lrbench.lowrank.projection import Subspace
 from lrbench.lowrank.watch import CHECK
 
@@ -14,7 +14,7 @@ def recordable(layer: LRLayer) -> bool:
 
 
 class RecordedUpdates:
-    """Updates that are made just before the next batch is penalised, not just after the last one was.
+    """Updates that are made while the network learns from their batch, and taken over before the next is penalised.
 
     Parameters
     ----------
@@ -24,37 +24,49 @@ class RecordedUpdates:
 
     def __init__(self, layers: Sequence[LRLayer]) -> None:
         self.layers = layers
+        self.under_way = False
         self._held: list[Batch] = []
+        self._moved: list[Moved] = []
+
+    @property
+    def due(self) -> bool:
+        """Whether a batch waits to be followed."""
+        return all(layer.batches for layer in self.layers)
 
     def ready(self) -> bool:
-        """Whether `follow` may be repeated: a batch is held, and no layer's update has to be made exactly."""
-        if not self._held or not all(layer.batches for layer in self.layers):
-            return False
-        due = [layer.watch for layer in self.layers if layer.updates % CHECK == 0]
-        for watch in due:
+        """Whether the update that is due may be the one recorded: no layer's has to be made exactly."""
+        watched = [layer.watch for layer in self.layers if layer.updates % CHECK == 0]
+        for watch in watched:
             watch.settle()
-        return not any(watch.over for watch in due)
-
-    def follow(self) -> None:
-        """Move W and b by the batches that are held; to be recorded."""
-        for layer in self.layers:
-            batches, layer.batches = layer.batches, []
-            layer.follow(batches, layer.project)
+        return not any(watch.over for watch in watched)
 
     def hold(self) -> None:
-        """Put the batches penalised last where the next `follow` finds them; to be recorded."""
+        """Put the batches penalised last where `follow` finds them; to be recorded."""
         newest = [layer.batches[-1] for layer in self.layers]
         if not self._held:
             self._held = [Batch(*(part.clone() for part in batch)) for batch in newest]
-        for layer, batch, held in zip(self.layers, newest, self._held, strict=True):
+        for batch, held in zip(newest, self._held, strict=True):
             for kept, part in zip(held, batch, strict=True):
                 if kept is not part:
                     kept.copy_(part)
-            layer.batches = [held]
 
-    def counted(self) -> None:
-        """Count an update that was repeated."""
-        for layer in self.layers:
+    def put(self, *, due: bool = True) -> None:
+        """Let the held batches be what the layers follow next; or nothing."""
+        for layer, held in zip(self.layers, self._held, strict=True):
+            layer.batches = [held] if due else []
+
+    def follow(self) -> None:
+        """See where the held batches move W and b; to be recorded."""
+        self._moved = [layer.moved([held], layer.project) for layer, held in zip(self.layers, self._held, strict=True)]
+
+    def begun(self) -> None:
+        """Say that `follow` is being repeated."""
+        self.put(due=False)
+        self.under_way = True
+
+    def take(self) -> None:
+        """Move W and b to where `follow` says."""
+        self.under_way = False
+        for layer, moved in zip(self.layers, self._moved, strict=True):
             layer.calls += 1
-            layer.watch.send(layer.updates, layer.figures["error"])
-            layer.counted()
+            layer.take(moved)

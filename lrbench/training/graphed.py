@@ -1,7 +1,9 @@
 """The training step as a CUDA graph: a thousand kernels begun at once, where Python takes longer than the GPU."""
 
 import inspect
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +20,8 @@ WARM = 3
 OWN = ("torch.nn.", "torchvision.", "lrbench.models.", "lrbench.lowrank.")
 """Whose modules compute the same way in every pass: nothing in Python, which a graph leaves out, decides there."""
 
-Learn = Callable[[Tensor, Tensor, "float | Tensor", Callable[[], None]], None]
-"""A step: images, labels, weight of the penalties, and what is to be called before penalties are taken."""
+Learn = Callable[[Tensor, Tensor, "float | Tensor"], Iterator[None]]
+"""A step, of images, labels and the weight of the penalties, in three parts: before the penalties, they, and after."""
 
 
 def alike(model: nn.Module, device: torch.device) -> bool:
@@ -54,8 +56,8 @@ def _decides(module: nn.Module) -> bool:
 class Steps:
     """Makes steps one by one at first, and then repeats a recorded one.
 
-    W and b of LR-Layers that can be recorded follow a batch while the network sees the next one; `finish` lets them
-    follow the last.
+    W and b of LR-Layers that can be recorded follow a batch while the network learns from it and sees the next one;
+    `finish` lets them follow the last.
 
     Parameters
     ----------
@@ -67,7 +69,8 @@ class Steps:
 
     def __init__(self, learn: Learn, optimizer: Optimizer, generator: torch.Generator) -> None:
         self.learn, self.optimizer, self.generator = learn, optimizer, generator
-        self._stream = torch.cuda.Stream(generator.device)  # type: ignore[no-untyped-call]
+        self._apart = torch.cuda.Stream(generator.device)  # type: ignore[no-untyped-call]
+        self._beside = torch.cuda.Stream(generator.device)  # type: ignore[no-untyped-call]
         self._layers: LRLayers | None = None
         self._updates: RecordedUpdates | None = None
         self._graph: _Graph | None = None
@@ -76,41 +79,73 @@ class Steps:
     def __call__(self, images: Tensor, labels: Tensor, weight: float, layers: LRLayers | None) -> None:
         """Make a step; `layers` are None where there are none, or they are off."""
         with torch.cuda.device(self.generator.device):
-            self._step(images, labels, weight, layers)
-
-    def _step(self, images: Tensor, labels: Tensor, weight: float, layers: LRLayers | None) -> None:
-        if layers is not self._layers:
-            self._layers, self._graph, self._made = layers, None, 0
-            self._updates = _updates_of(layers)
-        if (layers is not None and self._updates is None) or self._made < WARM or not self._ready():
-            self._alone(images, labels, weight)
-            return
-        if self._graph is None:
-            self._graph = _Graph(self.learn, self.optimizer, self.generator, self._updates, images, labels)
-        self._graph(images, labels, weight)
-        if self._updates is not None:
-            self._updates.counted()
+            if layers is not self._layers:
+                self._land()
+                self._layers, self._graph, self._made = layers, None, 0
+                self._updates = _updates_of(layers)
+            if self._repeatable():
+                self._repeat(images, labels, weight)
+            else:
+                self._alone(images, labels, weight)
 
     def finish(self) -> None:
         """Let LR-Layers follow the last batch."""
-        if self._layers is not None:
-            self._layers.update()
+        with torch.cuda.device(self.generator.device):
+            self._land()
+            if self._layers is not None:
+                self._layers.update()
 
-    def _ready(self) -> bool:
-        return self._updates is None or self._updates.ready()
+    def _repeatable(self) -> bool:
+        if self._layers is None or self._updates is None:
+            return self._layers is None and self._made >= WARM
+        return self._made >= WARM and (not self._updates.due or self._updates.ready())
+
+    def _repeat(self, images: Tensor, labels: Tensor, weight: float) -> None:
+        if self._graph is None:
+            self._graph = _Graph(self.learn, self.optimizer, self.generator, self._updates, images, labels)
+        if self._updates is None:
+            self._graph(images, labels, weight)
+            return
+        self._begin()
+        self._graph(images, labels, weight, self._land, self._follow)
 
     def _alone(self, images: Tensor, labels: Tensor, weight: float) -> None:
         """Make a step without a graph; beside the stream that others work on, as a recorded one will be."""
+        self._land()
         here = torch.cuda.current_stream()
-        self._stream.wait_stream(here)
-        with torch.cuda.stream(self._stream):
+        self._apart.wait_stream(here)
+        with torch.cuda.stream(self._apart):
             if self._layers is not None:
                 self._layers.update()
-            self.learn(images, labels, weight, lambda: None)
+            for _ in self.learn(images, labels, weight):
+                pass
             if self._updates is not None:
                 self._updates.hold()
-        here.wait_stream(self._stream)
+                self._updates.put()
+        here.wait_stream(self._apart)
         self._made += 1
+
+    def _follow(self) -> None:
+        """Begin to follow what was just penalised."""
+        assert self._updates is not None  # noqa: S101
+        self._updates.put()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin the update that is due, unless it has to be made exactly: then the next step is made alone."""
+        assert self._updates is not None  # noqa: S101
+        assert self._graph is not None  # noqa: S101
+        if self._updates.due and self._updates.ready():
+            self._beside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self._beside):
+                self._graph.update.replay()
+            self._updates.begun()
+
+    def _land(self) -> None:
+        """Take over what an update that is under way arrives at."""
+        if self._updates is not None and self._updates.under_way:
+            torch.cuda.current_stream().wait_stream(self._beside)
+            self._updates.take()
 
 
 def _updates_of(layers: LRLayers | None) -> RecordedUpdates | None:
@@ -119,7 +154,7 @@ def _updates_of(layers: LRLayers | None) -> RecordedUpdates | None:
 
 
 class _Graph:
-    """A recorded step."""
+    """A recorded step, and the updates of LR-Layers, which others repeat beside its last part."""
 
     def __init__(
         self,
@@ -130,36 +165,62 @@ class _Graph:
         images: Tensor,
         labels: Tensor,
     ) -> None:
-        self.optimizer, self.images, self.labels = optimizer, images.clone(), labels.clone()
+        self.learn, self.optimizer, self.generator, self.updates = learn, optimizer, generator, updates
+        self.images, self.labels = images.clone(), labels.clone()
         self.weight, self.rate = torch.zeros(2, device=images.device).unbind()
-        self.graph = torch.cuda.CUDAGraph()
-        self.graph.register_generator_state(generator)
         rates = [group["lr"] for group in optimizer.param_groups]
         for group in optimizer.param_groups:
             group["lr"] = self.rate
         try:
-            # Other threads may read images meanwhile.
-            with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
-                self._record(learn, updates)
+            self._record()
         finally:
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate
 
-    def _record(self, learn: Learn, updates: RecordedUpdates | None) -> None:
-        if updates is None:
-            learn(self.images, self.labels, self.weight, lambda: None)
-            return
-        here, beside = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        beside.wait_stream(here)
-        with torch.cuda.stream(beside):
-            updates.follow()
-        learn(self.images, self.labels, self.weight, lambda: here.wait_stream(beside))
-        updates.hold()
-
-    def __call__(self, images: Tensor, labels: Tensor, weight: float) -> None:
-        """Repeat it with other images."""
+    def __call__(self, images: Tensor, labels: Tensor, weight: float, *between: Callable[[], None]) -> None:
+        """Repeat it with other images; `between` are called after a part each."""
         self.images.copy_(images)
         self.labels.copy_(labels)
         self.weight.fill_(weight)
         self.rate.fill_(self.optimizer.param_groups[0]["lr"])
-        self.graph.replay()
+        for part, then in itertools.zip_longest(self.parts, between):
+            part.replay()
+            if then is not None:
+                then()
+
+    def _record(self) -> None:
+        # Memory that one part leaves free the next may use, as they are always repeated one after the other; an update
+        # runs beside them.
+        pool = torch.cuda.graph_pool_handle()
+        if self.updates is None:
+            self.parts = [self._captured(self._whole, pool)]
+            return
+        due = self.updates.due
+        self.parts = [self._captured(part, pool) for part in (self._seen, self._penalised, self._learnt)]
+        self.updates.put(due=due)
+        self.update = self._captured(self.updates.follow, None)
+
+    def _captured(self, work: Callable[[], None], pool: Any) -> torch.cuda.CUDAGraph:  # noqa: ANN401
+        graph = torch.cuda.CUDAGraph()
+        graph.register_generator_state(self.generator)
+        # Other threads may read images meanwhile.
+        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+            work()
+        return graph
+
+    def _whole(self) -> None:
+        for _ in self.learn(self.images, self.labels, self.weight):
+            pass
+
+    def _seen(self) -> None:
+        self._step = self.learn(self.images, self.labels, self.weight)
+        next(self._step)
+
+    def _penalised(self) -> None:
+        assert self.updates is not None  # noqa: S101
+        next(self._step)
+        self.updates.hold()
+
+    def _learnt(self) -> None:
+        for _ in self._step:
+            pass

@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 import torch
@@ -180,15 +180,14 @@ class _Run:
         if self.steps is not None:
             self.steps(raw, labels, weight, layers)
         else:
-            self.learn(raw, labels, weight)
+            for _ in self.learn(raw, labels, weight):
+                pass
             if layers is not None:
                 layers.update()
         self.schedule.step()
 
-    def learn(
-        self, raw: Tensor, labels: Tensor, weight: float | Tensor, ready: Callable[[], None] = lambda: None
-    ) -> None:
-        """All of a step but LR-Layers' update; `ready` is called before their penalties are taken."""
+    def learn(self, raw: Tensor, labels: Tensor, weight: float | Tensor) -> Iterator[None]:
+        """All of a step but LR-Layers' update, which may come in before the penalties and before the gradients."""
         augmented = self.augment(raw, self.generator, self.rows, self.batch_size)
         images = to_unit(augmented).contiguous(memory_format=torch.channels_last)
         if self.perturb is not None:
@@ -197,11 +196,12 @@ class _Run:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed):
             logits = self.network(images)
             loss = functional.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
-        ready()
+        yield
         if self.layers is not None and self.on:
             penalties = torch.stack([torch.stack(pair) for pair in self.layers.penalties().values()])
             self.penalty_totals += penalties.detach()
             loss = loss + weight * penalties.sum()
+        yield
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.config.gradient_clip is not None:
