@@ -61,7 +61,8 @@ def test_every_figure_of_the_cpu_is_there(board, tmp_path_factory):
     assert (accuracies(board) - accuracies(here)).abs().max() < 0.15
     kinds = ["metric", "model", "attack", "layer"]
     there, expected = (set(map(tuple, each.results[kinds].fillna("").to_numpy())) for each in (board, here))
-    assert there == expected
+    # Which members of AutoAttack are the first to find an image is chance, where few images and little effort are.
+    assert {kind for kind in there ^ expected if kind[0] != "first_to_fool"} == set()
 
 
 def test_two_processes_on_one_gpu_give_the_same(board, tmp_path_factory):
