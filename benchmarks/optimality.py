@@ -34,6 +34,8 @@ from lrbench.data.folder import image_folder
 STEPS = 100
 SEARCHES = 5
 RADII = 8
+BATCH = 256
+"""Of ART, whose attacks take one image at a time by themselves."""
 WIDE = {"linf": 0.3, "l2": 5.0}
 """A radius for what asks for one and looks for the smallest perturbation."""
 
@@ -44,8 +46,10 @@ def minimal(norm: str) -> Iterator[tuple[str, str, Made]]:
     """Give family, library and constructor of searches for the smallest perturbation."""
     yield "FMN", "lrbench", lambda: FMN(norm, STEPS)
     yield "FMN", "foolbox", external(f"foolbox:{'LInf' if norm == 'linf' else 'L2'}FMNAttack", norm, steps=STEPS)
+    yield "FMN", "adv-lib", external("adv-lib:fmn", norm, steps=STEPS)
     yield "FAB", "lrbench", lambda: FAB(norm, STEPS, targeted=False)
     yield "FAB", "torchattacks", external("torchattacks:FAB", norm, eps=WIDE[norm], steps=STEPS, multi_targeted=False)
+    yield "FAB", "adv-lib", external("adv-lib:fab", norm, n_iter=STEPS)
     yield "FAB, targeted", "lrbench", lambda: FAB(norm, STEPS)
     yield (
         "FAB, targeted",
@@ -55,26 +59,34 @@ def minimal(norm: str) -> Iterator[tuple[str, str, Made]]:
     yield "DeepFool", "lrbench", lambda: DeepFool(norm)
     deepfool = f"foolbox:{'Linf' if norm == 'linf' else 'L2'}DeepFoolAttack"
     yield "DeepFool", "foolbox", external(deepfool, norm, steps=50, candidates=10)
+    yield "DeepFool", "adv-lib", external("adv-lib:df", norm, steps=50)
     if norm == "l2":
         yield "DeepFool", "torchattacks", external("torchattacks:DeepFool", norm, steps=50)
-        yield "DeepFool", "ART", external("art:DeepFool", norm, max_iter=50)
+        yield "DeepFool", "ART", external("art:DeepFool", norm, max_iter=50, batch_size=BATCH)
         yield "DDN", "lrbench", lambda: DDN(STEPS)
         yield "DDN", "foolbox", external("foolbox:DDNAttack", norm, steps=STEPS)
+        yield "DDN", "adv-lib", external("adv-lib:ddn", norm, steps=STEPS)
         yield "Carlini-Wagner", "lrbench", lambda: CarliniWagner(STEPS, SEARCHES)
         cw = {"binary_search_steps": SEARCHES}
         yield "Carlini-Wagner", "foolbox", external("foolbox:L2CarliniWagnerAttack", norm, steps=STEPS, **cw)
-        yield "Carlini-Wagner", "torchattacks", external("torchattacks:CW", norm, steps=STEPS)
-        yield "Carlini-Wagner", "ART", external("art:CarliniL2Method", norm, max_iter=STEPS, **cw)
+        more = {"max_iterations": STEPS} | cw
+        yield "Carlini-Wagner", "adv-lib", external("adv-lib:carlini_wagner_l2", norm, **more)
+        more = {"max_iter": STEPS, "initial_const": 1e-3, "batch_size": BATCH}
+        yield "Carlini-Wagner", "ART", external("art:CarliniL2Method", norm, **more, **cw)
+        yield "Carlini-Wagner, c = 1", "lrbench", lambda: CarliniWagner(STEPS, 1, initial_const=1.0)
+        yield "Carlini-Wagner, c = 1", "torchattacks", external("torchattacks:CW", norm, c=1.0, steps=STEPS)
 
 
 def bounded(norm: str) -> Iterator[tuple[str, str, Made]]:
     """Give those that keep to a radius; their constructors take it."""
     yield "APGD", "lrbench", lambda eps: APGD(eps, STEPS, norm=norm)
     yield "APGD", "torchattacks", external("torchattacks:APGD", norm, steps=STEPS)
-    art = {"max_iter": STEPS, "nb_random_init": 1, "loss_type": "cross_entropy", "batch_size": 256}
+    art = {"max_iter": STEPS, "nb_random_init": 1, "loss_type": "cross_entropy", "batch_size": BATCH}
     yield "APGD", "ART", external("art:AutoProjectedGradientDescent", norm, **art)
+    yield "APGD", "adv-lib", external("adv-lib:apgd", norm, n_iter=STEPS, loss_function="ce")
     yield "APGD, targeted", "lrbench", lambda eps: TargetedAPGD(eps, STEPS, norm=norm)
     yield "APGD, targeted", "torchattacks", external("torchattacks:APGDT", norm, steps=STEPS)
+    yield "APGD, targeted", "adv-lib", external("adv-lib:apgd_targeted", norm, n_iter=STEPS)
 
 
 def external(name: str, norm: str, **options: Any) -> Made:
@@ -82,7 +94,7 @@ def external(name: str, norm: str, **options: Any) -> Made:
 
     def made(eps: float = options.pop("eps", 0.0)) -> Any:
         more = {"eps_step": eps / 10} if name == "art:AutoProjectedGradientDescent" else {}
-        more |= {"norm": norm} if name.startswith(("art:", "torchattacks:")) or eps else {}
+        more |= {"norm": norm} if name.startswith(("art:", "torchattacks:", "adv-lib:")) or eps else {}
         return factory_of(name)(**({"eps": eps} if eps else {}), **more, **options)
 
     return made
