@@ -11,8 +11,8 @@ from lrbench.lowrank.interpolation import followed
 from lrbench.lowrank.pieces import (
     Batch,
     LayerState,
-    Moved,
     Penalty,
+    Updated,
     check,
     check_steps,
     penalised,
@@ -146,10 +146,10 @@ class LRLayer(Stored):
         self.calls += 1
         if self.calls % self.every == 0:
             exact = self.watch.exceeded(self.updates)
-            self.take(self.moved(batches, Exact() if exact else self.project))
+            self.adopt(self.updated(batches, Exact() if exact else self.project))
 
     @torch.no_grad()
-    def moved(self, batches: Sequence[Batch], project: Projection) -> Moved:
+    def updated(self, batches: Sequence[Batch], project: Projection) -> Updated:
         """Give W and b after a step at some batches; on a GPU without changing those of the layer."""
         X, P = (gathered(torch.cat(parts) if len(parts) > 1 else parts[0]) for parts in zip(*batches, strict=True))
         W = self.factored
@@ -159,14 +159,14 @@ class LRLayer(Stored):
         stepped = gradient_step(W, X, P, self.step)
         projected = project(stepped, self.seed * 1_000_003 + self.updates)
         W = followed(stepped, projected.coefficients, projected.gram)
-        return Moved(W, self.bias - self.bias_step * bias_gradient, projected.error)
+        return Updated(W, self.bias - self.bias_step * bias_gradient, projected.error)
 
     @torch.no_grad()
-    def take(self, moved: Moved) -> None:
+    def adopt(self, new: Updated) -> None:
         """Take W and b over; now and then multiply the factor out, and compute its Gram matrix anew."""
-        self._keep(moved.W)
-        self.bias.copy_(moved.bias)
-        self._note("error", moved.error)
+        self._keep(new.W)
+        self.bias.copy_(new.bias)
+        self._note("error", new.error)
         self.watch.send(self.updates, self.figures["error"])
         self.updates += 1
         if self.updates % REFRESH == 0:

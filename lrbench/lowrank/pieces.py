@@ -26,7 +26,7 @@ class Batch(NamedTuple):
     coordinates: Tensor
 
 
-class Moved(NamedTuple):
+class Updated(NamedTuple):
     """What an update arrives at: W, b, (m,), and the error of the projection."""
 
     W: LowRank

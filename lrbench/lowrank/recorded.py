@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from lrbench.lowrank.layer import LRLayer
-from lrbench.lowrank.pieces import Batch, Moved
+from lrbench.lowrank.pieces import Batch, Updated
 from lrbench.lowrank.projection import Subspace
 from lrbench.lowrank.watch import CHECK
 
@@ -26,7 +26,7 @@ class RecordedUpdates:
         self.layers = layers
         self.under_way = False
         self._held: list[Batch] = []
-        self._moved: list[Moved] = []
+        self._updated: list[Updated] = []
 
     @property
     def due(self) -> bool:
@@ -57,16 +57,18 @@ class RecordedUpdates:
 
     def follow(self) -> None:
         """See where the held batches move W and b; to be recorded."""
-        self._moved = [layer.moved([held], layer.project) for layer, held in zip(self.layers, self._held, strict=True)]
+        self._updated = [
+            layer.updated([held], layer.project) for layer, held in zip(self.layers, self._held, strict=True)
+        ]
 
     def begun(self) -> None:
         """Say that `follow` is being repeated."""
         self.put(due=False)
         self.under_way = True
 
-    def take(self) -> None:
+    def adopt(self) -> None:
         """Move W and b to where `follow` says."""
         self.under_way = False
-        for layer, moved in zip(self.layers, self._moved, strict=True):
+        for layer, new in zip(self.layers, self._updated, strict=True):
             layer.calls += 1
-            layer.take(moved)
+            layer.adopt(new)

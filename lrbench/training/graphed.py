@@ -145,7 +145,7 @@ class Steps:
         """Take over what an update that is under way arrives at."""
         if self._updates is not None and self._updates.under_way:
             torch.cuda.current_stream().wait_stream(self._beside)
-            self._updates.take()
+            self._updates.adopt()
 
 
 def _updates_of(layers: LRLayers | None) -> RecordedUpdates | None:

@@ -76,7 +76,7 @@ def test_penalty_and_update_stay_on_the_device():
         layer(layer.batch)
         layer.penalty()
         batches, layer.batches = layer.batches, []
-        layer.take(layer.moved(batches, layer.project))
+        layer.adopt(layer.updated(batches, layer.project))
     kept = [batches[0].shifted, *layer.buffers(), *layer.figures.values()]
     assert {each.device.type for each in kept} == {"cuda"}
 
