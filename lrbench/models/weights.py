@@ -1,6 +1,7 @@
 """Weights that somebody else trained: safetensors, or a torch file read without running its code."""
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,10 @@ def _read(path: Path) -> Any:  # noqa: ANN401
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Of a pickle that is refused in a line anyway.
+            warnings.filterwarnings("ignore", "Detected pickle protocol")
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         msg = (
             f"{path} holds more than tensors, and reading that would run its author's code; where you trust it, load "

@@ -142,6 +142,7 @@ def test_random_images_are_refused(tmp_path):
     assert len(ended.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_tests_that_were_not_run_or_failed_are_no_success(tmp_path, monkeypatch):
     told = []
     monkeypatch.setattr(cuda_tests, "marked", lambda: ["tests/there_is_none.py"])

@@ -207,6 +207,7 @@ diagnostics:
 """
 
 
+@pytest.mark.slow
 def test_a_suite_gives_the_same_wherever_its_images_are_kept(tmp_path):
     write_folder(tmp_path / "mine", [(70, 90), (64, 64)], counts=(8, 5))
     results = {}

@@ -20,7 +20,7 @@ ENGINES = {
 }
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.slow if name == "ray" else ()) for name in ENGINES])
 def engine(request):
     if request.param == "ray":
         request.getfixturevalue("ray")

@@ -96,6 +96,7 @@ def once(monkeypatch):
     monkeypatch.setitem(check.__globals__, "board_of", board)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("once")
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())

@@ -72,7 +72,10 @@ def test_a_folder_that_cannot_be_written_is_said_in_a_line(runs, tmp_path, capsy
     assert "folder on this machine" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}", b"[1, 2]", b'{"format": 1, "sha256": "0"}', b'{"format": 9}'])
+DAMAGED = (b"{}", b"[1, 2]", b'{"format": 1, "sha256": "0"}', b'{"format": 9}')
+
+
+@pytest.mark.parametrize("damage", [b"", *(pytest.param(damage, marks=pytest.mark.slow) for damage in DAMAGED)])
 def test_a_damaged_record_is_mended_by_publishing_its_run_again(runs, tmp_path, damage):
     to = tmp_path / "boards"
     for run in runs:

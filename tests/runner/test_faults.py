@@ -123,7 +123,9 @@ def flipped(content):
 
 
 @pytest.mark.usefixtures("undrawn")
-@pytest.mark.parametrize("harm", [truncated, emptied, flipped])
+@pytest.mark.parametrize(
+    "harm", [truncated, *(pytest.param(harm, marks=pytest.mark.slow) for harm in (emptied, flipped))]
+)
 def test_a_damaged_file_is_found_named_and_made_again(suite, undisturbed, harm):
     before = tables(undisturbed)
     files = sorted(path for path in (undisturbed / "steps").rglob("*") if path.is_file())

@@ -83,7 +83,7 @@ def descendants(process):
         yield from descendants(pid)
 
 
-@pytest.mark.parametrize("engine", ["local", "ray"])
+@pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.slow)])
 def test_a_killed_worker_costs_nothing(suite, tmp_path, capsys, engine):
     dead = tmp_path / "dead"
     (tmp_path / "mine.py").write_text(FACTORY.replace("raise ArithmeticError", f"die_once({str(dead)!r})  #") + DYING)
@@ -97,7 +97,7 @@ def test_a_killed_worker_costs_nothing(suite, tmp_path, capsys, engine):
     assert (out / "results.csv").read_text() == whole.results_csv()
 
 
-@pytest.mark.parametrize("options", [["--jobs", "2"], ["--jobs", "1"]])
+@pytest.mark.parametrize("options", [["--jobs", "2"], pytest.param(["--jobs", "1"], marks=pytest.mark.slow)])
 def test_nothing_continues_after_the_run_was_killed(suite, tmp_path, options):
     processes = 2 if options[1] == "1" else 1
     text = suite.read_text().replace("epochs: 2", f"processes: {processes}, epochs: 5000")

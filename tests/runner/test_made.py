@@ -91,6 +91,7 @@ def test_its_figures_are_those_of_the_code_as_it_is(tmp_path):
     assert values == [(6.0, True), (7.0, False), (6.0, True)]
 
 
+@pytest.mark.slow
 def test_another_process_finds_what_is_done(tmp_path):
     script = (
         f"{CELL}\nimport sys\n{STAND_IN}\nboard = lrbench.run('cells.yaml', out='out')\nassert not board.failures\n"

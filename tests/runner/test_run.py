@@ -168,6 +168,7 @@ def test_a_change_makes_just_the_affected_steps_again(finished, tmp_path):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_a_damaged_artefact_is_named_and_made_again(suite_file, tmp_path):
     out = tmp_path / "out"

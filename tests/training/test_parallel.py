@@ -123,6 +123,7 @@ diagnostics: {masking: false}
 """
 
 
+@pytest.mark.slow
 def test_a_suite_trains_in_two_processes_that_one_of_two_jobs_begins(tmp_path, capsys):
     (tmp_path / "mine.py").write_text(FACTORY)
     path = tmp_path / "parallel.yaml"
