@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from .apgd import APGD
 from .base import named
-from .cost import GRADIENT, LOOK, Passes
 from .inputs import Bounds
 from .losses import targeted_dlr, too_few
 from .passes import logits_of
+from .precision import Precision
 from .ranges import at_least
 
 
@@ -24,13 +24,13 @@ class TargetedAPGD(APGD):
 
     Parameters
     ----------
-    eps, steps, norm, eot, larger_radii, seed, bounds
+    eps, steps, norm, eot, larger_radii, precision, seed, bounds
         As for `APGD`.
     targets : int, >= 1
         Wrong classes tried, the likeliest first; at most all.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         eps: float,
         steps: int = 100,
@@ -39,17 +39,18 @@ class TargetedAPGD(APGD):
         targets: int = 9,
         eot: int = 1,
         larger_radii: bool | None = None,
+        precision: Precision = "float32",
         seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
-        super().__init__(eps, steps, norm=norm, eot=eot, larger_radii=larger_radii, seed=seed, bounds=bounds)
+        super().__init__(
+            eps, steps, norm=norm, eot=eot, larger_radii=larger_radii, precision=precision, seed=seed, bounds=bounds
+        )
         at_least(1, targets=targets)
         self.targets = targets
 
-    @property
-    def passes(self) -> Passes:
-        """A look at the classes, and a run towards each target: a gradient where a stage starts and after each step."""
-        return LOOK + self.targets * self._points() * self.eot * GRADIENT
+    def _runs(self) -> int:
+        return self.targets
 
     def unfit(self, classes: int, shape: tuple[int, ...]) -> str | None:  # noqa: ARG002
         """Say whether there are too few classes for the loss."""

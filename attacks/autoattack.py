@@ -19,6 +19,7 @@ from .geometry import BALLS
 from .inputs import Bounds
 from .losses import misclassified
 from .passes import logits_of
+from .precision import Precision
 from .prepared import Prepared
 from .square import Square
 
@@ -74,6 +75,8 @@ class AutoAttack(Attack):
         Of Square. Its patches shrink as they would within 10,000 queries, however few there are.
     eot : int, >= 1, optional
         Passes whose gradients APGD averages. Default: the version's.
+    precision : {"float32", "bfloat16"}
+        Of the members' passes, as of `APGD`, `FAB` and `Square`; in bfloat16 this is not the standard version.
     seed : int
     bounds : (float, float) or None
         Valid range of an entry.
@@ -102,6 +105,7 @@ class AutoAttack(Attack):
         targets: int = 9,
         queries: int = 5000,
         eot: int | None = None,
+        precision: Precision = "float32",
         seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
@@ -111,7 +115,7 @@ class AutoAttack(Attack):
         self.eps, self.version, self.norm, self.bounds = eps, version, norm, bounds
         larger = norm == "l1" and version == "standard"
         restarts, passes = RESTARTS_L1 if larger else RESTARTS[version], EOT[version] if eot is None else eot
-        common = {"norm": norm, "seed": seed, "bounds": bounds}
+        common = {"norm": norm, "precision": precision, "seed": seed, "bounds": bounds}
         apgd = common | {"steps": steps, "eot": passes, "larger_radii": larger}
         fab = common | {"steps": steps, "start_radius": eps or None, "enough": eps, "searches": 0}
         made: dict[str, Attack] = {
@@ -128,6 +132,11 @@ class AutoAttack(Attack):
     def passes(self) -> Passes:
         """Those of its members, a look at the image and one at what each of them found."""
         return LOOK + Passes.sum(LOOK + member.passes for member in self.members.values())
+
+    @property
+    def most(self) -> Passes:
+        """In bfloat16, what its members can take."""
+        return LOOK + Passes.sum(LOOK + member.most for member in self.members.values())
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Attack in turn."""

@@ -16,6 +16,8 @@ MORE = {
     "apgd with restarts and eot": APGD(EPS, steps=3, restarts=2, eot=2),
     "fab without targets": FAB(steps=3, targeted=False),
     "square in l2": Square(0.5, 40, norm="l2"),
+    "apgd in bfloat16": APGD(EPS, steps=3, restarts=2, precision="bfloat16"),
+    "autoattack in bfloat16": AutoAttack(EPS, steps=3, targets=2, queries=5, precision="bfloat16"),
     "autoattack plus": AutoAttack(EPS, version="plus", steps=3, targets=2, queries=5),
     "torchattacks": factory_of("torchattacks:PGD")(eps=EPS, steps=3),
     "foolbox": factory_of("foolbox:LinfPGD")(eps=EPS, steps=3),
