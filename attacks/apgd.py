@@ -12,12 +12,14 @@ from torch import Tensor, nn
 
 from .ascent import MomentumAscent, Objective, Rules
 from .base import Attack, named
+from .confirmed import made_in, once_a_pass, once_a_run
 from .cost import GRADIENT, LOOK, Passes
 from .engine import searched
 from .geometry import BALLS
 from .inputs import Bounds
 from .losses import LOSSES, misclassified, too_few
-from .passes import Steady, logits_of
+from .passes import logits_of
+from .precision import Precision
 from .ranges import check_ball
 from .sparse_ascent import SparseAscent, stages
 
@@ -41,6 +43,9 @@ class APGD(Attack):
     larger_radii : bool, optional
         Spend three tenths of the steps at three times the radius and as many at twice, before those at the radius
         itself. In L1 alone, where it is the default.
+    precision : {"float32", "bfloat16"}
+        Of the passes that look for a misclassified point. In bfloat16 (autocast), which can halve the time, what they
+        find counts if the model itself misclassifies it in float32.
     seed : int
         Of the random starts, which depend on it and on the example alone.
     bounds : (float, float) or None
@@ -52,6 +57,8 @@ class APGD(Attack):
         If a parameter is out of range.
     """
 
+    ranked = False
+
     def __init__(  # noqa: PLR0913
         self,
         eps: float,
@@ -62,6 +69,7 @@ class APGD(Attack):
         restarts: int = 1,
         eot: int = 1,
         larger_radii: bool | None = None,
+        precision: Precision = "float32",
         seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
@@ -71,12 +79,24 @@ class APGD(Attack):
             raise ValueError(msg)
         self.norm, self.larger_radii = norm, norm == "l1" and larger_radii is not False
         self.eps, self.steps, self.eot, self.restarts, self.seed, self.bounds = eps, steps, eot, restarts, seed, bounds
-        self.ball, self.loss = BALLS[norm], LOSSES[loss]
+        self.ball, self.loss, self.precision = BALLS[norm], LOSSES[loss], precision
 
     @property
     def passes(self) -> Passes:
-        """A look at the image, and of each run a gradient at the start of each stage and after each step."""
-        return LOOK + self.restarts * self._points() * self.eot * GRADIENT
+        """A look at the image, and of each run a gradient at the start of each stage and after each step.
+
+        In bfloat16 a look at the end of each run comes to it.
+        """
+        return LOOK + self._runs() * (self._points() * self.eot * GRADIENT + once_a_run(self.precision, self.eot))
+
+    @property
+    def most(self) -> Passes:
+        """In bfloat16 a look more at every point that can count: no more if all seem misclassified and are not."""
+        count = 1 + stages(self.steps, larger=self.larger_radii)[-1][1]
+        return self.passes + self._runs() * once_a_pass(self.precision, count, self.eot)
+
+    def _runs(self) -> int:
+        return self.restarts
 
     def _points(self) -> int:
         return sum(1 + steps for _, steps in stages(self.steps, larger=self.larger_radii))
@@ -113,9 +133,10 @@ class APGD(Attack):
             As for `Ascent`.
         """
         found, rows = x.clone(), (~misclassified(logits, y)).nonzero().squeeze(1)
-        rules = Rules(self.eps, self.steps, self.ball, self.eot, self.seed, self.bounds)
+        rules = Rules(self.eps, self.steps, self.ball, self.eot, self.seed, self.bounds, self.ranked)
         ends = x[rows]
-        begun = (Steady(model), ends.clone(), y[rows], rules, objective, targets[rows], purpose)
+        passed, real = made_in(self.precision, model)
+        begun = (passed, ends.clone(), y[rows], rules, objective, targets[rows], purpose, real)
         if self.norm == "l1":
             searched(SparseAscent(*begun, larger=self.larger_radii), ends)
         else:

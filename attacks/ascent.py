@@ -13,7 +13,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from .engine import Ended, Jobs, Search
+from .confirmed import Claims, Confirmed
+from .engine import Ended
 from .geometry import Ball, unsqueeze_like
 from .gradients import input_gradient
 from .inputs import Bounds
@@ -45,7 +46,7 @@ def checkpoints(steps: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Rules:
-    """What an ascent is made by; attributes as of `APGD`."""
+    """What an ascent is made by; attributes as of `APGD`, and whether values of runs towards other classes compare."""
 
     eps: float
     steps: int
@@ -53,23 +54,21 @@ class Rules:
     eot: int
     seed: int
     bounds: Bounds | None
+    ranked: bool = False
 
 
 @dataclass
-class Climb(Jobs):
+class Climb(Claims):
     """Where each run is."""
 
     clean: Tensor
-    label: Tensor
     target: Tensor
     seen: Tensor  # points that were evaluated
     x: Tensor
     gradient: Tensor
     size: Tensor  # of a step
-    best: Tensor  # the first misclassified point, once there is one
     best_value: Tensor
     best_gradient: Tensor
-    fooled: Tensor
 
 
 @dataclass
@@ -86,7 +85,7 @@ class MomentumClimb(Climb):
 C = TypeVar("C", bound=Climb)
 
 
-class Ascent(Search[C]):
+class Ascent(Confirmed[C]):
     """Runs of Auto-PGD, without how they step.
 
     Parameters
@@ -101,30 +100,44 @@ class Ascent(Search[C]):
         Class that each run on an example goes to; whatever, where the objective has none.
     purpose : str
         Of the random starts.
+    real : nn.Module or None
+        As of `Confirmed`.
     """
 
     def __init__(
-        self, model: nn.Module, x: Tensor, y: Tensor, rules: Rules, objective: Objective, targets: Tensor, purpose: str
+        self,
+        model: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        rules: Rules,
+        objective: Objective,
+        targets: Tensor,
+        purpose: str,
+        real: nn.Module | None = None,
     ) -> None:
+        self.real, self.draws = real, rules.eot
         self.model, self.x, self.y, self.rules = model, x, y, rules
         self.objective, self.targets, self.purpose = objective, targets, purpose
         self.runs, self.shortest = targets.shape[1], rules.steps + 1
 
-    def advance(self, jobs: C) -> None:
+    def _advance(self, jobs: C) -> None:
         """Step, evaluate, and adapt the step where it is due; at first evaluate the start."""
         self._move(jobs)
         logits, value, gradient = input_gradient(
             self.model, jobs.x, lambda logits: self.objective(logits, jobs.label, jobs.target), self.rules.eot
         )
-        wrong = misclassified(logits, jobs.label) & self._counts(jobs)
+        wrong = self._certain(jobs, misclassified(logits, jobs.label) & self._counts(jobs), jobs.x)
         self._note(jobs, wrong, value, gradient)
         self._adapt(jobs)
         jobs.seen = jobs.seen + 1
         jobs.over = jobs.fooled | (jobs.seen >= self.shortest)
 
-    def end(self, jobs: C) -> Ended:
-        """Of a run its first misclassified point, else that of the highest loss; the last run's, if all fail."""
-        return Ended(jobs.best, jobs.fooled)
+    def _end(self, jobs: C) -> Ended:
+        """Of a run its first misclassified point, else that of the highest loss.
+
+        If all runs fail, the last one's, or the highest loss of all, where they compare.
+        """
+        return Ended(jobs.best, jobs.fooled, -jobs.best_value if self.rules.ranked else None)
 
     @abstractmethod
     def _move(self, jobs: C) -> None:
@@ -152,9 +165,17 @@ class MomentumAscent(Ascent[MomentumClimb]):
     """Runs of Auto-PGD in the Linf or the L2 ball. Parameters are those of `Ascent`."""
 
     def __init__(
-        self, model: nn.Module, x: Tensor, y: Tensor, rules: Rules, objective: Objective, targets: Tensor, purpose: str
+        self,
+        model: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        rules: Rules,
+        objective: Objective,
+        targets: Tensor,
+        purpose: str,
+        real: nn.Module | None = None,
     ) -> None:
-        super().__init__(model, x, y, rules, objective, targets, purpose)
+        super().__init__(model, x, y, rules, objective, targets, purpose, real)
         places = [0, *checkpoints(rules.steps)]
         since = torch.zeros(rules.steps + 2, dtype=x.dtype, device="cpu")
         for before, place in pairwise(places):
@@ -174,6 +195,7 @@ class MomentumAscent(Ascent[MomentumClimb]):
             seen=torch.zeros_like(rows), x=start, previous=start, value=zeros + torch.inf,
             gradient=torch.zeros_like(start), size=zeros + 2 * rules.eps, best=start, best_value=zeros - torch.inf,
             best_gradient=torch.zeros_like(start), increases=zeros, halved=~none, value_then=zeros, fooled=none,
+            claim=start, claimed=none,
         )  # fmt: skip
 
     def _move(self, jobs: MomentumClimb) -> None:

@@ -13,12 +13,10 @@ from .cost import Passes, passes_of
 from .gradients import input_gradient
 from .inputs import Bounds, as_inputs, as_labels, check_range, clipped, ordinary
 from .passes import FEW, at_most
+from .precision import Narrowed, Precision
 from .prepared import Prepared, laid_out, only_channels_last, prepared
 
 Kind = Literal["bounded", "minimal", "noise"]
-
-Precision = Literal["float32", "bfloat16"]
-
 
 A = TypeVar("A", bound="type[Attack]")
 
@@ -192,15 +190,8 @@ class IterativeAttack(Attack):
 
     def gradient(self, model: nn.Module, x_adv: Tensor, y: Tensor) -> Tensor:
         """Gradient of the objective with respect to the input, in the attack's precision."""
-        if self.precision == "float32":
-            return input_gradient(model, x_adv, lambda logits: self.objective(logits, y), self.eot)[2]
-
-        def narrowed(x: Tensor) -> Tensor:
-            with torch.autocast(x.device.type, torch.bfloat16):
-                logits: Tensor = model(x)
-            return logits.float()
-
-        return input_gradient(narrowed, x_adv, lambda logits: self.objective(logits, y), self.eot)[2]
+        followed = model if self.precision == "float32" else Narrowed(model)
+        return input_gradient(followed, x_adv, lambda logits: self.objective(logits, y), self.eot)[2]
 
     def start(self, x: Tensor) -> Tensor:
         """Give the point that the loop starts from: the clean input."""

@@ -66,6 +66,8 @@ class Descent(Search[Way]):
     ----------
     model : nn.Module
         What is searched.
+    followed : nn.Module
+        What gives the boundary: the same, or its passes in bfloat16.
     real : nn.Module
         The model that what is near enough has to fool.
     x : Tensor, (N, ...)
@@ -76,9 +78,16 @@ class Descent(Search[Way]):
     """
 
     def __init__(
-        self, model: nn.Module, real: nn.Module, x: Tensor, y: Tensor, rules: Rules, targets: Tensor | None
+        self,
+        model: nn.Module,
+        followed: nn.Module,
+        real: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        rules: Rules,
+        targets: Tensor | None,
     ) -> None:
-        self.model, self.real, self.x, self.y, self.rules = model, real, x, y, rules
+        self.model, self.followed, self.real, self.x, self.y, self.rules = model, followed, real, x, y, rules
         self.targets, self.shortest = targets, rules.steps
         self.runs = rules.restarts * (1 if targets is None else targets.shape[1])
 
@@ -100,7 +109,7 @@ class Descent(Search[Way]):
         """Step beyond the boundary, and where that fools the model, come back a little."""
         rules, clean = self.rules, jobs.clean
         boundary = _nearest(jobs.label, rules.norm) if self.targets is None else _towards(jobs.label, jobs.target)
-        here = self._step(jobs.here, clean, *boundary(self.model, jobs.here))
+        here = self._step(jobs.here, clean, *boundary(self.followed, jobs.here))
         with torch.no_grad():
             fooled = misclassified(self.model(here), jobs.label)
         distance = length(here - clean, rules.norm)

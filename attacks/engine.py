@@ -92,6 +92,9 @@ class Search(ABC, Generic[J]):
     def advance(self, jobs: J) -> None:
         """Take every job a pass further."""
 
+    def settle(self, jobs: J) -> None:
+        """Before it is read who is over: decide what passes have left open."""
+
     @abstractmethod
     def end(self, jobs: J) -> Ended:
         """Say what jobs that are over came to."""
@@ -162,6 +165,7 @@ def searched(search: Search[J], found: Tensor) -> None:
         passes = min([every, *(search.shortest - age for age in ages if age < search.shortest)])
         for _ in range(passes):
             search.advance(jobs)
+        search.settle(jobs)
         ages = [age + passes for age in ages]
         over = jobs.over.tolist()
         if any(over):

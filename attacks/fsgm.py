@@ -9,10 +9,11 @@ import math
 
 from torch import Tensor
 
-from .base import Precision, named
+from .base import named
 from .inputs import Bounds
 from .losses import cross_entropy
 from .pgd import PGD
+from .precision import Precision
 from .ranges import check_ball
 
 

@@ -11,16 +11,17 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .base import IterativeAttack, Precision, named
+from .base import IterativeAttack, named
+from .confirmed import Claims, Confirmed, made_in, once_a_pass, once_a_run
 from .cost import GRADIENT, LOOK, Passes
-from .engine import Ended, Jobs, Search, searched
+from .engine import Ended, searched
 from .geometry import BALLS, unsqueeze_like
 from .gradients import input_gradient
 from .inputs import Bounds
 from .l1 import entries_with_room
 from .losses import LOSSES, margin, misclassified, too_few
 from .noise import FreshNoise, Noise
-from .passes import Steady
+from .precision import Precision
 from .ranges import check_ball, finite
 
 
@@ -47,7 +48,8 @@ class PGD(IterativeAttack):
     eot : int, >= 1
         Passes whose gradients are averaged, for models that draw random numbers.
     precision : {"float32", "bfloat16"}
-        Of the gradient passes alone. bfloat16 (autocast) can halve the time and turns some small gradients' signs.
+        Of the gradient passes alone. bfloat16 (autocast) can halve the time and turns some small gradients' signs. With
+        `stop`, what such a pass misclassifies counts if the model itself does, in float32.
     stop : bool
         Leave an example alone at its first misclassified point, which is then its result. For where it is asked whether
         an example falls, not how far the loss can be raised; one that does not fall has the result that it had without.
@@ -91,16 +93,22 @@ class PGD(IterativeAttack):
     def passes(self) -> Passes:
         """A gradient a step; with several starts, a look at where each ends; to stop there, a gradient there, too."""
         if self.stop:
-            looks = int(self.precision != "float32")
-            return self.restarts * (self.steps + 1) * (self.eot * GRADIENT + looks * LOOK)
+            run = (self.steps + 1) * self.eot * GRADIENT + once_a_run(self.precision, self.eot)
+            return self.restarts * run
         looks = self.restarts if self.restarts > 1 else 0
         return self.restarts * self.steps * self.eot * GRADIENT + looks * LOOK
+
+    @property
+    def most(self) -> Passes:
+        """Where it stops in bfloat16, a look more a step: no more if every point seems misclassified and is not."""
+        again = once_a_pass(self.precision, self.steps + 1, self.eot) if self.stop else Passes()
+        return self.passes + self.restarts * again
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Ascend from each start; with several, keep each example's best end."""
         if self.stop:
             found = x.clone()
-            searched(_Stopped(self, Steady(model), x, y), found)
+            searched(_Stopped(self, model, x, y), found)
             return found
         best = self.ascend(model, self.start(x), x, y)
         if self.restarts == 1:
@@ -146,48 +154,43 @@ class PGD(IterativeAttack):
 
 
 @dataclass
-class _Walk(Jobs):
-    """Where each run is."""
+class _Walk(Claims):
+    """Where each run is; without a misclassified point, the best one is the last."""
 
     clean: Tensor
-    label: Tensor
     here: Tensor  # the point to be evaluated
     seen: Tensor  # points that were
-    best: Tensor  # the last of them
     margin: Tensor
-    fooled: Tensor
 
 
-class _Stopped(Search[_Walk]):
+class _Stopped(Confirmed[_Walk]):
     """Runs of PGD that end at the first misclassified point."""
 
     def __init__(self, attack: PGD, model: nn.Module, x: Tensor, y: Tensor) -> None:
-        self.attack, self.model, self.x, self.y = attack, model, x, y
+        self.attack, self.x, self.y, self.draws = attack, x, y, attack.eot
+        self.model, self.real = made_in(attack.precision, model)
         self.runs, self.shortest = attack.restarts, attack.steps + 1
 
     def begin(self, rows: Tensor, run: int) -> _Walk:
         clean = self.x[rows]
         start, none = self.attack.start(clean, run), torch.zeros_like(rows)
-        return _Walk(rows, none.bool(), clean, self.y[rows], start, none, start, none.to(clean), none.bool())
+        return _Walk(
+            rows=rows, over=none.bool(), clean=clean, label=self.y[rows], here=start, seen=none, best=start,
+            margin=none.to(clean), fooled=none.bool(), claim=start, claimed=none.bool(),
+        )  # fmt: skip
 
-    def advance(self, jobs: _Walk) -> None:
-        logits, gradient = self._followed(jobs.here, jobs.label)
+    def _advance(self, jobs: _Walk) -> None:
+        attack = self.attack
+        logits, _, gradient = input_gradient(
+            self.model, jobs.here, lambda logits: attack.objective(logits, jobs.label), attack.eot
+        )
         jobs.best = torch.where(unsqueeze_like(jobs.over, jobs.here), jobs.best, jobs.here)
         jobs.margin = torch.where(jobs.over, jobs.margin, margin(logits, jobs.label))
-        jobs.fooled = jobs.fooled | (misclassified(logits, jobs.label) & ~jobs.over)
+        wrong = misclassified(logits, jobs.label) & ~jobs.over
+        jobs.fooled = jobs.fooled | self._certain(jobs, wrong, jobs.here)
         jobs.seen = jobs.seen + 1
-        jobs.over = jobs.fooled | (jobs.seen > self.attack.steps)
-        jobs.here = self.attack.moved(jobs.here, gradient, jobs.clean)
+        jobs.over = jobs.fooled | (jobs.seen > attack.steps)
+        jobs.here = attack.moved(jobs.here, gradient, jobs.clean)
 
-    def end(self, jobs: _Walk) -> Ended:
+    def _end(self, jobs: _Walk) -> Ended:
         return Ended(jobs.best, jobs.fooled, -jobs.margin)
-
-    def _followed(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Give logits, in the model's own precision, and the gradient of the objective."""
-        attack = self.attack
-        if attack.precision == "float32":
-            logits, _, gradient = input_gradient(self.model, x, lambda logits: attack.objective(logits, y), attack.eot)
-            return logits, gradient
-        with torch.no_grad():
-            logits = self.model(x)
-        return logits, attack.gradient(self.model, x, y)

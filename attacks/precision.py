@@ -1,10 +1,13 @@
-"""Precision of products of float32 on a GPU."""
+"""Precision: of products of float32 on a GPU, and of passes that are made in bfloat16."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from torch import Tensor, nn
+
+Precision = Literal["float32", "bfloat16"]
 
 _OLDER: list[Any] = [torch.backends.cuda.matmul, torch.backends.cudnn]
 """What has a setting that says yes or no."""
@@ -29,6 +32,21 @@ def rounded_products(*, allowed: bool) -> Iterator[None]:
             # Not where it is so already: what the newer ones have set, the older ones do not tell any more.
             if each.fp32_precision != value:
                 each.fp32_precision = value
+
+
+class Narrowed(nn.Module):
+    """A model whose passes are made in bfloat16 (autocast), and whose logits are given in float32."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        # Not a submodule: it is lent, and stays as it is.
+        self._model = (model,)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        with torch.autocast(x.device.type, torch.bfloat16):
+            logits: Tensor = self._model[0](x)
+        return logits.float()
 
 
 def _told(backend: Any) -> bool | None:  # noqa: ANN401

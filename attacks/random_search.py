@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .engine import Ended, Jobs, Search
+from .confirmed import Claims, Confirmed
+from .engine import Ended
 from .geometry import Ball, unsqueeze_like
 from .inputs import Bounds
 from .losses import margin, misclassified
@@ -30,19 +31,16 @@ class Rules:
 
 
 @dataclass
-class Tries(Jobs):
+class Tries(Claims):
     """Where each search is."""
 
     clean: Tensor
-    label: Tensor
     tried: Tensor  # points, the first one and those after it
-    best: Tensor
-    reached: Tensor  # its margin
+    reached: Tensor  # the best point's margin
     quiet: Tensor  # points tried since the last one that was kept
-    fooled: Tensor
 
 
-class RandomSearch(Search[Tries]):
+class RandomSearch(Confirmed[Tries]):
     """A search on each example, by moves that are the same for all.
 
     Late in a search hardly any point is kept. A pass therefore takes several points of a search that would come one
@@ -56,12 +54,22 @@ class RandomSearch(Search[Tries]):
     y : Tensor, (N,)
     rules : Rules
     moves : Moves
+    real : nn.Module or None
+        As of `Confirmed`.
     """
 
     runs, shortest, looks = 1, 1, 5
 
-    def __init__(self, model: nn.Module, x: Tensor, y: Tensor, rules: Rules, moves: Moves) -> None:
-        self.model, self.x, self.y, self.rules, self.moves = model, x, y, rules, moves
+    def __init__(
+        self,
+        model: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        rules: Rules,
+        moves: Moves,
+        real: nn.Module | None = None,
+    ) -> None:
+        self.model, self.x, self.y, self.rules, self.moves, self.real = model, x, y, rules, moves, real
         self._generator = torch.Generator().manual_seed(rules.seed)
         self._shape = (x.shape[1], x.shape[2], x.shape[3])
         self._first = moves.start(self._shape, self._generator).to(x)
@@ -73,9 +81,12 @@ class RandomSearch(Search[Tries]):
         """Start at the clean example, whose margin nothing falls short of."""
         clean, none = self.x[rows], torch.zeros_like(rows)
         reached = torch.full_like(rows, -torch.inf, dtype=clean.dtype)
-        return Tries(rows, none.bool(), clean, self.y[rows], none, clean, reached, none, none.bool())
+        return Tries(
+            rows=rows, over=none.bool(), clean=clean, label=self.y[rows], tried=none, best=clean, reached=reached,
+            quiet=none, fooled=none.bool(), claim=clean, claimed=none.bool(),
+        )  # fmt: skip
 
-    def advance(self, jobs: Tries) -> None:
+    def _advance(self, jobs: Tries) -> None:
         """Try the next points of every search."""
         lookahead = self._lookahead(jobs)
         self._draw(lookahead.depth)
@@ -85,19 +96,21 @@ class RandomSearch(Search[Tries]):
         logits, labels = self.model(points), jobs.label[rows]
         value, wrong = margin(logits, labels), misclassified(logits, labels)
         live = (places <= self.rules.queries) & ~jobs.over[rows]
-        kept = lookahead.table(((value > jobs.reached[rows]) | wrong) & live)
+        higher = value > jobs.reached[rows]
+        # What is misclassified is kept at any margin, but not again where it was only claimed.
+        kept = lookahead.table((higher | wrong if self.real is None else higher) & live)
         first, any_kept = kept.to(torch.uint8).argmax(dim=1), kept.any(dim=1)
         if not certainly_none(any_kept):
             chosen = lookahead.entry(first)
             jobs.best = torch.where(unsqueeze_like(any_kept, jobs.best), lookahead.of(points, chosen), jobs.best)
             jobs.reached = torch.where(any_kept, value[chosen], jobs.reached)
-            jobs.fooled = jobs.fooled | (any_kept & wrong[chosen])
+            jobs.fooled = jobs.fooled | self._certain(jobs, any_kept & wrong[chosen], jobs.best)
         depths = lookahead.depths(first.device)
         jobs.tried = jobs.tried + torch.where(any_kept, first + 1, depths)
         jobs.quiet = torch.where(any_kept, 0, jobs.quiet + depths)
         jobs.over = jobs.fooled | (jobs.tried > self.rules.queries)
 
-    def end(self, jobs: Tries) -> Ended:
+    def _end(self, jobs: Tries) -> Ended:
         """Of a search the best point."""
         return Ended(jobs.best, jobs.fooled)
 

@@ -56,13 +56,13 @@ class SparseAscent(Ascent[SparseClimb]):
 
     Parameters
     ----------
-    model, x, y, rules, objective, targets, purpose
+    model, x, y, rules, objective, targets, purpose, real
         As for `Ascent`.
     larger : bool
         Begin at three times the radius; else there is one stage.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         model: nn.Module,
         x: Tensor,
@@ -71,10 +71,11 @@ class SparseAscent(Ascent[SparseClimb]):
         objective: Objective,
         targets: Tensor,
         purpose: str,
+        real: nn.Module | None = None,
         *,
         larger: bool,
     ) -> None:
-        super().__init__(model, x, y, rules, objective, targets, purpose)
+        super().__init__(model, x, y, rules, objective, targets, purpose, real)
         radius: list[float] = []
         starts: list[bool] = []
         due: list[bool] = []
@@ -100,7 +101,7 @@ class SparseAscent(Ascent[SparseClimb]):
             rows=rows, over=none.bool(), clean=clean, label=self.y[rows], target=self.targets[rows, run], seen=none,
             x=start, gradient=torch.zeros_like(start), size=zeros + self.rules.eps, best=start,
             best_value=zeros - torch.inf, best_gradient=torch.zeros_like(start), fooled=none.bool(),
-            count=none + math.ceil(FIRST * entries), support=none + entries,
+            count=none + math.ceil(FIRST * entries), support=none + entries, claim=start, claimed=none.bool(),
         )  # fmt: skip
 
     def _move(self, jobs: SparseClimb) -> None:

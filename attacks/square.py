@@ -12,13 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from .base import Attack, named
+from .confirmed import made_in, once_a_pass, once_a_run
 from .cost import LOOK, Passes
 from .engine import searched
 from .geometry import BALLS
 from .inputs import Bounds
 from .losses import misclassified
-from .passes import Steady, logits_of
+from .passes import logits_of
 from .patches import MOVES
+from .precision import Precision
 from .random_search import RandomSearch, Rules
 from .ranges import check_ball
 
@@ -45,6 +47,9 @@ class Square(Attack):
     rescale : bool
         Compress the schedule by which patches shrink, which is for 10,000 queries, into `queries`; else patches are
         after so many queries as large as they would be after as many of 10,000 (as in AutoAttack).
+    precision : {"float32", "bfloat16"}
+        Of the queries. In bfloat16 (autocast), which can halve the time, what they
+        find counts if the model itself misclassifies it in float32.
     seed : int
     bounds : (float, float) or None
         Valid range of an entry.
@@ -67,6 +72,7 @@ class Square(Attack):
         norm: Literal["linf", "l2", "l1"] = "linf",
         patch: float | None = None,
         rescale: bool = True,
+        precision: Precision = "float32",
         seed: int = 0,
         bounds: Bounds | None = (0.0, 1.0),
     ) -> None:
@@ -77,12 +83,17 @@ class Square(Attack):
             raise ValueError(msg)
         self.eps, self.queries, self.patch, self.rescale = eps, queries, patch, rescale
         self.seed, self.bounds = seed, bounds
-        self.ball, self.norm = BALLS[norm], norm
+        self.ball, self.norm, self.precision = BALLS[norm], norm, precision
 
     @property
     def passes(self) -> Passes:
-        """A look at the image and at the first points, and one a query."""
-        return (2 + self.queries) * LOOK
+        """A look at the image and at the first points, and one a query; in bfloat16 one at the end of the search."""
+        return (2 + self.queries) * LOOK + once_a_run(self.precision)
+
+    @property
+    def most(self) -> Passes:
+        """In bfloat16 a look more a query: no more if every point seems misclassified and is not."""
+        return self.passes + once_a_pass(self.precision, 1 + self.queries)
 
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Search patch by patch."""
@@ -93,7 +104,8 @@ class Square(Attack):
             self.eps, self.queries, lambda query: self._side(query, height, width), self.ball, self.seed, self.bounds
         )
         with torch.no_grad():
-            searched(RandomSearch(Steady(model), ends.clone(), y[rows], rules, MOVES[self.norm]()), ends)
+            passed, real = made_in(self.precision, model)
+            searched(RandomSearch(passed, ends.clone(), y[rows], rules, MOVES[self.norm](), real), ends)
         found[rows] = ends
         return found
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from lrbench.attacks import PGD, Bounds, NormalizedSpace
-from lrbench.attacks.base import Precision
 from lrbench.attacks.frozen import frozen
+from lrbench.attacks.precision import Precision
 from lrbench.recipes import Adversarial
 
 Statistics = tuple[Sequence[float], Sequence[float]]

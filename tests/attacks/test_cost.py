@@ -8,7 +8,7 @@ from support.models import net_of
 from support.takers import EPS, LITTLE, attack
 from torch import nn
 
-from lrbench.attacks import APGD, FAB, PGD, Attack, AutoAttack, UniformNoise
+from lrbench.attacks import APGD, FAB, PGD, Attack, AutoAttack, Square, TargetedAPGD, UniformNoise
 from lrbench.attacks.cost import FORWARD, GRADIENT, LOOK, Passes, passes_of
 from lrbench.attacks.external import factory_of
 from lrbench.attacks.passes import PACES, Pace
@@ -30,6 +30,13 @@ MORE = {
     "fab without targets": FAB(steps=3, targeted=False),
     "autoattack plus": AutoAttack(EPS, version="plus", steps=3, targets=2, queries=5),
     "autoattack rand": AutoAttack(EPS, version="rand", steps=2),
+    "apgd, bfloat16": APGD(EPS, steps=3, restarts=2, eot=3, precision="bfloat16"),
+    "apgd in l1, bfloat16": APGD(1.0, steps=10, norm="l1", restarts=2, precision="bfloat16"),
+    "apgd-t, bfloat16": TargetedAPGD(EPS, steps=3, targets=2, precision="bfloat16"),
+    "square, bfloat16": Square(EPS, queries=7, precision="bfloat16"),
+    "fab, bfloat16": FAB(steps=3, targets=2, enough=EPS, precision="bfloat16"),
+    "autoattack, bfloat16": AutoAttack(EPS, steps=3, targets=2, queries=5, precision="bfloat16"),
+    "apgd-t, nearest": TargetedAPGD(EPS, steps=3, targets=2, loss="margin", order="nearest"),
     "a single draw": UniformNoise(EPS),
 }
 
@@ -61,6 +68,27 @@ def test_an_attack_costs_what_it_says_on_images_that_withstand_it(name, monkeypa
     made.run(model, X, Y)
     passes = made.passes
     assert (passes.forward, passes.backward) == (model.forwards / len(X), model.backwards / len(X))
+
+
+class Wavering(Unmoved):
+    """In bfloat16 gives some other class at every point that it has not seen, and in float32 class 0."""
+
+    def forward(self, x):
+        logits = super().forward(x)
+        return logits.flip(1) + len(x) * self.forwards if torch.is_autocast_enabled("cpu") else logits
+
+
+@pytest.mark.parametrize("name", [name for name in MORE if "bfloat16" in name and "fab" not in name])
+def test_at_most_every_point_is_asked_twice_in_bfloat16(name, monkeypatch):
+    monkeypatch.setitem(PACES, "cpu", Pace(width=64, full=1, every=1))
+    made, model = MORE[name], Wavering().eval()
+    found = made.run(model, X, Y)
+    assert (model(found).argmax(dim=1) == Y).all()
+    forward, backward = model.forwards / len(X) - 1, model.backwards / len(X)
+    assert made.passes.forward < forward <= made.most.forward
+    assert backward == made.most.backward == made.passes.backward
+    if "autoattack" not in name and "square" not in name:
+        assert forward == made.most.forward
 
 
 @pytest.mark.parametrize(
