@@ -57,6 +57,8 @@ class APGD(Attack):
         If a parameter is out of range.
     """
 
+    ranked = False
+
     def __init__(  # noqa: PLR0913
         self,
         eps: float,
@@ -131,7 +133,7 @@ class APGD(Attack):
             As for `Ascent`.
         """
         found, rows = x.clone(), (~misclassified(logits, y)).nonzero().squeeze(1)
-        rules = Rules(self.eps, self.steps, self.ball, self.eot, self.seed, self.bounds)
+        rules = Rules(self.eps, self.steps, self.ball, self.eot, self.seed, self.bounds, self.ranked)
         ends = x[rows]
         passed, real = made_in(self.precision, model)
         begun = (passed, ends.clone(), y[rows], rules, objective, targets[rows], purpose, real)

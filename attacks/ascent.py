@@ -46,7 +46,7 @@ def checkpoints(steps: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Rules:
-    """What an ascent is made by; attributes as of `APGD`."""
+    """What an ascent is made by; attributes as of `APGD`, and whether values of runs towards other classes compare."""
 
     eps: float
     steps: int
@@ -54,6 +54,7 @@ class Rules:
     eot: int
     seed: int
     bounds: Bounds | None
+    ranked: bool = False
 
 
 @dataclass
@@ -132,8 +133,11 @@ class Ascent(Confirmed[C]):
         jobs.over = jobs.fooled | (jobs.seen >= self.shortest)
 
     def _end(self, jobs: C) -> Ended:
-        """Of a run its first misclassified point, else that of the highest loss; the last run's, if all fail."""
-        return Ended(jobs.best, jobs.fooled)
+        """Of a run its first misclassified point, else that of the highest loss.
+
+        If all runs fail, the last one's, or the highest loss of all, where they compare.
+        """
+        return Ended(jobs.best, jobs.fooled, -jobs.best_value if self.rules.ranked else None)
 
     @abstractmethod
     def _move(self, jobs: C) -> None:

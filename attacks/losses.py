@@ -57,11 +57,17 @@ def targeted_dlr(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
     """DLR towards a target class (Croce and Hein, 2020, equation 7). Needs at least four classes."""
     ordered = logits.sort(dim=1, descending=True).values
     spread = ordered[:, 0] - (ordered[:, 2] + ordered[:, 3]) / 2
-    difference = logits.gather(1, target[:, None]) - logits.gather(1, y[:, None])
-    return difference.squeeze(1) / (spread + tiny(logits))
+    return targeted_margin(logits, y, target) / (spread + tiny(logits))
+
+
+def targeted_margin(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
+    """Logit of a target class minus the true label's: positive where the target is likelier."""
+    return (logits.gather(1, target[:, None]) - logits.gather(1, y[:, None])).squeeze(1)
 
 
 CLASSES = {dlr: 3, targeted_dlr: 4}
 """Classes that a loss needs, of those that need more than two."""
 
 LOSSES: dict[str, Loss] = {"cross-entropy": cross_entropy, "margin": margin, "dlr": dlr}
+
+TARGETED: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"dlr": targeted_dlr, "margin": targeted_margin}

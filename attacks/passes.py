@@ -91,9 +91,15 @@ class Steady(nn.Module):
 
 def logits_of(model: nn.Module, x: Tensor) -> Tensor:
     """Give logits without gradients, in passes of the device's width."""
-    steady, width = Steady(model), pace(x.device).width
+    steady = Steady(model)
     with torch.no_grad():
-        return torch.cat([steady(x[start : start + width]) for start in range(0, len(x), width)])
+        return torch.cat([steady(x[each]) for each in parts_of(x)])
+
+
+def parts_of(x: Tensor) -> list[slice]:
+    """Divide examples into passes of the device's width."""
+    width = pace(x.device).width
+    return [slice(start, start + width) for start in range(0, len(x), width)]
 
 
 def sent(values: Tensor, device: torch.device) -> Tensor:

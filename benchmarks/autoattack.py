@@ -2,14 +2,15 @@
 
     git clone https://github.com/fra31/auto-attack PATH
     python -m benchmarks.autoattack --data-dir DIR [--reference PATH] [--keep FOLDER] [--rounds 5] [CASE ...]
-    python -m benchmarks.autoattack --data-dir DIR --precision [CASE ...]
+    python -m benchmarks.autoattack --data-dir DIR [CASE ...] --beside bfloat16 fast
 
 A case is NETWORK:RADIUS[:IMAGES], the radius in 255ths: `undefended:8 undefended:4 lr:4 pgd-trained:8:64`. The networks
 are ResNet-18s of width 16 trained on 12,000 images of DIR/cifar10-jpeg for 8 epochs, plain, by PGD of three steps at
 8/255, and with LR-Layers; `--keep` keeps them for the next time. Times are of the processor, so that other work on the
 machine counts for less; run with OMP_NUM_THREADS=1. All have 100 steps, 9 targets and 5,000 queries: torchattacks,
 whose default is 10 steps, is given them. Passes are images through the network, counted by hooks: forward, and
-backward. With `--precision`, lrbench's own passes in float32 and in bfloat16 are set side by side instead.
+backward. With `--beside`, lrbench's standard version is set beside its own passes in bfloat16 or its fast version
+instead of other codes.
 """
 
 import argparse
@@ -44,6 +45,7 @@ NETWORKS = {
     "pgd-trained": PLAIN | {"adversarial": {"eps": 8 / 255, "steps": 3}},
     "lr": PLAIN | {"warmup_accuracy": 0.3},
 }
+BESIDE = {"bfloat16": {"precision": "bfloat16"}, "fast": {"version": "fast"}}
 CASES = ("undefended:8", "undefended:4", "lr:6", "pgd-trained:8:64")
 
 
@@ -84,8 +86,9 @@ def forms(model: nn.Module, eps: float, reference: str | None) -> dict[str, Run]
     return found
 
 
-def ours(model: nn.Module, eps: float, options: dict[str, dict[str, str]]) -> dict[str, Run]:
-    """Give AutoAttack with options, by what they are called."""
+def ours(model: nn.Module, eps: float, beside: list[str]) -> dict[str, Run]:
+    """Give the standard version, and others of ours."""
+    options = {"lrbench": {}} | {f"lrbench, {name}": BESIDE[name] for name in beside}
     return {name: lambda x, y, how=how: AutoAttack(eps, **how)(model, x, y) for name, how in options.items()}
 
 
@@ -115,8 +118,7 @@ def compared(case: str, given: argparse.Namespace, data: ImageData) -> None:
     model = network(name, data, given.keep).to(memory_format=torch.contiguous_format)
     split = data.test.balanced(images)
     x, y, counted = to_unit(split.images), split.labels, Passes(model)
-    options = {"lrbench": {}} | ({"lrbench, bfloat16": {"precision": "bfloat16"}} if given.precision else {})
-    runs = forms(model, eps, given.reference) if len(options) == 1 else ours(model, eps, options)
+    runs = ours(model, eps, given.beside) if given.beside else forms(model, eps, given.reference)
     seconds, lines = {}, {}
     for number in range(given.rounds):
         for form, run in runs.items():
@@ -144,7 +146,7 @@ def main() -> None:
     parser.add_argument("--data-dir", required=True)
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--images", type=int, default=256)
-    parser.add_argument("--precision", action="store_true")
+    parser.add_argument("--beside", nargs="+", choices=BESIDE, default=[])
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     print(describe(), f"torchattacks {version('torchattacks')}", flush=True)

@@ -66,6 +66,9 @@ OTHERS = {
     "standard": ["Standard", "STANDARD"],
     "plus": ["Plus"],
     "rand": ["RAND"],
+    "fast": ["Fast"],
+    "likeliest": ["Likeliest"],
+    "nearest": ["NEAREST"],
 }
 """Other spellings of each choice."""
 
@@ -105,7 +108,7 @@ NO_COUNT = [2.5, "2.5", float("nan"), float("inf"), True, "two", "", [2], object
 NO_FLAG = ["yes", "True", 1, 0, object(), [], 1.0]
 NO_BOUNDS = [3, "01", "0,1", (0,), (0, 1, 2), {0: 1, 1: 2}, {0, 1}, (1, 0), (0, 0), (0, float("inf")),
              (0, float("nan")), ("a", "b"), torch.tensor(1.0), [None, 1]]  # fmt: skip
-NO_CHOICE = ["l0", "l3", "", 3, 0, object(), True, ["linf"], b"l2", float("nan"), "crossentropi", "fast"]
+NO_CHOICE = ["l0", "l3", "", 3, 0, object(), True, ["linf"], b"l2", float("nan"), "crossentropi", "quick"]
 SMALL = {"steps", "restarts", "eot", "draws", "queries", "targets", "candidates", "max_iter", "num_trial", "batch_size"}
 """Counts of which there has to be one."""
 

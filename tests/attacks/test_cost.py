@@ -36,6 +36,7 @@ MORE = {
     "square, bfloat16": Square(EPS, queries=7, precision="bfloat16"),
     "fab, bfloat16": FAB(steps=3, targets=2, enough=EPS, precision="bfloat16"),
     "autoattack, bfloat16": AutoAttack(EPS, steps=3, targets=2, queries=5, precision="bfloat16"),
+    "apgd-t, nearest": TargetedAPGD(EPS, steps=3, targets=2, loss="margin", order="nearest"),
     "a single draw": UniformNoise(EPS),
 }
 

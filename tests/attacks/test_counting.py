@@ -18,6 +18,7 @@ MORE = {
     "square in l2": Square(0.5, 40, norm="l2"),
     "apgd in bfloat16": APGD(EPS, steps=3, restarts=2, precision="bfloat16"),
     "autoattack in bfloat16": AutoAttack(EPS, steps=3, targets=2, queries=5, precision="bfloat16"),
+    "autoattack fast": AutoAttack(EPS, version="fast", steps=3, targets=2, queries=5),
     "autoattack plus": AutoAttack(EPS, version="plus", steps=3, targets=2, queries=5),
     "torchattacks": factory_of("torchattacks:PGD")(eps=EPS, steps=3),
     "foolbox": factory_of("foolbox:LinfPGD")(eps=EPS, steps=3),

@@ -54,6 +54,9 @@ ATTACKS = {
     "square-l1-bfloat16": Square(4.0, 35, norm="l1", precision="bfloat16"),
     "fab-bfloat16": FAB(steps=8, targets=3, restarts=2, precision="bfloat16"),
     "autoattack-bfloat16": AutoAttack(EPS, steps=6, targets=3, queries=30, precision="bfloat16"),
+    "autoattack-fast": AutoAttack(EPS, version="fast", steps=6, targets=3, queries=30),
+    "autoattack-fast-l1": AutoAttack(2.0, norm="l1", version="fast", steps=6, targets=3, queries=30),
+    "apgd-t-nearest": TargetedAPGD(EPS, 6, targets=4, loss="margin", order="nearest"),
     "autoattack-plus": AutoAttack(EPS, version="plus", steps=4, targets=2, queries=20),
 }
 

@@ -8,7 +8,7 @@ import torch
 from support.takers import EPS, LITTLE, attack, norm_of
 from torch import nn
 
-from lrbench.attacks import APGD, FAB, FMN, PGD, AutoAttack, DeepFool, IterFSGM, Square, UniformNoise
+from lrbench.attacks import APGD, FAB, FMN, PGD, AutoAttack, DeepFool, IterFSGM, Square, TargetedAPGD, UniformNoise
 from lrbench.attacks.adapted import ExternalAttack
 from lrbench.attacks.external import factory_of
 from lrbench.attacks.geometry import length
@@ -37,6 +37,8 @@ ATTACKS |= {
     "iter-fsgm-bfloat16": IterFSGM(EPS, precision="bfloat16"),
     "pgd-eot": PGD(EPS, steps=4, eot=2),
     "autoattack-l2": AutoAttack(0.5, norm="l2", steps=5, targets=2, queries=20),
+    "apgd-t-nearest": TargetedAPGD(EPS, 8, targets=2, loss="margin", order="nearest"),
+    "autoattack-fast": AutoAttack(EPS, version="fast", steps=5, targets=2, queries=20),
     "autoattack-l1": AutoAttack(2.0, norm="l1", steps=5, targets=2, queries=20),
     "deepfool-linf": DeepFool("linf", steps=8),
     "fab-l2": FAB("l2", steps=6, targets=3),

@@ -51,7 +51,8 @@ SPELT = {
     ],
     "loss": ["CE", "ce", "Cross_Entropy", "CrossEntropy", "CW", "margin", "dlr", "DLR"],
     "precision": ["bf16", "bfloat16", "BFloat16", "torch.float32", torch.bfloat16, "fp32", torch.float32],
-    "version": ["Standard", "PLUS", "rand"],
+    "version": ["Standard", "PLUS", "rand", "fast"],
+    "order": ["likeliest", "Nearest"],
     "bounds": [
         None,
         [0, 1],

@@ -52,8 +52,8 @@ def test_the_versions_have_the_members_of_the_authors_code(norm):
     for version in ("standard", "plus"):
         assert members[version]["square"].patch == 0.8
         assert members[version]["fab-t"].searches == 0
-    with pytest.raises(ValueError, match="version must be one of standard, plus, rand, got 'fast'"):
-        AutoAttack(EPS, version="fast")
+    with pytest.raises(ValueError, match="version must be one of standard, plus, rand, fast, got 'quick'"):
+        AutoAttack(EPS, version="quick")
 
 
 def test_apgd_starts_on_the_sphere():
