@@ -12,18 +12,24 @@ from .geometry import Ball, length
 from .gradients import input_gradient
 from .inputs import Bounds
 from .losses import cross_entropy, margin
-from .passes import Steady, parts_of
+from .passes import Steady, parts_of, sent
 
 SMALL_STEP = 0.05
 """In units of eps, of a step along which the margin should rise as its gradient says."""
 RISES = 0.25
 """Share of that rise below which the gradient says little."""
+DIRECTIONS, TINY_STEP = 6, 0.02
+"""Random directions, and the step in them in units of eps, in which the margin should change as its gradient says."""
+MISTAKEN = 0.3
+"""Difference from what it says, relative to it, above which the gradient is not the slope."""
 AHEAD = 0.8
 """Share of the margin's rise under gradient attacks that a short random search has to reach to cast doubt on them."""
 ROUNDING = 1e-4
-"""Difference of logits, relative to the largest, that is rounding."""
+"""Difference of two passes' logits, relative to their size, that is rounding."""
+ROUNDED = 100
+"""Of differences of margins, in units of the machine epsilon of the logits that they come from."""
 
-COST = 2 * GRADIENT + 2 * LOOK
+COST = 2 * GRADIENT + (2 + DIRECTIONS) * LOOK
 """Passes of `doubted`."""
 
 
@@ -31,7 +37,8 @@ def doubted(model: nn.Module, x: Tensor, y: Tensor, eps: float, ball: Ball, boun
     """Say at which images gradients say little, (N,), bool.
 
     There the cross-entropy is 0, to rounding, or its gradient is, or that of the margin; or the margin does not rise
-    along its gradient, by a quarter of what that says; or another pass gives other logits.
+    along its gradient, by a quarter of what that says; or in random directions it changes otherwise than the gradient
+    says, by three tenths; or another pass gives other logits.
 
     Parameters
     ----------
@@ -60,16 +67,36 @@ def outdone(by_gradients: Tensor, by_chance: Tensor) -> Tensor:
 def _doubted(model: nn.Module, x: Tensor, y: Tensor, eps: float, ball: Ball, bounds: Bounds | None) -> Tensor:
     _, entropy, of_entropy = input_gradient(model, x, lambda logits: cross_entropy(logits, y))
     logits, here, gradient = input_gradient(model, x, lambda logits: margin(logits, y))
-    ahead = ball.project(x + SMALL_STEP * eps * ball.direction(gradient), x, eps, bounds)
-    with torch.no_grad():
-        again, there = model(x), margin(model(ahead), y)
-    scale = logits.abs().amax(dim=1)
-    said = ((ahead - x) * gradient).flatten(1).sum(dim=1)
+    true = logits.gather(1, y[:, None]).squeeze(1)
+    # Other logits may be anything, as where classes are ruled out.
+    size = torch.maximum(true.abs(), (here + true).abs())
+    rounding = ROUNDED * torch.finfo(logits.dtype).eps * size
+
+    def change(direction: Tensor, step: float) -> tuple[Tensor, Tensor]:
+        """How the margin changes, and how it should."""
+        ahead = ball.project(x + step * eps * ball.direction(direction), x, eps, bounds)
+        with torch.no_grad():
+            found = margin(model(ahead), y) - here
+        return found, ((ahead - x) * gradient).flatten(1).sum(dim=1)
+
+    rise, said = change(gradient, SMALL_STEP)
     # Where a step changes no more than rounding does, it says nothing.
-    flat = (there - here < RISES * said) & (said > ROUNDING * scale)
-    random = (again - logits).abs().amax(dim=1) > ROUNDING * scale
-    found: Tensor = (entropy == 0) | _vanishes(of_entropy) | _vanishes(gradient) | flat | random
+    flat = (rise < RISES * said) & (said > rounding)
+    changes = [change(direction.expand_as(x), TINY_STEP) for direction in _directions(x)]
+    error = torch.stack([found - said for found, said in changes]).square().mean(dim=0).sqrt()
+    slope = torch.stack([said for _, said in changes]).square().mean(dim=0).sqrt()
+    mistaken = error > MISTAKEN * slope + rounding
+    with torch.no_grad():
+        again = (model(x) - logits).abs() > ROUNDING * (logits.abs() + size[:, None])
+    found: Tensor = (entropy == 0) | _vanishes(of_entropy) | _vanishes(gradient) | flat | mistaken | again.any(dim=1)
     return found
+
+
+def _directions(x: Tensor) -> Tensor:
+    """Give signs for every entry, the same for all images, (DIRECTIONS, 1, ...)."""
+    generator = torch.Generator().manual_seed(0)
+    signs = torch.randint(2, (DIRECTIONS, 1, *x.shape[1:]), generator=generator, device="cpu")
+    return sent(signs, x.device).to(x.dtype) * 2 - 1
 
 
 def _vanishes(gradient: Tensor) -> Tensor:

@@ -44,8 +44,13 @@ class Narrowed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
-        with torch.autocast(x.device.type, torch.bfloat16):
-            logits: Tensor = self._model[0](x)
+        try:
+            with torch.autocast(x.device.type, torch.bfloat16):
+                logits: Tensor = self._model[0](x)
+        except RuntimeError as error:
+            # Of its kind still, since one for want of memory is caught elsewhere.
+            error.args = (f"{error} (in a pass with precision: bfloat16, which takes models that run under autocast)",)
+            raise
         return logits.float()
 
 

@@ -126,6 +126,9 @@ class AttackSpec(Strict):
                 # Of a file of the user's, wherever it lies.
                 name = name.replace("\\", "/").rpartition("/")[2]
             label = _SPACES.sub("-", name).lstrip("._+-")
+            if data.get("version") == "fast":
+                # Not to be taken for the attack that goes by the name alone.
+                label += "-fast"
             return {**data, "label": label + (f"-from-{surrogate}" if surrogate else "")}
         return data
 

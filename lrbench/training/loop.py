@@ -154,11 +154,14 @@ class _Run:
         on = self.on
         try:
             chosen = torch.split(order[: self.batches * self.batch_size], self.batch_size)
-            for pixels, labels in self.split.stream(batch[self.rows] for batch in chosen):
-                on_batch()
-                self.step(pixels, labels)
-            if self.steps is not None:
-                self.steps.finish()
+            try:
+                for pixels, labels in self.split.stream(batch[self.rows] for batch in chosen):
+                    on_batch()
+                    self.step(pixels, labels)
+            finally:
+                # Where it stops, too: an update may be under way.
+                if self.steps is not None:
+                    self.steps.finish()
         except FloatingPointError:
             raise _diverged(epoch) from None
         loss, correct = averaged(self.totals / self.batches).tolist()

@@ -129,3 +129,24 @@ def test_a_point_counts_at_the_end_of_a_run_that_fools_in_float32_alone(images):
 def test_another_precision_is_refused_in_a_line(name):
     with pytest.raises(ValueError, match="precision must be one of float32, bfloat16, got 'half'"):
         MAKERS[name](0.1, "linf", precision="half")
+
+
+class NoAutocast(nn.Module):
+    """Cannot be run under autocast."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(192, 8), nn.Linear(8, 10)
+
+    def forward(self, x):
+        hidden = self.first(x.flatten(1))
+        with torch.autocast("cpu", enabled=False):
+            return self.last(hidden)
+
+
+def test_a_model_that_cannot_be_run_in_bfloat16_is_told_apart():
+    model, x = NoAutocast().eval(), torch.rand(4, 3, 8, 8)
+    with torch.no_grad():
+        y = model(x).argmax(dim=1)
+    with pytest.raises(RuntimeError, match="precision: bfloat16"):
+        APGD(0.01, 2, precision="bfloat16")(model, x, y)

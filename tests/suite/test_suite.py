@@ -54,6 +54,14 @@ def test_eps_may_be_a_fraction_and_is_sorted(tmp_path):
     assert suite.threat_model.eps == [0.01, 8 / 255, 16 / 255, 1.0]
 
 
+def test_a_fast_autoattack_does_not_go_by_the_name_of_the_standard_one(tmp_path):
+    attacks = (
+        "attacks: [autoattack, {name: autoattack, version: fast}, {name: autoattack, version: fast, label: mine}]\n"
+    )
+    suite = load(tmp_path, MINIMAL + attacks)
+    assert [attack.label for attack in suite.attacks] == ["autoattack", "autoattack-fast", "mine"]
+
+
 def test_d_adv_is_measured_where_the_variance_ratio_is(tmp_path):
     suite = load(tmp_path, MINIMAL + "diagnostics: {variance_ratio: {layers: [layer3, avgpool]}}\n")
     assert suite.diagnostics.d_adv.layers == ["layer3", "avgpool"]

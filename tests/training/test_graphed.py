@@ -96,6 +96,37 @@ def test_is_the_same_training(digits, recorded, layers, options):
         assert torch.equal(a, b)
 
 
+class StoppedError(Exception):
+    """By `on_batch`."""
+
+
+@pytest.mark.parametrize("batches", [1, 3, 12, 19])
+def test_where_a_caller_stops_it_nothing_is_under_way(digits, recorded, batches):
+    def stopped():
+        seen = []
+
+        def on_batch():
+            seen.append(1)
+            if len(seen) > batches:
+                raise StoppedError
+
+        with seeded(0):
+            model = attach_lr_layers(
+                Classifier(resnet18(10, 1, width=4), *digits.statistics), {"layer3": 8, "avgpool": 4},
+                projection="subspace",
+            )  # fmt: skip
+            options = Training(**CONFIG | {"warmup_accuracy": 0})
+            with pytest.raises(StoppedError):
+                train(model, digits.train.balanced(320), options, seed=0, on_batch=on_batch)
+        return model.state_dict()
+
+    # As `recorded` has it, for both: what follows is another product on a GPU.
+    straight = stopped()
+    with recorded():
+        repeated = stopped()
+    assert all(torch.equal(a, b) for a, b in zip(straight.values(), repeated.values(), strict=True))
+
+
 def test_decompositions_are_made_one_by_one(digits, recorded):
     with recorded():
         _, history = fit(digits, {"avgpool": 4}, projection="exact", warmup_accuracy=0)
