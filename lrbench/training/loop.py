@@ -159,7 +159,6 @@ class _Run:
                     on_batch()
                     self.step(pixels, labels)
             finally:
-                # Where it stops, too: an update may be under way.
                 if self.steps is not None:
                     self.steps.finish()
         except FloatingPointError:
