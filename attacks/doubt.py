@@ -11,7 +11,7 @@ from .cost import GRADIENT, LOOK
 from .geometry import Ball, length
 from .gradients import input_gradient
 from .inputs import Bounds
-from .losses import cross_entropy, margin
+from .losses import cross_entropy, margin, rounding
 from .passes import Steady, parts_of, sent
 
 SMALL_STEP = 0.05
@@ -26,8 +26,6 @@ AHEAD = 0.8
 """Share of the margin's rise under gradient attacks that a short random search has to reach to cast doubt on them."""
 ROUNDING = 1e-4
 """Difference of two passes' logits, relative to their size, that is rounding."""
-ROUNDED = 100
-"""Of differences of margins, in units of the machine epsilon of the logits that they come from."""
 
 COST = 2 * GRADIENT + (2 + DIRECTIONS) * LOOK
 """Passes of `doubted`."""
@@ -67,10 +65,7 @@ def outdone(by_gradients: Tensor, by_chance: Tensor) -> Tensor:
 def _doubted(model: nn.Module, x: Tensor, y: Tensor, eps: float, ball: Ball, bounds: Bounds | None) -> Tensor:
     _, entropy, of_entropy = input_gradient(model, x, lambda logits: cross_entropy(logits, y))
     logits, here, gradient = input_gradient(model, x, lambda logits: margin(logits, y))
-    true = logits.gather(1, y[:, None]).squeeze(1)
-    # Other logits may be anything, as where classes are ruled out.
-    size = torch.maximum(true.abs(), (here + true).abs())
-    rounding = ROUNDED * torch.finfo(logits.dtype).eps * size
+    rounded = rounding(logits, y)
 
     def change(direction: Tensor, step: float) -> tuple[Tensor, Tensor]:
         """How the margin changes, and how it should."""
@@ -81,13 +76,13 @@ def _doubted(model: nn.Module, x: Tensor, y: Tensor, eps: float, ball: Ball, bou
 
     rise, said = change(gradient, SMALL_STEP)
     # Where a step changes no more than rounding does, it says nothing.
-    flat = (rise < RISES * said) & (said > rounding)
+    flat = (rise < RISES * said) & (said > rounded)
     changes = [change(direction.expand_as(x), TINY_STEP) for direction in _directions(x)]
     error = torch.stack([found - said for found, said in changes]).square().mean(dim=0).sqrt()
     slope = torch.stack([said for _, said in changes]).square().mean(dim=0).sqrt()
-    mistaken = error > MISTAKEN * slope + rounding
+    mistaken = error > MISTAKEN * slope + rounded
     with torch.no_grad():
-        again = (model(x) - logits).abs() > ROUNDING * (logits.abs() + size[:, None])
+        again = (model(x) - logits).abs() > ROUNDING * (logits.abs() + logits.gather(1, y[:, None]).abs())
     found: Tensor = (entropy == 0) | _vanishes(of_entropy) | _vanishes(gradient) | flat | mistaken | again.any(dim=1)
     return found
 

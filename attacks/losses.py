@@ -10,6 +10,9 @@ from .geometry import tiny
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
+ROUNDED = 16
+"""In units of the machine epsilon of logits, an error of theirs that is rounding."""
+
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     """Cross-entropy of the true label."""
@@ -32,6 +35,15 @@ def margin(logits: Tensor, y: Tensor) -> Tensor:
     true = logits.gather(1, y[:, None]).squeeze(1)
     others = logits.scatter(1, y[:, None], -torch.inf)
     return others.max(dim=1).values - true
+
+
+def rounding(logits: Tensor, y: Tensor) -> Tensor:
+    """Give how much of the margin rounding may be, (N,): of the two logits that it is made of, whatever the others are.
+
+    What else is in a pass, and where it is made, changes the last bits of logits.
+    """
+    true = logits.gather(1, y[:, None]).squeeze(1)
+    return ROUNDED * torch.finfo(logits.dtype).eps * torch.maximum(true.abs(), (margin(logits, y) + true).abs())
 
 
 def dlr(logits: Tensor, y: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from .cost import GRADIENT, LOOK, Passes
 from .geometry import BALLS, DUAL, length, tiny, unsqueeze_like
 from .gradients import input_gradient
 from .inputs import Bounds, clipped
-from .losses import cross_entropy, margin, misclassified
+from .losses import cross_entropy, margin, misclassified, rounding
 from .ranges import at_least, check_bounds, finite
 
 SMALLEST_GAMMA = 0.001
@@ -85,14 +85,18 @@ class NormDescent(Attack):
         for index in range(self.steps):
             logits, value, gradient = input_gradient(model, here, lambda logits: self._objective(logits, y))
             wrong, size = misclassified(logits, y), length(here - x, self.norm)
-            closer = wrong & (size < smallest)
-            best, smallest = torch.where(unsqueeze_like(closer, x), here, best), torch.where(closer, size, smallest)
+            # In another pass a point at the very boundary may be on its other side: it is better than none.
+            closer = wrong & (size < smallest) & (margin(logits, y) > rounding(logits, y))
+            kept = closer | (wrong & smallest.isinf())
+            best, smallest = torch.where(unsqueeze_like(kept, x), here, best), torch.where(closer, size, smallest)
             share = (1 + math.cos(math.pi * index / self.steps)) / 2
             radius = self._radius(radius, Met(wrong, size, smallest, value, gradient), share)
             step = self.step_size * (LAST_STEP + (1 - LAST_STEP) * share)
             here = self._brought_back(here + step * BALLS["l2"].direction(gradient), x, radius)
         with torch.no_grad():
-            closer = misclassified(model(here), y) & (length(here - x, self.norm) < smallest)
+            logits = model(here)
+            closer = (margin(logits, y) > rounding(logits, y)) & (length(here - x, self.norm) < smallest)
+            closer |= misclassified(logits, y) & smallest.isinf()
         return torch.where(unsqueeze_like(closer, x), here, best)
 
     @abstractmethod
@@ -163,7 +167,9 @@ class FMN(NormDescent):
     def _radius(self, radius: Tensor, met: Met, share: float) -> Tensor:
         gamma = SMALLEST_GAMMA + (self.gamma - SMALLEST_GAMMA) * share
         to_boundary = met.value.abs() / length(met.gradient, DUAL[self.norm]).clamp_min(tiny(met.gradient))
-        outside = torch.where(met.smallest.isfinite(), radius * (1 + gamma), met.size + self.reach * to_boundary)
+        # Rounding inwards would else keep a point in front of a boundary that is reached exactly.
+        ahead = torch.maximum(met.size + self.reach * to_boundary, met.size * (1 + SMALLEST_GAMMA))
+        outside = torch.where(met.smallest.isfinite(), radius * (1 + gamma), ahead)
         return torch.where(met.wrong, torch.minimum(radius * (1 - gamma), met.smallest), outside)
 
     def _brought_back(self, point: Tensor, x: Tensor, radius: Tensor) -> Tensor:

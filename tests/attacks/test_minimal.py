@@ -172,3 +172,17 @@ def test_without_bounds_the_projection_is_the_textbook_s():
     assert ((l1 != 0).sum(dim=1) == 1).all()
     linf = onto_hyperplane(point, normal, gap, "linf", None)
     assert torch.allclose(linf.abs().amax(dim=1), gap.abs() / normal.abs().sum(dim=1), atol=1e-6)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+@pytest.mark.parametrize("steps", [20, 100, 300])
+def test_fmn_stops_neither_in_front_of_a_boundary_nor_where_rounding_puts_it_back(norm, steps):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 10)).eval()
+    x = torch.rand(200, 3, 8, 8)
+    with torch.no_grad():
+        y = model(x).argmax(dim=1)
+        found = FMN(norm, steps)(model, x, y)
+        assert (model(found).argmax(dim=1) != y).all()
+        # The same network in another order of its sums.
+        assert (model.double()(found.double()).argmax(dim=1) != y).float().mean() > 0.99
