@@ -43,7 +43,9 @@ def rounding(logits: Tensor, y: Tensor) -> Tensor:
     What else is in a pass, and where it is made, changes the last bits of logits.
     """
     true = logits.gather(1, y[:, None]).squeeze(1)
-    return ROUNDED * torch.finfo(logits.dtype).eps * torch.maximum(true.abs(), (margin(logits, y) + true).abs())
+    largest = torch.maximum(true.abs(), (margin(logits, y) + true).abs())
+    # An infinite logit is not rounded.
+    return ROUNDED * torch.finfo(logits.dtype).eps * torch.where(largest.isfinite(), largest, 0)
 
 
 def dlr(logits: Tensor, y: Tensor) -> Tensor:

@@ -86,17 +86,17 @@ class NormDescent(Attack):
             logits, value, gradient = input_gradient(model, here, lambda logits: self._objective(logits, y))
             wrong, size = misclassified(logits, y), length(here - x, self.norm)
             # In another pass a point at the very boundary may be on its other side: it is better than none.
-            closer = wrong & (size < smallest) & (margin(logits, y) > rounding(logits, y))
-            kept = closer | (wrong & smallest.isinf())
+            closer = wrong & (size < smallest) & ~(margin(logits, y) <= rounding(logits, y))
+            kept = closer | (wrong & size.isfinite() & smallest.isinf())
             best, smallest = torch.where(unsqueeze_like(kept, x), here, best), torch.where(closer, size, smallest)
             share = (1 + math.cos(math.pi * index / self.steps)) / 2
             radius = self._radius(radius, Met(wrong, size, smallest, value, gradient), share)
             step = self.step_size * (LAST_STEP + (1 - LAST_STEP) * share)
             here = self._brought_back(here + step * BALLS["l2"].direction(gradient), x, radius)
         with torch.no_grad():
-            logits = model(here)
-            closer = (margin(logits, y) > rounding(logits, y)) & (length(here - x, self.norm) < smallest)
-            closer |= misclassified(logits, y) & smallest.isinf()
+            logits, size = model(here), length(here - x, self.norm)
+            wrong, sure = misclassified(logits, y), ~(margin(logits, y) <= rounding(logits, y))
+            closer = wrong & ((sure & (size < smallest)) | (size.isfinite() & smallest.isinf()))
         return torch.where(unsqueeze_like(closer, x), here, best)
 
     @abstractmethod
