@@ -130,15 +130,16 @@ class APGD(Attack):
         logits : Tensor, (N, classes)
             Of x.
         objective, targets, purpose
-            As for `Ascent`.
+            As for `Ascent` and its `Rules`.
         """
         found, rows = x.clone(), (~misclassified(logits, y)).nonzero().squeeze(1)
-        rules = Rules(self.eps, self.steps, self.ball, self.eot, self.seed, self.bounds, self.ranked)
+        common = (self.eps, self.steps, self.ball, self.eot, self.seed, self.bounds)
+        rules = Rules(*common, objective, purpose, self.larger_radii, self.ranked)
         ends = x[rows]
         passed, real = made_in(self.precision, model)
-        begun = (passed, ends.clone(), y[rows], rules, objective, targets[rows], purpose, real)
+        begun = (passed, ends.clone(), y[rows], rules, targets[rows], real)
         if self.norm == "l1":
-            searched(SparseAscent(*begun, larger=self.larger_radii), ends)
+            searched(SparseAscent(*begun), ends)
         else:
             searched(MomentumAscent(*begun), ends)
         found[rows] = ends

@@ -46,7 +46,19 @@ def checkpoints(steps: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Rules:
-    """What an ascent is made by; attributes as of `APGD`, and whether values of runs towards other classes compare."""
+    """What an ascent is made by; other attributes as of `APGD`.
+
+    Attributes
+    ----------
+    objective : callable
+        What is increased.
+    purpose : str
+        Of the random starts.
+    larger : bool
+        In L1, begin at three times the radius; else there is one stage.
+    ranked : bool
+        Whether values of runs towards other classes compare.
+    """
 
     eps: float
     steps: int
@@ -54,6 +66,9 @@ class Rules:
     eot: int
     seed: int
     bounds: Bounds | None
+    objective: Objective
+    purpose: str
+    larger: bool = False
     ranked: bool = False
 
 
@@ -95,36 +110,25 @@ class Ascent(Confirmed[C]):
         Clean examples.
     y : Tensor, (N,)
     rules : Rules
-    objective : callable
     targets : Tensor, (N, runs)
         Class that each run on an example goes to; whatever, where the objective has none.
-    purpose : str
-        Of the random starts.
     real : nn.Module or None
         As of `Confirmed`.
     """
 
     def __init__(
-        self,
-        model: nn.Module,
-        x: Tensor,
-        y: Tensor,
-        rules: Rules,
-        objective: Objective,
-        targets: Tensor,
-        purpose: str,
-        real: nn.Module | None = None,
+        self, model: nn.Module, x: Tensor, y: Tensor, rules: Rules, targets: Tensor, real: nn.Module | None = None
     ) -> None:
         self.real, self.draws = real, rules.eot
-        self.model, self.x, self.y, self.rules = model, x, y, rules
-        self.objective, self.targets, self.purpose = objective, targets, purpose
+        self.model, self.x, self.y, self.rules, self.targets = model, x, y, rules, targets
         self.runs, self.shortest = targets.shape[1], rules.steps + 1
+        self._schedule()
 
     def _advance(self, jobs: C) -> None:
         """Step, evaluate, and adapt the step where it is due; at first evaluate the start."""
         self._move(jobs)
         logits, value, gradient = input_gradient(
-            self.model, jobs.x, lambda logits: self.objective(logits, jobs.label, jobs.target), self.rules.eot
+            self.model, jobs.x, lambda logits: self.rules.objective(logits, jobs.label, jobs.target), self.rules.eot
         )
         wrong = self._certain(jobs, misclassified(logits, jobs.label) & self._counts(jobs), jobs.x)
         self._note(jobs, wrong, value, gradient)
@@ -138,6 +142,10 @@ class Ascent(Confirmed[C]):
         If all runs fail, the last one's, or the highest loss of all, where they compare.
         """
         return Ended(jobs.best, jobs.fooled, -jobs.best_value if self.rules.ranked else None)
+
+    @abstractmethod
+    def _schedule(self) -> None:
+        """Lay out what is due at which step."""
 
     @abstractmethod
     def _move(self, jobs: C) -> None:
@@ -164,18 +172,8 @@ class Ascent(Confirmed[C]):
 class MomentumAscent(Ascent[MomentumClimb]):
     """Runs of Auto-PGD in the Linf or the L2 ball. Parameters are those of `Ascent`."""
 
-    def __init__(
-        self,
-        model: nn.Module,
-        x: Tensor,
-        y: Tensor,
-        rules: Rules,
-        objective: Objective,
-        targets: Tensor,
-        purpose: str,
-        real: nn.Module | None = None,
-    ) -> None:
-        super().__init__(model, x, y, rules, objective, targets, purpose, real)
+    def _schedule(self) -> None:
+        rules, x = self.rules, self.x
         places = [0, *checkpoints(rules.steps)]
         since = torch.zeros(rules.steps + 2, dtype=x.dtype, device="cpu")
         for before, place in pairwise(places):
@@ -185,7 +183,7 @@ class MomentumAscent(Ascent[MomentumClimb]):
     def begin(self, rows: Tensor, run: int) -> MomentumClimb:
         """Start from a random point of the sphere."""
         rules, clean = self.rules, self.x[rows]
-        noise = Noise(clean, rules.seed, f"{self.purpose} {run}")
+        noise = Noise(clean, rules.seed, f"{self.rules.purpose} {run}")
         start = rules.ball.project(rules.ball.surface(clean, rules.eps, noise), clean, rules.eps, rules.bounds)
         zeros = clean.new_zeros(len(rows))
         none = torch.zeros_like(rows, dtype=torch.bool)

@@ -48,6 +48,12 @@ def rounding(logits: Tensor, y: Tensor) -> Tensor:
     return ROUNDED * torch.finfo(logits.dtype).eps * torch.where(largest.isfinite(), largest, 0)
 
 
+def surely_misclassified(logits: Tensor, y: Tensor) -> Tensor:
+    """Whether it is `misclassified` by more than rounding, and so will be in another pass, (N,), bool."""
+    # Of infinite logits the margin may be no number.
+    return misclassified(logits, y) & ~(margin(logits, y) <= rounding(logits, y))
+
+
 def dlr(logits: Tensor, y: Tensor) -> Tensor:
     """Difference of logits ratio: the margin over the spread of the three largest logits, which no scale can hide.
 

@@ -12,7 +12,7 @@ from .cost import GRADIENT, LOOK, Passes
 from .geometry import BALLS, DUAL, length, tiny, unsqueeze_like
 from .gradients import input_gradient
 from .inputs import Bounds, clipped
-from .losses import cross_entropy, margin, misclassified, rounding
+from .losses import cross_entropy, margin, misclassified, surely_misclassified
 from .ranges import at_least, check_bounds, finite
 
 SMALLEST_GAMMA = 0.001
@@ -84,20 +84,16 @@ class NormDescent(Attack):
         radius = self._first(x)
         for index in range(self.steps):
             logits, value, gradient = input_gradient(model, here, lambda logits: self._objective(logits, y))
-            wrong, size = misclassified(logits, y), length(here - x, self.norm)
-            # In another pass a point at the very boundary may be on its other side: it is better than none.
-            closer = wrong & (size < smallest) & ~(margin(logits, y) <= rounding(logits, y))
-            kept = closer | (wrong & size.isfinite() & smallest.isinf())
+            size = length(here - x, self.norm)
+            closer, kept = _better(logits, y, size, smallest)
             best, smallest = torch.where(unsqueeze_like(kept, x), here, best), torch.where(closer, size, smallest)
             share = (1 + math.cos(math.pi * index / self.steps)) / 2
-            radius = self._radius(radius, Met(wrong, size, smallest, value, gradient), share)
+            radius = self._radius(radius, Met(misclassified(logits, y), size, smallest, value, gradient), share)
             step = self.step_size * (LAST_STEP + (1 - LAST_STEP) * share)
             here = self._brought_back(here + step * BALLS["l2"].direction(gradient), x, radius)
         with torch.no_grad():
-            logits, size = model(here), length(here - x, self.norm)
-            wrong, sure = misclassified(logits, y), ~(margin(logits, y) <= rounding(logits, y))
-            closer = wrong & ((sure & (size < smallest)) | (size.isfinite() & smallest.isinf()))
-        return torch.where(unsqueeze_like(closer, x), here, best)
+            _, kept = _better(model(here), y, length(here - x, self.norm), smallest)
+        return torch.where(unsqueeze_like(kept, x), here, best)
 
     @abstractmethod
     def _objective(self, logits: Tensor, y: Tensor) -> Tensor:
@@ -114,6 +110,13 @@ class NormDescent(Attack):
     @abstractmethod
     def _brought_back(self, point: Tensor, x: Tensor, radius: Tensor) -> Tensor:
         """Bring points to where they may be."""
+
+
+def _better(logits: Tensor, y: Tensor, size: Tensor, smallest: Tensor) -> tuple[Tensor, Tensor]:
+    """Say which points are smaller than the smallest, and which are kept: these, and any rather than none."""
+    # In another pass a point at the very boundary may be on its other side.
+    closer = surely_misclassified(logits, y) & (size < smallest)
+    return closer, closer | (misclassified(logits, y) & size.isfinite() & smallest.isinf())
 
 
 @named("fmn")

@@ -8,9 +8,9 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from .ascent import Ascent, Climb, Objective, Rules
+from .ascent import Ascent, Climb
 from .geometry import unsqueeze_like
 from .l1 import steepest_entries
 from .noise import Noise
@@ -52,40 +52,21 @@ class SparseAscent(Ascent[SparseClimb]):
     """Runs of Auto-PGD in the L1 ball.
 
     A run has stages, whose radii shrink to eps; each starts from the point of the highest loss of the one before,
-    projected. What is misclassified counts in the last one.
-
-    Parameters
-    ----------
-    model, x, y, rules, objective, targets, purpose, real
-        As for `Ascent`.
-    larger : bool
-        Begin at three times the radius; else there is one stage.
+    projected. What is misclassified counts in the last one. Parameters are those of `Ascent`.
     """
 
-    def __init__(  # noqa: PLR0913
-        self,
-        model: nn.Module,
-        x: Tensor,
-        y: Tensor,
-        rules: Rules,
-        objective: Objective,
-        targets: Tensor,
-        purpose: str,
-        real: nn.Module | None = None,
-        *,
-        larger: bool,
-    ) -> None:
-        super().__init__(model, x, y, rules, objective, targets, purpose, real)
+    def _schedule(self) -> None:
+        rules, x = self.rules, self.x
         radius: list[float] = []
         starts: list[bool] = []
         due: list[bool] = []
-        for factor, steps in stages(rules.steps, larger=larger):
+        for factor, steps in stages(rules.steps, larger=rules.larger):
             every = max(int(INTERVAL * steps), 1)
             radius += [factor * rules.eps] * (steps + 1)
             starts += [True] + [False] * steps
             due += [step > 0 and step % every == 0 for step in range(steps + 1)]
             self._last = len(radius) - steps - 1
-        self.shortest, self._larger = len(radius), larger
+        self.shortest = len(radius)
         # Whoever is over stays at the end of the table.
         self._radius = torch.tensor([*radius, rules.eps], dtype=x.dtype, device="cpu").to(x.device)
         self._starts = torch.tensor([*starts, False], device="cpu").to(x.device)
@@ -94,7 +75,7 @@ class SparseAscent(Ascent[SparseClimb]):
     def begin(self, rows: Tensor, run: int) -> SparseClimb:
         """Start from normal noise, projected."""
         clean, none = self.x[rows], torch.zeros_like(rows)
-        noise = Noise(clean, self.rules.seed, f"{self.purpose} {run}").normal(*clean.shape[1:])
+        noise = Noise(clean, self.rules.seed, f"{self.rules.purpose} {run}").normal(*clean.shape[1:])
         start = self._projected(clean + noise, clean, self._radius[none])
         zeros, entries = clean.new_zeros(len(rows)), clean[0].numel() if len(rows) else 1
         return SparseClimb(
@@ -113,7 +94,7 @@ class SparseAscent(Ascent[SparseClimb]):
         jobs.x = self._projected(ahead, jobs.clean, radius)
         jobs.best_value = torch.where(starts, -torch.inf, jobs.best_value)
         jobs.size = torch.where(starts, radius, jobs.size)
-        if self._larger:
+        if self.rules.larger:
             # A start of normal noise is dense in one stage alone: it says nothing of how few entries are enough.
             self._sparsen(jobs, jobs.x, starts)
 

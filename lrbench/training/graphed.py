@@ -96,9 +96,11 @@ class Steps:
                 self._layers.update()
 
     def _repeatable(self) -> bool:
-        if self._layers is None or self._updates is None:
-            return self._layers is None and self._made >= WARM
-        return self._made >= WARM and (not self._updates.due or self._updates.ready())
+        if self._made < WARM:
+            return False
+        if self._updates is None:
+            return self._layers is None
+        return not self._updates.due or self._updates.ready()
 
     def _repeat(self, images: Tensor, labels: Tensor, weight: float) -> None:
         if self._graph is None:

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from support.nets import TwoLayers, spread_images
 from support.takers import holds
 from torch import nn
 
 from lrbench.attacks import APGD, FAB, PGD, AutoAttack, Square, TargetedAPGD
-from lrbench.attacks.geometry import length
+from lrbench.attacks.geometry import least_size
 from lrbench.attacks.losses import margin, misclassified
 from lrbench.attacks.passes import PACES, Pace
 
@@ -22,31 +23,26 @@ MAKERS = {
 }
 
 
-class Net(nn.Module):
-    """Layers that autocast rounds; `waver` is what passes in bfloat16 add to the logits, at most."""
+def wavering(waver):
+    """Passes in bfloat16 add so much to the logits, at most."""
 
-    def __init__(self, waver=0.0):
-        super().__init__()
-        torch.manual_seed(3)
-        self.first, self.last, self.waver = nn.Linear(192, 64), nn.Linear(64, 10), waver
+    def after(logits):
+        if not (waver and torch.is_autocast_enabled("cpu")):
+            return logits
+        logits = logits.float()
+        return logits + waver * torch.sin(1e3 * logits.detach())
 
-    def forward(self, x):
-        logits = self.last(torch.tanh(2 * self.first(x.flatten(1) - 0.5)))
-        if self.waver and torch.is_autocast_enabled("cpu"):
-            logits = logits.float()
-            return logits + self.waver * torch.sin(1e3 * logits.detach())
-        return logits
+    return after
+
+
+def net(waver=0.0):
+    """Layers that autocast rounds."""
+    return TwoLayers(after=wavering(waver))
 
 
 @pytest.fixture(scope="module")
 def images():
-    """Images at all distances from the boundary."""
-    x = torch.rand(240, 3, 8, 8, generator=torch.Generator().manual_seed(4))
-    with torch.no_grad():
-        y = Net()(x).argmax(dim=1)
-        order = margin(Net()(x), y).argsort()
-    chosen = order[torch.linspace(0, len(order) - 1, N).long()]
-    return x[chosen], y[chosen]
+    return spread_images(TwoLayers(), N, among=240)
 
 
 @pytest.fixture(params=EPS)
@@ -67,12 +63,12 @@ def fooled_by(made, model, x, y, eps, norm="linf"):
         holds(made, found, x)
         return wrong
     assert torch.equal(found[~wrong], x[~wrong])
-    return wrong & (length(found - x, norm) <= eps + 1e-6)
+    return wrong & (least_size(found, x, norm) <= eps)
 
 
 @pytest.mark.parametrize("waver", [0.0, 0.02])
 def test_about_as_many_fall_as_in_float32_and_within_the_ball(maker, norm, images, waver):
-    model, eps = Net(waver).eval(), EPS[norm]
+    model, eps = net(waver).eval(), EPS[norm]
     expected = fooled_by(maker(eps, norm), model, *images, eps, norm).sum()
     fooled = fooled_by(maker(eps, norm, precision="bfloat16"), model, *images, eps, norm).sum()
     assert 2 < expected < N
@@ -83,7 +79,7 @@ def test_about_as_many_fall_as_in_float32_and_within_the_ball(maker, norm, image
 @pytest.mark.parametrize("pace", [Pace(64, 32, 1), Pace(6, 6, 3)])
 def test_who_is_fooled_in_bfloat16_alone_is_not_fooled(maker, norm, images, monkeypatch, pace):
     monkeypatch.setitem(PACES, "cpu", pace)
-    model, tiny, (x, y) = Net().eval(), EPS[norm] / 1e3, images
+    model, tiny, (x, y) = net().eval(), EPS[norm] / 1e3, images
     with torch.no_grad():
         safe = margin(model(x), y).argsort()[: N // 2]
     plain = model.forward
@@ -91,7 +87,7 @@ def test_who_is_fooled_in_bfloat16_alone_is_not_fooled(maker, norm, images, monk
     assert not fooled_by(maker(tiny, norm, precision="bfloat16"), model, x[safe], y[safe], tiny, norm).any()
 
 
-class Told(Net):
+class Told(TwoLayers):
     """In bfloat16, prefers or shuns the true class."""
 
     def __init__(self, label, prefers):

@@ -3,6 +3,8 @@
 import pytest
 import torch
 from support.models import net_of
+from support.nets import TwoLayers as Net
+from support.nets import spread_images
 from support.takers import holds
 from torch import nn
 
@@ -11,7 +13,7 @@ from lrbench.attacks.autoattack import SHORT, STANDARD
 from lrbench.attacks.cost import Passes
 from lrbench.attacks.doubt import doubted, outdone
 from lrbench.attacks.geometry import BALLS
-from lrbench.attacks.losses import margin, misclassified
+from lrbench.attacks.losses import misclassified
 from lrbench.attacks.passes import PACES, Pace
 from lrbench.attacks.targets import CANDIDATES, nearest
 from lrbench.leaderboard.said import other_than_standard
@@ -21,19 +23,6 @@ EPS = {"linf": 0.02, "l2": 0.2, "l1": 1.5}
 LITTLE_DOUBT = 1 / N
 """Where another class is about to become the nearest one, the margin has a kink."""
 LITTLE = {"steps": 12, "targets": 4, "queries": 200}
-
-
-class Net(nn.Module):
-    """Two layers; `before` and `after` are what is done to images and logits."""
-
-    def __init__(self, before=lambda x: x, after=lambda logits: logits):
-        super().__init__()
-        torch.manual_seed(3)
-        self.first, self.last, self.before, self.after = nn.Linear(192, 64), nn.Linear(64, 10), before, after
-
-    def forward(self, x):
-        x = self.before(x)
-        return self.after(self.last(torch.tanh(2 * self.first(x.flatten(1) - 0.5))))
 
 
 def noisy(logits):
@@ -74,13 +63,7 @@ MASKED = {
 
 @pytest.fixture(scope="module")
 def images():
-    """Images at all distances from the boundary."""
-    x = torch.rand(400, 3, 8, 8, generator=torch.Generator().manual_seed(4))
-    with torch.no_grad():
-        y = Net()(x).argmax(dim=1)
-        order = margin(Net()(x), y).argsort()
-    chosen = order[torch.linspace(0, len(order) - 1, N).long()]
-    return x[chosen], y[chosen]
+    return spread_images(Net(), N)
 
 
 def attacked(model, images, eps, **options):

@@ -201,13 +201,13 @@ def test_larger_radii_are_for_l1_alone():
 def followed(trained, held_out):
     """A run's points, step by step, on images of which some withstand it."""
     x, y = held_out[0][:12], held_out[1][:12]
-    rules = Rules(1.0, 20, BALLS["l1"], 1, 0, (0.0, 1.0))
 
     def follow(*, larger):
         def objective(logits, y, _):
             return cross_entropy(logits, y)
 
-        search = SparseAscent(Steady(trained), x, y, rules, objective, y[:, None], "restart", larger=larger)
+        rules = Rules(1.0, 20, BALLS["l1"], 1, 0, (0.0, 1.0), objective, "restart", larger)
+        search = SparseAscent(Steady(trained), x, y, rules, y[:, None])
         jobs, seen = search.begin(torch.arange(len(x)), 0), []
         for _ in range(search.shortest):
             search.advance(jobs)

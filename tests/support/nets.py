@@ -19,3 +19,27 @@ def conv_net(seed=0, norm=nn.BatchNorm2d):
 def images(count, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(count, 3, 8, 8, generator=generator), torch.randint(0, 4, (count,), generator=generator)
+
+
+class TwoLayers(nn.Module):
+    """Ten classes from (3, 8, 8) images; `before` and `after` are what is done to images and logits."""
+
+    def __init__(self, before=lambda x: x, after=lambda logits: logits):
+        super().__init__()
+        torch.manual_seed(3)
+        self.first, self.last, self.before, self.after = nn.Linear(192, 64), nn.Linear(64, 10), before, after
+
+    def forward(self, x):
+        x = self.before(x)
+        return self.after(self.last(torch.tanh(2 * self.first(x.flatten(1) - 0.5))))
+
+
+def spread_images(net, count, among=400):
+    """Images at all distances from a network's boundary, and the classes that it gives them."""
+    x = torch.rand(among, 3, 8, 8, generator=torch.Generator().manual_seed(4))
+    with torch.no_grad():
+        logits = net(x)
+    y = logits.argmax(dim=1)
+    top = logits.topk(2, dim=1).values
+    chosen = (top[:, 1] - top[:, 0]).argsort()[torch.linspace(0, len(x) - 1, count).long()]
+    return x[chosen], y[chosen]
