@@ -8,9 +8,10 @@ A case is NETWORK:RADIUS[:IMAGES], the radius in 255ths: `undefended:8 undefende
 are ResNet-18s of width 16 trained on 12,000 images of DIR/cifar10-jpeg for 8 epochs, plain, by PGD of three steps at
 8/255, and with LR-Layers; `--keep` keeps them for the next time. Times are of the processor, so that other work on the
 machine counts for less; run with OMP_NUM_THREADS=1. All have 100 steps, 9 targets and 5,000 queries: torchattacks,
-whose default is 10 steps, is given them. Passes are images through the network, counted by hooks: forward, and
-backward. With `--beside`, lrbench's standard version is set beside its own passes in bfloat16 or its fast version
-instead of other codes.
+whose default is 10 steps, is given them. With `--device cuda` times are the clock's, in one process, after a first
+run that is not counted. Passes are images through the network, counted by hooks: forward, and backward. With
+`--beside`, lrbench's standard version is set beside its own passes in bfloat16 or its fast version instead of other
+codes.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -68,7 +70,7 @@ def network(name: str, data: ImageData, keep: Path | None) -> nn.Module:
 Run = Callable[[Tensor, Tensor], Tensor]
 
 
-def forms(model: nn.Module, eps: float, reference: str | None) -> dict[str, Run]:
+def forms(model: nn.Module, eps: float, reference: str | None, device: str) -> dict[str, Run]:
     """Give the codes, ours first."""
     import torchattacks  # noqa: PLC0415
 
@@ -81,7 +83,7 @@ def forms(model: nn.Module, eps: float, reference: str | None) -> dict[str, Run]
         sys.path.insert(0, reference)
         from autoattack import AutoAttack as Reference  # noqa: PLC0415
 
-        made = Reference(model, norm="Linf", eps=eps, seed=0, verbose=False, device="cpu")
+        made = Reference(model, norm="Linf", eps=eps, seed=0, verbose=False, device=device)
         found["fra31/auto-attack"] = lambda x, y: made.run_standard_evaluation(x, y, bs=len(x))
     return found
 
@@ -92,11 +94,20 @@ def ours(model: nn.Module, eps: float, beside: list[str]) -> dict[str, Run]:
     return {name: lambda x, y, how=how: AutoAttack(eps, **how)(model, x, y) for name, how in options.items()}
 
 
+def clock(device: str) -> float:
+    """Give the processor's seconds, or the clock's once the device has done its work."""
+    if device == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 def measured(run: Run, model: nn.Module, counted: Passes, x: Tensor, y: Tensor) -> tuple[float, tuple]:
-    """Give the processor's seconds, and passes an image with how many images withstood."""
-    start = time.process_time()
+    """Give seconds, and passes an image with how many images withstood."""
+    counted.forward = counted.backward = 0
+    start = clock(x.device.type)
     found = run(x, y)
-    taken, passes = time.process_time() - start, (counted.forward / len(x), counted.backward / len(x))
+    taken, passes = clock(x.device.type) - start, (counted.forward / len(x), counted.backward / len(x))
     with torch.no_grad():
         return taken, (passes, int((~misclassified(model(found), y)).sum()))
 
@@ -115,20 +126,25 @@ def compared(case: str, given: argparse.Namespace, data: ImageData) -> None:
     """Compare on a case; print a table."""
     name, radius, *rest = case.split(":")
     eps, images = float(radius) / 255, int(rest[0]) if rest else given.images
-    model = network(name, data, given.keep).to(memory_format=torch.contiguous_format)
+    model = network(name, data, given.keep).to(given.device, memory_format=torch.contiguous_format)
     split = data.test.balanced(images)
-    x, y, counted = to_unit(split.images), split.labels, Passes(model)
-    runs = ours(model, eps, given.beside) if given.beside else forms(model, eps, given.reference)
+    x, y, counted = to_unit(split.images).to(given.device), split.labels.to(given.device), Passes(model)
+    runs = ours(model, eps, given.beside) if given.beside else forms(model, eps, given.reference, given.device)
     seconds, lines = {}, {}
+    if given.device != "cpu":
+        for run in runs.values():
+            run(x[:16], y[:16])
     for number in range(given.rounds):
         for form, run in runs.items():
-            taken, lines[form] = alone(lambda run=run: measured(run, model, counted, x, y))
+            work = partial(measured, run, model, counted, x, y)
+            taken, lines[form] = alone(work) if given.device == "cpu" else work()
             seconds.setdefault(form, []).append(taken)
             print(f"round {number + 1}: {form} {taken:.1f} s", file=sys.stderr, flush=True)
     with torch.no_grad():
         clean = int((~misclassified(model(x), y)).sum())
     print(f"\n{name}, {radius}/255, {images} images, {clean} of them classified correctly, {given.rounds} rounds\n")
-    print("| code | processor time | against lrbench | passes an image (forward, backward) | withstood |")
+    taken = "processor time" if given.device == "cpu" else "time"
+    print(f"| code | {taken} | against lrbench | passes an image (forward, backward) | withstood |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for form, ((forward, backward), left) in lines.items():
         ratio = statistics.median(a / b for a, b in zip(seconds[form], seconds["lrbench"], strict=True))
@@ -148,8 +164,9 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=256)
     parser.add_argument("--beside", nargs="+", choices=BESIDE, default=[])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     given = parser.parse_args()
-    print(describe(), f"torchattacks {version('torchattacks')}", flush=True)
+    print(describe(given.device), f"torchattacks {version('torchattacks')}", flush=True)
     data = image_folder(Path(given.data_dir), train=12_000, test=2000, path="cifar10-jpeg")
     for case in given.cases:
         compared(case, given, data)
