@@ -13,6 +13,7 @@ from .gradients import input_gradient
 from .inputs import Bounds
 from .losses import cross_entropy, margin, rounding
 from .passes import Steady, parts_of, sent
+from .precision import rounded_products
 
 SMALL_STEP = 0.05
 """In units of eps, of a step along which the margin should rise as its gradient says."""
@@ -47,7 +48,9 @@ def doubted(model: nn.Module, x: Tensor, y: Tensor, eps: float, ball: Ball, boun
         Of the attack.
     """
     steady = Steady(model)
-    parts = [_doubted(steady, x[each], y[each], eps, ball, bounds) for each in parts_of(x)]
+    # Products rounded to ten bits (TF32) change a margin by more than such steps do: every image would be in doubt.
+    with rounded_products(allowed=False):
+        parts = [_doubted(steady, x[each], y[each], eps, ball, bounds) for each in parts_of(x)]
     return torch.cat(parts) if parts else torch.zeros_like(y, dtype=torch.bool)
 
 

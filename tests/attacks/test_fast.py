@@ -4,7 +4,7 @@ import pytest
 import torch
 from support.models import net_of
 from support.nets import TwoLayers as Net
-from support.nets import spread_images
+from support.nets import spread_images, ten_bits
 from support.takers import holds
 from torch import nn
 
@@ -15,6 +15,7 @@ from lrbench.attacks.doubt import doubted, outdone
 from lrbench.attacks.geometry import BALLS
 from lrbench.attacks.losses import misclassified
 from lrbench.attacks.passes import PACES, Pace
+from lrbench.attacks.precision import rounded_products
 from lrbench.attacks.targets import CANDIDATES, nearest
 from lrbench.leaderboard.said import other_than_standard
 
@@ -119,6 +120,15 @@ def test_every_sign_of_doubt_is_seen_and_none_where_there_is_none(images):
             if name == "a gradient of something else":
                 continue  # which random search outdoes
             assert doubted(masked().eval(), *given).float().mean() > 0.8, name
+
+
+@pytest.mark.parametrize("norm", EPS)
+@pytest.mark.parametrize("share", [1, 0.1, 0.01])
+def test_products_that_a_gpu_rounds_are_no_sign_of_doubt(norm, share, images):
+    given = *images, share * EPS[norm], BALLS[norm], (0.0, 1.0)
+    with rounded_products(allowed=True):
+        assert doubted(Net(ten_bits).eval(), *given).float().mean() <= LITTLE_DOUBT
+        assert torch.backends.cudnn.allow_tf32
 
 
 @pytest.mark.parametrize("value", RULED_OUT)

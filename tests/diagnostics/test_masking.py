@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from support.nets import ten_bits
 from torch import nn
 
+from lrbench.attacks.precision import rounded_products
 from lrbench.data import to_unit
 from lrbench.diagnostics.masking import CHECKS, Budget, examine
 from lrbench.diagnostics.masking.subject import Subject
@@ -132,6 +134,15 @@ def test_a_normal_model_is_flagged_by_none(trained, images, norm, eps):
     found = examine(trained, *images, eps, norm=norm, budget=BUDGET)
     assert found.name == "held up", str(found)
     assert len(found.findings) == len(CHECKS)
+
+
+def test_products_that_a_gpu_rounds_do_not_mislead(trained, images):
+    class Rounded(Wrapped):
+        def forward(self, x):
+            return self.model(ten_bits(x))
+
+    with rounded_products(allowed=True):
+        assert CHECKS["misleading-gradients"].measure(Subject(Rounded(trained), *images, 1e-5)).figure == 0
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import torch
 from lrbench.attacks.geometry import BALLS
 from lrbench.attacks.losses import margin
 from lrbench.attacks.noise import Noise
+from lrbench.attacks.precision import rounded_products
 from lrbench.diagnostics.masking.check import Measured, check
 from lrbench.diagnostics.masking.subject import Subject
 from lrbench.models.questions import WITHOUT, lacks_gradients
@@ -36,14 +37,15 @@ def gradients(subject: Subject) -> Measured:
 )
 def misleading_gradients(subject: Subject) -> Measured:
     """Step along the gradient and see whether the margin rises."""
-    gradient = subject.gradient_of(margin)
-    if gradient is None:
-        return Measured(float("nan"), flagged=False)
-    ball = BALLS[subject.norm]
-    step = SMALL * subject.eps
-    ahead = ball.project(subject.x + step * ball.direction(gradient), subject.x, step, subject.bounds)
-    before = margin(subject.clean_logits, subject.y)
-    after = margin(subject.logits(ahead), subject.y)
+    # Products rounded to ten bits (TF32) may change a margin by more than a small step does.
+    with rounded_products(allowed=False):
+        gradient = subject.gradient_of(margin)
+        if gradient is None:
+            return Measured(float("nan"), flagged=False)
+        ball = BALLS[subject.norm]
+        step = SMALL * subject.eps
+        ahead = ball.project(subject.x + step * ball.direction(gradient), subject.x, step, subject.bounds)
+        before, after = (margin(subject.logits(x), subject.y) for x in (subject.x, ahead))
     share = (after < before - 1e-4 * before.abs()).float().mean().item()
     return Measured(share, share > 0.1)
 
