@@ -76,7 +76,7 @@ class CarliniWagner(Attack):
         found = x.clone()
         with torch.no_grad():
             logits = model(x)
-            distance = torch.where(misclassified(logits, y), 0.0, torch.inf).to(x.dtype)
+            distance = torch.where(misclassified(logits, y), 0.0, torch.inf).to(_at_least_float32(x))
         const = torch.full_like(distance, self.initial_const)
         low, high = torch.zeros_like(const), torch.full_like(const, torch.inf)
         for _ in range(self.searches):
@@ -90,15 +90,17 @@ class CarliniWagner(Attack):
         self, model: nn.Module, x: Tensor, y: Tensor, const: Tensor, found: Tensor, distance: Tensor
     ) -> Tensor:
         """Descend for one c, keep better points in `found` and `distance`, and give which examples were fooled."""
-        start = self._inner(x)
-        inner, first, second = start.clone(), torch.zeros_like(x), torch.zeros_like(x)
+        # In half precision squared gradients and what is added to them would be 0.
+        exact = x.to(_at_least_float32(x))
+        start = self._inner(exact)
+        inner, first, second = start.clone(), torch.zeros_like(exact), torch.zeros_like(exact)
         reached = torch.zeros_like(const, dtype=torch.bool)
         for step in range(1, self.steps + 1):
-            point = self._outer(inner, start, x)
+            point = self._outer(inner, start, exact).to(x.dtype)
             logits, _, slope = input_gradient(
                 model, point, lambda logits: const * (self.confidence - margin(logits, y)).clamp_min(0)
             )
-            delta = point - x
+            delta = point - exact
             length = delta.flatten(1).norm(dim=1)
             fooled = misclassified(logits, y) & (margin(logits, y) >= self.confidence)
             reached |= fooled
@@ -132,3 +134,7 @@ class CarliniWagner(Attack):
         if self.bounds is None:
             return torch.ones_like(inner)
         return (self.bounds[1] - self.bounds[0]) / 2 * (1 - torch.tanh(inner).square())
+
+
+def _at_least_float32(x: Tensor) -> torch.dtype:
+    return torch.promote_types(x.dtype, torch.float32)

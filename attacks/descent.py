@@ -16,7 +16,7 @@ from .geometry import BALLS, DUAL, length, unsqueeze_like
 from .gradients import gradient_to, input_gradient, require_gradient
 from .hyperplane import onto_hyperplane
 from .inputs import Bounds, clipped
-from .losses import misclassified
+from .losses import misclassified, surely_misclassified
 from .noise import Noise
 from .passes import certainly_none
 
@@ -149,7 +149,8 @@ class Descent(Search[Way]):
         for _ in range(self.rules.searches):
             middle = (near + jobs.best) / 2
             with torch.no_grad():
-                fooled = misclassified(self.model(middle), jobs.label) & jobs.size.isfinite()
+                # At the very boundary a point is on its other side in another pass.
+                fooled = surely_misclassified(self.model(middle), jobs.label) & jobs.size.isfinite()
             jobs.best = torch.where(unsqueeze_like(fooled, middle), middle, jobs.best)
             near = torch.where(unsqueeze_like(fooled, middle), near, middle)
         moved = length(jobs.best - jobs.clean, self.rules.norm)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .cost import GRADIENT, LOOK
-from .geometry import Ball, length
+from .geometry import Ball, length, tiny, unsqueeze_like
 from .gradients import input_gradient
 from .inputs import Bounds
 from .losses import cross_entropy, margin, rounding
@@ -21,6 +21,8 @@ RISES = 0.25
 """Share of that rise below which the gradient says little."""
 DIRECTIONS, TINY_STEP = 6, 0.02
 """Random directions, and the step in them in units of eps, in which the margin should change as its gradient says."""
+CLEAR = 10
+"""So many times what rounding may be should that change be, or the step is longer, at most eps."""
 MISTAKEN = 0.3
 """Difference from what it says, relative to it, above which the gradient is not the slope."""
 AHEAD = 0.8
@@ -37,7 +39,7 @@ def doubted(model: nn.Module, x: Tensor, y: Tensor, eps: float, ball: Ball, boun
 
     There the cross-entropy is 0, to rounding, or its gradient is, or that of the margin; or the margin does not rise
     along its gradient, by a quarter of what that says; or in random directions it changes otherwise than the gradient
-    says, by three tenths; or another pass gives other logits.
+    says, by three tenths, or by no more than rounding, so that nothing can be said; or another pass gives other logits.
 
     Parameters
     ----------
@@ -70,20 +72,27 @@ def _doubted(model: nn.Module, x: Tensor, y: Tensor, eps: float, ball: Ball, bou
     logits, here, gradient = input_gradient(model, x, lambda logits: margin(logits, y))
     rounded = rounding(logits, y)
 
-    def change(direction: Tensor, step: float) -> tuple[Tensor, Tensor]:
-        """How the margin changes, and how it should."""
-        ahead = ball.project(x + step * eps * ball.direction(direction), x, eps, bounds)
-        with torch.no_grad():
-            found = margin(model(ahead), y) - here
-        return found, ((ahead - x) * gradient).flatten(1).sum(dim=1)
+    def ahead(direction: Tensor, step: Tensor) -> Tensor:
+        return ball.project(x + unsqueeze_like(step * eps, x) * ball.direction(direction.expand_as(x)), x, eps, bounds)
 
-    rise, said = change(gradient, SMALL_STEP)
+    def expected(point: Tensor) -> Tensor:
+        return ((point - x) * gradient).flatten(1).sum(dim=1)
+
+    def change(point: Tensor) -> Tensor:
+        with torch.no_grad():
+            return margin(model(point), y) - here
+
+    point = ahead(gradient, torch.full_like(here, SMALL_STEP))
     # Where a step changes no more than rounding does, it says nothing.
-    flat = (rise < RISES * said) & (said > rounded)
-    changes = [change(direction.expand_as(x), TINY_STEP) for direction in _directions(x)]
-    error = torch.stack([found - said for found, said in changes]).square().mean(dim=0).sqrt()
-    slope = torch.stack([said for _, said in changes]).square().mean(dim=0).sqrt()
-    mistaken = error > MISTAKEN * slope + rounded
+    flat = (change(point) < RISES * expected(point)) & (expected(point) > rounded)
+    directions, step = _directions(x), torch.full_like(here, TINY_STEP)
+    slope = _root_mean_square([expected(ahead(each, step)) for each in directions])
+    step = (step * CLEAR * rounded / slope.clamp_min(tiny(slope))).clamp(TINY_STEP, 1)
+    points = [ahead(each, step) for each in directions]
+    slope = _root_mean_square([expected(each) for each in points])
+    error = _root_mean_square([change(each) - expected(each) for each in points])
+    # Nor can be told from rounding what the gradient says of a whole radius.
+    mistaken = (error > MISTAKEN * slope + rounded) | (MISTAKEN * slope < rounded)
     with torch.no_grad():
         again = (model(x) - logits).abs() > ROUNDING * (logits.abs() + logits.gather(1, y[:, None]).abs())
     found: Tensor = (entropy == 0) | _vanishes(of_entropy) | _vanishes(gradient) | flat | mistaken | again.any(dim=1)
@@ -95,6 +104,10 @@ def _directions(x: Tensor) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     signs = torch.randint(2, (DIRECTIONS, 1, *x.shape[1:]), generator=generator, device="cpu")
     return sent(signs, x.device).to(x.dtype) * 2 - 1
+
+
+def _root_mean_square(values: list[Tensor]) -> Tensor:
+    return torch.stack(values).square().mean(dim=0).sqrt()
 
 
 def _vanishes(gradient: Tensor) -> Tensor:

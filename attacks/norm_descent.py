@@ -27,7 +27,7 @@ class Met(NamedTuple):
     Attributes
     ----------
     wrong : Tensor, bool
-        Whether the point is misclassified.
+        Whether the point is misclassified, by more than rounding.
     size : Tensor
         Of its perturbation.
     smallest : Tensor
@@ -52,7 +52,8 @@ class NormDescent(Attack):
     ----------
     steps : int
     step_size : float
-        Euclidean length of the first step; the last is a hundredth of it, with a cosine between.
+        Euclidean length of the first step, in units of the valid range if there is one; the last is a hundredth of it,
+        with a cosine between.
     gamma : float
         Share by which the radius shrinks or grows.
     """
@@ -73,6 +74,10 @@ class NormDescent(Attack):
         self.steps, self.step_size, self.gamma, self.bounds = steps, step_size, gamma, bounds
 
     @property
+    def _unit(self) -> float:
+        return 1.0 if self.bounds is None else self.bounds[1] - self.bounds[0]
+
+    @property
     def passes(self) -> Passes:
         """A gradient a step, and a look at where the last one led."""
         return self.steps * GRADIENT + LOOK
@@ -88,8 +93,10 @@ class NormDescent(Attack):
             closer, kept = _better(logits, y, size, smallest)
             best, smallest = torch.where(unsqueeze_like(kept, x), here, best), torch.where(closer, size, smallest)
             share = (1 + math.cos(math.pi * index / self.steps)) / 2
-            radius = self._radius(radius, Met(misclassified(logits, y), size, smallest, value, gradient), share)
-            step = self.step_size * (LAST_STEP + (1 - LAST_STEP) * share)
+            # Else the ball would close on a point at the very boundary, which is none for long.
+            met = Met(surely_misclassified(logits, y), size, smallest, value, gradient)
+            radius = self._radius(radius, met, share)
+            step = self._unit * self.step_size * (LAST_STEP + (1 - LAST_STEP) * share)
             here = self._brought_back(here + step * BALLS["l2"].direction(gradient), x, radius)
         with torch.no_grad():
             _, kept = _better(model(here), y, length(here - x, self.norm), smallest)
@@ -132,7 +139,7 @@ class FMN(NormDescent):
         What is to be small.
     steps : int, >= 1
     step_size : float, > 0
-        Euclidean length of the first step.
+        Euclidean length of the first step; of a range of `bounds` other than (0, 1), in units of that range.
     gamma : float, in (0, 1)
         Share by which the radius changes at first.
     reach : float, > 0, optional
@@ -193,9 +200,9 @@ class DDN(NormDescent):
     ----------
     steps : int, >= 1
     radius : float, > 0
-        Length to begin with.
+        Length to begin with, in the same units.
     step_size : float, > 0
-        Euclidean length of the first step.
+        Euclidean length of the first step; of a range of `bounds` other than (0, 1), in units of that range.
     gamma : float, in (0, 1)
         Share by which the length changes.
     bounds : (float, float) or None
@@ -223,10 +230,12 @@ class DDN(NormDescent):
         self.radius = radius
 
     def _objective(self, logits: Tensor, y: Tensor) -> Tensor:
-        return cross_entropy(logits, y)
+        entropy = cross_entropy(logits, y)
+        # Where it is saturated it has no gradient.
+        return torch.where(entropy > 0, entropy, margin(logits, y))
 
     def _first(self, x: Tensor) -> Tensor:
-        return torch.full_like(x.flatten(1)[:, 0], self.radius)
+        return torch.full_like(x.flatten(1)[:, 0], self._unit * self.radius)
 
     def _radius(self, radius: Tensor, met: Met, share: float) -> Tensor:  # noqa: ARG002
         return torch.where(met.wrong, radius * (1 - self.gamma), radius * (1 + self.gamma))

@@ -23,10 +23,12 @@ from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks.arguments import positive
 from benchmarks.machine import describe
 from benchmarks.passes import Passes
 from lrbench.attacks import AutoAttack
@@ -117,15 +119,36 @@ def alone(work: Callable[[], tuple[float, tuple]]) -> tuple[float, tuple]:
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("fork").Process(target=lambda: theirs.send(work()))
     process.start()
-    result = ours.recv()
-    process.join()
-    return result
+    # Else nobody would notice that the other end has none left to write to it.
+    theirs.close()
+    try:
+        return ours.recv()
+    except EOFError:
+        sys.exit("error: the process that measured has failed, see above")
+    finally:
+        process.join()
 
 
-def compared(case: str, given: argparse.Namespace, data: ImageData) -> None:
+class Case(NamedTuple):
+    """A network, a radius in 255ths, and how many images, if not as many as for the others."""
+
+    network: str
+    radius: float
+    images: int | None = None
+
+    @classmethod
+    def case(cls, text: str) -> "Case":
+        """Read NETWORK:RADIUS[:IMAGES]."""
+        name, radius, *rest = text.split(":")
+        case = cls(name, float(radius), *(positive(each) for each in rest))
+        if name not in NETWORKS or not 0 < case.radius <= 255:
+            raise ValueError
+        return case
+
+
+def compared(case: Case, given: argparse.Namespace, data: ImageData) -> None:
     """Compare on a case; print a table."""
-    name, radius, *rest = case.split(":")
-    eps, images = float(radius) / 255, int(rest[0]) if rest else given.images
+    name, eps, images = case.network, case.radius / 255, case.images or given.images
     model = network(name, data, given.keep).to(given.device, memory_format=torch.contiguous_format)
     split = data.test.balanced(images)
     x, y, counted = to_unit(split.images).to(given.device), split.labels.to(given.device), Passes(model)
@@ -142,7 +165,9 @@ def compared(case: str, given: argparse.Namespace, data: ImageData) -> None:
             print(f"round {number + 1}: {form} {taken:.1f} s", file=sys.stderr, flush=True)
     with torch.no_grad():
         clean = int((~misclassified(model(x), y)).sum())
-    print(f"\n{name}, {radius}/255, {images} images, {clean} of them classified correctly, {given.rounds} rounds\n")
+    print(
+        f"\n{name}, {case.radius:g}/255, {images} images, {clean} of them classified correctly, {given.rounds} rounds\n"
+    )
     taken = "processor time" if given.device == "cpu" else "time"
     print(f"| code | {taken} | against lrbench | passes an image (forward, backward) | withstood |")
     print("| --- | ---: | ---: | ---: | ---: |")
@@ -157,13 +182,13 @@ def compared(case: str, given: argparse.Namespace, data: ImageData) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("cases", nargs="*", default=list(CASES), metavar="CASE")
+    parser.add_argument("cases", nargs="*", type=Case.case, default=[Case.case(each) for each in CASES], metavar="CASE")
     parser.add_argument("--reference")
     parser.add_argument("--data-dir", required=True)
     parser.add_argument("--keep", type=Path)
-    parser.add_argument("--images", type=int, default=256)
+    parser.add_argument("--images", type=positive, default=256)
     parser.add_argument("--beside", nargs="+", choices=BESIDE, default=[])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=positive, default=5)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     given = parser.parse_args()
     print(describe(given.device), f"torchattacks {version('torchattacks')}", flush=True)

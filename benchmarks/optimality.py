@@ -143,29 +143,34 @@ def measured(name: str, model: nn.Module, x: Tensor, y: Tensor, norm: str, out: 
             rows.append((family, library, *at_radii(made, fast, x, y, norm, radii)))
     best = torch.stack([size for _, _, size, _ in rows]).amin(dim=0)
     end = best[best.isfinite()].max()
-    area = (end - best).clamp_min(0).mean()
+    area, lines = (end - best).clamp_min(0).mean(), []
     for family, library, size, taken in rows:
         optimality = ((end - size).clamp_min(0).mean() / area).item()
         line = {"network": name, "norm": norm, "attack": family, "library": library, "n": len(x)}
         line |= {"optimality": optimality, "median": size.median().item(), **taken}
         print(json.dumps(line), flush=True)
-        with out.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        lines.append(json.dumps(line) + "\n")
+    # In one piece: half of a network's attacks would be taken for all of them.
+    with out.open("a") as file:
+        file.write("".join(lines))
 
 
-def norms_in(out: Path, name: str) -> set[str]:
-    """Give the norms in which a network was measured."""
-    lines = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
-    return {line["norm"] for line in lines if line["network"] == name}
+def lines_in(out: Path) -> list[dict]:
+    """Give what was measured; a line that was not written to its end was not."""
+    lines = out.read_text().splitlines(keepends=True) if out.exists() else []
+    if lines and not lines[-1].endswith("\n"):
+        out.write_text("".join(lines[:-1]))
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def table(lines: list[dict]) -> str:
     """Write optimality in percent: a row for each attack and library, a column for each network and norm."""
-    places = list(dict.fromkeys((line["network"], line["norm"]) for line in lines))
-    found = ["| attack | library | " + " | ".join(f"{name}, {norm}" for name, norm in places) + " |"]
+    places = list(dict.fromkeys((line["network"], line["norm"], line["n"]) for line in lines))
+    found = ["| attack | library | " + " | ".join(f"{name}, {norm}, n = {n}" for name, norm, n in places) + " |"]
     found.append("| --- | --- |" + " ---: |" * len(places))
     for key in sorted({(line["attack"], line["library"] != "lrbench", line["library"]) for line in lines}):
-        own = {(line["network"], line["norm"]): line for line in lines if (line["attack"], line["library"]) == key[::2]}
+        mine = [line for line in lines if (line["attack"], line["library"]) == key[::2]]
+        own = {(line["network"], line["norm"], line["n"]): line for line in mine}
         cells = [f"{100 * own[place]['optimality']:.1f}" if place in own else "" for place in places]
         found.append(f"| {key[0]} | {key[2]} | {' | '.join(cells)} |")
     return "\n".join(found)
@@ -181,9 +186,10 @@ def main() -> None:
         x, y = to_unit(split.images), split.labels
         with torch.no_grad():
             right = (~misclassified(model(x), y)).nonzero().squeeze(1)[: given.images]
-        for norm in sorted({"linf", "l2"} - norms_in(given.out, name), reverse=True):
+        done = {line["norm"] for line in lines_in(given.out) if (line["network"], line["n"]) == (name, len(right))}
+        for norm in sorted({"linf", "l2"} - done, reverse=True):
             measured(name, model, x[right], y[right], norm, given.out)
-    print(table([json.loads(line) for line in given.out.read_text().splitlines()]))
+    print(table(lines_in(given.out)))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from benchmarks.arguments import positive
 from benchmarks.machine import describe
 from lrbench.attacks import Attack, AutoAttack, ascent, passes, sparse_ascent
 from lrbench.attacks.geometry import least_size
@@ -179,8 +180,8 @@ def arguments(images: int, out: str) -> argparse.ArgumentParser:
     """Give the arguments of a benchmark on these networks."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data-dir", required=True)
-    parser.add_argument("--images", type=int, default=images)
-    parser.add_argument("--train", type=int, default=20_000)
+    parser.add_argument("--images", type=positive, default=images)
+    parser.add_argument("--train", type=positive, default=20_000)
     parser.add_argument("--networks", nargs="*", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--out", type=Path, default=Path(out))
     return parser

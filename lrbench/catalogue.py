@@ -74,35 +74,6 @@ DATASETS = Registry(
 
 MEASURES = Registry(
     "measure",
-    {
-        "d_adv": (
-            "lrbench.measures.d_adv:DAdv",
-            "how far attacks move a layer's activations",
-        ),
-        "variance_ratio": (
-            "lrbench.measures.variance_ratio:VarianceRatio",
-            "VR_k of the training activations at each layer, class-wise VR_1, stable and effective rank",
-        ),
-        "embeddings": (
-            "lrbench.measures.embeddings:Embeddings",
-            "accuracy of a linear classifier on PCA embeddings of a layer",
-        ),
-        "linear_probe": (
-            "lrbench.measures.linear_probe:LinearProbe",
-            "accuracy of a linear classifier on a layer, for the labels trained on and for finer ones",
-        ),
-        "compression": (
-            "lrbench.measures.compression:Compression",
-            "parameters, multiply-adds, time and accuracy with a network's end replaced by PCA and a linear classifier",
-        ),
-        "clusters": (
-            "lrbench.measures.clusters:Clusters",
-            "the first two principal components of a layer's test activations, as a picture",
-        ),
-        "corruptions": (
-            "lrbench.measures.corruptions:Corruptions",
-            "accuracy under the common corruptions of CIFAR-10-C",
-        ),
-    },
+    declared=("measures", "named"),
     group="lrbench.measures",
 )

@@ -3,13 +3,20 @@
 import ast
 import inspect
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 PACKAGE = Path(__file__).parent
+
+C = TypeVar("C", bound=type)
+
+
+def named(name: str) -> Callable[[C], C]:  # noqa: ARG001
+    """Say what suites call a class: `lrbench.catalogue` finds it by this line, without running its file."""
+    return lambda declared: declared
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from lrbench.declared import named
 from lrbench.measures.base import Layer, Measure, Metric, Options, Progress, Row, Subject
 from lrbench.strict import Count
 
@@ -22,8 +23,9 @@ class ClustersOptions(Options):
     samples: Count = 1000
 
 
+@named("clusters")
 class Clusters(Measure):
-    """First two principal components of a layer's test activations, and what share of the variance they hold."""
+    """The first two principal components of a layer's test activations, as a picture."""
 
     Options = ClustersOptions
     figures: ClassVar[Mapping[str, Metric]] = {

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+from lrbench.declared import named
 from lrbench.measures.base import Layer, Measure, Metric, Options, Progress, Row, Subject, Within, proportion
 from lrbench.strict import Count
 
@@ -21,8 +22,9 @@ class CompressionOptions(Options):
     batch_size: Count = 128
 
 
+@named("compression")
 class Compression(Measure):
-    """Parameters, multiply-adds, time and accuracy of a network before and after its end is replaced."""
+    """Parameters, multiply-adds, time and accuracy with a network's end replaced by PCA and a linear classifier."""
 
     Options = CompressionOptions
     needs_train: ClassVar[bool] = True

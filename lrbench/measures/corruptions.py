@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
+from lrbench.declared import named
 from lrbench.measures.base import Measure, Metric, Options, Progress, Row, Subject, proportion
 from lrbench.strict import Count, KeyPath
 
@@ -36,8 +37,9 @@ class CorruptionsOptions(Options):
     samples: Count | None = None
 
 
+@named("corruptions")
 class Corruptions(Measure):
-    """Accuracy under each family of common corruptions at each severity, and their mean."""
+    """Accuracy under the common corruptions of CIFAR-10-C."""
 
     Options = CorruptionsOptions
     figures: ClassVar[Mapping[str, Metric]] = {

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from lrbench.declared import named
 from lrbench.measures.attacked import Attacked, AttackMeasure
 from lrbench.measures.base import Layer, Metric, Options, Row
 from lrbench.names import eps_label
@@ -22,8 +23,9 @@ class DAdvOptions(Options):
     layers: list[Layer]
 
 
+@named("d_adv")
 class DAdv(AttackMeasure):
-    """Mean squared distance that an attack moves a layer's activations, and the same as a share of their length."""
+    """How far attacks move a layer's activations."""
 
     Options = DAdvOptions
     figures: ClassVar[Mapping[str, Metric]] = {

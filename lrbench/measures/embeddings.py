@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from lrbench.declared import named
 from lrbench.measures.base import Layer, Measure, Metric, Options, Progress, Row, Subject, Within, proportion
 from lrbench.strict import Count
 
@@ -22,8 +23,9 @@ class EmbeddingsOptions(Options):
     dims: Annotated[list[Count | Literal["full"]], Field(min_length=1), Within("layer", otherwise="full")]
 
 
+@named("embeddings")
 class Embeddings(Measure):
-    """Accuracy of a max-margin linear classifier on PCA embeddings of a layer."""
+    """Accuracy of a linear classifier on PCA embeddings of a layer."""
 
     Options = EmbeddingsOptions
     needs_train: ClassVar[bool] = True

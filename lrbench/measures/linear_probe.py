@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from lrbench.declared import named
 from lrbench.measures.base import Layer, Measure, Metric, Options, Progress, Row, Subject, proportion
 from lrbench.strict import KeyPath
 
@@ -19,8 +20,9 @@ class LinearProbeOptions(Options):
     layer: Layer
 
 
+@named("linear_probe")
 class LinearProbe(Measure):
-    """Accuracy of a linear classifier on a layer's activations, for the coarse labels and for the fine ones."""
+    """Accuracy of a linear classifier on a layer, for the labels trained on and for finer ones."""
 
     Options = LinearProbeOptions
     needs_train: ClassVar[bool] = True

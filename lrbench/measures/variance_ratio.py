@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from lrbench.declared import named
 from lrbench.measures.base import Layer, Measure, Metric, Options, Progress, Row, Subject
 from lrbench.strict import Count
 
@@ -34,8 +35,9 @@ class VarianceRatioOptions(Options):
     class_wise: bool = True
 
 
+@named("variance_ratio")
 class VarianceRatio(Measure):
-    """Variance ratios and ranks of the training activations; b of an LR-Layer is applied first."""
+    """VR_k of the training activations at each layer, class-wise VR_1, stable and effective rank."""
 
     Options = VarianceRatioOptions
     needs_train: ClassVar[bool] = True

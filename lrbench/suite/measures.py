@@ -186,7 +186,9 @@ def read_diagnostics(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, Diagnostics):
         return value
     asked = value if isinstance(value, dict) else {}
-    names = [entry.name for entry in MEASURES if not hasattr(Diagnostics, entry.name) and entry.name not in OWN]
+    known = [entry.name for entry in MEASURES if not hasattr(Diagnostics, entry.name) and entry.name not in OWN]
+    # In the suite's order, in which they are shown; what is taken unasked comes behind.
+    names = [*(name for name in asked if name in known), *(name for name in known if name not in asked)]
     # What nobody asks for is not loaded: it may be somebody else's, and broken.
     kinds = tuple(
         (name, measure_of(name).Options if asked.get(name) is not None or not is_own(name) else None) for name in names

@@ -131,6 +131,17 @@ def test_products_that_a_gpu_rounds_are_no_sign_of_doubt(norm, share, images):
         assert torch.backends.cudnn.allow_tf32
 
 
+@pytest.mark.parametrize("share", [1, 0.1])
+@pytest.mark.parametrize("case", ["half", "bfloat16", "offset 1e4", "offset 1e5"])
+def test_what_rounding_hides_is_in_doubt(case, share, images):
+    offset = float(case.partition(" ")[2] or 0)
+    masked = Net(lambda x: 2 * x.detach() - x, lambda logits: logits + offset).eval()
+    dtype = {"half": torch.float16, "bfloat16": torch.bfloat16}.get(case, torch.float32)
+    x, y = images
+    found = doubted(masked.to(dtype), x.to(dtype), y, share * EPS["linf"], BALLS["linf"], (0.0, 1.0))
+    assert found.float().mean() > 0.8
+
+
 @pytest.mark.parametrize("value", RULED_OUT)
 def test_classes_that_are_ruled_out_hide_no_sign_of_doubt(value, images):
     x, _ = images

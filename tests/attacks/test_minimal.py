@@ -1,5 +1,7 @@
 """Attacks that look for the smallest perturbation, against their reference implementations on a trained model."""
 
+from functools import partial
+
 import foolbox
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from lrbench.attacks import DDN, FAB, FMN, CarliniWagner, DeepFool
 from lrbench.attacks.external import factory_of
 from lrbench.attacks.geometry import length
 from lrbench.attacks.hyperplane import onto_hyperplane
+from lrbench.attacks.losses import surely_misclassified
 
 
 def distances(model, x_adv, x, y, norm):
@@ -186,3 +189,68 @@ def test_fmn_stops_neither_in_front_of_a_boundary_nor_where_rounding_puts_it_bac
         assert (model(found).argmax(dim=1) != y).all()
         # The same network in another order of its sums.
         assert (model.double()(found.double()).argmax(dim=1) != y).float().mean() > 0.99
+
+
+def linear(dtype=torch.float32, scale=1.0):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 10)).eval().to(dtype)
+    with torch.no_grad():
+        for each in model.parameters():
+            each.mul_(scale)
+    x = torch.rand(60, 3, 8, 8).to(dtype)
+    with torch.no_grad():
+        return model, x, model(x).argmax(dim=1)
+
+
+@pytest.mark.parametrize("searches", [3, 25])
+def test_fab_s_final_search_ends_behind_the_boundary_by_more_than_rounding(searches):
+    model, x, y = linear()
+    with torch.no_grad():
+        found = FAB("l2", 10, searches=searches)(model, x, y)
+        assert (model.double()(found.double()).argmax(dim=1) != y).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_carlini_wagner_finds_in_every_precision_what_it_finds_in_float32(dtype):
+    sizes = {}
+    for each in (torch.float32, dtype):
+        model, x, y = linear(each)
+        sizes[each] = distances(model, CarliniWagner(60, 4, initial_const=1.0)(model, x, y), x, y, "l2").float()
+        assert sizes[each].isfinite().all()
+    assert sizes[dtype].median().item() == pytest.approx(sizes[torch.float32].median().item(), rel=0.1)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_in_half_precision_fmn_keeps_points_behind_the_boundary(norm, dtype):
+    model, x, y = linear(dtype)
+    with torch.no_grad():
+        found = FMN(norm, 100)(model, x, y)
+        assert surely_misclassified(model(found), y).float().mean() > 0.7
+
+
+@pytest.mark.parametrize("attack", [*(partial(FMN, norm) for norm in ("linf", "l2", "l1")), DDN])
+@pytest.mark.parametrize("unit", [255.0, 0.01])
+def test_the_unit_of_images_does_not_matter_to_descents_of_the_norm(attack, unit):
+    model, x, y = linear()
+    scaled = Scaled(model, unit)
+    ours = distances(model, attack(steps=40)(model, x, y), x, y, "l2")
+    theirs = distances(scaled, attack(steps=40, bounds=(0.0, unit))(scaled, unit * x, y), unit * x, y, "l2") / unit
+    assert ours.isfinite().all()
+    assert torch.allclose(ours, theirs, rtol=0.05)
+
+
+class Scaled(torch.nn.Module):
+    def __init__(self, model, unit):
+        super().__init__()
+        self.model, self.unit = model, unit
+        self.eval()
+
+    def forward(self, x):
+        return self.model(x / self.unit)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e4, 1e8])
+def test_ddn_finds_its_way_where_the_cross_entropy_is_saturated(scale):
+    model, x, y = linear(scale=scale)
+    assert distances(model, DDN(60)(model, x, y), x, y, "l2").isfinite().all()
