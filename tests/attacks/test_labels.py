@@ -5,7 +5,7 @@ import pytest
 import torch
 from support.inputs import rows
 from support.models import net_of
-from support.takers import TAKERS, same
+from support.takers import EACH, TAKERS, same
 
 X = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 TAKEN = {
@@ -48,7 +48,7 @@ def flat(table):
     return [pytest.param(case, row, id=f"{row}-{n}") for row, cases in table.items() for n, case in enumerate(cases)]
 
 
-@pytest.fixture(params=TAKERS, scope="module")
+@pytest.fixture(params=EACH, scope="module")
 def taker(request):
     return TAKERS[request.param]
 

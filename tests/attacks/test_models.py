@@ -13,7 +13,7 @@ import torch
 from support.forms import CONTEXTS
 from support.inputs import rows
 from support.models import MODULES, REFUSED_MODULES, Inplace, Shifted, Wrapped, net_of
-from support.takers import BLIND, TAKERS, attack, same
+from support.takers import BLIND, EACH, TAKERS, attack, same
 from support.unchanged import differing, everything
 from torch import nn
 
@@ -63,7 +63,7 @@ ELSEWHERE = {
 """Rows that have a test of their own."""
 
 
-@pytest.fixture(params=TAKERS)
+@pytest.fixture(params=EACH)
 def name(request):
     return request.param
 

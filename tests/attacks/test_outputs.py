@@ -7,7 +7,7 @@ import pytest
 import torch
 from support.inputs import rows
 from support.models import NO_LOGITS, SAME, Wrapped, net_of
-from support.takers import TAKERS, examined, same
+from support.takers import EACH, TAKERS, examined, same
 from torch import nn
 
 from lrbench.attacks.outputs import OutputError
@@ -70,7 +70,7 @@ def flat(table):
     return [pytest.param(case, row, id=f"{row}-{n}") for row, cases in table.items() for n, case in enumerate(cases)]
 
 
-@pytest.fixture(params=TAKERS)
+@pytest.fixture(params=EACH)
 def name(request):
     return request.param
 
