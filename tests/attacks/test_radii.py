@@ -137,11 +137,11 @@ def test_every_point_is_in_the_l1_ball(space, name, eps):
 @pytest.mark.parametrize(
     ("norm", "radii"),
     [
-        ("linf", [2 / 255, 8 / 255]),
-        ("l2", [0.2]),
+        ("linf", [8 / 255, 16 / 255]),
+        ("l2", [0.4, 0.8]),
         ("l1", [1.5]),
         pytest.param("linf", [e / 255 for e in RADII], marks=pytest.mark.slow),
-        pytest.param("l2", [0.05, 0.1, 0.4, 0.8], marks=pytest.mark.slow),
+        pytest.param("l2", [0.05, 0.1, 0.2, 0.4, 0.8], marks=pytest.mark.slow),
     ],
 )
 def test_autoattack_fools_whatever_a_member_fools(space, norm, radii):
