@@ -105,11 +105,11 @@ def test_a_claim_that_is_refuted_is_not_the_end_and_a_later_one_may_be(name, ima
     """Whoever seems to fall at the first step, and falls at a later one, ends at the later one."""
     monkeypatch.setitem(PACES, "cpu", Pace(64, 32, every))
     eps, fell = EPS["linf"], {"bfloat16": [], "float32": []}
-    for image, label in zip(images[0].split(1), images[1].split(1), strict=True):
+    for image, label in zip(images[0][::2].split(1), images[1][::2].split(1), strict=True):
         for precision, found in fell.items():
             made = MAKERS[name](eps, "linf", precision=precision)
             found.append(bool(fooled_by(made, Told(label, -0.1).eval(), image, label, eps)))
-    assert 2 < sum(fell["float32"]) < N
+    assert 2 < sum(fell["float32"]) < N // 2
     # What FAB steps to is the boundary of passes in bfloat16, which is nearer here.
     assert sum(fell["bfloat16"]) >= (1 if name == "fab" else sum(fell["float32"]) - 2)
 

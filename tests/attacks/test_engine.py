@@ -1,5 +1,7 @@
 """Whoever needs no more passes leaves, and nothing but the time that it takes depends on it."""
 
+from functools import cache
+
 import pytest
 import torch
 from hypothesis import given
@@ -19,6 +21,8 @@ STAYING = Pace(width=1000, full=1, every=40)
 """All images begin together, one run after the other and query by query, and nobody leaves before a run's end."""
 
 BUSY = [Pace(64, 32, 1), Pace(6, 6, 3), Pace(3, 17, 7)]
+OWN_PACES = {"apgd", "apgd-t", "pgd-stop", "fab", "fab-enough", "autoattack"}
+"""Attacks that are tried at every pace in each test run: one of each way to search. Others take turns."""
 
 ATTACKS = {
     "apgd": APGD(EPS, 12),
@@ -107,26 +111,44 @@ def counted(model, monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize("name", ATTACKS)
-def test_leaving_refilling_and_looking_ahead_change_no_bit(name, near, paced):
-    attack, (model, x, y) = ATTACKS[name], near
-    paced(STAYING)
-    expected = attack(model, x, y)
-    with torch.no_grad():
-        fooled = misclassified(model(expected), y)
-    assert name.startswith("fab") or 2 < fooled.sum() < N, f"{fooled.sum()} fall"
-    for pace in BUSY:
-        paced(pace)
-        assert torch.equal(attack(model, x, y), expected), pace
+def in_turn(values):
+    """Each attack with each of some values: for most attacks all but one of them are slow, each time another."""
+    for turn, name in enumerate(ATTACKS):
+        for place, value in enumerate(values):
+            left = name not in OWN_PACES and place != turn % len(values)
+            yield pytest.param(name, value, marks=pytest.mark.slow if left else (), id=f"{name}-{place}")
 
 
-@pytest.mark.parametrize("name", ATTACKS)
-def test_an_image_s_outcome_is_the_same_to_the_bit_in_a_batch_of_any_size(name, near):
+@pytest.fixture(scope="module")
+def staying(near):
+    """What an attack finds where all images stay to its end; asked once for all paces."""
+
+    @cache
+    def found(name):
+        model, x, y = near
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(PACES, "cpu", STAYING)
+            expected = ATTACKS[name](model, x, y)
+        with torch.no_grad():
+            fooled = misclassified(model(expected), y)
+        assert name.startswith("fab") or 2 < fooled.sum() < N, f"{fooled.sum()} fall"
+        return expected
+
+    return found
+
+
+@pytest.mark.parametrize(("name", "pace"), in_turn(BUSY))
+def test_leaving_refilling_and_looking_ahead_change_no_bit(name, pace, near, staying, paced):
+    expected = staying(name)
+    paced(pace)
+    assert torch.equal(ATTACKS[name](*near), expected)
+
+
+@pytest.mark.parametrize(("name", "size"), in_turn([1, 7]))
+def test_an_image_s_outcome_is_the_same_to_the_bit_in_a_batch_of_any_size(name, size, near, staying):
     attack, (model, x, y) = ATTACKS[name], near
-    whole = attack(model, x, y)
-    for size in (1, 7):
-        parts = [attack(model, x[i : i + size], y[i : i + size]) for i in range(0, N, size)]
-        assert torch.equal(whole, torch.cat(parts)), size
+    parts = [attack(model, x[i : i + size], y[i : i + size]) for i in range(0, N, size)]
+    assert torch.equal(staying(name), torch.cat(parts))
 
 
 @pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="other libraries round otherwise")

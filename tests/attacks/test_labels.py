@@ -5,7 +5,7 @@ import pytest
 import torch
 from support.inputs import rows
 from support.models import net_of
-from support.takers import TAKERS, same
+from support.takers import EACH, TAKERS, same
 
 X = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 TAKEN = {
@@ -48,9 +48,15 @@ def flat(table):
     return [pytest.param(case, row, id=f"{row}-{n}") for row, cases in table.items() for n, case in enumerate(cases)]
 
 
-@pytest.fixture(params=TAKERS)
+@pytest.fixture(params=EACH, scope="module")
 def taker(request):
     return TAKERS[request.param]
+
+
+@pytest.fixture(scope="module")
+def plain(taker, net, y):
+    """What a taker gives of labels in int64, of ten classes and of two."""
+    return {two: taker(net, X, (y > 0).long() if two else y) for two in (False, True)}
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +77,8 @@ def test_the_table_is_what_is_tested_here():
 
 
 @pytest.mark.parametrize(("form", "row"), flat(TAKEN))
-def test_labels_that_are_taken_give_what_int64_gives(taker, net, y, form, row):
-    plain = (y > 0).long() if row == "bool" else y
-    assert same(taker(net, X, form(y)), taker(net, X, plain))
+def test_labels_that_are_taken_give_what_int64_gives(taker, plain, net, y, form, row):
+    assert same(taker(net, X, form(y)), plain[row == "bool"])
 
 
 @pytest.mark.parametrize(("case", "row"), flat(REFUSED))

@@ -30,7 +30,7 @@ def distances(model, x_adv, x, y, norm):
     [("l2", foolbox.attacks.L2DeepFoolAttack), ("linf", foolbox.attacks.LinfDeepFoolAttack)],
 )
 def test_deepfool_gives_foolbox_s_images(trained, held_out, norm, reference):
-    x, y = held_out
+    x, y = held_out[0][:60], held_out[1][:60]
     ours = DeepFool(norm, steps=30)(trained, x, y)
     viewed = foolbox.PyTorchModel(trained, bounds=(0, 1))
     theirs = reference(steps=30, candidates=10, overshoot=0.02, loss="logits")(viewed, x, y, epsilons=None)[0]
@@ -43,7 +43,7 @@ def test_deepfool_gives_foolbox_s_images(trained, held_out, norm, reference):
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_fab_finds_points_as_close_as_torchattacks_s(trained, held_out, norm):
     x, y = held_out
-    x, y = x[:60], y[:60]
+    x, y = x[:30], y[:30]
     ours = distances(trained, FAB(norm, steps=20)(trained, x, y), x, y, norm)
     reference = torchattacks.FAB(
         trained, norm={"linf": "Linf", "l2": "L2"}[norm], eps=10.0, steps=20, n_classes=10, multi_targeted=True
@@ -68,7 +68,7 @@ def test_fab_without_targets_finds_points_as_close_as_adv_lib_s(trained, held_ou
 
 def test_carlini_wagner_finds_points_as_close_as_foolbox_s(trained, held_out):
     x, y = held_out
-    x, y = x[:40], y[:40]
+    x, y = x[:20], y[:20]
     ours = distances(trained, CarliniWagner(steps=100, searches=5)(trained, x, y), x, y, "l2")
     viewed = foolbox.PyTorchModel(trained, bounds=(0, 1))
     reference = foolbox.attacks.L2CarliniWagnerAttack(binary_search_steps=5, steps=100)
@@ -89,7 +89,7 @@ def test_carlini_wagner_finds_points_as_close_as_foolbox_s(trained, held_out):
     ids=["fmn-l2", "fmn-linf", "fmn-l1", "ddn"],
 )
 def test_descents_of_the_norm_find_points_as_close_as_foolbox_s(trained, held_out, attack, reference):
-    x, y = held_out
+    x, y = held_out[0][:60], held_out[1][:60]
     ours = distances(trained, attack(trained, x, y), x, y, attack.norm)
     viewed = foolbox.PyTorchModel(trained, bounds=(0, 1))
     theirs = distances(trained, reference(viewed, x, y, epsilons=None)[0], x, y, attack.norm)

@@ -129,6 +129,7 @@ def test_a_prepared_model_is_not_prepared_again(small_net, batch):
         assert again is fast
 
 
+@pytest.mark.slow
 def test_a_compiled_model_gives_the_same_logits(small_net, batch):
     x, _ = batch
     with torch.no_grad(), prepared(small_net, x, compiled=True) as fast:

@@ -28,6 +28,13 @@ from lrbench.attacks.prepared import Prepared
 from lrbench.catalogue import ATTACKS
 
 RADII = [1, 2, 4, 8, 16]
+
+
+def some(values, at_once):
+    """Values of a parameter, of which all but some are slow."""
+    return [value if value in at_once else pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
 SPACES = {"pixel": (0.0, 1.0), "normalized": None}
 SHORT = {"steps": 6, "targets": 2, "queries": 20}
 N = 40
@@ -98,7 +105,7 @@ def inside(x_adv, x, norm, eps, bounds):
         assert x_adv.max() <= bounds[1]
 
 
-@pytest.mark.parametrize("e", RADII)
+@pytest.mark.parametrize("e", some(RADII, {1, 8}))
 @pytest.mark.parametrize("name", BOUNDED)
 def test_every_point_is_in_the_linf_ball_and_a_sign_attack_uses_it(space, name, e):
     model, x, y, bounds = space
@@ -111,14 +118,14 @@ def test_every_point_is_in_the_linf_ball_and_a_sign_attack_uses_it(space, name, 
         assert 0.9 * eps <= length(x_adv - x, "linf")[fooled].mean() <= 1.0001 * eps
 
 
-@pytest.mark.parametrize("eps", [0.02, 0.1, 0.5, 3.0])
+@pytest.mark.parametrize("eps", some([0.02, 0.1, 0.5, 3.0], {0.02, 0.5}))
 @pytest.mark.parametrize("name", L2)
 def test_every_point_is_in_the_l2_ball(space, name, eps):
     model, x, y, bounds = space
     inside(L2[name](eps, bounds)(model, x, y), x, "l2", eps, bounds)
 
 
-@pytest.mark.parametrize("eps", [0.02, 0.5, 3.0, 12.0])
+@pytest.mark.parametrize("eps", some([0.02, 0.5, 3.0, 12.0], {0.5, 12.0}))
 @pytest.mark.parametrize("name", L1)
 def test_every_point_is_in_the_l1_ball(space, name, eps):
     model, x, y, bounds = space
@@ -128,7 +135,14 @@ def test_every_point_is_in_the_l1_ball(space, name, eps):
 
 
 @pytest.mark.parametrize(
-    ("norm", "radii"), [("linf", [e / 255 for e in RADII]), ("l2", [0.05, 0.1, 0.2, 0.4, 0.8]), ("l1", [1.5])]
+    ("norm", "radii"),
+    [
+        ("linf", [8 / 255, 16 / 255]),
+        ("l2", [0.4, 0.8]),
+        ("l1", [1.5]),
+        pytest.param("linf", [e / 255 for e in RADII], marks=pytest.mark.slow),
+        pytest.param("l2", [0.05, 0.1, 0.2, 0.4, 0.8], marks=pytest.mark.slow),
+    ],
 )
 def test_autoattack_fools_whatever_a_member_fools(space, norm, radii):
     model, x, y, bounds = space
@@ -149,7 +163,15 @@ def test_autoattack_fools_whatever_a_member_fools(space, norm, radii):
     assert gained > 20, "radii at which something is fooled"
 
 
-@pytest.mark.parametrize("version", ["plus", "rand"])
+@pytest.mark.parametrize(
+    ("space", "version"),
+    [
+        ("pixel", "plus"),
+        ("normalized", "rand"),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in (("normalized", "plus"), ("pixel", "rand"))),
+    ],
+    indirect=["space"],
+)
 def test_the_other_versions_fool_whatever_their_members_fool(space, version):
     model, x, y, bounds = space
     attack = AutoAttack(2 / 255, version=version, bounds=bounds, **SHORT)

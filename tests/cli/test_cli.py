@@ -33,6 +33,7 @@ def suite_file(tmp_path, monkeypatch):
     return path
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_run_plan_show(suite_file, capsys):
     assert main(["plan", str(suite_file)]) == 0
     text = capsys.readouterr().out

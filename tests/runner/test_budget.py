@@ -131,7 +131,7 @@ def test_plans_know_of_it():
 SUITE = """\
 name: budgeted
 data: {name: digits, train: 60, test: 20}
-models: {net: {arch: resnet18, width: 4}}
+models: {net: {arch: support.nets:staged, width: 4}}
 training: {epochs: 1, batch_size: 30}
 threat_model: {eps: [1/255], samples: 20, budget: 20}
 attacks: [pgd, {name: square, label: queries}]

@@ -18,7 +18,7 @@ SOURCES = """\
 name: sources
 data: {name: digits, train: 100, test: 40}
 models:
-  a: {arch: resnet18, width: 4}
+  a: {arch: support.nets:staged, width: 4}
   b: {extends: a, training: {learning_rate: 0.02}}
   c: {extends: a, training: {learning_rate: 0.03}}
 training: {epochs: 1, batch_size: 50}
@@ -58,7 +58,7 @@ SWITCHED = """\
 name: switched
 data: {name: digits, train: 60, test: 30}
 models:
-  plain: {arch: resnet18, width: 4}
+  plain: {arch: support.nets:staged, width: 4}
   odd: {extends: plain, training: {deterministic: false}}
 training: {epochs: 1, batch_size: 30}
 threat_model: {space: pixel, eps: [16/255], samples: 10}

@@ -60,7 +60,7 @@ def left_over(folder):
 
 
 @pytest.mark.usefixtures("undrawn")
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 10))])
 def test_a_disk_that_fills_at_any_write_costs_nothing_finished(suite, undisturbed, tmp_path, monkeypatch, seed):
     out = tmp_path / "out"
     allowed = random.Random(seed).randrange(1, 40)  # noqa: S311
@@ -147,7 +147,9 @@ def test_a_damaged_file_is_found_named_and_made_again(suite, undisturbed, harm):
             assert path.read_bytes() == whole
 
 
-@pytest.mark.parametrize("harm", [truncated, emptied, flipped])
+@pytest.mark.parametrize(
+    "harm", [truncated, *(pytest.param(harm, marks=pytest.mark.slow) for harm in (emptied, flipped))]
+)
 def test_damaged_tables_and_figures_are_made_again(suite, tmp_path, harm):
     # A run of its own: others here are not drawn.
     folder = tmp_path / "out"

@@ -38,7 +38,7 @@ SUITE = """\
 name: joint
 data: {name: digits, train: 600, test: 80}
 models:
-  net: {arch: resnet18, width: 4}
+  net: {arch: support.nets:staged, width: 4}
   hidden: {arch: "FACTORY:hidden"}
 training: {epochs: 4, batch_size: 50, learning_rate: 0.05}
 threat_model: {space: pixel, eps: [8/255, 32/255], samples: 40}
@@ -163,7 +163,7 @@ def test_l2_radii_are_lengths(joint, tmp_path):
     suite = tmp_path / "l2.yaml"
     head = path.read_text().split("models:")[0]
     suite.write_text(
-        head + "models: {net: {arch: resnet18, width: 4}}\ntraining: {epochs: 2, batch_size: 50}\n"
+        head + "models: {net: {arch: support.nets:staged, width: 4}}\ntraining: {epochs: 2, batch_size: 50}\n"
         "threat_model: {norm: l2, eps: [0.5, 2], samples: 20}\n"
         "attacks: [{name: pgd, steps: 5}, {name: autoattack, steps: 4, targets: 2, queries: 10}, uniform-noise]\n"
         "diagnostics: {masking: {samples: 20, steps: 4, queries: 10, draws: 2, unbounded: 4}}\n"

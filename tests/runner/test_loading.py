@@ -18,7 +18,7 @@ name: kept
 data: {name: digits, train: 120, test: 60}
 seeds: [0, 1]
 models:
-  net: {arch: resnet18, width: 4}
+  net: {arch: support.nets:staged, width: 4}
   lr: {extends: net, lr_layers: {avgpool: 5}}
 training: {epochs: 2, batch_size: 50, learning_rate: 0.05, warmup_accuracy: 0.0}
 threat_model: {space: normalized, eps: [32/255], samples: 20, batch_size: 8, part: 8, keep_images: true}

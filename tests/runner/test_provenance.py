@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 SUITE = """\
 name: machines
 data: {name: digits, train: 60, test: 30}
-models: {net: {arch: resnet18, width: 4}, other: {arch: resnet18, width: 5}}
+models: {net: {arch: support.nets:staged, width: 4}, other: {arch: "support.nets:staged", width: 5}}
 training: {epochs: 1, batch_size: 30}
 """
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 SUITE = """\
 name: stopped
 data: {name: digits, train: 100, test: 40}
-models: {net: {arch: resnet18, width: 4}}
+models: {net: {arch: support.nets:staged, width: 4}}
 training: {epochs: 1, batch_size: 50}
 threat_model: {eps: [32/255], samples: 34, batch_size: 8, part: PART, keep_images: true}
 attacks: [drawing]

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 SUITE = """\
 name: held
 data: {name: digits, train: 60, test: 20}
-models: {net: {arch: resnet18, width: 4}}
+models: {net: {arch: support.nets:staged, width: 4}}
 training: {epochs: 1, batch_size: 30}
 threat_model: {space: pixel, eps: [1/255], samples: 20}
 attacks: [ATTACK]
@@ -91,7 +91,7 @@ def test_a_black_image_is_left_out_of_the_l2_dissimilarity(tmp_path, monkeypatch
 L1_SUITE = """\
 name: sparse
 data: {name: digits, train: 60, test: 20}
-models: {net: {arch: resnet18, width: 4}}
+models: {net: {arch: support.nets:staged, width: 4}}
 training: {epochs: 2, batch_size: 30}
 threat_model: {norm: L1, eps: [0.5, 3], samples: 20}
 attacks: [{name: apgd-ce, steps: 5}, {name: fmn, steps: 10}, {name: ddn, steps: 10}]

@@ -51,3 +51,25 @@ def ten_bits(x):
         return x
     kept = (x.detach().view(torch.int32) + 0x1000).bitwise_and(~0x1FFF).view(torch.float32)
     return x + (kept - x).detach()
+
+
+class Staged(nn.Module):
+    """A tenth of a ResNet-18's passes, under the same names: `conv1`, `bn1`, `layer3`, `layer4`, `avgpool`, `fc`."""
+
+    def __init__(self, num_classes, in_channels, width):
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, width, 3, padding=1)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.layer3 = nn.Sequential(nn.Conv2d(width, 4 * width, 3, stride=4, padding=1), nn.ReLU())
+        self.layer4 = nn.Sequential(nn.Conv2d(4 * width, 8 * width, 3, padding=1), nn.BatchNorm2d(8 * width), nn.ReLU())
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(8 * width, num_classes)
+
+    def forward(self, x):
+        x = self.layer4(self.layer3(torch.relu(self.bn1(self.conv1(x)))))
+        return self.fc(torch.flatten(self.avgpool(x), 1))
+
+
+def staged(num_classes, in_channels, width: int = 4):
+    """Give a network to suites that run, as `arch: support.nets:staged`."""
+    return Staged(num_classes, in_channels, width)

@@ -3,6 +3,7 @@
 import inspect
 
 import numpy as np
+import pytest
 import torch
 
 from lrbench.attacks import d_adv
@@ -64,6 +65,9 @@ def d_adv_of(model, x, y, layer="1", **options):
 
 
 TAKERS = {name: attack(name) for name in LITTLE} | {"examine": examined, "d_adv": d_adv_of}
+
+EACH = [pytest.param(name, marks=pytest.mark.slow) if name == "boundary" else name for name in TAKERS]
+"""All of them, parameters of a test. Of ART's two attacks, which ours reach by one adapter, one is slow."""
 
 
 def same(first, second):
