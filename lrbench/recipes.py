@@ -1,17 +1,28 @@
 """How networks are trained: what a suite says of it, and what the training loop reads."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from lrbench.strict import Count, Eps, NonNegative, Number, Positive, Share, Strict
 
 
 class Augment(Strict):
-    """Random shift by up to `crop` pixels, and horizontal flip."""
+    """Random shift by up to `crop` pixels, horizontal flip, and Gaussian noise.
+
+    `noise` is a standard deviation in pixels of [0, 1]; noisy images are not clipped (Cohen et al., 2019). With PGD
+    training it comes on top of the perturbation.
+    """
 
     crop: Annotated[int, Field(ge=0, le=64)] = 0
     flip: bool = False
+    noise: NonNegative = 0.0
+
+    @model_serializer(mode="wrap")
+    def _without_noise_that_there_is_none_of(self, plainly: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Say nothing of noise where there is none: runs and records of earlier versions stay what they are."""
+        content: dict[str, Any] = plainly(self)
+        return {name: value for name, value in content.items() if name != "noise" or value}
 
 
 class Adversarial(Strict):

@@ -124,7 +124,8 @@ def measures_command(given: argparse.Namespace) -> int:  # noqa: ARG001
     from lrbench.catalogue import MEASURES  # noqa: PLC0415
     from lrbench.measures.registry import options_text  # noqa: PLC0415
 
-    _two_columns([(entry.name, f"{entry.summary}; options: {options_text(entry.name)}") for entry in MEASURES])
+    summaries = ((entry.name, entry.summary.rstrip(".")) for entry in MEASURES)
+    _two_columns([(name, f"{summary}; options: {options_text(name)}") for name, summary in summaries])
     return 0
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random shift (crop from a zero-padded image) and horizontal flip, drawn for each image.
+    """Random shift (crop from a zero-padded image), horizontal flip and Gaussian noise, drawn for each image.
 
     Attributes
     ----------
@@ -16,10 +16,13 @@ class Augmentation:
         Padding in pixels; images shift by up to that much in each direction. 0 for none.
     flip : bool
         Flip each image left to right with probability 1/2.
+    noise: float
+        Standard deviation of what `noisy` adds.
     """
 
     crop: int = 0
     flip: bool = False
+    noise: float = 0.0
 
     def __call__(
         self, images: Tensor, generator: torch.Generator, rows: slice = slice(None), count: int | None = None
@@ -46,6 +49,23 @@ class Augmentation:
             flipped = torch.rand(count, generator=generator, device=device)[rows] < 0.5
             images = torch.where(flipped.view(-1, 1, 1, 1), images.flip(3), images)
         return images
+
+    def noisy(
+        self, images: Tensor, generator: torch.Generator, rows: slice = slice(None), count: int | None = None
+    ) -> Tensor:
+        """Add noise to a batch, or some rows of one, each as it would be with all of them there; nothing is clipped.
+
+        Parameters
+        ----------
+        images : Tensor, (N, C, H, W), floating point
+        generator, rows, count
+            As for a call.
+        """
+        if not self.noise:
+            return images
+        count = len(images) if count is None else count
+        drawn = torch.randn(count, *images.shape[1:], generator=generator, device=images.device, dtype=images.dtype)
+        return images + self.noise * drawn[rows]
 
     def _shifted(self, images: Tensor, down: Tensor, right: Tensor) -> Tensor:
         n, _, height, width = images.shape

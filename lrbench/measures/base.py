@@ -201,6 +201,11 @@ class Measure(BaseMeasure, ABC):
         """
 
 
+def at_most(samples: int | None, split: "Split") -> "Split":
+    """Give so many images of a split, as `Split.balanced` chooses them; all where there are fewer, and for None."""
+    return split.balanced(None if samples is None else min(samples, len(split)))
+
+
 def proportion(metric: str, value: float, n: int, **columns: object) -> Row:
     """Give a row for a proportion of n images, with its 95 % interval: Wilson's, or what `interval` names."""
     from lrbench.statistics import interval_of

@@ -3,13 +3,14 @@
 from lrbench.statistics.difference import Components, Estimate, difference_of, discordant, on_the_same_images
 from lrbench.statistics.family import holm
 from lrbench.statistics.power import detectable, images_needed, power
-from lrbench.statistics.proportion import mcnemar, wilson
+from lrbench.statistics.proportion import clopper_pearson, mcnemar, wilson
 from lrbench.statistics.sequence import Stopping, interval_of
 
 __all__ = [
     "Components",
     "Estimate",
     "Stopping",
+    "clopper_pearson",
     "detectable",
     "difference_of",
     "discordant",

@@ -1,6 +1,8 @@
-"""A proportion's interval, and the exact test that two paired proportions are equal."""
+"""A proportion's interval and its exact bound, and the exact test that two paired proportions are equal."""
 
 import math
+
+from scipy import special
 
 Z_95 = 1.959963984540054
 
@@ -31,6 +33,27 @@ def wilson(proportion: float, n: int, z: float = Z_95) -> tuple[float, float]:
     low = 0.0 if proportion == 0 else (centre - spread) / scale
     high = 1.0 if proportion == 1 else (centre + spread) / scale
     return low, high
+
+
+def clopper_pearson(successes: int, n: int, alpha: float) -> float:
+    """Give a proportion's exact lower bound, one-sided, at confidence 1 - alpha (Clopper and Pearson, 1934).
+
+    Parameters
+    ----------
+    successes : int, 0 to n
+    n : int, >= 1
+        Number of independent trials.
+    alpha : float, in (0, 1)
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range.
+    """
+    if not 0 <= successes <= n or n < 1 or not 0 < alpha < 1:
+        msg = f"expected 0 <= successes <= n, n >= 1 and alpha in (0, 1), got {successes}, {n} and {alpha}"
+        raise ValueError(msg)
+    return float(special.betaincinv(successes, n - successes + 1, alpha)) if successes else 0.0
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

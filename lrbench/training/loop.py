@@ -115,7 +115,7 @@ class _Run:
         # The last, partial batch is left out: batch norm and LR-Layers see one size, and the order changes anyway.
         self.batches = len(split) // self.batch_size
         self.generator = torch.Generator(self.device).manual_seed(seed)
-        self.augment = Augmentation(config.augment.crop, config.augment.flip)
+        self.augment = Augmentation(**config.augment.model_dump())
         self.perturb = None
         if config.adversarial is not None:
             self.perturb = perturbation(network, config.adversarial, statistics or ((0.0,), (1.0,)), config.precision)
@@ -194,8 +194,8 @@ class _Run:
         images = to_unit(augmented).contiguous(memory_format=torch.channels_last)
         if self.perturb is not None:
             images = self.perturb(images, labels)
-        mixed = self.config.precision == "bfloat16"
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed):
+        images = self.augment.noisy(images, self.generator, self.rows, self.batch_size)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.config.precision == "bfloat16"):
             logits = self.network(images)
             loss = functional.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
         yield

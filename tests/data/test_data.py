@@ -81,6 +81,15 @@ def test_augmentation_shifts_and_flips_each_image_by_itself():
 def test_no_augmentation_changes_nothing():
     image = torch.randint(256, (4, 3, 6, 6), dtype=torch.uint8)
     assert Augmentation()(image, torch.Generator()) is image
+    assert Augmentation().noisy(to_unit(image), torch.Generator()).equal(to_unit(image))
+
+
+def test_noise_has_its_standard_deviation_and_is_not_clipped():
+    images = torch.rand(50, 3, 8, 8)
+    added = Augmentation(noise=0.5).noisy(images, torch.Generator().manual_seed(0)) - images
+    assert added.mean().item() == pytest.approx(0, abs=0.02)
+    assert added.std().item() == pytest.approx(0.5, rel=0.02)
+    assert (images + added).min() < 0
 
 
 def write_folder(root, size=(6, 5), classes=("cat", "dog"), per_class=3, suffix="png"):

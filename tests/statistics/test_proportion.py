@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
+from statsmodels.stats.proportion import proportion_confint
 
-from lrbench.statistics import mcnemar, wilson
+from lrbench.statistics import clopper_pearson, mcnemar, wilson
 
 
 @given(st.integers(1, 400), st.data())
@@ -11,6 +12,21 @@ def test_wilson_is_scipy_s(n, data):
     count = data.draw(st.integers(0, n))
     expected = binomtest(count, n).proportion_ci(method="wilson")
     assert wilson(count / n, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@given(st.integers(1, 400), st.data(), st.sampled_from([0.001, 0.05, 0.5]))
+def test_clopper_pearson_is_statsmodels_s(n, data, alpha):
+    count = data.draw(st.integers(0, n))
+    expected = proportion_confint(count, n, alpha=2 * alpha, method="beta")[0] if count else 0.0
+    assert clopper_pearson(count, n, alpha) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "alpha"), [(-1, 5, 0.1), (6, 5, 0.1), (0, 0, 0.1), (1, 5, 0.0), (1, 5, 1.0)]
+)
+def test_clopper_pearson_is_of_a_proportion(successes, n, alpha):
+    with pytest.raises(ValueError, match="expected 0 <= successes <= n"):
+        clopper_pearson(successes, n, alpha)
 
 
 @given(st.integers(0, 300), st.integers(0, 300))

@@ -14,7 +14,7 @@ from lrbench.models.vgg import vgg19
 from lrbench.suite import Training
 from lrbench.training import graphed, loop, seeded, train
 
-CONFIG = {"epochs": 3, "batch_size": 32, "learning_rate": 0.05, "augment": {"crop": 1, "flip": True}}
+CONFIG = {"epochs": 3, "batch_size": 32, "learning_rate": 0.05, "augment": {"crop": 1, "flip": True, "noise": 0.1}}
 
 
 class Nothing:

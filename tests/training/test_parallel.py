@@ -104,11 +104,12 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
 
 def test_rows_of_a_batch_are_augmented_as_with_all_of_it():
     images = torch.randint(256, (12, 3, 6, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    augment = Augmentation(crop=2, flip=True)
-    whole = augment(images, torch.Generator().manual_seed(1))
+    augment = Augmentation(crop=2, flip=True, noise=0.1)
     rows = slice(4, 9)
-    part = augment(images[rows], torch.Generator().manual_seed(1), rows, len(images))
-    assert torch.equal(part, whole[rows])
+    for change, given in ((augment, images), (augment.noisy, images / 255)):
+        whole = change(given, torch.Generator().manual_seed(1))
+        part = change(given[rows], torch.Generator().manual_seed(1), rows, len(images))
+        assert torch.equal(part, whole[rows])
 
 
 SUITE = """\

@@ -12,7 +12,7 @@ from lrbench.models.resnet import resnet18
 from lrbench.suite import Training
 from lrbench.training import seeded, train
 
-CONFIG = {"epochs": 5, "batch_size": 32, "learning_rate": 0.05, "augment": {"crop": 1, "flip": True}}
+CONFIG = {"epochs": 5, "batch_size": 32, "learning_rate": 0.05, "augment": {"crop": 1, "flip": True, "noise": 0.1}}
 
 
 class WithDropout(nn.Module):

@@ -52,6 +52,22 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(digits, lr_
     assert not torch.equal(weights(first)["net.fc.weight"], weights(other)["net.fc.weight"])
 
 
+def test_a_network_learns_from_noisy_images(digits):
+    seen = {}
+    for noise in (0.0, 0.5):
+        model = build(digits)
+        model.register_forward_pre_hook(lambda _module, given, noise=noise: seen.setdefault(noise, given[0].detach()))
+        fit(digits, model=model, epochs=1, augment={"noise": noise})
+    assert (seen[0.5] - seen[0.0]).std().item() == pytest.approx(0.5, rel=0.05)
+
+
+def test_a_recipe_says_noise_where_there_is_some():
+    assert Training().model_dump()["augment"] == {"crop": 0, "flip": False}
+    noisy = Training(augment={"noise": 0.25})
+    assert noisy.model_dump()["augment"] == {"crop": 0, "flip": False, "noise": 0.25}
+    assert Training.model_validate(noisy.model_dump(mode="json")) == noisy
+
+
 def test_lr_layers_wait_for_the_warmup_accuracy(digits):
     bare, _ = fit(digits)
     waiting, history = fit(digits, model=build(digits, avgpool=4), warmup_accuracy=1.0)

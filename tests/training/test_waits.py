@@ -24,7 +24,7 @@ CONFIG = {
     "epochs": 5,
     "batch_size": 8,
     "learning_rate": 0.05,
-    "augment": {"crop": 1, "flip": True},
+    "augment": {"crop": 1, "flip": True, "noise": 0.1},
     "deterministic": False,
 }
 
