@@ -1,0 +1,59 @@
+"""What a training descends, regularizers apart: cross-entropy, of images as they are or attacked, and TRADES."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lrbench.recipes import Training
+from lrbench.training.adversarial import Statistics, perturbation
+from lrbench.training.trades import divergence, diverging
+
+
+class Objective:
+    """Computes images as they are learnt, logits and loss of a batch.
+
+    Parameters
+    ----------
+    network : nn.Module
+        That learns.
+    attacked : nn.Module
+        The same without what connects processes.
+    config : Training
+    statistics : (mean, std)
+        Of the channels, for attacks in normalised space.
+    input_gradient : bool
+        Whether the images have to require a gradient.
+    """
+
+    def __init__(
+        self, network: nn.Module, attacked: nn.Module, config: Training, statistics: Statistics, *, input_gradient: bool
+    ) -> None:
+        self.network, self.attacked = network, attacked
+        self.config, self.input_gradient = config, input_gradient
+        self.adversarial = config.adversarial
+        self.dtype = torch.bfloat16 if config.precision == "bfloat16" else None
+        self.perturb = None
+        self.unit = [1.0]
+        if self.adversarial is not None and self.adversarial.space == "normalized":
+            self.unit = list(statistics[1])
+        if self.adversarial is not None and self.adversarial.trades is None:
+            self.perturb = perturbation(attacked, self.adversarial, statistics, config.precision)
+
+    def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Give the images, (N, C, H, W), their logits, and the loss, a scalar."""
+        trades = None if self.adversarial is None else self.adversarial.trades
+        moved = None
+        if self.adversarial is not None and trades is not None:
+            moved = diverging(self.attacked, images, self.adversarial, self.unit, self.dtype)
+        if self.perturb is not None:
+            images = self.perturb(images, labels)
+        if self.input_gradient:
+            images = images.detach().requires_grad_()
+        with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=self.dtype is not None):
+            # First, so that it is the images themselves whose activations regularizers see.
+            attacked = None if moved is None else self.network(moved)
+            logits = self.network(images)
+            loss = functional.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
+            if attacked is not None and trades is not None:
+                loss = loss + trades * divergence(attacked, logits)
+        return images, logits, loss
