@@ -3,6 +3,6 @@
 Importing this loads no torch: a suite reads the options of those that it names.
 """
 
-from lrbench.regularizers.base import Options, Regularizer, Seen
+from lrbench.regularizers.base import Regularizer, Seen
 
-__all__ = ["Options", "Regularizer", "Seen"]
+__all__ = ["Regularizer", "Seen"]

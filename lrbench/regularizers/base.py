@@ -4,17 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lrbench.measures.base import Options as MeasureOptions
+from lrbench.measures.base import Options
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
     from lrbench.data import Split
-
-
-class Options(MeasureOptions):
-    """Options of a regularizer: the keys below its name under a model's `regularizers`."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ class Regularizer:
     Attributes
     ----------
     Options : type
-        What a suite can say of it.
+        What a suite can say of it, below its name under a model's `regularizers`.
     recordable : bool
         Whether its penalty is the same kernels in every step, whatever the values, and `attach` leaves the modules and
         their hooks as a CUDA graph may hold them. Where one says no, a training on a GPU makes its steps one by one

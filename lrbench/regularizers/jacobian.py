@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from lrbench.catalogue import REGULARIZERS
-from lrbench.regularizers.base import Options, Regularizer, Seen
+from lrbench.measures.base import Options
+from lrbench.regularizers.base import Regularizer, Seen
 from lrbench.strict import Count, NonNegative
 
 

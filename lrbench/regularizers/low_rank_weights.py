@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import register_parametrization, remove_parametrizations
 
 from lrbench.catalogue import REGULARIZERS
-from lrbench.measures.base import Layer
-from lrbench.regularizers.base import Options, Regularizer
+from lrbench.measures.base import Layer, Options
+from lrbench.regularizers.base import Regularizer
 from lrbench.regularizers.weights import as_matrix, weighted
 from lrbench.strict import Number
 

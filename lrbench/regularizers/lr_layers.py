@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from lrbench.lowrank import LRLayers
-from lrbench.regularizers.base import Options, Regularizer, Seen
+from lrbench.measures.base import Options
+from lrbench.regularizers.base import Regularizer, Seen
 
 
 class LRLayerRegularizer(Regularizer):

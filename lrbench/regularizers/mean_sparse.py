@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from lrbench.catalogue import REGULARIZERS
 from lrbench.data import Split
 from lrbench.errors import UsageError
-from lrbench.measures.base import Layer
-from lrbench.regularizers.base import Options, Regularizer
+from lrbench.measures.base import Layer, Options
+from lrbench.regularizers.base import Regularizer
 from lrbench.strict import Count, NonNegative
 
 

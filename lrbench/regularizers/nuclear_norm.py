@@ -11,9 +11,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from lrbench.catalogue import REGULARIZERS
-from lrbench.measures.base import Layer
+from lrbench.measures.base import Layer, Options
 from lrbench.regularizers.activations import Activations
-from lrbench.regularizers.base import Options, Regularizer, Seen
+from lrbench.regularizers.base import Regularizer, Seen
 from lrbench.strict import NonNegative
 
 

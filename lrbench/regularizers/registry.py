@@ -1,11 +1,15 @@
 """Regularizers by the names that they are registered under."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lrbench.catalogue import REGULARIZERS
 from lrbench.errors import UsageError
+from lrbench.measures.registry import options_line
 from lrbench.regularizers.base import Regularizer
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def regularizer_of(name: str) -> type[Regularizer]:
@@ -23,16 +27,27 @@ def regularizer_of(name: str) -> type[Regularizer]:
     return found
 
 
-def made(asked: Mapping[str, Any], *, lasting: bool = False) -> dict[str, Regularizer]:
-    """Make the regularizers of a model; with `lasting`, those alone without which its checkpoint cannot be loaded.
+def made(asked: Mapping[str, Any]) -> dict[str, Regularizer]:
+    """Make the regularizers of a model.
 
     Parameters
     ----------
     asked : mapping
-        Name -> its options, or a mapping that they are read from.
-    lasting : bool
+        Name -> its options, as JSON.
     """
     kinds = {name: regularizer_of(name) for name in asked}
-    return {
-        name: kind(kind.Options.model_validate(asked[name])) for name, kind in kinds.items() if kind.lasting or not lasting
-    }
+    return {name: kind(kind.Options.model_validate(asked[name])) for name, kind in kinds.items()}
+
+
+def attach_lasting(model: "nn.Module", asked: Mapping[str, Any]) -> None:
+    """Attach those of a model's regularizers without which its checkpoint cannot be loaded."""
+    for each in made({name: options for name, options in asked.items() if regularizer_of(name).lasting}).values():
+        each.attach(model)
+
+
+def options_text(name: str) -> str:
+    """List a regularizer's options, each with its default, as `lrbench.measures.registry.options_text`."""
+    try:
+        return options_line(regularizer_of(name).Options)
+    except UsageError as error:
+        return f"not known, since it {str(error).partition(': ')[2] or error}"

@@ -9,8 +9,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import remove_parametrizations
 
 from lrbench.catalogue import REGULARIZERS
-from lrbench.measures.base import Layer
-from lrbench.regularizers.base import Options, Regularizer
+from lrbench.measures.base import Layer, Options
+from lrbench.regularizers.base import Regularizer
 from lrbench.regularizers.weights import weighted
 from lrbench.strict import Count
 
