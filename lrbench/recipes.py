@@ -33,7 +33,7 @@ class Averaging(Strict):
     """What is evaluated in place of the last weights: their average over the training's steps.
 
     `ema` forgets with `decay` at each step, but for the first ones, which are weighted as if there were few; `swa` is
-    equal over all steps. Nothing is averaged before the share `start` of the steps (default: 0 of `ema`, 0.75 of `swa`).
+    equal over all steps. Nothing is averaged before the share `start` of the steps (default: 0, of `swa` 0.75).
     """
 
     kind: Literal["ema", "swa"] = "ema"

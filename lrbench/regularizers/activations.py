@@ -41,6 +41,7 @@ class Keep:
         self.kept, self.name = kept, name
 
     def __call__(self, module: nn.Module, _inputs: object, output: object) -> None:
+        """Keep what a module gives in training mode."""
         # Attacks on a batch run the network in evaluation mode.
         if not module.training:
             return

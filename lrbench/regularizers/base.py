@@ -79,7 +79,7 @@ class Regularizer:
     def attach(self, model: "nn.Module") -> None:
         """Take hold of the network before its optimiser is made; may rewrite its modules."""
 
-    def penalty(self, seen: Seen) -> "Tensor | None":
+    def penalty(self, seen: Seen) -> "Tensor | None":  # noqa: ARG002
         """Give a scalar that is added to the loss of a step; None for nothing."""
         return None
 

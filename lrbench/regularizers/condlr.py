@@ -4,7 +4,7 @@ Source: Savostianova, Zangrando, Ceruti and Tudisco, *Robust low-rank training v
 (CondLR), NeurIPS 2023, arXiv 2306.01485.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -19,27 +19,31 @@ from lrbench.regularizers.weights import weighted
 from lrbench.strict import Number
 
 
+class CondLROptions(Options):
+    """What a suite can say of it.
+
+    Attributes
+    ----------
+    rank : float in (0, 1]
+        Share of min(m, n) that the rank of an m x n weight is, rounded up.
+    condition : float, >= 1
+        Largest quotient of a weight's singular values that are not 0. At 1 they are all the same, so that weights
+        are orthogonal up to a factor.
+    layers : list of str, optional
+        Convolutions and linear layers. Default: all.
+    """
+
+    rank: Annotated[Number, Field(gt=0, le=1)] = 0.25
+    condition: Annotated[Number, Field(ge=1)] = 2.0
+    layers: list[Layer] | None = None
+
+
 @REGULARIZERS.register("condlr")
 class CondLR(Regularizer):
     """CondLR (Savostianova et al., 2023): W = U S V^T of a fixed rank, U and V orthonormal, S of bounded condition."""
 
-    class Options(Options):
-        """What a suite can say of it.
-
-        Attributes
-        ----------
-        rank : float in (0, 1]
-            Share of min(m, n) that the rank of an m x n weight is, rounded up.
-        condition : float, >= 1
-            Largest quotient of a weight's singular values that are not 0. At 1 they are all the same, so that weights
-            are orthogonal up to a factor.
-        layers : list of str, optional
-            Convolutions and linear layers. Default: all.
-        """
-
-        rank: Annotated[Number, Field(gt=0, le=1)] = 0.25
-        condition: Annotated[Number, Field(ge=1)] = 2.0
-        layers: list[Layer] | None = None
+    Options = CondLROptions
+    options: CondLROptions
 
     def attach(self, model: nn.Module) -> None:
         """Factorise the weights."""
@@ -52,8 +56,8 @@ class CondLR(Regularizer):
     def after_step(self, model: nn.Module) -> None:  # noqa: ARG002
         """Bring U and V back to orthonormal columns, and S to its condition."""
         for module in self.modules:
+            factors: Any = module.get_submodule("parametrizations.weight")
             # Named so by torch, in the order of `Conditioned.right_inverse`.
-            factors = module.parametrizations["weight"]
             left, middle, right = factors.original0, factors.original1, factors.original2
             left.copy_(orthonormal(left))
             right.copy_(orthonormal(right))
@@ -92,7 +96,8 @@ class Conditioned(nn.Module):
 def orthonormal(factor: Tensor) -> Tensor:
     """Give Q of the QR decomposition whose R has a positive diagonal: the retraction onto the Stiefel manifold."""
     Q, R = torch.linalg.qr(factor)
-    return Q * torch.where(R.diagonal() < 0, -1.0, 1.0)
+    turned: Tensor = Q * torch.where(R.diagonal() < 0, -1.0, 1.0)
+    return turned
 
 
 def conditioned(S: Tensor, condition: float) -> Tensor:
@@ -100,4 +105,5 @@ def conditioned(S: Tensor, condition: float) -> Tensor:
     U, sizes, Vh = torch.linalg.svd(S)
     mean = sizes.mean()
     lowest = 2 * mean / (condition + 1)
-    return (U * torch.clamp(sizes, lowest, condition * lowest)) @ Vh
+    moved: Tensor = (U * torch.clamp(sizes, lowest, condition * lowest)) @ Vh
+    return moved

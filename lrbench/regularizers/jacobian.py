@@ -12,23 +12,27 @@ from lrbench.regularizers.base import Regularizer, Seen
 from lrbench.strict import Count, NonNegative
 
 
+class JacobianOptions(Options):
+    """What a suite can say of it.
+
+    Attributes
+    ----------
+    weight : float, >= 0
+        lambda_JR: of half the squared Frobenius norm of the Jacobian with respect to pixels, mean over the batch.
+    projections : int
+        Random projections in each step, each a backward pass; their mean is unbiased.
+    """
+
+    weight: NonNegative = 0.01
+    projections: Count = 1
+
+
 @REGULARIZERS.register("jacobian")
 class Jacobian(Regularizer):
-    """Jacobian regularisation (Hoffman et al., 2019): the logits' input Jacobian is penalised, by random projections."""
+    """Jacobian regularisation (Hoffman et al., 2019): the input Jacobian of the logits is penalised."""
 
-    class Options(Options):
-        """What a suite can say of it.
-
-        Attributes
-        ----------
-        weight : float, >= 0
-            lambda_JR: of half the squared Frobenius norm of the Jacobian with respect to pixels, mean over the batch.
-        projections : int
-            Random projections in each step, each a backward pass; their mean is unbiased.
-        """
-
-        weight: NonNegative = 0.01
-        projections: Count = 1
+    Options = JacobianOptions
+    options: JacobianOptions
 
     # torch.compile takes no gradient of a gradient.
     compiles = False
@@ -42,7 +46,8 @@ class Jacobian(Regularizer):
         for _ in range(self.options.projections):
             drawn = torch.randn(logits.shape, generator=seen.generator, device=logits.device)
             squares.append(projected_square(logits, seen.images, nn.functional.normalize(drawn, dim=1)))
-        return 0.5 * self.options.weight * torch.stack(squares).mean()
+        penalty: Tensor = 0.5 * self.options.weight * torch.stack(squares).mean()
+        return penalty
 
 
 def projected_square(logits: Tensor, images: Tensor, directions: Tensor) -> Tensor:

@@ -20,23 +20,27 @@ from lrbench.regularizers.weights import as_matrix, weighted
 from lrbench.strict import Number
 
 
+class LowRankWeightsOptions(Options):
+    """What a suite can say of it.
+
+    Attributes
+    ----------
+    rank : float in (0, 1]
+        Share of min(m, n) that the rank of an m x n weight may be, rounded up.
+    layers : list of str, optional
+        Convolutions and linear layers. Default: all.
+    """
+
+    rank: Annotated[Number, Field(gt=0, le=1)] = 0.25
+    layers: list[Layer] | None = None
+
+
 @REGULARIZERS.register("low_rank_weights")
 class LowRankWeights(Regularizer):
     """Factorised weights (Khodak et al., 2021): W = U V^T of a fixed rank, started from the best such approximation."""
 
-    class Options(Options):
-        """What a suite can say of it.
-
-        Attributes
-        ----------
-        rank : float in (0, 1]
-            Share of min(m, n) that the rank of an m x n weight may be, rounded up.
-        layers : list of str, optional
-            Convolutions and linear layers. Default: all.
-        """
-
-        rank: Annotated[Number, Field(gt=0, le=1)] = 0.25
-        layers: list[Layer] | None = None
+    Options = LowRankWeightsOptions
+    options: LowRankWeightsOptions
 
     def attach(self, model: nn.Module) -> None:
         """Factorise the weights."""

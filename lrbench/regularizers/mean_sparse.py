@@ -15,26 +15,30 @@ from lrbench.regularizers.base import Regularizer
 from lrbench.strict import Count, NonNegative
 
 
+class MeanSparseOptions(Options):
+    """What a suite can say of it.
+
+    Attributes
+    ----------
+    threshold : float, >= 0
+        alpha: half the band's width, in standard deviations of the channel.
+    layers : list of str, optional
+        Whose outputs are made sparse. Default: every batch norm, whose output goes into an activation function.
+    batch_size : int
+        Training images in a pass that measures.
+    """
+
+    threshold: NonNegative = 0.2
+    layers: list[Layer] | None = None
+    batch_size: Count = 500
+
+
 @REGULARIZERS.register("mean_sparse")
 class MeanSparse(Regularizer):
     """MeanSparse (Amini et al., 2024): activations within a band around their channel's mean are set to it."""
 
-    class Options(Options):
-        """What a suite can say of it.
-
-        Attributes
-        ----------
-        threshold : float, >= 0
-            alpha: half the band's width, in standard deviations of the channel.
-        layers : list of str, optional
-            Whose outputs are made sparse. Default: every batch norm, whose output goes into an activation function.
-        batch_size : int
-            Training images in a pass that measures.
-        """
-
-        threshold: NonNegative = 0.2
-        layers: list[Layer] | None = None
-        batch_size: Count = 500
+    Options = MeanSparseOptions
+    options: MeanSparseOptions
 
     training_free = True
     lasting = True
@@ -110,7 +114,7 @@ class Sparse(nn.Module):
         for name in ("mean", "width"):
             if (stored := state_dict.get(prefix + name)) is not None:
                 setattr(self, name, torch.zeros_like(stored, device=getattr(self, name).device))
-        super()._load_from_state_dict(state_dict, prefix, *args)  # type: ignore[arg-type]
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 class Moments:
@@ -132,4 +136,3 @@ class Moments:
         """Give mean and standard deviation, (C,)."""
         mean = torch.as_tensor(self.sums) / self.count
         return mean, (torch.as_tensor(self.squares) / self.count - mean.square()).clamp_min(0).sqrt()
-

@@ -17,23 +17,27 @@ from lrbench.regularizers.base import Regularizer, Seen
 from lrbench.strict import NonNegative
 
 
+class NuclearNormOptions(Options):
+    """What a suite can say of it.
+
+    Attributes
+    ----------
+    layers : list of str
+        Whose activations, each flattened to (N, m).
+    weight : float, >= 0
+        Of ||A||_* / N, summed over layers.
+    """
+
+    layers: Annotated[list[Layer], Field(min_length=1)]
+    weight: NonNegative = 0.01
+
+
 @REGULARIZERS.register("nuclear_norm")
 class NuclearNorm(Regularizer):
-    """Nuclear norm of activations (as in OLÉ, Lezama et al., 2018): the sum of a batch's singular values is penalised."""
+    """Nuclear norm of activations (Lezama et al., 2018): the sum of a batch's singular values is penalised."""
 
-    class Options(Options):
-        """What a suite can say of it.
-
-        Attributes
-        ----------
-        layers : list of str
-            Whose activations, each flattened to (N, m).
-        weight : float, >= 0
-            Of ||A||_* / N, summed over layers.
-        """
-
-        layers: Annotated[list[Layer], Field(min_length=1)]
-        weight: NonNegative = 0.01
+    Options = NuclearNormOptions
+    options: NuclearNormOptions
 
     def attach(self, model: nn.Module) -> None:
         """Look at the layers."""
@@ -43,7 +47,8 @@ class NuclearNorm(Regularizer):
         """Give the weighted nuclear norms; in several processes each takes those of its part of a batch."""
         with torch.autocast(seen.images.device.type, enabled=False):
             norms = [nuclear_norm(A) / len(A) for A in self.activations.taken().values()]
-        return self.options.weight * torch.stack(norms).sum()
+        penalty: Tensor = self.options.weight * torch.stack(norms).sum()
+        return penalty
 
     def finish(self, model: nn.Module) -> None:  # noqa: ARG002
         """Look no longer."""
@@ -52,4 +57,5 @@ class NuclearNorm(Regularizer):
 
 def nuclear_norm(A: Tensor) -> Tensor:
     """Give the sum of a matrix's singular values, with the subgradient U V^T."""
-    return torch.linalg.svdvals(A).sum()
+    total: Tensor = torch.linalg.svdvals(A).sum()
+    return total

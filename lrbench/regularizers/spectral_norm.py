@@ -15,23 +15,27 @@ from lrbench.regularizers.weights import weighted
 from lrbench.strict import Count
 
 
+class SpectralNormOptions(Options):
+    """What a suite can say of it.
+
+    Attributes
+    ----------
+    iterations : int
+        Power iterations in each pass.
+    layers : list of str, optional
+        Convolutions and linear layers. Default: all.
+    """
+
+    iterations: Count = 1
+    layers: list[Layer] | None = None
+
+
 @REGULARIZERS.register("spectral_norm")
 class SpectralNorm(Regularizer):
-    """Spectral normalisation (Miyato et al., 2018): weights are trained as W / sigma_1(W), by torch's parametrization."""
+    """Spectral normalisation (Miyato et al., 2018): weights are trained as W / sigma_1(W)."""
 
-    class Options(Options):
-        """What a suite can say of it.
-
-        Attributes
-        ----------
-        iterations : int
-            Power iterations in each pass.
-        layers : list of str, optional
-            Convolutions and linear layers. Default: all.
-        """
-
-        iterations: Count = 1
-        layers: list[Layer] | None = None
+    Options = SpectralNormOptions
+    options: SpectralNormOptions
 
     def attach(self, model: nn.Module) -> None:
         """Parametrize the weights."""

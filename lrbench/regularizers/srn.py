@@ -22,26 +22,30 @@ FIRST = 20
 """Power iterations before the first step; each later step takes one, from where the last one ended."""
 
 
+class StableRankNormalizationOptions(Options):
+    """What a suite can say of it.
+
+    Attributes
+    ----------
+    target : float in (0, 1]
+        c: the stable rank ||W||_F^2 / sigma_1^2 of an m x n weight is at most max(1, c min(m, n)).
+    spectral : bool
+        Whether weights are divided by sigma_1 as well, as in the paper.
+    layers : list of str, optional
+        Convolutions and linear layers. Default: all.
+    """
+
+    target: Annotated[Number, Field(gt=0, le=1)] = 0.3
+    spectral: bool = True
+    layers: list[Layer] | None = None
+
+
 @REGULARIZERS.register("srn")
 class StableRankNormalization(Regularizer):
     """Stable-rank normalisation (Sanyal et al., 2020): after each step the stable rank of every weight is bounded."""
 
-    class Options(Options):
-        """What a suite can say of it.
-
-        Attributes
-        ----------
-        target : float in (0, 1]
-            c: the stable rank ||W||_F^2 / sigma_1^2 of an m x n weight is at most max(1, c min(m, n)).
-        spectral : bool
-            Whether weights are divided by sigma_1 as well, as in the paper.
-        layers : list of str, optional
-            Convolutions and linear layers. Default: all.
-        """
-
-        target: Annotated[Number, Field(gt=0, le=1)] = 0.3
-        spectral: bool = True
-        layers: list[Layer] | None = None
+    Options = StableRankNormalizationOptions
+    options: StableRankNormalizationOptions
 
     recordable = True
 
@@ -55,12 +59,11 @@ class StableRankNormalization(Regularizer):
     @torch.no_grad()
     def after_step(self, model: nn.Module) -> None:
         """Normalise every weight in place."""
-        for name, vector in self.vectors.items():
-            weight = model.get_submodule(name).weight
+        for name, module in weighted(model, list(self.vectors)):
             normalized, self.vectors[name] = normalize(
-                as_matrix(weight), vector, self.options.target, spectral=self.options.spectral
+                as_matrix(module.weight), self.vectors[name], self.options.target, spectral=self.options.spectral
             )
-            weight.copy_(normalized.view_as(weight))
+            module.weight.copy_(normalized.view_as(module.weight))
 
     def state(self) -> dict[str, Any]:
         """Give the power iteration's vectors."""

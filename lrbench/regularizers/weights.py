@@ -6,10 +6,10 @@ from torch import Tensor, nn
 
 from lrbench.errors import UsageError
 
-WEIGHTED = (nn.Linear, nn.modules.conv._ConvNd)
+Weighted = nn.Linear | nn.modules.conv._ConvNd
 
 
-def weighted(model: nn.Module, layers: Sequence[str] | None) -> Iterator[tuple[str, nn.Module]]:
+def weighted(model: nn.Module, layers: Sequence[str] | None) -> Iterator[tuple[str, Weighted]]:
     """Give convolutions and linear layers by their names: those named, or all.
 
     Raises
@@ -18,7 +18,7 @@ def weighted(model: nn.Module, layers: Sequence[str] | None) -> Iterator[tuple[s
         If a module that is named has no such weight, or there is none.
     """
     if layers is None:
-        found = [(name, module) for name, module in model.named_modules() if isinstance(module, WEIGHTED)]
+        found = [(name, module) for name, module in model.named_modules() if isinstance(module, Weighted)]
         if not found:
             msg = "this network has no convolution and no linear layer whose weights could be regularized"
             raise UsageError(msg)
@@ -26,7 +26,7 @@ def weighted(model: nn.Module, layers: Sequence[str] | None) -> Iterator[tuple[s
         return
     for name in layers:
         module = model.get_submodule(name)
-        if not isinstance(module, WEIGHTED):
+        if not isinstance(module, Weighted):
             msg = f"{name} is a {type(module).__name__}; weights are those of convolutions and linear layers"
             raise UsageError(msg)
         yield name, module

@@ -24,6 +24,10 @@ class Regularizers(Strict):
         """Them as JSON, for keys and descriptions."""
         return {name: options.model_dump(mode="json") for name, options in self.asked.items()}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Its class was made for those that are asked for, and stands in no module.
+        return read_regularizers, (self.content,)
+
     @model_serializer(mode="wrap")
     def _without_what_is_not_asked(self, plainly: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Say nothing of others: another process, or another machine, may not know them."""

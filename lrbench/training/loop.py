@@ -105,7 +105,7 @@ def train(  # noqa: PLR0913
 class _Run:
     """State of one training: optimiser, schedule, generator, regularizers, and the average of the weights."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         model: nn.Module,
         split: Split,

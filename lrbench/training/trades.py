@@ -1,7 +1,7 @@
 """TRADES: clean accuracy, and logits that an attack cannot move far from it.
 
-Source: Zhang, Yu, Jiao, Xing, El Ghaoui and Jordan, *Theoretically Principled Trade-off between Robustness and Accuracy*,
-ICML 2019 (algorithm 1).
+Source: Zhang, Yu, Jiao, Xing, El Ghaoui and Jordan, *Theoretically Principled Trade-off between Robustness and
+Accuracy*, ICML 2019 (algorithm 1).
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,9 @@ START = 0.001
 
 def divergence(logits: Tensor, clean: Tensor) -> Tensor:
     """Mean over a batch of KL(softmax(clean) || softmax(logits)), for logits (N, classes)."""
-    log_p = functional.log_softmax(logits.float(), dim=1)
-    return functional.kl_div(log_p, functional.softmax(clean.float(), dim=1), reduction="batchmean")
+    exact = torch.promote_types(logits.dtype, torch.float32)
+    log_p = functional.log_softmax(logits, dim=1, dtype=exact)
+    return functional.kl_div(log_p, functional.softmax(clean, dim=1, dtype=exact), reduction="batchmean")
 
 
 def diverging(
@@ -40,7 +41,7 @@ def diverging(
     dtype : torch.dtype, optional
         Of autocast; None for none.
     """
-    scale = torch.tensor(unit, device=images.device).view(-1, 1, 1)
+    scale = torch.tensor(unit, device=images.device, dtype=images.dtype).view(-1, 1, 1)
     step = config.eps / 4 if config.step_size is None else config.step_size
     with frozen(model), torch.autocast(images.device.type, dtype=dtype, enabled=dtype is not None):
         with torch.no_grad():
