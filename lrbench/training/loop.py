@@ -21,7 +21,7 @@ from lrbench.training.graphed import Steps, alike
 from lrbench.training.log import EpochLog, layer_logs
 from lrbench.training.objective import Objective
 from lrbench.training.optimiser import make_optimizer, make_schedule
-from lrbench.training.ranks import averaged, own_seed, rank, world
+from lrbench.training.ranks import agree, averaged, own_seed, rank, world
 from lrbench.training.snapshot import restore, snapshot
 
 Snapshot = Callable[[], bytes]
@@ -147,6 +147,7 @@ class _Run:
     def epoch(self, epoch: int, on_batch: Callable[[], None]) -> EpochLog:
         """One pass over the data; figures stay on the device until it ends."""
         self.model.train()
+        agree(self.model)
         own_seed(self.seed, epoch)
         order = torch.randperm(len(self.split), generator=self.generator, device=self.device)
         if not isinstance(self.split.images, Tensor):

@@ -29,13 +29,15 @@ class Objective:
         self, network: nn.Module, attacked: nn.Module, config: Training, statistics: Statistics, *, input_gradient: bool
     ) -> None:
         self.network, self.attacked = network, attacked
+        device = next(network.parameters()).device
         self.config, self.input_gradient = config, input_gradient
         self.adversarial = config.adversarial
         self.dtype = torch.bfloat16 if config.precision == "bfloat16" else None
         self.perturb = None
-        self.unit = [1.0]
+        # On the device from the start: a recorded step can bring nothing there.
+        self.scale = torch.ones((), device=device)
         if self.adversarial is not None and self.adversarial.space == "normalized":
-            self.unit = list(statistics[1])
+            self.scale = torch.tensor(list(statistics[1]), device=device).view(-1, 1, 1)
         if self.adversarial is not None and self.adversarial.trades is None:
             self.perturb = perturbation(attacked, self.adversarial, statistics, config.precision)
 
@@ -44,7 +46,7 @@ class Objective:
         trades = None if self.adversarial is None else self.adversarial.trades
         moved = None
         if self.adversarial is not None and trades is not None:
-            moved = diverging(self.attacked, images, self.adversarial, self.unit, self.dtype)
+            moved = diverging(self.attacked, images, self.adversarial, self.scale, self.dtype)
         if self.perturb is not None:
             images = self.perturb(images, labels)
         if self.input_gradient:

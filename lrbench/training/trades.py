@@ -4,8 +4,6 @@ Source: Zhang, Yu, Jiao, Xing, El Ghaoui and Jordan, *Theoretically Principled T
 Accuracy*, ICML 2019 (algorithm 1).
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -25,7 +23,7 @@ def divergence(logits: Tensor, clean: Tensor) -> Tensor:
 
 
 def diverging(
-    model: nn.Module, images: Tensor, config: Adversarial, unit: Sequence[float], dtype: torch.dtype | None
+    model: nn.Module, images: Tensor, config: Adversarial, scale: Tensor, dtype: torch.dtype | None
 ) -> Tensor:
     """Move images in the Linf ball to where the network's logits diverge most from those of the images.
 
@@ -35,13 +33,12 @@ def diverging(
         Attacked in evaluation mode.
     images : Tensor, (N, C, H, W), in [0, 1]
     config : Adversarial
-    unit : sequence of C floats
+    scale : Tensor, (C, 1, 1) or ()
         What radius and step are multiplied by: 1, or each channel's standard deviation in normalised space, where
         nothing is clipped.
     dtype : torch.dtype, optional
         Of autocast; None for none.
     """
-    scale = torch.tensor(unit, device=images.device, dtype=images.dtype).view(-1, 1, 1)
     step = config.eps / 4 if config.step_size is None else config.step_size
     with frozen(model), torch.autocast(images.device.type, dtype=dtype, enabled=dtype is not None):
         with torch.no_grad():

@@ -105,7 +105,7 @@ def test_trades_is_its_authors():
     torch.manual_seed(7)
     expected, loss = plain_trades(copy.deepcopy(ours), x, y, 6.0, 0.05, 0.02, 4)
     torch.manual_seed(7)
-    found = diverging(ours, x, config, [1.0], None)
+    found = diverging(ours, x, config, torch.ones(()), None)
     torch.testing.assert_close(found, expected)
     assert ours.training
     assert all(each.grad is None and each.requires_grad for each in ours.parameters())
@@ -117,7 +117,7 @@ def test_trades_is_its_authors():
 def test_trades_in_normalised_space_has_each_channel_s_radius_and_clips_nothing():
     x, _ = images(6)
     config = Adversarial(eps=0.5, steps=6, space="normalized", trades=1.0)
-    found = diverging(conv_net(), x, config, [0.1, 0.2, 0.4], None)
+    found = diverging(conv_net(), x, config, torch.tensor([0.1, 0.2, 0.4]).view(3, 1, 1), None)
     most = (found - x).abs().amax(dim=(0, 2, 3))
     torch.testing.assert_close(most, torch.tensor([0.05, 0.1, 0.2]), atol=1e-6, rtol=0)
     assert found.max() > 1
