@@ -158,8 +158,8 @@ class ModelSpec(Strict):
             raise ValueError(msg)
         if self.init_from is not None and (self.weights is not None or not (self.train or self.regularizers.asked)):
             msg = (
-                "`init_from` is where a training begins; it goes neither with `weights` nor with `train: false`, but for "
-                "`regularizers` that need no training"
+                "`init_from` is where a training begins; it goes neither with `weights` nor with `train: false`, but "
+                "for `regularizers` that need no training"
             )
             raise ValueError(msg)
         begins = self.weights is not None or self.init_from is not None or self.offered

@@ -99,7 +99,9 @@ DATA = SimpleNamespace(classes=("a", "b"), outputs=None, train_fingerprint="x")
 def test_keys_hold_what_is_new_only_where_it_is_given():
     def config(**keys):
         net = {"arch": "resnet18", "width": 4, **keys}
-        return train_config(Suite.model_validate({"name": "k", "data": "digits", "models": {"net": net}}), DATA, "net", 0)
+        return train_config(
+            Suite.model_validate({"name": "k", "data": "digits", "models": {"net": net}}), DATA, "net", 0
+        )
 
     plain = config()
     assert "regularizers" not in plain
