@@ -7,6 +7,7 @@ from support.nets import conv_net, images
 from torch import nn
 
 from lrbench.data import Split
+from lrbench.errors import UsageError
 from lrbench.regularizers import Seen
 from lrbench.regularizers.condlr import Conditioned, conditioned, orthonormal
 from lrbench.regularizers.jacobian import Jacobian, projected_square
@@ -186,3 +187,11 @@ def test_mean_sparse_has_the_gradient_of_what_it_computes():
     sparse(x).sum().backward()
     assert x.grad.tolist() == [[0.0, 1.0, 1.0]]
     assert sparse(x.double()).dtype == torch.float64
+
+
+def test_mean_sparse_asks_for_layers_where_there_is_no_batch_norm():
+    with pytest.raises(UsageError, match="no batch norm; name the `layers`"):
+        MeanSparse(MeanSparse.Options()).attach(nn.Sequential(nn.Linear(2, 2)))
+    net = nn.Sequential(nn.Linear(2, 2))
+    MeanSparse(MeanSparse.Options(layers=["0"])).attach(net)
+    assert len(net[0]) == 2
