@@ -5,13 +5,14 @@ Importing this package is cheap: torch is loaded by what computes, not by the na
 
 from typing import TYPE_CHECKING, Any
 
-from lrbench.catalogue import ATTACKS, DATASETS, MEASURES, MODELS
+from lrbench.catalogue import ATTACKS, DATASETS, MEASURES, MODELS, REGULARIZERS
 from lrbench.errors import LrbenchError, UsageError
 
 if TYPE_CHECKING:
     from lrbench.evaluation import evaluate
     from lrbench.leaderboard import Leaderboard
     from lrbench.measures import AttackMeasure, Layer, Measure, Metric, Options
+    from lrbench.regularizers import Regularizer
     from lrbench.runner import load_adversarial, load_data, load_model
     from lrbench.runner.run import run
 
@@ -21,6 +22,7 @@ register_model = MODELS.register
 register_attack = ATTACKS.register
 register_dataset = DATASETS.register
 register_measure = MEASURES.register
+register_regularizer = REGULARIZERS.register
 
 __all__ = [
     "AttackMeasure",
@@ -30,6 +32,7 @@ __all__ = [
     "Measure",
     "Metric",
     "Options",
+    "Regularizer",
     "UsageError",
     "__version__",
     "evaluate",
@@ -40,6 +43,7 @@ __all__ = [
     "register_dataset",
     "register_measure",
     "register_model",
+    "register_regularizer",
     "run",
 ]
 
@@ -61,6 +65,10 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401
         from lrbench import measures  # noqa: PLC0415
 
         return getattr(measures, name)
+    if name == "Regularizer":
+        from lrbench.regularizers import Regularizer  # noqa: PLC0415
+
+        return Regularizer
     msg = f"module 'lrbench' has no attribute {name!r}"
     raise AttributeError(msg)
 

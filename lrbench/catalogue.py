@@ -1,4 +1,4 @@
-"""Everything that a suite can name: models, attacks, data sets and measures. Imports none of them."""
+"""Everything that a suite can name: models, attacks, data sets, measures and regularizers. Imports none of them."""
 
 from lrbench.registry import Registry
 
@@ -76,4 +76,10 @@ MEASURES = Registry(
     "measure",
     declared=("measures", "named"),
     group="lrbench.measures",
+)
+
+REGULARIZERS = Registry(
+    "regularizer",
+    declared=("regularizers", "REGULARIZERS.register"),
+    group="lrbench.regularizers",
 )

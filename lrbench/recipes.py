@@ -28,13 +28,34 @@ class Augment(Strict):
 class Adversarial(Strict):
     """PGD training (Madry et al., 2018): each batch is attacked in the Linf ball before it is learnt.
 
-    `step_size` defaults to eps / 4. In `space: normalized` eps is in standard deviations and nothing is clipped.
+    `step_size` defaults to eps / 4. In `space: normalized` eps is in standard deviations and nothing is clipped. One
+    step of 1.25 eps is FGSM-RS (Wong et al., 2020). `trades` is the weight beta of TRADES (Zhang et al., 2019): the
+    network learns the images, and that their attack, by the divergence of its logits, moves those little.
     """
 
     eps: Eps
     steps: Count = 7
     step_size: Eps | None = None
     space: Literal["pixel", "normalized"] = "pixel"
+    trades: NonNegative | None = None
+
+
+class Averaging(Strict):
+    """What is evaluated in place of the last weights: their average over the training's steps.
+
+    `ema` forgets with `decay` at each step, but for the first ones, which are weighted as if there were few; `swa` is
+    equal over all steps. Nothing is averaged before the share `start` of the steps (default: 0, of `swa` 0.75).
+    """
+
+    kind: Literal["ema", "swa"] = "ema"
+    decay: Annotated[Number, Field(ge=0, lt=1)] = 0.999
+    start: Annotated[Number, Field(ge=0, lt=1)] | None = None
+
+    @property
+    def begin(self) -> float:
+        """The share of the steps that `start` stands for."""
+        default = 0.75 if self.kind == "swa" else 0.0
+        return default if self.start is None else self.start
 
 
 class Training(Strict):
@@ -57,10 +78,21 @@ class Training(Strict):
     warmup_accuracy: Share = 0.65
     augment: Augment = Augment()
     adversarial: Adversarial | None = None
+    averaging: Averaging | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
     deterministic: bool = True
     processes: Annotated[int, Field(ge=1, le=64)] = 1
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What a training's key holds of it: what came later, only where it is given, so that older keys stay."""
+        given = self.model_dump(mode="json")
+        if self.averaging is None:
+            del given["averaging"]
+        if self.adversarial is not None and self.adversarial.trades is None:
+            del given["adversarial"]["trades"]
+        return given
 
     @model_validator(mode="after")
     def _even_shares(self) -> "Training":

@@ -15,7 +15,7 @@ from hypothesis import settings
 from support import boards, hostile
 from torch import nn
 
-from lrbench.catalogue import ATTACKS, DATASETS, MEASURES, MODELS
+from lrbench.catalogue import ATTACKS, DATASETS, MEASURES, MODELS, REGULARIZERS
 from lrbench.data import to_unit
 from lrbench.data.sources import digits as load_digits
 from lrbench.models import Classifier
@@ -89,7 +89,7 @@ class SmallNet(nn.Module):
 @pytest.fixture(autouse=True)
 def _registries():
     """What a test registers is not there in the next one."""
-    entries = [(registry, dict(registry._entries)) for registry in (MODELS, ATTACKS, DATASETS, MEASURES)]
+    entries = [(registry, dict(registry._entries)) for registry in (MODELS, ATTACKS, DATASETS, MEASURES, REGULARIZERS)]
     yield
     for registry, before in entries:
         registry._entries = before

@@ -18,6 +18,7 @@ ROOMS = [
     {"runner"},
     {"leaderboard", "training", "engines", "store"},
     {"suite"},
+    {"regularizers"},
     {"measures"},
     {"diagnostics"},
     {"models", "data"},

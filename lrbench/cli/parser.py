@@ -108,6 +108,9 @@ def _add_listings(subs: "argparse._SubParsersAction[_Parser]") -> None:
     subs.add_parser("measures", help="list the measures that a suite can ask for, with their options").set_defaults(
         command=views.measures_command
     )
+    subs.add_parser(
+        "regularizers", help="list what a model's training can be regularized by, with the options"
+    ).set_defaults(command=views.regularizers_command)
     subs.add_parser("suites", help="list the shipped suites").set_defaults(command=views.suites_command)
 
 

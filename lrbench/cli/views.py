@@ -129,6 +129,16 @@ def measures_command(given: argparse.Namespace) -> int:  # noqa: ARG001
     return 0
 
 
+def regularizers_command(given: argparse.Namespace) -> int:  # noqa: ARG001
+    """List what a model's training can be regularized by, with the options of each and their defaults."""
+    from lrbench.catalogue import REGULARIZERS  # noqa: PLC0415
+    from lrbench.regularizers.registry import options_text  # noqa: PLC0415
+
+    rows = [(each.name, f"{each.summary.rstrip('.')}; options: {options_text(each.name)}") for each in REGULARIZERS]
+    _two_columns(rows)
+    return 0
+
+
 def suites_command(given: argparse.Namespace) -> int:  # noqa: ARG001
     """List the shipped suites."""
     from lrbench.suite.load import shipped_suites, summary  # noqa: PLC0415

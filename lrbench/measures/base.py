@@ -22,7 +22,7 @@ Form = Literal["percent", "points", "number", "count", "milliseconds"]
 
 
 class Options(Strict):
-    """Options of a measure: the keys below its name under `diagnostics`, with their types and defaults."""
+    """Options of a measure or a regularizer: the keys below its name in a suite, with their types and defaults."""
 
 
 class _NamesLayer:

@@ -11,7 +11,7 @@ from lrbench.columns import COLUMNS
 from lrbench.errors import UsageError
 from lrbench.measures.base import BaseMeasure, Metric, Options
 from lrbench.measures.core import CORE
-from lrbench.strict import KeyPath
+from lrbench.strict import KeyPath, Strict
 
 if TYPE_CHECKING:
     from lrbench.data import ImageData
@@ -84,14 +84,15 @@ def _known() -> dict[str, Metric]:
 def options_text(name: str) -> str:
     """List a measure's options, each with its default: "layers, k ([1, 5, 10, 20])"."""
     try:
-        return _options_text(name)
+        return options_line(measure_of(name).Options)
     except UsageError as error:
         return f"not known, since it {str(error).partition(': ')[2] or error}"
 
 
-def _options_text(name: str) -> str:
+def options_line(kind: type[Strict]) -> str:
+    """List options, each with its default."""
     options = []
-    for option, field in measure_of(name).Options.model_fields.items():
+    for option, field in kind.model_fields.items():
         default = field.get_default(call_default_factory=True)
         options.append(option if field.is_required() else f"{option} ({_shown(default)})")
     return ", ".join(options) or "none"

@@ -18,6 +18,7 @@ from lrbench.runner.lacking import Probed
 from lrbench.runner.layers import Layers
 from lrbench.runner.probe import check_weights, probe
 from lrbench.runner.references import unresolved
+from lrbench.runner.regularized import misfits
 from lrbench.runner.rehearse import built, imported
 from lrbench.runner.threat import kind_of, make_attack
 from lrbench.runner.untrained import asked_in_vain
@@ -167,7 +168,7 @@ class Checker:
             if name in ended:
                 announce(f"{name} was not checked: {ended[name]}")
                 continue
-            alike = spec.model_dump_json(exclude={"lr_layers", "training", "init_from"})
+            alike = spec.model_dump_json(exclude={"lr_layers", "regularizers", "training", "init_from"})
             try:
                 if alike not in known:
                     known[alike] = self.look_at(name, spec, data)
@@ -176,6 +177,8 @@ class Checker:
                 continue
             looked[name] = known[alike]
             layers.check(name, spec, looked[name].sizes)
+            for regularizer, message in misfits(spec, self.suite.training_of(name), data):
+                raise self.document.error(("models", name, "regularizers", regularizer), message)
             if looked[name].single:
                 announce(f"{name} gives one logit an image: it is taken for that of class 1 against class 0")
         return looked

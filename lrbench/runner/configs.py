@@ -7,13 +7,13 @@ counts by their keys.
 from collections.abc import Iterator
 from typing import Any
 
-from lrbench.catalogue import ATTACKS, MEASURES, MODELS
+from lrbench.catalogue import ATTACKS, MEASURES, MODELS, REGULARIZERS
 from lrbench.data import ImageData
 from lrbench.measures import AttackMeasure, Options
 from lrbench.measures.registry import measure_of
 from lrbench.runner.code import dependencies, file_hash
 from lrbench.runner.lacking import has_layers
-from lrbench.suite import AttackSpec, Suite
+from lrbench.suite import AttackSpec, Suite, Training
 
 LOW_RANK = "lrbench.lowrank"
 
@@ -23,11 +23,9 @@ OF_MODELS = (LOW_RANK, "lrbench.models")
 def train_config(suite: Suite, data: ImageData, name: str, seed: int) -> dict[str, Any]:
     """Give what determines a trained or loaded model, but for the network that its training begins with."""
     spec, training = suite.models[name], suite.training_of(name)
-    unused = list(_without_layers(suite, name))
-    if not training.adversarial:
-        unused.append("lrbench.training.adversarial")
-    if training.processes == 1:
-        unused.append("lrbench.training.parallel")
+    asked = spec.regularizers.content
+    unused = [*_without_layers(suite, name), *_unused_in(training)]
+    entries = [MODELS[spec.arch], *(REGULARIZERS[each] for each in asked)]
     return {
         "arch": spec.arch,
         "options": spec.options,
@@ -35,13 +33,27 @@ def train_config(suite: Suite, data: ImageData, name: str, seed: int) -> dict[st
         "normalize": spec.model_dump(mode="json")["normalize"],
         "lr_layers": {layer: lr.options for layer, lr in spec.lr_layers.items()},
         "low_rank": suite.low_rank.model_dump(mode="json") if spec.lr_layers else None,
-        "training": training.model_dump(mode="json") if spec.train else None,
+        "training": training.content if spec.train else None,
+        **({"regularizers": asked} if asked else {}),
         "classes": list(data.classes),
         **({} if data.outputs is None else {"outputs": [data.outputs.count, *data.outputs.chosen]}),
         "seed": seed,
         "data": {"train": data.train_fingerprint},
-        **dependencies("train" if spec.train else "load", entries=[MODELS[spec.arch]], without=unused).config,
+        **dependencies("train" if spec.train else "load", entries=entries, without=unused).config,
     }
+
+
+def _unused_in(training: Training) -> Iterator[str]:
+    """Give the modules that a training does not call into."""
+    adversarial = training.adversarial
+    if adversarial is None:
+        yield "lrbench.training.adversarial"
+    if adversarial is None or adversarial.trades is None:
+        yield "lrbench.training.trades"
+    if training.averaging is None:
+        yield "lrbench.training.averaging"
+    if training.processes == 1:
+        yield "lrbench.training.parallel"
 
 
 def measured_code(suite: Suite, kind: str, name: str) -> dict[str, Any]:

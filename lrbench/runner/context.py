@@ -17,6 +17,7 @@ from lrbench.errors import LrbenchError
 from lrbench.lowrank import attach_lr_layers
 from lrbench.models import load_checkpoint, load_network, load_weights
 from lrbench.names import model_in
+from lrbench.regularizers.registry import attach_lasting
 from lrbench.runner.assembly import Statistics, assembled
 from lrbench.runner.step import Step
 from lrbench.store import Row, Store
@@ -57,13 +58,14 @@ class Context:
     shared: dict[Any, Any] = field(default_factory=dict)
     _loaded: dict[str, nn.Module] = field(default_factory=dict)
 
-    def build(self, name: str, *, start: str | None = None, given_weights: bool = True) -> nn.Module:
+    def build(self, name: str, *, start: str | None = None, finished: bool = False) -> nn.Module:
         """Build a model of the suite, its LR-Layers attached, on the device.
 
-        Its weights are fresh, those it names, or those that the step `start` trained.
+        Its weights are fresh, those it names, or those that the step `start` trained. A `finished` one waits for its
+        checkpoint, and has all that regularizers leave in a network.
         """
         spec = self.suite.models[name]
-        file = spec.weights_file if given_weights else None
+        file = None if finished else spec.weights_file
         model = assembled(
             spec.arch,
             self.data.network_outputs,
@@ -78,6 +80,8 @@ class Context:
         if spec.lr_layers:
             ranks = {layer: lr.options for layer, lr in spec.lr_layers.items()}
             attach_lr_layers(model, ranks, **self.suite.low_rank.layer_options)
+        if finished:
+            attach_lasting(model, spec.regularizers.content)
         return channels_last(model.to(self.device))
 
     def trained(self, step: Step, position: int = 0) -> nn.Module:
@@ -92,7 +96,7 @@ class Context:
         if training not in self._loaded:
             # Its first weights, which are thrown away, are not to move the generator that a step found.
             with torch.random.fork_rng():
-                model = self.build(model_in(training), given_weights=False)
+                model = self.build(model_in(training), finished=True)
             self._loaded[training] = load_checkpoint(model, self.store.folder(training)).eval()
         return self._loaded[training]
 

@@ -63,7 +63,7 @@ def without_what_lacks(suite: Suite, looked: Mapping[str, Probed]) -> tuple[Suit
         lacks += [] if found.sizes else ["layers"]
         trained = spec.train and found.trainable
         if lacks != (spec.lacks or []) or trained != spec.train:
-            init_from = spec.init_from if trained else None
+            init_from = spec.init_from if trained or not spec.train else None
             models[name] = spec.model_copy(update={"lacks": lacks or None, "train": trained, "init_from": init_from})
     changed = suite.model_copy(update={"models": models})
     parts = {name: "; ".join(_parts(suite.models[name], changed, name, found)) for name, found in looked.items()}

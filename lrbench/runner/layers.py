@@ -47,6 +47,9 @@ class Layers:
             if lr.rank > sizes[layer]:
                 message = f"rank {lr.rank} exceeds the layer's {sizes[layer]} features"
                 raise self.document.error(where, message)
+        for regularizer, options in spec.regularizers.asked.items():
+            for option, layer in named_layers(options):
+                self._require(layer, sizes, ("models", name, "regularizers", regularizer, option), name)
         if not sizes:
             return  # what is asked of layers is left out of a model that has none
         for where, layer in self._measured_layers():

@@ -19,6 +19,7 @@ from lrbench.leaderboard.published.weights import CHECKPOINT, published_checkpoi
 from lrbench.lowrank import attach_lr_layers
 from lrbench.models import load_content
 from lrbench.names import attack_id, model_path
+from lrbench.regularizers.registry import attach_lasting
 from lrbench.runner.asked import radii_of
 from lrbench.runner.assembly import assembled
 from lrbench.runner.check import Checker
@@ -209,6 +210,7 @@ def _built(described: dict[str, Any]) -> nn.Module:
         if described["lr_layers"]:
             options = LowRank.model_validate(described["low_rank"]).layer_options
             attach_lr_layers(model, described["lr_layers"], **options)
+        attach_lasting(model, described.get("regularizers", {}))
     return model
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from lrbench.errors import nearest, printable
+from lrbench.regularizers.registry import regularizer_of
 from lrbench.strict import KeyPath
 from lrbench.suite import AttackSpec, Suite
 from lrbench.suite.document import MAX_DEPTH
@@ -40,6 +41,8 @@ def _of_start(suite: Suite, model: str, where: KeyPath) -> Iterator[Fault]:
             return
         if (models[start].arch, models[start].options) != (models[model].arch, models[model].options):
             yield where, f"{short_repr(start)} is another architecture, or has other options"
+        if any(regularizer_of(each).lasting for each in models[start].regularizers.asked):
+            yield where, f"{short_repr(start)} is no network to start from: its regularizers stay in it"
         if len(passed) > MAX_DEPTH:
             yield where, f"more than {MAX_DEPTH} models start from one another"
             return

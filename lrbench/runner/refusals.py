@@ -1,6 +1,6 @@
 """What a run cannot be begun with, beside faults of its suite."""
 
-from lrbench.catalogue import MEASURES
+from lrbench.catalogue import MEASURES, REGULARIZERS
 from lrbench.errors import UsageError
 from lrbench.runner.execution import Execution
 from lrbench.store import Store, require_folder
@@ -14,13 +14,18 @@ def refuse_own_memory(store: Store, execution: Execution) -> None:
         raise UsageError(msg)
 
 
-def refuse_measures_of_this_process(suite: Suite, execution: Execution) -> None:
-    """Refuse measures that other processes cannot load."""
-    for name in suite.diagnostics.measures if execution.out_of_process else ():
-        if not (isinstance(MEASURES[name].target, str) or MEASURES.offers(name)):
+def refuse_parts_of_this_process(suite: Suite, execution: Execution) -> None:
+    """Refuse measures and regularizers that other processes cannot load."""
+    if not execution.out_of_process:
+        return
+    regularizers = (name for spec in suite.models.values() for name in spec.regularizers.asked)
+    named = [(MEASURES, name, "docs/add-a-measure.md") for name in suite.diagnostics.measures]
+    named += [(REGULARIZERS, name, "docs/regularizers.md") for name in regularizers]
+    for registry, name, page in named:
+        if not (isinstance(registry[name].target, str) or registry.offers(name)):
             msg = (
-                f"the measure {name!r} is registered in this process alone, and steps run in others: provide it as an "
-                "entry point of a package (docs/add-a-measure.md), or run steps here (one job, no step_timeout)"
+                f"the {registry.kind} {name!r} is registered in this process alone, and steps run in others: provide "
+                f"it as an entry point of a package ({page}), or run steps here (one job, no step_timeout)"
             )
             raise UsageError(msg)
 

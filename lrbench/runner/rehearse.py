@@ -108,5 +108,6 @@ def _alike(models: dict[str, ModelSpec]) -> list[Sequence[str]]:
     """Put models that are built alike together."""
     found: dict[str, list[str]] = {}
     for name, spec in models.items():
-        found.setdefault(spec.model_dump_json(exclude={"lr_layers", "training", "train", "init_from"}), []).append(name)
+        unbuilt = {"lr_layers", "regularizers", "training", "train", "init_from"}
+        found.setdefault(spec.model_dump_json(exclude=unbuilt), []).append(name)
     return list(found.values())

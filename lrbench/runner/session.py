@@ -23,7 +23,7 @@ from lrbench.runner.lacking import without_what_lacks
 from lrbench.runner.plan import make_plan
 from lrbench.runner.pretrained import fetch, names_checked
 from lrbench.runner.reasons import again
-from lrbench.runner.refusals import refuse_measures_of_this_process, refuse_other_suite, refuse_own_memory
+from lrbench.runner.refusals import refuse_other_suite, refuse_own_memory, refuse_parts_of_this_process
 from lrbench.runner.reporter import Costs, Reporter
 from lrbench.runner.share import Share, takable
 from lrbench.runner.states import DONE, States
@@ -90,7 +90,7 @@ class Session:
         """
         chosen = pick_device(device)
         execution = execution or Execution()
-        refuse_measures_of_this_process(suite, execution)
+        refuse_parts_of_this_process(suite, execution)
         checker = names_checked(Checker(suite, document, execution.out_of_process, execution.step_timeout), announce)
         suite = checker.suite
         root = data_folder(data_dir).absolute()

@@ -2,14 +2,17 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from lrbench.measures import Progress
 from lrbench.models import save_checkpoint
+from lrbench.regularizers import Regularizer
+from lrbench.regularizers.registry import made
 from lrbench.runner.context import Context, Outcome
 from lrbench.runner.step import Step
 from lrbench.training import EpochLog, in_processes, seeded, train
@@ -86,6 +89,7 @@ class _Job:
 
         with seeded(self.seed, deterministic=config.deterministic):
             model = context.build(self.name, start=self.start)
+            regularizers = made(context.suite.models[self.name].regularizers.content)
             history = train(
                 model,
                 context.data.train,
@@ -93,10 +97,12 @@ class _Job:
                 seed=self.seed,
                 penalty_warmup=context.suite.low_rank.penalty_warmup,
                 statistics=context.data.statistics,
+                regularizers=regularizers,
                 resume=self.resume,
                 on_epoch=on_epoch,
                 on_batch=on_batch,
             )
+            _fit(regularizers, model, context)
         return history, save_checkpoint(model, self.description)
 
 
@@ -133,15 +139,28 @@ def _together(
 
 
 def load_step(context: Context, step: Step, progress: Progress) -> Outcome:
-    """Load a model of the suite from its weights; keep a copy, so that the run can be resumed without them."""
+    """Load a model of the suite from its weights; keep a copy, so that the run can be resumed without them.
+
+    Or take the network that the step it needs has trained. What needs no training is put on top of either.
+    """
     context.forget()
     with seeded(step.seed, deterministic=context.suite.training_of(step.model).deterministic):
-        model = context.build(step.model)
+        model = context.build(step.model, start=step.needs[0] if step.needs else None)
+        regularizers = made(context.suite.models[step.model].regularizers.content)
+        for each in regularizers.values():
+            each.attach(model)
+        _fit(regularizers, model, context)
     progress(1.0, "")
     return Outcome([], save_checkpoint(model, _description(context, step)))
 
 
+def _fit(regularizers: Mapping[str, Regularizer], model: nn.Module, context: Context) -> None:
+    for each in regularizers.values():
+        if each.training_free:
+            each.fit(model, context.data.train)
+
+
 def _description(context: Context, step: Step) -> dict[str, object]:
-    kept = ("arch", "options", "lr_layers", "low_rank", "classes", "outputs", "seed")
+    kept = ("arch", "options", "lr_layers", "low_rank", "regularizers", "classes", "outputs", "seed")
     described = {key: step.config[key] for key in kept if key in step.config}
     return {**described, "channels": context.data.channels}

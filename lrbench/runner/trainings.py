@@ -23,6 +23,9 @@ def _train_step(suite: Suite, data: ImageData, name: str, seed: int, before: Ste
     if before is not None:
         config["init_from"] = before.key
     needs = () if before is None else (before.id,)
-    epochs = training.epochs * (1 + (training.adversarial.steps if training.adversarial else 0))
-    work = 1.3 * epochs * len(data.train) if spec.train else 1.0
+    attacked = training.adversarial
+    passes = 1 if attacked is None else 1 + attacked.steps + (attacked.trades is not None)
+    work = 1.3 * training.epochs * passes * len(data.train) if spec.train else 1.0
+    # Those that need no training look at each training image once.
+    work += 0.4 * len(data.train) if spec.regularizers.asked and not spec.train else 0.0
     return Step(f"{kind}/{model_path(name, seed)}", kind, name, seed, config, needs, work)

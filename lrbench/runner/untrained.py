@@ -17,6 +17,8 @@ def asked_in_vain(suite: Suite, data: ImageData) -> Iterator[tuple[KeyPath, str]
     for name, spec in suite.models.items():
         if spec.train:
             yield ("models", name), f"{lacking}; `train: false` evaluates it without training"
+        for each in spec.regularizers.asked if not spec.train else ():
+            yield ("models", name, "regularizers", each), lacking
         if spec.normalize is True:
             yield ("models", name, "normalize"), f"{lacking} to take statistics from; give mean and std, or false"
     if suite.threat_model.space == "normalized" and suite.attacks:

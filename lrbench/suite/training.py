@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, SerializeAsAny, model_validator
 
 from lrbench.catalogue import MODELS
 from lrbench.recipes import Training
+from lrbench.regularizers.registry import regularizer_of
 from lrbench.renamed import KEYS
 from lrbench.strict import Count, NonNegative, Number, Positive, Strict
+from lrbench.suite.regularizers import Regularizers, read_regularizers
 
 
 def _ranked(value: Any) -> Any:  # noqa: ANN401
@@ -96,6 +98,8 @@ class ModelSpec(Strict):
 
     Attributes
     ----------
+    regularizers : Regularizers
+        What its training is regularized by besides LR-Layers.
     weights : str, optional
         Path of weights to start from, or their name among those that torchvision offers. Such a model is trained only
         with `train: true`.
@@ -118,6 +122,9 @@ class ModelSpec(Strict):
 
     arch: str
     lr_layers: dict[str, Annotated[LayerSpec, BeforeValidator(_ranked)]] = Field(default_factory=dict)
+    regularizers: Annotated[SerializeAsAny[Regularizers], BeforeValidator(read_regularizers)] = Field(
+        default_factory=lambda: read_regularizers({})
+    )
     weights: str | None = None
     init_from: str | None = None
     train: bool = True
@@ -145,10 +152,18 @@ class ModelSpec(Strict):
         if not self.train and self.lr_layers:
             msg = "LR-Layers act in training only; add `train: true`, or leave out lr_layers"
             raise ValueError(msg)
-        if self.init_from is not None and (self.weights is not None or not self.train):
-            msg = "`init_from` is where a training begins; it goes neither with `weights` nor with `train: false`"
+        acting = [name for name in self.regularizers.asked if not regularizer_of(name).training_free]
+        if not self.train and acting:
+            msg = f"{acting[0]} acts in training only; add `train: true`, or leave it out of `regularizers`"
             raise ValueError(msg)
-        if not self.train and self.weights is None and not self.offered and comes_untrained(self.arch):
+        if self.init_from is not None and (self.weights is not None or not (self.train or self.regularizers.asked)):
+            msg = (
+                "`init_from` is where a training begins; it goes neither with `weights` nor with `train: false`, but "
+                "for `regularizers` that need no training"
+            )
+            raise ValueError(msg)
+        begins = self.weights is not None or self.init_from is not None or self.offered
+        if not self.train and not begins and comes_untrained(self.arch):
             msg = f"`train: false` needs `weights`: {self.arch} comes without any"
             raise ValueError(msg)
         if self.arch.startswith("timm:") and str(self.weights).isidentifier() and self.weights is not None:

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from lrbench.lowrank import LRLayers
 from lrbench.lowrank.attach import observes
 from lrbench.lowrank.recorded import RecordedUpdates, recordable
+from lrbench.regularizers.activations import keeps
 from lrbench.training.ranks import world
 
 WARM = 3
@@ -39,7 +40,7 @@ def _plain(module: nn.Module) -> bool:
         parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None)
         for parameter in module.parameters(recurse=False)
     )
-    return known and not watched and all(observes(hook) for each in hooks for hook in each.values())
+    return known and not watched and all(observes(hook) or keeps(hook) for each in hooks for hook in each.values())
 
 
 def _decides(module: nn.Module) -> bool:

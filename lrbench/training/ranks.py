@@ -2,7 +2,7 @@
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def rank() -> int:
@@ -28,6 +28,16 @@ def own_seed(seed: int, epoch: int) -> None:
     """Let the processes but the first draw numbers of their own from torch's global generators in an epoch."""
     if rank():
         torch.manual_seed(hash((seed, epoch, rank())) % 2**63)
+
+
+def agree(model: nn.Module) -> None:
+    """Take the first process's running statistics, as a training that is resumed from its snapshot does.
+
+    DDP does so in each pass of its own; attacks on a batch come before that.
+    """
+    for buffer in model.buffers() if world() > 1 else ():
+        if buffer.numel():
+            dist.broadcast(buffer, 0)
 
 
 def _together() -> bool:

@@ -8,7 +8,7 @@ import pytest
 from support.code import forget, install
 
 import lrbench
-from lrbench.catalogue import ATTACKS, MEASURES, MODELS
+from lrbench.catalogue import ATTACKS, MEASURES, MODELS, REGULARIZERS
 from lrbench.models.external import factory_of
 from lrbench.runner.code import dependencies, meaning
 from lrbench.runner.code.closure import INERT
@@ -34,7 +34,7 @@ def test_every_kind_of_step_rests_on_what_takes_it_and_what_makes_its_model():
 
 
 def test_what_code_is_looked_for_by_name_is_there():
-    targets = [entry.target for registry in (MODELS, ATTACKS, MEASURES) for entry in registry]
+    targets = [entry.target for registry in (MODELS, ATTACKS, MEASURES, REGULARIZERS) for entry in registry]
     ours = [each for each in targets if isinstance(each, str) and each.startswith("lrbench.")]
     assert "lrbench.attacks.autoattack:AutoAttack" in ours
     for name in [AROUND, MEASURE, *KINDS.values(), *ELSEWHERE.values(), *ours]:

@@ -63,7 +63,7 @@ def value(board, **where):
 def trained(folder, name, step="train"):
     session = Session.open(folder / "deep.yaml", folder / "out")
     context = Context(session.suite, session.data, torch.device("cpu"), session.store)
-    model = context.build(name, given_weights=False)
+    model = context.build(name, finished=True)
     return load_checkpoint(model, folder / "out" / "steps" / step / name / "seed-0").eval(), session.data
 
 

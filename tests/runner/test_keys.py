@@ -198,7 +198,7 @@ def test_a_user_s_helper_makes_the_model_again_and_what_is_measured_of_it(finish
 
 def test_what_builds_models_makes_all_that_is_measured_again(finished, monkeypatch):
     path, _ = finished
-    touch(monkeypatch, "runner/context.py", "weights_file if given_weights else None", "weights_file")
+    touch(monkeypatch, "runner/context.py", "None if finished else spec.weights_file", "spec.weights_file")
     session = Session.open(path, path.parent / "out")
     assert session.states["train/first/seed-0"] == "changed: the code of lrbench/runner/context.py"
     assert {step for step, state in session.states.items() if state == "done"} == set()

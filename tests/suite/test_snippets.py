@@ -26,7 +26,7 @@ from support.boards import SUITE as SMALL
 from support.graphs import graph
 from torch import nn
 
-from lrbench.catalogue import ATTACKS, DATASETS, MEASURES, MODELS
+from lrbench.catalogue import ATTACKS, DATASETS, MEASURES, MODELS, REGULARIZERS
 from lrbench.cli import main
 from lrbench.cli.parser import make_parser
 from lrbench.global_state import preserved
@@ -188,7 +188,7 @@ def test_yaml(text, here):
 @pytest.mark.parametrize("text", snippets("toml"))
 def test_toml(text):
     groups = tomllib.loads(text)["project"]["entry-points"]
-    assert set(groups) <= {registry.group for registry in (MODELS, ATTACKS, DATASETS, MEASURES)}
+    assert set(groups) <= {registry.group for registry in (MODELS, ATTACKS, DATASETS, MEASURES, REGULARIZERS)}
 
 
 class Net(nn.Sequential):

@@ -12,6 +12,7 @@ from lrbench.data.sources import digits
 from lrbench.errors import TrainingDivergedError
 from lrbench.lowrank import attach_lr_layers
 from lrbench.models.resnet import resnet18
+from lrbench.regularizers.registry import made
 from lrbench.suite import Training
 from lrbench.training import seeded, train
 
@@ -39,6 +40,7 @@ class Fit:
     lr_layers: dict = field(default_factory=dict)
     options: dict = field(default_factory=dict)
     resume: bytes | None = None
+    regularizers: dict = field(default_factory=dict)
 
     def __call__(self, device, send):
         config = Training(**{"epochs": 3, "batch_size": 50, "warmup_accuracy": 0.0, **self.options})
@@ -54,6 +56,7 @@ class Fit:
                 config,
                 seed=0,
                 resume=self.resume,
+                regularizers=made(self.regularizers),
                 on_epoch=lambda _log, snapshot: snapshots.append(snapshot()),
             )
         weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}

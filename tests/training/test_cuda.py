@@ -11,6 +11,7 @@ from lrbench.data.streamed import Streamed
 from lrbench.lowrank import attach_lr_layers
 from lrbench.models import Classifier
 from lrbench.models.resnet import resnet18
+from lrbench.regularizers.registry import made
 from lrbench.suite import Training
 from lrbench.training import graphed, seeded
 from lrbench.training.loop import _Run
@@ -77,6 +78,29 @@ def test_repeating_a_recorded_step_is_the_same_training_as_making_each(digits, g
     other, same, _ = fit(digits, gpu, projection=projection, **options)
     assert same == history
     assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize("projection", [None, "subspace"])
+def test_a_recorded_step_with_regularizers_trades_and_averages_is_the_same(digits, gpu, projection, monkeypatch):
+    options = {"epochs": 3, "adversarial": {"eps": 8 / 255, "steps": 1, "trades": 2}, "averaging": {"decay": 0.9}}
+    recorded = []
+    monkeypatch.setattr(graphed._Graph, "__call__", counted(graphed._Graph.__call__, recorded))
+    asked = {"srn": {}, "jacobian": {}}
+    one, history, _ = fit(digits, gpu, projection=projection, regularizers=made(asked), **options)
+    assert len(recorded) > 40
+    monkeypatch.setattr(graphed, "WARM", 10**6)
+    other, same, _ = fit(digits, gpu, projection=projection, regularizers=made(asked), **options)
+    assert same == history
+    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize("name", ["spectral_norm", "nuclear_norm", "low_rank_weights", "condlr"])
+def test_what_cannot_be_recorded_trains_and_resumes(digits, gpu, name):
+    asked = {name: {"layers": ["avgpool"]} if name == "nuclear_norm" else {}}
+    straight, history, snapshots = fit(digits, gpu, projection=None, regularizers=made(asked), epochs=2)
+    resumed, same, _ = fit(digits, gpu, projection=None, regularizers=made(asked), epochs=2, resume=snapshots[0])
+    assert same == history
+    assert all(torch.equal(a, b) for a, b in zip(straight.parameters(), resumed.parameters(), strict=True))
 
 
 def counted(function, calls):

@@ -11,6 +11,7 @@ from lrbench.lowrank import attach_lr_layers, devices
 from lrbench.models import Classifier
 from lrbench.models.resnet import resnet18
 from lrbench.models.vgg import vgg19
+from lrbench.regularizers.registry import made
 from lrbench.suite import Training
 from lrbench.training import graphed, loop, seeded, train
 
@@ -71,12 +72,13 @@ def recorded(monkeypatch):
     return on
 
 
-def fit(digits, layers, projection="subspace", **options):
+def fit(digits, layers, projection="subspace", regularizers=None, **options):
     with seeded(0):
         model = Classifier(resnet18(10, 1, width=4), *digits.statistics)
         if layers:
             attach_lr_layers(model, layers, projection=projection)
-        history = train(model, digits.train.balanced(320), Training(**CONFIG | options), seed=0)
+        config = Training(**CONFIG | options)
+        history = train(model, digits.train.balanced(320), config, seed=0, regularizers=made(regularizers or {}))
     return model, history
 
 
@@ -94,6 +96,27 @@ def test_is_the_same_training(digits, recorded, layers, options):
     assert same == history
     for a, b in zip(straight.state_dict().values(), repeated.state_dict().values(), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("layers", [{}, {"avgpool": 4}], ids=str)
+@pytest.mark.parametrize("regularizers", [{}, {"srn": {}, "jacobian": {}}], ids=str)
+def test_is_the_same_training_with_regularizers_trades_and_averages(digits, recorded, layers, regularizers):
+    trades = {"adversarial": {"eps": 8 / 255, "steps": 1, "trades": 2}, "averaging": {"decay": 0.9}}
+    options = {"epochs": 2, "warmup_accuracy": 0, "regularizers": regularizers} | trades
+    straight, history = fit(digits, layers, **options)
+    with recorded():
+        repeated, same = fit(digits, layers, **options)
+    assert Again.made > 10
+    assert same == history
+    for a, b in zip(straight.state_dict().values(), repeated.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_with_a_regularizer_that_cannot_be_recorded_steps_are_made_one_by_one(digits, recorded):
+    with recorded():
+        _, history = fit(digits, {}, regularizers={"nuclear_norm": {"layers": ["avgpool"]}}, epochs=1)
+    assert Again.made == 0
+    assert history[-1].penalties["nuclear_norm"] > 0
 
 
 class StoppedError(Exception):

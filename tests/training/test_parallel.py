@@ -1,6 +1,7 @@
 """Training in several processes: the same as in one, but for batch norm, which sees a part of each batch."""
 
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -51,6 +52,26 @@ def test_two_processes_train_what_one_trains(lr_layers, options):
         for name, log in ours.layers.items():
             assert theirs.layers[name].reconstruction == pytest.approx(log.reconstruction, rel=1e-2, abs=1e-3)
             assert theirs.layers[name].rank == log.rank
+
+
+@pytest.mark.parametrize("name", ["srn", "spectral_norm", "jacobian", "condlr"])
+def test_two_processes_regularize_as_one_does(name):
+    # Of a penalty that draws directions for each process nothing else is asked than that it is descended.
+    weights, history, _ = alone(Fit("plain", regularizers={name: {}}))
+    other, same, _ = together(Fit("plain", regularizers={name: {}}))
+    tolerance = 0.05 if name == "jacobian" else 2e-3
+    for each, tensor in weights.items():
+        torch.testing.assert_close(other[each], tensor, atol=tolerance, rtol=tolerance)
+    assert same[-1].penalties[name] == pytest.approx(history[-1].penalties[name], rel=0.3)
+
+
+def test_trades_and_averages_in_two_processes():
+    adversarial = {"eps": 8 / 255, "steps": 2, "trades": 3}
+    fit = Fit("normed", {}, {"adversarial": adversarial, "averaging": {"decay": 0.9}, "epochs": 2})
+    _, history, snapshots = together(fit)
+    _, again, _ = together(replace(fit, resume=snapshots[0]))
+    assert again == history
+    assert history[-1].loss < history[0].loss
 
 
 @pytest.mark.parametrize("net", ["normed", "dropping"])

@@ -11,12 +11,13 @@ from lrbench.lowrank import attach_lr_layers, devices
 from lrbench.lowrank.watch import CHECK
 from lrbench.models import Classifier
 from lrbench.models.resnet import resnet18
+from lrbench.regularizers.registry import made as regularizers_of
 from lrbench.suite import Training
 from lrbench.training import seeded
 from lrbench.training.loop import _Run
 
 PACKAGE = Path(lrbench.__file__).resolve().parent
-FOLDERS = [asking.ATTACKS, *(PACKAGE / room for room in ("training", "lowrank", "data", "models"))]
+FOLDERS = [asking.ATTACKS, *(PACKAGE / room for room in ("training", "regularizers", "lowrank", "data", "models"))]
 LATE = {"watch.py settle: _local_scalar_dense": 2}
 """On a GPU, both LR-Layers read what arrived long ago."""
 
@@ -34,12 +35,12 @@ def run_of(digits, monkeypatch):
     """Makes the training of a narrow network with two LR-Layers, which takes the way that it takes on a GPU."""
     monkeypatch.setattr(devices, "on_cpu", lambda _values: False)
 
-    def made(projection="subspace", **options):
+    def made(projection="subspace", regularizers=None, **options):
         with seeded(0):
             model = Classifier(resnet18(10, 1, width=4), *digits.statistics).train()
         attach_lr_layers(model, {"layer3": 8, "avgpool": 4}, projection=projection)
         config = Training(**CONFIG | {"warmup_accuracy": 0} | options)
-        return _Run(model, digits.train, config, 0, 1.0, digits.statistics)
+        return _Run(model, digits.train, config, 0, 1.0, digits.statistics, regularizers_of(regularizers or {}))
 
     return made
 
@@ -60,6 +61,9 @@ def steps(run, count):
         {"gradient_clip": None},
         {"label_smoothing": 0.1},
         {"schedule": "one-cycle"},
+        {"regularizers": {"srn": {}, "jacobian": {}}},
+        {"averaging": {}},
+        {"adversarial": {"eps": 8 / 255, "steps": 2, "trades": 6, "space": "normalized"}},
     ],
     ids=str,
 )
