@@ -4,6 +4,8 @@ Signs of masked gradients (Athalye, Carlini and Wagner, *Obfuscated gradients gi
 each read off one image, so that what is asked of an image does not depend on those it is attacked with.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -31,15 +33,38 @@ ROUNDING = 1e-4
 """Difference of two passes' logits, relative to their size, that is rounding."""
 
 COST = 2 * GRADIENT + (2 + DIRECTIONS) * LOOK
-"""Passes of `doubted`."""
+"""Passes of `signs`."""
+
+
+class Signs(NamedTuple):
+    """At which images gradients say little, and in which way, (N,) bool each.
+
+    Attributes
+    ----------
+    saturated : Tensor
+        The cross-entropy is 0, to rounding, or its gradient is, and that of the margin is not.
+    vanishing : Tensor
+        The gradient of the margin is 0 everywhere, or no number.
+    bent : Tensor
+        The margin does not rise along its gradient, by a quarter of what that says; or in random directions it changes
+        otherwise than the gradient says, by three tenths, or by no more than rounding, so that nothing can be said.
+    noisy : Tensor
+        Another pass gives other logits.
+    """
+
+    saturated: Tensor
+    vanishing: Tensor
+    bent: Tensor
+    noisy: Tensor
 
 
 def doubted(model: nn.Module, x: Tensor, y: Tensor, eps: float, ball: Ball, bounds: Bounds | None) -> Tensor:
-    """Say at which images gradients say little, (N,), bool.
+    """Say at which images gradients say little, in whichever way (`Signs`), (N,), bool. Parameters as of `signs`."""
+    return torch.stack(signs(model, x, y, eps, ball, bounds)).any(dim=0)
 
-    There the cross-entropy is 0, to rounding, or its gradient is, or that of the margin; or the margin does not rise
-    along its gradient, by a quarter of what that says; or in random directions it changes otherwise than the gradient
-    says, by three tenths, or by no more than rounding, so that nothing can be said; or another pass gives other logits.
+
+def signs(model: nn.Module, x: Tensor, y: Tensor, eps: float, ball: Ball, bounds: Bounds | None) -> Signs:
+    """Say at which images gradients say little.
 
     Parameters
     ----------
@@ -48,12 +73,19 @@ def doubted(model: nn.Module, x: Tensor, y: Tensor, eps: float, ball: Ball, boun
     y : Tensor, (N,)
     eps, ball, bounds
         Of the attack.
+
+    Raises
+    ------
+    NoGradientError
+        If no gradient of the model's output reaches its input.
     """
     steady = Steady(model)
     # Products rounded to ten bits (TF32) change a margin by more than such steps do: every image would be in doubt.
     with rounded_products(allowed=False):
-        parts = [_doubted(steady, x[each], y[each], eps, ball, bounds) for each in parts_of(x)]
-    return torch.cat(parts) if parts else torch.zeros_like(y, dtype=torch.bool)
+        parts = [_signs(steady, x[each], y[each], eps, ball, bounds) for each in parts_of(x)]
+    if not parts:
+        return Signs(*torch.zeros(4, 0, dtype=torch.bool, device=x.device))
+    return Signs(*map(torch.cat, zip(*parts, strict=True)))
 
 
 def outdone(by_gradients: Tensor, by_chance: Tensor) -> Tensor:
@@ -67,7 +99,7 @@ def outdone(by_gradients: Tensor, by_chance: Tensor) -> Tensor:
     return by_chance >= AHEAD * by_gradients
 
 
-def _doubted(model: nn.Module, x: Tensor, y: Tensor, eps: float, ball: Ball, bounds: Bounds | None) -> Tensor:
+def _signs(model: nn.Module, x: Tensor, y: Tensor, eps: float, ball: Ball, bounds: Bounds | None) -> Signs:
     _, entropy, of_entropy = input_gradient(model, x, lambda logits: cross_entropy(logits, y))
     logits, here, gradient = input_gradient(model, x, lambda logits: margin(logits, y))
     rounded = rounding(logits, y)
@@ -95,8 +127,9 @@ def _doubted(model: nn.Module, x: Tensor, y: Tensor, eps: float, ball: Ball, bou
     mistaken = (error > MISTAKEN * slope + rounded) | (MISTAKEN * slope < rounded)
     with torch.no_grad():
         again = (model(x) - logits).abs() > ROUNDING * (logits.abs() + logits.gather(1, y[:, None]).abs())
-    found: Tensor = (entropy == 0) | _vanishes(of_entropy) | _vanishes(gradient) | flat | mistaken | again.any(dim=1)
-    return found
+    vanishing = _vanishes(gradient)
+    saturated = ((entropy == 0) | _vanishes(of_entropy)) & ~vanishing
+    return Signs(saturated, vanishing, flat | mistaken, again.any(dim=1))
 
 
 def _directions(x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from lrbench.catalogue import ATTACKS, DATASETS, MEASURES, MODELS, REGULARIZERS
 from lrbench.errors import LrbenchError, UsageError
 
 if TYPE_CHECKING:
+    from lrbench.diagnostics.claims import audit
     from lrbench.evaluation import evaluate
     from lrbench.leaderboard import Leaderboard
     from lrbench.measures import AttackMeasure, Layer, Measure, Metric, Options
@@ -35,6 +36,7 @@ __all__ = [
     "Regularizer",
     "UsageError",
     "__version__",
+    "audit",
     "evaluate",
     "load_adversarial",
     "load_data",
@@ -49,6 +51,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401
+    if name == "audit":
+        from lrbench.diagnostics.claims import audit  # noqa: PLC0415
+
+        return audit
     if name == "evaluate":
         from lrbench.evaluation import evaluate  # noqa: PLC0415
 

@@ -15,7 +15,7 @@ from lrbench.errors import UsageError
 from lrbench.leaderboard import Leaderboard
 from lrbench.models.objects import PREFIX, Handed, handed_over
 from lrbench.names import in_path
-from lrbench.runner.asked import Asked, data_spec, radii_of
+from lrbench.runner.asked import Asked, claim_of, data_spec, radii_of
 from lrbench.runner.derived import spec_of, suite_for
 from lrbench.runner.environment import data_folder
 from lrbench.runner.execution import Execution
@@ -44,6 +44,7 @@ def evaluate(  # noqa: PLR0913
     samples: int | Raw | None = None,
     attacks: Sequence[str | Raw] | None = None,
     diagnostics: Raw | None = None,
+    claims: Sequence[str | Raw] = (),
     beside: Sequence[str] = (),
     layers: Mapping[str, str] | None = None,
     out: str | Path | None = None,
@@ -83,6 +84,9 @@ def evaluate(  # noqa: PLR0913
         Names, or names and options as a suite has them.
     diagnostics : mapping, optional
         As a suite has them; {} for none.
+    claims : sequence of str or mapping
+        What is claimed of the networks, to be audited: as a suite has it or, of a single network, as text such as
+        "pgd, steps 20, 8/255: 78.5".
     beside : sequence of str
         Models of the suite to train and measure along with it, the first of them the baseline.
     layers : mapping, optional
@@ -128,7 +132,8 @@ def evaluate(  # noqa: PLR0913
         execution, root = Execution(jobs=jobs), data_folder(data_dir) if images is None else folder
         radii = None if eps is None else radii_of(eps)
         threat = {"eps": radii, "norm": norm, "space": space or ("pixel" if radii else None), "samples": samples}
-        asked = Asked(data_spec(data, images), threat, attacks, diagnostics, alone=not beside)
+        stated = [claim_of(each, next(iter(given))) for each in claims]
+        asked = Asked(data_spec(data, images), threat, attacks, diagnostics, alone=not beside, claims=stated)
         checked, document, loaded, left_out = suite_for(
             specs,
             suite,

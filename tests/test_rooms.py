@@ -24,6 +24,7 @@ ROOMS = [
     {"models", "data"},
     {"attacks", "lowrank", "statistics", "views"},
     {"catalogue", "recipes"},
+    {"supplied"},
     {"registry", "strict", "options", "user_code"},
     {"columns", "declared", "files", "names", "renamed", "child_processes", "global_state", "verdicts"},
     {"errors"},

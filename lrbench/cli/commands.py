@@ -17,13 +17,13 @@ def _session(given: argparse.Namespace) -> "Session":
 
     # Before torch is loaded, which takes seconds: most mistakes are in the suite's text.
     load_suite(given.suite)
-    _load_ahead(given)
+    load_ahead_of(given)
     from lrbench.runner import Session  # noqa: PLC0415
 
-    return Session.open(given.suite, given.out, given.device, given.data_dir, say, _execution(given))
+    return Session.open(given.suite, given.out, given.device, given.data_dir, say, execution_of(given))
 
 
-def _load_ahead(given: argparse.Namespace) -> None:
+def load_ahead_of(given: argparse.Namespace) -> None:
     """Let what steps are taken in be loaded beside this process."""
     if getattr(given, "engine", None) == "local" and not _in_memory(given):
         from lrbench.child_processes import load_ahead  # noqa: PLC0415
@@ -31,7 +31,8 @@ def _load_ahead(given: argparse.Namespace) -> None:
         load_ahead()
 
 
-def _execution(given: argparse.Namespace) -> "Execution":
+def execution_of(given: argparse.Namespace) -> "Execution":
+    """Say where steps are taken."""
     from lrbench.runner.execution import Execution  # noqa: PLC0415
 
     # What is named on the command line can be loaded by name, so that no step has to be taken in this process.
@@ -50,7 +51,7 @@ def run_command(given: argparse.Namespace) -> int:
     """Run or resume a suite, or a share of its steps."""
     if given.steps or given.share:
         return _take_share(given)
-    return _finish(_session(given))
+    return finish(_session(given))
 
 
 def _take_share(given: argparse.Namespace) -> int:
@@ -68,7 +69,8 @@ def _take_share(given: argparse.Namespace) -> int:
     return _say_failed(failed)
 
 
-def _finish(session: "Session") -> int:
+def finish(session: "Session") -> int:
+    """Run a session, print its leaderboard, and give the exit status."""
     from lrbench.display import display_for  # noqa: PLC0415
     from lrbench.leaderboard.render import print_board  # noqa: PLC0415
     from lrbench.store import shown  # noqa: PLC0415
@@ -137,7 +139,7 @@ def _options(pairs: list[str]) -> dict[str, Any]:
 
 def evaluate_command(given: argparse.Namespace) -> int:
     """Run a single model through a suite."""
-    _load_ahead(given)
+    load_ahead_of(given)
     from lrbench.names import in_path  # noqa: PLC0415
     from lrbench.runner import Session  # noqa: PLC0415
     from lrbench.runner.derived import spec_of, suite_for  # noqa: PLC0415
@@ -150,7 +152,7 @@ def evaluate_command(given: argparse.Namespace) -> int:
             msg = f"--layer {pair}: expected OLD=NEW"
             raise UsageError(msg)
         layers[old] = new
-    root, execution = data_folder(given.data_dir), _execution(given)
+    root, execution = data_folder(given.data_dir), execution_of(given)
     announced = set[str]()
 
     def once(text: str) -> None:
@@ -174,7 +176,7 @@ def evaluate_command(given: argparse.Namespace) -> int:
     session = Session.of(
         suite, document, out=out, device=given.device, data_dir=root, data=data, announce=once, execution=execution
     )
-    return _finish(session)
+    return finish(session)
 
 
 def plan_command(given: argparse.Namespace) -> int:

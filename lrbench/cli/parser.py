@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from lrbench.cli import commands, views
+from lrbench.cli import audit, commands, views
 from lrbench.errors import nearest
 
 EPILOG = (
@@ -52,6 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
 
     _add_own_models(subs)
+    _add_audit(subs)
     show = subs.add_parser("show", help="print the leaderboard of a run")
     show.add_argument("folder", metavar="DIR", help="folder of a run")
     show.set_defaults(command=views.show_command)
@@ -112,6 +113,30 @@ def _add_listings(subs: "argparse._SubParsersAction[_Parser]") -> None:
         "regularizers", help="list what a model's training can be regularized by, with the options"
     ).set_defaults(command=views.regularizers_command)
     subs.add_parser("suites", help="list the shipped suites").set_defaults(command=views.suites_command)
+
+
+def _add_audit(subs: "argparse._SubParsersAction[_Parser]") -> None:
+    sub = subs.add_parser(
+        "audit",
+        help="what is left of a claimed robust accuracy, and why",
+        description="Try a ladder of attacks, each of which changes one thing of the claim's own, on the same images; "
+        "say what is left, which change closes most of the gap, and why.",
+    )
+    sub.add_argument("model", metavar="MODEL", help="of the suite, registered, or of a run: DIR:MODEL[@SEED]")
+    sub.add_argument(
+        "--claim", action="append", required=True, metavar="C", help='such as "pgd, steps 20, 8/255: 78.5"; any number'
+    )
+    sub.add_argument("--suite", metavar="SUITE", help="whose data it is (default: the run's, else quick)")
+    sub.add_argument("--samples", type=_number(10**6), metavar="N", help="images (default: 200, or all)")
+    sub.add_argument("--full", action="store_true", help="every rung, at full strength")
+    sub.add_argument(
+        "--beside", action="append", default=[], metavar="MODEL", help="a model of the suite to make attacks on"
+    )
+    sub.add_argument("--out", metavar="DIR", help="folder of the results (default: runs/audit-SUITE-MODEL)")
+    sub.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
+    sub.add_argument("--data-dir", metavar="DIR", help="folder of the data sets")
+    _add_execution_options(sub)
+    sub.set_defaults(command=audit.audit_command)
 
 
 def _add_own_models(subs: "argparse._SubParsersAction[_Parser]") -> None:

@@ -42,8 +42,10 @@ def _interval(metric: str, value: float, group: pd.DataFrame) -> tuple[float, fl
         return float("nan"), float("nan")
     if metric in COMPARED:
         return float(group["ci_low"].iloc[0]), float(group["ci_high"].iloc[0])
-    if is_own(metric):
-        # Nobody knows what it is an interval of, so that of several seeds there is none.
+    known = metric_named(metric)
+    if is_own(metric) or (known is not None and known.form == "points"):
+        # Of somebody's own nobody knows what it is an interval of, and a difference is no proportion: of several seeds
+        # there is none.
         bounds = (group["ci_low"].iloc[0], group["ci_high"].iloc[0]) if len(group) == 1 else ("nan", "nan")
         return float(bounds[0]), float(bounds[1])
     named = str(group[INTERVAL].iloc[0]) if INTERVAL in group else ""

@@ -11,11 +11,9 @@ from lrbench.measures.base import (
     Row,
     Subject,
     Within,
-    dimensions,
-    layer_options,
-    named_layers,
     proportion,
 )
+from lrbench.measures.layers import dimensions, layer_options, named_layers
 
 __all__ = [
     "AttackMeasure",

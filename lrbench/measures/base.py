@@ -25,11 +25,11 @@ class Options(Strict):
     """Options of a measure or a regularizer: the keys below its name in a suite, with their types and defaults."""
 
 
-class _NamesLayer:
+class NamesLayer:
     """Marks an option that names a layer of every model."""
 
 
-Layer = Annotated[str, _NamesLayer()]
+Layer = Annotated[str, NamesLayer()]
 """Name of a layer, or in a list of several. Checked against every model before anything is trained."""
 
 
@@ -113,6 +113,13 @@ class Subject:
         Lives as long as the process: for what every model is measured with, such as corrupted images.
     kept : dict
         Name -> content, bytes, of files that are kept beside the rows.
+    claims : tuple of mapping
+        What is claimed of this model, for a measure `of_claims`: `attack`, its `options`, `eps`, `norm`, `space`, the
+        `statistics` of normalised space, `robust_accuracy` in percent, `source`.
+    others : mapping
+        Name -> other models of the suite, for a measure `of_claims`.
+    unfinished, save : bytes, optional; callable
+        What it gave to `save` before it was stopped; takes bytes that say how far it has come.
     """
 
     model: "nn.Module"
@@ -124,6 +131,10 @@ class Subject:
     alone: bool = True
     shared: dict[Any, Any] = field(default_factory=dict)
     kept: dict[str, bytes] = field(default_factory=dict)
+    claims: tuple[Mapping[str, Any], ...] = ()
+    others: Mapping[str, "nn.Module"] = field(default_factory=dict)
+    unfinished: bytes | None = None
+    save: Callable[[bytes], object] = lambda _content: None
 
 
 class BaseMeasure:
@@ -185,9 +196,16 @@ class Measure(BaseMeasure, ABC):
     ----------
     needs_train : bool
         Whether it looks at training images, which a network that came trained may have come without.
+    of_claims : bool
+        Whether it is taken of what a suite claims, and of the models alone that something is claimed of; unasked.
     """
 
     needs_train: ClassVar[bool] = False
+    of_claims: ClassVar[bool] = False
+
+    def beside(self, options: Any) -> int:
+        """Give how many of the suite's other models one `of_claims` is handed, the first ones."""
+        return 0
 
     def passes(self, options: Any, train: int, test: int) -> float:
         """Give the rough cost, in forward-and-backward passes of one image, on so many images."""
@@ -212,26 +230,3 @@ def proportion(metric: str, value: float, n: int, **columns: object) -> Row:
 
     low, high = interval_of(value, n, str(columns.get(INTERVAL, "")))
     return {"metric": metric, "value": value, "ci_low": low, "ci_high": high, "n": n, **columns}
-
-
-def layer_options(kind: type[Strict]) -> list[str]:
-    """Names of the options that name layers."""
-    return [name for name, each in kind.model_fields.items() if _marked([*each.metadata, each.annotation])]
-
-
-def _marked(parts: list[Any]) -> bool:
-    return any(isinstance(part, _NamesLayer) or _marked(list(get_args(part))) for part in parts)
-
-
-def named_layers(options: Strict) -> Iterator[tuple[str, str]]:
-    """Give each layer that options name, and which option does."""
-    for name in layer_options(type(options)):
-        value = getattr(options, name)
-        yield from ((name, layer) for layer in ([value] if isinstance(value, str) else value or ()))
-
-
-def dimensions(kind: type[Strict]) -> dict[str, Within]:
-    """Options that are numbers of dimensions of a layer."""
-    return {
-        name: mark for name, each in kind.model_fields.items() for mark in each.metadata if isinstance(mark, Within)
-    }

@@ -9,6 +9,7 @@ from typing import Any
 from lrbench.catalogue import DATASETS
 from lrbench.data import ImageData
 from lrbench.data.handed import FILE
+from lrbench.diagnostics.claims import read
 from lrbench.errors import UsageError, nearest
 
 Raw = dict[str, Any]
@@ -26,6 +27,7 @@ class Asked:
     attacks: Sequence[str | Raw] | None
     diagnostics: Raw | None
     alone: bool
+    claims: Sequence[Raw] = ()
 
     def __call__(self, raw: Raw) -> None:
         """Change what a suite says."""
@@ -45,8 +47,14 @@ class Asked:
             raw["attacks"] = [each if isinstance(each, str) else dict(each) for each in listed]
         if self.diagnostics is not None:
             raw["diagnostics"] = dict(self.diagnostics) or {"masking": False}
+        raw["claims"] = [*raw.get("claims", []), *self.claims]
         if self.alone:
             raw["seeds"] = raw.get("seeds", [0])[:1]
+
+
+def claim_of(said: str | Raw, model: str) -> Raw:
+    """Give a claim as a suite has it; in one that names no model, of this one."""
+    return {"model": model, **(read(said) if isinstance(said, str) else said)}
 
 
 def radii_of(eps: Any) -> list[Any]:  # noqa: ANN401

@@ -12,6 +12,7 @@ from lrbench.errors import UsageError
 from lrbench.measures.registry import faults_of
 from lrbench.options import OptionError, check_options
 from lrbench.registry import Registry
+from lrbench.runner.claims import attacks_of
 from lrbench.runner.external import code_named, exit_reason, guarded
 from lrbench.runner.kinds import KINDS
 from lrbench.runner.lacking import Probed
@@ -58,7 +59,7 @@ class Checker:
             With the first unknown name.
         """
         named: list[tuple[Registry, str, KeyPath]] = [(DATASETS, self.suite.data.name, ("data",))]
-        named += [(ATTACKS, attack.name, ("attacks", index)) for index, attack in enumerate(self.suite.attacks)]
+        named += [(ATTACKS, attack.name, where) for where, attack, _ in attacks_of(self.suite)]
         named += [(MODELS, spec.arch, ("models", model, "arch")) for model, spec in self.suite.models.items()]
         called = (code_named(registry, name) for registry, name, _ in named if name not in registry)
         for code in dict.fromkeys(code for code in called if code is not None):
@@ -146,8 +147,8 @@ class Checker:
         for index, eps in enumerate(threat.eps):
             if threat.space == "pixel" and threat.norm == "linf" and eps > 1:
                 raise self.document.error(("threat_model", "eps", index), f"pixels span [0, 1]; got {eps:g}")
-        for index, attack in enumerate(self.suite.attacks):
-            self._check_attack(attack, ("attacks", index), data)
+        for where, attack, eps in attacks_of(self.suite):
+            self._check_attack(attack, where, data, eps)
 
     def check_models(self, data: ImageData, announce: Callable[[str], None] = lambda _: None) -> dict[str, Probed]:
         """Check models and every layer that the suite names; give what each model is like.
@@ -183,11 +184,11 @@ class Checker:
                 announce(f"{name} gives one logit an image: it is taken for that of class 1 against class 0")
         return looked
 
-    def _check_attack(self, attack: AttackSpec, where: KeyPath, data: ImageData) -> None:
+    def _check_attack(self, attack: AttackSpec, where: KeyPath, data: ImageData, eps: float) -> None:
         factory = self._factory(ATTACKS, attack.name, where, attack.options, BESIDE_ATTACK_OPTIONS)
         threat = self.suite.threat_model
         try:
-            made = make_attack(factory, attack, threat, threat.eps[0])
+            made = make_attack(factory, attack, threat, eps)
         except ValueError as error:
             raise self.document.error(where, str(error)) from None
         shape = (data.channels, *data.test.images.shape[2:])

@@ -82,6 +82,7 @@ def suite_for(  # noqa: PLR0913
         raise UsageError(msg)
     raw["models"] = {each: raw["models"][each] for each in _with_starts(suite, beside)} | dict(models)
     raw.pop("reference", None)
+    raw["claims"] = [claim for claim in raw.get("claims", []) if claim["model"] in raw["models"]]
     data_before = raw["data"]
     changes(raw)
     title = f"{', '.join(models)} on {source}"

@@ -1,11 +1,15 @@
 """Steps that measure a trained model: its accuracy, and whatever measures a suite asks for."""
 
+from functools import partial
+
 from safetensors.torch import save
 
 from lrbench.diagnostics import evaluate
 from lrbench.measures import Measure, Progress, Subject, proportion
 from lrbench.measures.checked import checked_files, checked_rows
 from lrbench.measures.registry import measure_of
+from lrbench.names import model_in
+from lrbench.runner.claims import claims_of
 from lrbench.runner.context import Context, Outcome
 from lrbench.runner.step import Step
 from lrbench.runner.taken import may_be_attacked
@@ -43,6 +47,10 @@ def measure_step(context: Context, step: Step, progress: Progress) -> Outcome:
         step.seed,
         alone=context.jobs == 1,
         shared=context.shared,
+        claims=tuple(claims_of(context.suite, context.data, step.model)),
+        others={model_in(needed): context.trained(step, at) for at, needed in enumerate(step.needs) if at},
+        unfinished=context.store.unfinished(step.id, step.key),
+        save=partial(context.store.save_unfinished, step.id, step.key),
     )
     taken = measure.take(context.suite.diagnostics.measures[step.kind], subject, progress)
     return Outcome(list(checked_rows(step.kind, measure, taken)), checked_files(step.kind, subject.kept))

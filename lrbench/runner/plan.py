@@ -10,6 +10,7 @@ from lrbench.errors import UsageError
 from lrbench.measures import Measure
 from lrbench.measures.registry import measure_of
 from lrbench.names import attack_id, in_path, model_path
+from lrbench.runner.claims import claim_steps
 from lrbench.runner.configs import attack_config, deterministic, joint_code, measured_code
 from lrbench.runner.lacking import has_layers, runs_on
 from lrbench.runner.parts import Attempt, attack_steps, looks_of, parts_of_attack, steps_until_enough
@@ -46,6 +47,7 @@ def make_plan(suite: Suite, data: ImageData) -> list[Step]:
         add_training(trainings, suite, data, name, seed)
     for name, seed in product(suite.models, suite.seeds):
         steps |= {step.id: step for step in _model_steps(suite, data, prints, trainings[name, seed])}
+        steps |= {step.id: step for step in claim_steps(suite, data, prints, trainings, trainings[name, seed])}
         attempts = list(_attempts(suite, data, trainings[name, seed], trainings, costs))
         all_attempts += attempts
         if suite.threat_model.until is None:
@@ -91,7 +93,8 @@ def _model_steps(suite: Suite, data: ImageData, prints: dict[str, str], training
     yield _measured(suite, "accuracy", training, content, 0.4 * len(data.test))
     for kind, options in suite.diagnostics.measures.items():
         measure = measure_of(kind)
-        if isinstance(measure, Measure) and (kind not in suite.diagnostics.of_layers or has_layers(suite, name)):
+        fits = kind not in suite.diagnostics.of_layers or has_layers(suite, name)
+        if isinstance(measure, Measure) and not measure.of_claims and fits:
             content = {**options.model_dump(mode="json"), "data": prints}
             work = measure.passes(options, len(data.train), len(data.test))
             yield _measured(suite, kind, training, content, work)

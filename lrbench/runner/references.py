@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from lrbench.errors import nearest, printable
 from lrbench.regularizers.registry import regularizer_of
+from lrbench.runner.claims import without_claims
 from lrbench.strict import KeyPath
 from lrbench.suite import AttackSpec, Suite
 from lrbench.suite.document import MAX_DEPTH
@@ -16,6 +17,7 @@ def unresolved(suite: Suite) -> Iterator[Fault]:
     """Say what a suite refers to that it does not have, or that goes in a circle: the key, and why."""
     for index, attack in enumerate(suite.attacks):
         yield from _of_attack(suite, attack, ("attacks", index))
+    yield from without_claims(suite)
     for model in suite.models:
         yield from _of_start(suite, model, ("models", model, "init_from"))
 

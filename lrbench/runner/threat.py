@@ -1,6 +1,5 @@
 """Attacks of a suite made ready: what the threat model supplies to each."""
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +9,9 @@ from lrbench.attacks import Attack, NormalizedSpace
 from lrbench.attacks.base import Kind
 from lrbench.attacks.cost import GRADIENT, LOOK, Passes
 from lrbench.data import ImageData
-from lrbench.options import choices_of
 from lrbench.runner.budget import within
 from lrbench.suite import AttackSpec, ThreatModel
+from lrbench.supplied import supplied_to
 
 
 def kind_of(factory: Callable[..., Any]) -> Kind:
@@ -61,14 +60,8 @@ def make_attack(
     ValueError
         If it does not fit the threat model, or refuses an option.
     """
-    takes = inspect.signature(factory).parameters
-    if (refused := _refused(factory, threat.norm)) is not None:
-        msg = f"{spec.name} {refused}; threat_model.norm is {threat.norm}"
-        raise ValueError(msg)
-    supplied = {"eps": eps, "norm": threat.norm, "bounds": bounds_of(threat), "subspace": subspace}
-    given = {name: value for name, value in supplied.items() if name in takes}
-    if kind_of(factory) == "minimal":
-        given.pop("eps", None)
+    supplied = {"eps": eps, "bounds": bounds_of(threat), "subspace": subspace}
+    given = supplied_to(factory, spec.name, threat.norm, supplied)
     if threat.budget is None:
         return factory(**given, **spec.options)
     try:
@@ -76,19 +69,6 @@ def make_attack(
     except ValueError as error:
         msg = f"{spec.name}: {error}"
         raise ValueError(msg) from error
-
-
-def _refused(factory: Callable[..., Attack], norm: str) -> str | None:
-    """Say what an attack can do, if it cannot do what is asked in a norm."""
-    takes = inspect.signature(factory).parameters
-    kind, known = kind_of(factory), choices_of(factory, "norm")
-    if kind == "bounded" and "norm" not in takes:
-        known = ("linf",)
-    # Minimal attacks without a norm are measured in every one, noise in none; what says nothing is asked.
-    if not known or norm in known:
-        return None
-    what = " or ".join(known)
-    return f"looks for the smallest perturbation in {what}" if kind == "minimal" else f"works in the {what} ball"
 
 
 def bounds_of(threat: ThreatModel) -> tuple[float, float] | None:

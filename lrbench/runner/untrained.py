@@ -21,7 +21,7 @@ def asked_in_vain(suite: Suite, data: ImageData) -> Iterator[tuple[KeyPath, str]
             yield ("models", name, "regularizers", each), lacking
         if spec.normalize is True:
             yield ("models", name, "normalize"), f"{lacking} to take statistics from; give mean and std, or false"
-    if suite.threat_model.space == "normalized" and suite.attacks:
+    if suite.threat_model.space == "normalized" and (suite.attacks or suite.claims):
         yield ("threat_model", "space"), f"{lacking} to take its unit from; attack in `space: pixel`"
     yield from ((("diagnostics", kind), lacking) for kind in suite.diagnostics.measures if needs_training_images(kind))
 

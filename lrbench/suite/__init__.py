@@ -1,6 +1,7 @@
 """The YAML schema: text in, a validated and typed `Suite` out. Knows no torch."""
 
 from lrbench.recipes import Adversarial, Training
+from lrbench.suite.claims import ClaimSpec
 from lrbench.suite.known import known_suite
 from lrbench.suite.load import load_suite, name_of_run, read_run, shipped_suites
 from lrbench.suite.measures import AttackSpec, Diagnostics, ThreatModel
@@ -11,6 +12,7 @@ from lrbench.suite.training import LayerSpec, LowRank, ModelSpec, Normalization
 __all__ = [
     "Adversarial",
     "AttackSpec",
+    "ClaimSpec",
     "DataSpec",
     "Diagnostics",
     "LayerSpec",

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from lrbench.catalogue import MEASURES
-from lrbench.measures.base import Options, layer_options
+from lrbench.measures import Options, layer_options
 from lrbench.measures.registry import is_own, measure_of
 from lrbench.names import eps_digits
 from lrbench.renamed import KEYS, renamed

@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from lrbench.errors import nearest
 from lrbench.recipes import Training
 from lrbench.strict import Count, Name, Strict, Title
+from lrbench.suite.claims import ClaimSpec, asked_of_claims
 from lrbench.suite.masking import Masking
 from lrbench.suite.measures import AttackSpec, Diagnostics, Reference, ThreatModel, read_diagnostics
 from lrbench.suite.training import LowRank, ModelSpec
@@ -124,6 +125,7 @@ class Suite(Strict):
     diagnostics: Annotated[SerializeAsAny[Diagnostics], BeforeValidator(read_diagnostics)] = Field(
         default_factory=lambda: read_diagnostics({})
     )
+    claims: list[ClaimSpec] = Field(default_factory=list)
     reference: Reference | None = None
 
     def training_of(self, model: str) -> Training:
@@ -165,6 +167,21 @@ class Suite(Strict):
         diagnostics = self.diagnostics
         if diagnostics.masking is None and self.attacks and any(self.threat_model.eps):
             object.__setattr__(self, "diagnostics", diagnostics.model_copy(update={"masking": Masking()}))
+        return self
+
+    @model_validator(mode="after")
+    def _claims_are_measured(self) -> "Suite":
+        """Refuse claims of models that there are not, and ask for what is measured of claims."""
+        for claim in self.claims:
+            if claim.model not in self.models:
+                message = f"claims: unknown model {claim.model!r}; {nearest(claim.model, self.models)}"
+                raise PydanticCustomError("unknown_model", "{message}", {"message": message})
+        names = [(claim.model, claim.label) for claim in self.claims]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            message = f"claims: {twice[1]} is claimed twice of {twice[0]}"
+            raise PydanticCustomError("twice", "{message}", {"message": message})
+        if self.claims:
+            object.__setattr__(self, "diagnostics", asked_of_claims(self.diagnostics))
         return self
 
     @model_validator(mode="after")

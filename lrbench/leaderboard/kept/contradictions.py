@@ -136,8 +136,9 @@ def _is_share(row: Row) -> bool:
     if row["ci_low"] is None and row["metric"] not in {WRONG, FIRST, "accuracy"}:
         return True
     value, n = row["value"], row["n"]
-    if is_own(row["metric"]):
-        # Nobody knows what it is an interval of.
+    known = metric_named(row["metric"])
+    if is_own(row["metric"]) or (known is not None and known.form == "points"):
+        # Nobody knows what it is an interval of, or it is one of a difference.
         return value is not None and row["ci_low"] <= value <= row["ci_high"]
     if value is None or not n or not 0 <= value <= 1 or abs(value * n - round(value * n)) > 1e-6:
         return False

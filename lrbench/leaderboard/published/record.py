@@ -59,7 +59,7 @@ def record_of(run: Run, model: str, *, partial: bool = False) -> Content:
         "baseline": next(iter(suite["models"])),
         "dataset": str(rows["dataset"].iloc[0]),
         "test_images": run.test_images(model),
-        "configuration": {**suite, "models": {model: suite["models"][model]}, "reference": None},
+        "configuration": {**suite, **_of_model(suite, model), "reference": None},
         "steps": {
             "done": len(steps),
             "planned": len(planned),
@@ -77,6 +77,12 @@ def record_of(run: Run, model: str, *, partial: bool = False) -> Content:
     # Of this model alone: the run's own are of all its models.
     content["cautions"] = board_of([content]).cautions(model)
     return {**content, "sha256": checksum(content)}
+
+
+def _of_model(suite: dict[str, Any], model: str) -> dict[str, Any]:
+    """Give what a suite says of one model alone."""
+    claims = [claim for claim in suite.get("claims") or () if claim["model"] == model]
+    return {"models": {model: suite["models"][model]}, "claims": claims}
 
 
 def _said(suite: Content, recorded: dict[str, Said]) -> dict[str, Said]:

@@ -1,0 +1,161 @@
+"""Why the claim's attack finds less than others: what was measured, confirmed by the change that undoes it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lrbench.diagnostics.claims.bench import Bench
+from lrbench.diagnostics.claims.ladder import Ladder
+from lrbench.diagnostics.claims.rung import is_ensemble
+from lrbench.diagnostics.claims.signs import Shares
+from lrbench.statistics import mcnemar
+
+Bill = Literal["clean", "masked", "weak attack"]
+
+SURE = 0.01
+"""Largest p-value at which what others find besides is more than chance."""
+
+USUAL, POINT = 0.15, 0.01
+"""What honest attacks leave to stronger ones: of what withstands them, and besides."""
+
+PRESENT = 0.1
+"""Share of the images from which on a sign counts as a cause."""
+
+NEARLY = 0.9
+"""Of what the strongest rung closes of the gap, a simpler one before it closes most, too, from this share on."""
+
+HALF = 0.5
+"""Share of the gap that the change which undoes a cause has to close."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why an attack finds less than there is.
+
+    Attributes
+    ----------
+    explanation, advice : str
+    undone : tuple of str
+        Rungs that undo it, one of which has to close half of the gap; none where there is no such rung.
+    """
+
+    explanation: str
+    advice: str
+    undone: tuple[str, ...] = ()
+
+
+CAUSES = {
+    "noisy": Cause(
+        "The network draws random numbers, so that the gradient of one pass says little about the next.",
+        "Average gradients over passes (`eot`), and report the accuracy of averaged predictions.",
+        ("expectation", "smoothed"),
+    ),
+    "vanishing": Cause(
+        "The gradient is zero or does not reach the image: an attack that follows it stands still.",
+        "Go straight through what stops it (BPDA), and report black-box and transfer attacks.",
+    ),
+    "saturated": Cause(
+        "The cross-entropy is flat, since logits are far apart for floating-point numbers: its gradient is zero.",
+        "Attack with the margin or the DLR loss, or with logits rescaled.",
+        ("margin", "dlr", "rescaled", "float64", "targeted"),
+    ),
+    "jumping": Cause(
+        "Modules jump, or their gradient is not their slope: what it says of small steps is wrong for larger ones.",
+        "Go straight through these modules (BPDA).",
+        ("straight-through",),
+    ),
+    "single-step": Cause(
+        "The claim's attack makes a single step, and the network falls to several smaller ones: its gradient at the "
+        "image does not hold out to the radius, as after training against single steps.",
+        "Report an attack of many steps, and train against one.",
+        ("steps",),
+    ),
+    "bent": Cause(
+        "The margin does not change as its gradient says: a step along it, or one of the radius's length, misleads.",
+        "Take more and smaller steps, average gradients over noise around the image, or go black-box.",
+    ),
+    "effort": Cause(
+        "The gradient is sound; the claim's attack does not use it long or well enough.",
+        "Report the stronger attack's figure.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the ladder comes to.
+
+    Attributes
+    ----------
+    bill : {"clean", "masked", "weak attack"}
+        clean: others find no more than is usual. masked: they do, since gradients are hidden. weak attack: they do,
+        by effort alone.
+    cause : str
+        Of `CAUSES`; empty where the bill is clean.
+    rung : str
+        The change that closes most of the gap, to a tenth: of several the first in the ladder. Empty where none does.
+    closes : float
+        Share of the gap that it closes.
+    gap : float
+        Share of the images that others fool and the claim's own attack does not.
+    """
+
+    bill: Bill
+    cause: str = ""
+    rung: str = ""
+    closes: float = 0.0
+    gap: float = 0.0
+
+
+def verdict_of(bench: Bench, ladder: Ladder, shares: Shares) -> Verdict:
+    """Say whether others find more than is usual, and if they do, why."""
+    own = ladder.tried["own"].alone
+    worst = 1 - float(ladder.fooled.double().mean())
+    assert own is not None  # noqa: S101
+    n = len(bench.y)
+    gap = round((own.value - worst) * n) / n
+    closed = {name: max(0.0, each.less) / gap if gap else 0.0 for name, each in ladder.tried.items() if name != "own"}
+    most = max(closed.values(), default=0.0)
+    rung = next((name for name, share in closed.items() if share >= NEARLY * most > 0), "")
+    closes = closed.get(rung, 0.0)
+    usual = POINT if is_ensemble(bench.claim) else POINT + USUAL * own.value
+    p = mcnemar(round(gap * n), 0)
+    if (gap <= usual or p > SURE) and not (_by_straight_through(ladder) or _by_averaging(ladder)):
+        return Verdict("clean", "", rung, closes, gap)
+    cause = _cause(bench, ladder, shares, closed)
+    weak = cause == "effort" or (cause == "single-step" and shares.bent < PRESENT)
+    return Verdict("weak attack" if weak else "masked", cause, rung, closes, gap)
+
+
+def _cause(bench: Bench, ladder: Ladder, shares: Shares, closed: dict[str, float]) -> str:
+    """Give the first cause that is there and is undone by what undoes it."""
+    jumps = "straight-through" in ladder.tried
+    # A straight-through gradient that does not help takes nothing from what was measured of modules and of images.
+    if jumps and shares.vanishing < PRESENT <= shares.bent:
+        return "jumping"
+    present = {name: share >= PRESENT for name, share in shares.items()}
+    present |= {"noisy": bench.randomness.yes, "jumping": jumps, "effort": True}
+    present["single-step"] = getattr(bench.claim.made(), "steps", None) == 1
+    for name, cause in CAUSES.items():
+        undone = max((closed.get(rung, 0.0) for rung in cause.undone), default=1.0)
+        if present[name] and undone >= HALF:
+            return name
+    return "effort"
+
+
+def _by_straight_through(ladder: Ladder) -> bool:
+    """Whether going straight through modules finds what no other rung by itself does: gradients are hidden there."""
+    return all(_stronger(ladder, "straight-through", other) for other in ladder.tried if other != "straight-through")
+
+
+def _by_averaging(ladder: Ladder) -> bool:
+    """Whether averaged gradients find what those of single passes do not."""
+    return _stronger(ladder, "expectation", "own")
+
+
+def _stronger(ladder: Ladder, name: str, other: str) -> bool:
+    """Whether a rung fooled more than another, by more than a point and hardly by chance."""
+    first, second = (ladder.tried[each].tried if each in ladder.tried else None for each in (name, other))
+    if first is None or second is None:
+        return False
+    more, less = int((first.fooled & ~second.fooled).sum()), int((second.fooled & ~first.fooled).sum())
+    return (more - less) / len(first.fooled) > POINT and mcnemar(more, less) < SURE

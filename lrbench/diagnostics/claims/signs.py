@@ -1,0 +1,93 @@
+"""Why a gradient attack may fail at an image: shares of images, measured and not guessed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lrbench.attacks.doubt import signs
+from lrbench.attacks.frozen import frozen
+from lrbench.attacks.gradients import NoGradientError, input_gradient
+from lrbench.attacks.losses import margin, rounding
+from lrbench.diagnostics.claims.bench import Bench
+
+FEWEST = 10
+"""Images that the claim's attack left; if there are fewer, all that are classified correctly are looked at."""
+
+MOST = 256
+"""Images that are looked at."""
+
+KEEPS = 0.5
+"""Share of a rise on the way to the radius that has to be left there, or the loss is bent."""
+
+ALONG = (0.25, 0.5, 0.75)
+"""Of the radius, where the margin is looked at along its gradient."""
+
+SIGNS = {
+    "saturated": "the cross-entropy is 0, to rounding, or its gradient is, and that of the margin is not",
+    "vanishing": "the gradient of the margin is 0, no number, or does not reach the image",
+    "bent": "the margin does not change as its gradient says, nearby or out to the radius",
+    "noisy": "another pass gives other logits",
+}
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Shares of the images at which gradients say little; an image may have several signs, but none while it is noisy.
+
+    Attributes
+    ----------
+    saturated, vanishing, bent, noisy : float
+    images : int
+        That were looked at.
+    """
+
+    saturated: float = 0.0
+    vanishing: float = 0.0
+    bent: float = 0.0
+    noisy: float = 0.0
+    images: int = 0
+
+    def items(self) -> Iterator[tuple[str, float]]:
+        """Give each sign with its share."""
+        return ((name, getattr(self, name)) for name in SIGNS)
+
+
+def shares(bench: Bench, withstood: Tensor) -> Shares:
+    """Look at the images that withstood the claim's attack, (N,), bool."""
+    rows = withstood if int(withstood.sum()) >= FEWEST else ~bench.wrong
+    chosen = rows.nonzero().squeeze(1)[:MOST]
+    x, y, claim = bench.x[chosen], bench.y[chosen], bench.claim
+    if not len(x):
+        return Shares()
+    with frozen(bench.model):
+        try:
+            found = signs(bench.model, x, y, claim.eps, bench.ball, claim.bounds)
+            bent = found.bent | _turns(bench, x, y)
+        except NoGradientError:
+            return Shares(vanishing=1.0, noisy=float(bench.randomness.yes), images=len(x))
+    # Where two passes differ, what else differs says nothing; where no gradient is, nothing is bent.
+    steady = ~found.noisy
+    kinds = {
+        "saturated": found.saturated & steady,
+        "vanishing": found.vanishing & steady,
+        "bent": bent & steady & ~found.vanishing,
+        "noisy": found.noisy,
+    }
+    return Shares(**{name: float(each.double().mean()) for name, each in kinds.items()}, images=len(x))
+
+
+def _turns(bench: Bench, x: Tensor, y: Tensor) -> Tensor:
+    """Say where the margin rises along its gradient and has fallen again at the radius, (N,), bool."""
+    claim, model = bench.claim, bench.model
+    logits, here, gradient = input_gradient(model, x, lambda logits: margin(logits, y))
+    direction = bench.ball.direction(gradient)
+
+    def rise(share: float) -> Tensor:
+        ahead = bench.ball.project(x + share * claim.eps * direction, x, claim.eps, claim.bounds)
+        with torch.no_grad():
+            return margin(model(ahead), y) - here
+
+    highest = torch.stack([rise(share) for share in ALONG]).amax(dim=0)
+    return (highest > rounding(logits, y)) & (rise(1.0) < KEEPS * highest)

@@ -1,0 +1,265 @@
+"""Claims that do not hold are told from those that do, and each for its own reason."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from support import audited
+from support.nets import conv_net
+from torch import nn
+
+import lrbench
+from lrbench.attacks import PGD
+from lrbench.attacks.geometry import BALLS
+from lrbench.diagnostics.claims import LADDER, Claim, Effort, audit, read
+from lrbench.diagnostics.claims.places import measured
+from lrbench.diagnostics.claims.straight import straight_through
+from lrbench.errors import UsageError
+from lrbench.lowrank import attach_lr_layers
+from lrbench.statistics import mcnemar, wilson
+
+SMALL = Effort(longer=2, least=20, apgd_steps=10, restarts=2, targets=2, queries=30, averaged=16)
+PGD_10 = "pgd, steps 10, 0.1"
+ENSEMBLE = "autoattack, steps 15, targets 4, queries 50, 0.02"
+
+
+def digits(count=100):
+    return audited.digit_images("test", count)
+
+
+def patterns():
+    return audited.patterns(300, seed=2)
+
+
+def audited_with(model, images, claim, **options):
+    return audit(model, *images, claim, effort=SMALL, **options)
+
+
+@pytest.mark.parametrize(
+    ("made", "claim", "cause", "rung"),
+    [
+        ("saturated", PGD_10, "saturated", {"margin"}),
+        ("quantised", PGD_10, "vanishing", {"straight-through"}),
+        ("winners", PGD_10, "jumping", {"targeted", "autoattack"}),
+        ("noisy", "pgd, steps 5, 0.1", "noisy", {"smoothed", "expectation"}),
+        ("single_step_trained", "fgsm, 0.3", "single-step", {"steps", "apgd", "targeted"}),
+    ],
+)
+def test_the_cause_is_named(made, claim, cause, rung):
+    found = audited_with(getattr(audited, made)(), digits(), claim)
+    assert found.verdict.cause == cause, str(found)
+    assert found.verdict.rung in rung
+    assert found.left.value < found.own.value - 0.05
+    assert f"cause: {cause}" in str(found)
+
+
+@pytest.fixture(scope="module")
+def honest():
+    return audited_with(audited.pgd_trained(), patterns(), ENSEMBLE)
+
+
+def test_mean_sparse_above_its_base_is_found_out_by_going_straight_through(honest):
+    """AutoAttack leaves more of it than of its base, and through the modules that it adds no more."""
+    found = audited_with(audited.mean_sparse(), patterns(), ENSEMBLE)
+    assert found.own.value > honest.own.value + 0.02, str(found)
+    assert found.ladder.tried["straight-through"].alone.value <= honest.own.value
+    assert (found.verdict.bill, found.verdict.cause, found.verdict.rung) == ("masked", "jumping", "straight-through")
+    assert [place.partition(":")[0] for place in found.ladder.places] == ["2 (Centred)"]
+
+
+def test_an_honest_network_has_a_clean_bill(honest):
+    assert honest.verdict.bill == "clean", str(honest)
+    assert not honest.ladder.places
+    by_pgd = audited_with(audited.pgd_trained(), patterns(), "pgd, steps 10, 0.02: 55")
+    assert by_pgd.verdict.bill == "clean", str(by_pgd)
+    assert "NOT REPRODUCED" not in by_pgd.sentence
+
+
+def test_a_plain_network_has_a_clean_bill_and_its_claim_is_not_reproduced():
+    found = audited_with(audited.plain(), digits(), f"{PGD_10}: 78.5")
+    assert found.verdict.bill == "clean", str(found)
+    assert found.sentence.startswith("pgd, steps 10, 25.5/255: NOT REPRODUCED: 78.5 % claimed, ours 4")
+
+
+def test_the_figures_of_a_rung_are_those_of_its_attack():
+    x, y = digits(40)
+    model = audited.plain()
+    found = audited_with(model, (x, y), "pgd, steps 4, 0.1")
+
+    def left(**options):
+        return model(PGD(0.1, **options)(model, x, y)).argmax(dim=1) == y
+
+    own, longer = left(steps=4), left(steps=20)
+    climbed = found.ladder.tried["steps"]
+    assert found.own.value == pytest.approx(own.double().mean())
+    assert climbed.alone.value == pytest.approx(longer.double().mean())
+    assert (climbed.alone.low, climbed.alone.high) == wilson(float(longer.double().mean()), len(y))
+    assert climbed.worst.value == pytest.approx((own & longer).double().mean())
+    more, less = int((own & ~longer).sum()), int((longer & ~own).sum())
+    assert climbed.less == pytest.approx((more - less) / len(y))
+    assert climbed.p == mcnemar(more, less)
+    assert (climbed.tried.forward, climbed.tried.backward) == (20, 20)
+
+
+def test_every_rung_is_tried_or_says_why_not():
+    x, y = torch.rand(20, 3, 8, 8), torch.randint(4, (20,))
+    found = audited_with(attach_lr_layers(conv_net().eval(), {"3": 2}), (x, y), "pgd, steps 2, 0.05")
+    assert [rung.name for rung in found.ladder.rungs] == [rung.name for rung in LADDER]
+    for rung in found.ladder.rungs:
+        assert (rung.tried is None) == bool(rung.reason), rung.name
+    reasons = {rung.name: rung.reason for rung in found.ladder.rungs if rung.tried is None}
+    assert reasons["transfer"] == "no other network was given"
+    assert reasons["adaptive"] == "the network has no LR-Layers that acted"
+
+
+def test_lr_layers_that_acted_are_attacked_by_the_adaptive_attack():
+    net = attach_lr_layers(audited.small_net(), {"5": 4})
+    x, _ = digits()
+    net.train()(x)
+    net.lr_layers.penalty()
+    net.lr_layers.update()
+    found = audited_with(net.eval(), (x[:20], net(x[:20]).argmax(dim=1)), "pgd, steps 2, 0.02")
+    assert found.ladder.tried["adaptive"].tried.forward > 0
+
+
+def test_images_made_for_another_network_count():
+    x, y = digits(30)
+    found = audited_with(audited.quantised(), (x, y), PGD_10, others={"plain": audited.plain()})
+    assert found.ladder.tried["transfer"].less > 0.3
+
+
+def test_a_ladder_ends_where_nothing_is_left():
+    images = digits(40)
+    found = audited_with(audited.plain(), images, "pgd, steps 10, 0.4")
+    assert found.own.value == 0
+    assert list(found.ladder.tried) == ["own"]
+    whole = audited_with(audited.plain(), images, "pgd, steps 10, 0.4", whole=True)
+    assert "autoattack" in whole.ladder.tried
+
+
+def test_an_audit_that_was_stopped_goes_on_where_it_was():
+    images = digits(20)
+    kept = {}
+    whole = audited_with(audited.quantised(), images, PGD_10, keep=kept.__setitem__)
+    half = dict(list(kept.items())[:8])
+    again = {}
+    resumed = audited_with(audited.quantised(), images, PGD_10, known=half, keep=again.__setitem__)
+    assert set(again) == set(kept) - set(half)
+    assert resumed.verdict == whole.verdict
+    assert [each.alone for each in resumed.ladder.rungs] == [each.alone for each in whole.ladder.rungs]
+
+
+def test_a_network_is_left_as_it_was():
+    net = audited.mean_sparse()
+    before = copy.deepcopy(net.state_dict())
+    x, y = patterns()
+    net.train()
+    audited_with(net, (x[:20], y[:20]), "pgd, steps 2, 0.02")
+    assert net.training
+    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
+    assert all(parameter.requires_grad for parameter in net.parameters())
+
+
+class Detached(nn.Module):
+    def forward(self, x):
+        return torch.tanh(x.detach())
+
+
+class Backwards(nn.Module):
+    """Its gradient points the other way."""
+
+    def forward(self, x):
+        return 2 * x.detach() - x
+
+
+@pytest.mark.parametrize(
+    ("module", "flagged"),
+    [
+        (nn.ReLU(), False), (nn.Tanh(), False), (nn.MaxPool2d(2), False), (nn.Conv2d(3, 3, 3), False),
+        (nn.Hardswish(), False), (nn.GroupNorm(1, 3), False), (nn.Softmax(dim=1), False),
+        (audited.Winners(0.1), True), (Detached(), True), (Backwards(), True), (nn.Hardshrink(0.3), True),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("eps", [1 / 255, 0.1])
+def test_modules_are_flagged_by_what_they_do(module, flagged, eps):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 3, 3), module).eval()
+    places = measured(net, torch.rand(16, 3, 8, 8), eps, BALLS["linf"], (0.0, 1.0))
+    assert {place.name: place.flagged for place in places} == {"0": False, "1": flagged}
+
+
+def test_what_draws_random_numbers_is_not_taken_for_a_jump():
+    class Dithered(nn.Module):
+        def forward(self, x):
+            return x + torch.rand_like(x)
+
+    places = measured(nn.Sequential(Dithered(), nn.Tanh()), torch.rand(4, 3, 8, 8), 0.1, BALLS["linf"], None)
+    assert (places[0].name, places[0].random, places[0].flagged) == ("0", True, False)
+
+
+def test_straight_through_is_the_identity_on_the_way_back_alone():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.Hardshrink(0.2), nn.Linear(6, 3)).eval()
+    x = torch.rand(5, 3, 2, 2, requires_grad=True)
+    (place,) = (each for each in measured(net, torch.rand(16, 3, 2, 2), 0.1, BALLS["linf"], None) if each.flagged)
+    expected = net(x)
+    with straight_through(net, [place]):
+        found = net(x)
+        (slope,) = torch.autograd.grad(found.sum(), x)
+    assert torch.equal(found, expected)
+    ones = torch.ones(3) @ net[3].weight @ net[1].weight
+    assert torch.allclose(slope, ones.view(3, 2, 2).expand_as(slope), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("pgd, steps 9, 1/255: 78.5", {"attack": {"name": "pgd", "steps": 9}, "eps": 1 / 255, "robust_accuracy": 78.5}),
+        ("cw, 0.5, norm l2: 60 %", {"attack": {"name": "cw"}, "eps": 0.5, "norm": "l2", "robust_accuracy": 60}),
+        ("fgsm, 8/255", {"attack": {"name": "fgsm"}, "eps": 8 / 255}),
+        ("art:L, steps=5, 1e-2:3", {"attack": {"name": "art:L", "steps": 5}, "eps": 0.01, "robust_accuracy": 3}),
+    ],
+)  # fmt: skip
+def test_claims_are_read_as_they_are_written(text, expected):
+    assert read(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("pgd, steps 20: 78", "0 radii"),
+        ("pgd, 8/255, 4/255: 78", "2 radii"),
+        (", 8/255: 78", "no attack"),
+        ("pgd, steps, 8/255: 78", "'steps' is no radius, and no option with its value"),
+        ("pgd, 8/0: 78", "'8/0' is no radius"),
+        ("pgd, 8/255: 178", "percentage from 0 to 100"),
+        ("pgd, step 20, 8/255: 78", "unknown key; did you mean 'steps'"),
+        ("pgdd, 8/255: 78", "did you mean 'pgd'"),
+        ("fgsm, norm l2, 0.5: 78", "works in the linf ball"),
+        (78, "got int"),
+    ],
+)
+def test_a_claim_that_cannot_be_read_is_answered_in_a_line(text, says):
+    with pytest.raises(UsageError, match=says) as caught:
+        Claim.parse(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_wrong_arguments_are_named():
+    x, y = digits()
+    model = audited.plain()
+    for claim, options, says in (
+        ("pgd, 0: 5", {}, "eps must be a finite number > 0"),
+        (PGD_10, {"effort": "long"}, "effort must be one of short, full"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            audit(model, x, y, claim, **options)
+    with pytest.raises(ValueError, match="holds none"):
+        audit(model, x[:0], y[:0], PGD_10)
+
+
+def test_it_is_three_lines_of_python():
+    x, y = digits()
+    found = lrbench.audit(audited.plain(), x[:30], np.asarray(y[:30]), claim="pgd, steps 3, 0.4: 78.5")
+    assert "left after all" in str(found)
