@@ -45,7 +45,8 @@ def watched(module: nn.Module) -> Iterator[list[Tensor]]:
         if not isinstance(output, Tensor) or not output.ndim:
             msg = f"the layer, a {type(module).__name__}, must give a tensor (N, ...), gave a {type(output).__name__}"
             raise ValueError(msg)
-        seen.append(output.reshape(len(output), -1))
+        # A copy: what follows may work in place (ReLU, a sum with a shortcut), and a view would hold its output.
+        seen.append(output.clone(memory_format=torch.contiguous_format).reshape(len(output), -1))
 
     handle = module.register_forward_hook(note)
     try:

@@ -58,10 +58,19 @@ def _fraction(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
+def _distinct(values: list[Any]) -> list[Any]:
+    if len(set(values)) < len(values):
+        msg = "lists a value twice"
+        raise ValueError(msg)
+    return values
+
+
 Number = Annotated[float, Field(strict=False)]
 Eps = Annotated[float, BeforeValidator(_fraction), Field(ge=0, le=255, strict=False)]
 NonNegative = Annotated[Number, Field(ge=0)]
 Positive = Annotated[Number, Field(gt=0)]
+Distinct = AfterValidator(_distinct)
+"""Of a list: no value twice."""
 Share = Annotated[Number, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=2**31)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=80)]

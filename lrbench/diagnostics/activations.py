@@ -133,7 +133,8 @@ def _passes(
 
     def remember(name: str) -> torch.utils.hooks.RemovableHandle:
         def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-            seen[name] = output.flatten(1)
+            # A copy: what follows may work in place (ReLU, a sum with a shortcut), and a view would hold its output.
+            seen[name] = output.clone(memory_format=torch.contiguous_format).flatten(1)
 
         return model.get_submodule(name).register_forward_hook(hook)
 

@@ -112,7 +112,8 @@ class LRLayer(Stored):
     def forward(self, activations: Tensor) -> Tensor:
         """Give `activations`, shape (n, ...), back; remember them while training."""
         if self.training and self.enabled:
-            self._recorded.append(activations.flatten(1))
+            # A copy: what follows may work in place (ReLU, a sum with a shortcut), and a view would hold its output.
+            self._recorded.append(activations.clone(memory_format=torch.contiguous_format).flatten(1))
         return activations
 
     def forget(self, *, batches: bool = False) -> None:

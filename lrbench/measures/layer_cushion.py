@@ -7,7 +7,7 @@ from pydantic import Field
 
 from lrbench.declared import named
 from lrbench.measures.base import Layer, Measure, Metric, Options, Progress, Row, Subject, at_most
-from lrbench.strict import Count, Share
+from lrbench.strict import Count, Distinct, Share
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -27,7 +27,7 @@ class LayerCushionOptions(Options):
     """
 
     layers: list[Layer] | None = None
-    quantiles: Annotated[list[Share], Field(min_length=1)] = Field(default_factory=lambda: [0.0, 0.05, 0.5])
+    quantiles: Annotated[list[Share], Field(min_length=1), Distinct] = Field(default_factory=lambda: [0.0, 0.05, 0.5])
     samples: Count | None = 1000
 
 

@@ -5,17 +5,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrbench.declared import named
 from lrbench.measures.base import Layer, Measure, Metric, Options, Progress, Row, Subject, at_most
-from lrbench.strict import Count
+from lrbench.strict import Count, KeyPath
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from lrbench.data import ImageData
     from lrbench.diagnostics.blocks import Matrix
     from lrbench.views import Block, Shown
 
 
-ROUNDING = 1e-12
-"""Of sums in float64, relative."""
+ROUNDING = 1e-6
+"""Of class means of activations that are float32, relative to the means."""
 
 
 SPREAD = {"nc2_norms": "norms", "nc2_cosines": "cosines", "nc2_angle": "angle"}
@@ -68,6 +69,11 @@ class NeuralCollapse(Measure):
             "classifier's rows, and distance from the largest angle there is. NC3: distance of classifier and class "
             "means. NC4: images that are classified otherwise than by the nearest class mean."
         )
+
+    def unfit(self, options: Any, data: "ImageData") -> Iterator[tuple[KeyPath, str]]:
+        """Ask for an image a class."""
+        if options.samples is not None and options.samples < len(data.classes):
+            yield ("samples",), f"asks for {options.samples} images of {len(data.classes)} classes; each needs one"
 
     def passes(self, options: Any, train: int, test: int) -> float:
         """Pass the training images, twice."""
@@ -138,7 +144,8 @@ def around(features: "Matrix", labels: "Tensor", means: "Tensor") -> tuple[float
 
     # S_B has rank C - 1 at most: S_W is needed in those directions alone.
     _, scales, directions = torch.linalg.svd(about_their_mean(means), full_matrices=False)
-    kept = scales > scales[0] * len(means) * torch.finfo(torch.float64).eps
+    # Further directions are those of the activations' rounding.
+    kept = scales > ROUNDING * means.norm()
     kept[len(means) - 1 :] = False
     basis = directions[kept] / scales[kept, None]
     total, nearest, begin = 0.0, [], 0

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from lrbench.declared import named
 from lrbench.measures.base import Measure, Metric, Options, Progress, Row, Subject, at_most, proportion
-from lrbench.strict import Count, Positive, Share
+from lrbench.strict import Count, Distinct, Positive, Share
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +24,7 @@ class PixelNoiseOptions(Options):
     `sigma` is the noise's standard deviation in pixels of [0, 1]; noisy images are clipped to that.
     """
 
-    shares: Annotated[list[Share], Field(min_length=1)] = Field(default_factory=lambda: [0.4, 0.6, 0.8, 1.0])
+    shares: Annotated[list[Share], Field(min_length=1), Distinct] = Field(default_factory=lambda: [0.4, 0.6, 0.8, 1.0])
     sigma: Positive = 0.25
     samples: Count | None = None
 

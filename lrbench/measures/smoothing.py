@@ -7,7 +7,7 @@ from pydantic import Field
 
 from lrbench.declared import named
 from lrbench.measures.base import Measure, Metric, Options, Progress, Row, Subject, at_most, proportion
-from lrbench.strict import Count, NonNegative, Number, Positive
+from lrbench.strict import Count, Distinct, NonNegative, Number, Positive
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,8 +29,8 @@ class SmoothingOptions(Options):
     are looked at (`null`: all).
     """
 
-    sigma: Positive = 0.25
-    radii: Annotated[list[NonNegative], Field(min_length=1)] = Field(
+    sigma: Annotated[Positive, Field(le=1e6)] = 0.25
+    radii: Annotated[list[Annotated[NonNegative, Field(le=1e6)]], Field(min_length=1), Distinct] = Field(
         default_factory=lambda: [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
     )
     n0: Count = 100

@@ -86,14 +86,15 @@ class WeightSpectra(Measure):
         maps = linear_maps(subject.model, options.layers)
         norms, ranks, conditions = [], [], []
         for index, (layer, module) in enumerate(maps.items()):
-            values = torch.linalg.svdvals(weight_matrix(module))
+            matrix = weight_matrix(module)
+            values = torch.linalg.svdvals(matrix)
             largest, smallest = values[0], values[-1]
             if largest > 0:
                 norms.append(largest.item())
                 ranks.append((values / largest).square().sum().item())
                 yield {"metric": "weight_norm", "value": norms[-1], "layer": layer}
                 yield {"metric": "weight_stable_rank", "value": ranks[-1], "layer": layer}
-            if smallest > largest * torch.finfo(module.weight.dtype).eps:
+            if smallest > largest * max(matrix.shape) * torch.finfo(module.weight.dtype).eps:
                 conditions.append((largest / smallest).item())
                 yield {"metric": "weight_condition", "value": conditions[-1], "layer": layer}
             progress((index + 1) / len(maps), layer)

@@ -32,7 +32,8 @@ def save_checkpoint(model: nn.Module, description: dict[str, Any]) -> dict[str, 
         if isinstance(tensor, Tensor):
             # Tied weights are kept once for each of their names: the format knows of no two names for one tensor.
             pointer = tensor.untyped_storage().data_ptr()
-            kept[name] = tensor.detach().clone() if pointer in pointers else tensor.detach().contiguous()
+            value = tensor.detach().contiguous()
+            kept[name] = value.clone() if pointer in pointers else value
             pointers.add(pointer)
     return {WEIGHTS: save(kept), DESCRIPTION: (json.dumps(description, indent=2) + "\n").encode()}
 

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from support.nets import InPlace
 
 import lrbench
-from lrbench.data import Split
+from lrbench.attacks.layers import find_module, watched
+from lrbench.data import Split, to_unit
 from lrbench.diagnostics import (
     StoredMatrix,
     activations,
@@ -41,6 +43,20 @@ def test_rows_labels_and_shifts_are_those_of_the_activations(small_net, split, m
             torch.testing.assert_close(rows, (expected[name] + (shift if name == "avgpool" else 0))[one.order])
             assert torch.equal(one.of(split.labels), split.labels[one.order])
             assert limit or bool((one.of(split.labels).diff() >= 0).all())
+
+
+def test_what_follows_in_place_does_not_change_a_layer_s_activations(split):
+    layers = ["norm", "second"]
+    found, expected = (activations(InPlace(each), split, layers) for each in (True, False))
+    assert all(torch.equal(found[name], expected[name]) for name in layers)
+    x = to_unit(split.images)
+    for name in layers:
+        seen = []
+        for net in (InPlace(True).eval(), InPlace(False).eval()):
+            with torch.no_grad(), watched(find_module(net, name)) as collected:
+                net(x)
+            seen.append(collected[0])
+        assert torch.equal(*seen)
 
 
 def test_ratios_of_all_and_of_each_class_are_the_same(small_net, split, monkeypatch):

@@ -4,7 +4,7 @@ import pickle
 import pytest
 import torch
 from support.dense_oracle import DenseLRLayer, exact_projection, nystrom_projection
-from support.nets import conv_net
+from support.nets import InPlace, conv_net
 from torch import nn
 
 from lrbench.lowrank import LRLayer, attach_lr_layers, devices, subspace_at
@@ -303,3 +303,15 @@ def test_the_gram_matrix_is_the_factor_s_also_where_a_decomposition_was_smoothed
     stepped(layer, activations(1))
     factor = layer.factored.factor
     assert (factor.T @ factor - layer.gram).norm() <= 1e-4 * layer.gram.norm()
+
+
+def test_what_follows_in_place_does_not_change_what_is_penalised():
+    x = torch.rand(12, 3, 8, 8)
+    found = []
+    for inplace in (True, False):
+        net = InPlace(inplace)
+        layers = attach_lr_layers(net, {"norm": 3, "second": 3}).lr_layers
+        layers.enable()
+        net(x)
+        found.append([torch.stack(pair) for pair in layers.penalties().values()])
+    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))

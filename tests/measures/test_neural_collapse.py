@@ -6,8 +6,11 @@ import torch
 from support.measured import board_of, net_of, split_of, subject_of, tables_of, taken, values
 from torch import nn
 
+from lrbench.catalogue import DATASETS
 from lrbench.data import to_unit
 from lrbench.measures.neural_collapse import around, class_means, duality, simplex
+from lrbench.measures.registry import faults_of
+from lrbench.suite import Suite
 
 
 def network(seed=0, hidden=12):
@@ -99,3 +102,37 @@ def test_features_that_are_all_one_have_no_figures_but_nc4():
 def test_a_class_without_images_is_an_error():
     with pytest.raises(ValueError, match="every class needs at least one image"):
         class_means(torch.rand(4, 3), torch.tensor([0, 1, 1, 0]), 3)
+
+
+@pytest.mark.parametrize("offset", [0.0, 100.0])
+def test_directions_of_rounding_are_none_of_the_class_means(offset):
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(10).repeat(40)
+    spread = torch.randn(10, 3, generator=generator)[labels] + 0.1 * torch.randn(400, 3, generator=generator)
+    basis = torch.linalg.qr(torch.randn(40, 3, generator=generator)).Q
+    exact = (spread.double() @ basis.double().T + offset, spread.double())
+    features = exact[0].float()
+    expected, _ = around(exact[1], labels, class_means(exact[1], labels, 10))
+    found, _ = around(features, labels, class_means(features, labels, 10))
+    assert found == pytest.approx(expected, rel=1e-3)
+
+
+def test_classes_with_one_mean_have_no_nc1():
+    generator = torch.Generator().manual_seed(0)
+    half = torch.randn(50, 6, generator=generator)
+    features, labels = 100 + torch.cat([half, half]), torch.arange(2).repeat_interleave(50)
+    assert around(features, labels, class_means(features, labels, 2))[0] is None
+
+
+def test_fewer_images_than_classes_are_refused_before_anything_is_trained(tmp_path):
+    suite = Suite.model_validate(
+        {
+            "name": "few",
+            "data": "digits",
+            "models": {"net": {"arch": "resnet18"}},
+            "diagnostics": {"neural_collapse": {"layer": "avgpool", "samples": 5}},
+        }
+    )
+    data = DATASETS["digits"].load()(tmp_path, train=20, test=10)
+    faults = list(faults_of("neural_collapse", suite.diagnostics.measures["neural_collapse"], data))
+    assert faults == [(("samples",), "asks for 5 images of 10 classes; each needs one")]

@@ -60,6 +60,14 @@ def test_what_a_weight_without_full_rank_has_not_is_left_out(rank, figures):
     assert {row["metric"] for row in rows_of(net)} == figures
 
 
+def test_a_wide_weight_whose_rank_is_not_full_has_no_condition_number():
+    torch.manual_seed(0)
+    # Of rank 115: decomposed, its last singular value is two roundings of the first.
+    net = net_of(nn.Linear(1152, 128))
+    net[1].weight.data = torch.randn(128, 115) @ torch.randn(115, 1152)
+    assert {row["metric"] for row in rows_of(net)} == SOME
+
+
 def test_a_layer_without_a_linear_map_is_named():
     with pytest.raises(ValueError, match="the layer '2' is a ReLU; name a linear layer or a convolution"):
         rows_of(conv_net(), layers=["2"])

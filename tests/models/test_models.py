@@ -82,6 +82,19 @@ def test_a_checkpoint_gives_back_the_same_model(tmp_path):
     assert json.loads((tmp_path / "model.json").read_text()) == {"arch": "resnet18"}
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_weights_that_are_tied_are_kept_under_both_names(layout, tmp_path):
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3), torch.nn.Conv2d(3, 3, 3), torch.nn.Flatten())
+    net[1].weight = net[0].weight
+    net = net.to(memory_format=layout)
+    for name, content in save_checkpoint(net, {}).items():
+        (tmp_path / name).write_bytes(content)
+    other = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3), torch.nn.Conv2d(3, 3, 3), torch.nn.Flatten())
+    load_checkpoint(other, tmp_path)
+    x = torch.rand(2, 3, 8, 8)
+    torch.testing.assert_close(other(x), net(x))
+
+
 def test_a_checkpoint_that_is_damaged_or_of_another_program_is_named(tmp_path):
     saved(tmp_path, small(0))
     with pytest.raises(LrbenchError, match="does not fit the model"):

@@ -21,6 +21,26 @@ def images(count, seed=0):
     return torch.rand(count, 3, 8, 8, generator=generator), torch.randint(0, 4, (count,), generator=generator)
 
 
+class InPlace(nn.Module):
+    """Ten classes from (3, 8, 8) images; what `norm` and `second` give is overwritten by what follows, if `inplace`."""
+
+    def __init__(self, inplace=True):
+        super().__init__()
+        torch.manual_seed(3)
+        self.first, self.norm = nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6)
+        self.relu, self.second = nn.ReLU(inplace), nn.Conv2d(6, 6, 3, padding=1)
+        self.last, self.inplace = nn.Linear(384, 10), inplace
+
+    def forward(self, x):
+        x = self.relu(self.norm(self.first(x)))
+        out = self.second(x)
+        if self.inplace:
+            out += x
+        else:
+            out = out + x
+        return self.last(self.relu(out).flatten(1))
+
+
 class TwoLayers(nn.Module):
     """Ten classes from (3, 8, 8) images; `before` and `after` are what is done to images and logits."""
 
