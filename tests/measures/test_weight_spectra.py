@@ -61,10 +61,11 @@ def test_what_a_weight_without_full_rank_has_not_is_left_out(rank, figures):
 
 
 def test_a_wide_weight_whose_rank_is_not_full_has_no_condition_number():
+    # Of rank 230: its last singular value is a rounding of the first.
+    net = net_of(nn.Linear(2304, 256))
     torch.manual_seed(0)
-    # Of rank 115: decomposed, its last singular value is two roundings of the first.
-    net = net_of(nn.Linear(1152, 128))
-    net[1].weight.data = torch.randn(128, 115) @ torch.randn(115, 1152)
+    left, right = (torch.linalg.qr(torch.randn(rows, 230)).Q for rows in (256, 2304))
+    net[1].weight.data = left @ right.T
     assert {row["metric"] for row in rows_of(net)} == SOME
 
 
