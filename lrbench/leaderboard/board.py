@@ -80,6 +80,8 @@ class Leaderboard:
         path = as_path(folder)
         if not is_file(path / "results.csv"):
             msg = f"no results in {path}; name the folder of a run, such as runs/quick (`lrbench run` makes one)"
+            if is_file(path / "suite.yaml"):
+                msg = f"{path} has no tables yet: its run was cut off; the same `lrbench run --out {path}` resumes it"
             raise UsageError(msg)
         suite, unread = read_run(path)
         try:

@@ -73,7 +73,10 @@ def _resolution(row: Difference) -> str:
     least = detectable(found.seeds, found.images, found.components)
     seeds = f"{found.seeds} seed{'s' * (found.seeds > 1)}"
     if least is None:
-        return f"With {found.images} images and {seeds} like these no difference would be detected in 80 % of cases."
+        return (
+            f"With {found.images} images and {seeds} like these no difference, however large, would be detected in "
+            "80 % of cases."
+        )
     return (
         f"With {found.images} images and {seeds} like these, {100 * least:.1f} points would have been detected in "
         "80 % of cases (p < 0.05, not adjusted)."

@@ -43,7 +43,7 @@ def resolution(suite: dict[str, Any], images: int, folder: Path, view: View | No
     components, source = (ASSUMED, _assumption(seeds)) if not measured else _pooled(measured, seeds, suite)
     least = detectable(seeds, images, components)
     design = f"{images} images and {seeds} seed{'s' * (seeds > 1)}"
-    found = "no difference of robust accuracy is"
+    found = "no difference of robust accuracy, however large, is"
     if least is not None:
         found = f"differences of robust accuracy of {100 * least:.1f} points and more are"
     return [f"{design}: {found} found in 80 % of cases (p < 0.05, not adjusted), {source}"]

@@ -58,7 +58,7 @@ class NeuralCollapse(Measure):
             for figure, word in SPREAD.items():
                 columns.append(shown.column(figure, f"NC2 {word}, {of}", "number", f"{figure}[{of}]", layer=at, of=of))
         columns.append(shown.column("nc3", "NC3", "number", layer=at))
-        columns.append(shown.column("nc4", "NC4", "percent", layer=at))
+        columns.append(shown.column("nc4", "NC4 %", "percent", layer=at))
         yield Block(f"Neural collapse at {at}", columns)
 
     def notes(self, options: Any, shown: "Shown") -> Iterator[str]:

@@ -72,15 +72,19 @@ class Smoothing(Measure):
 
     def notes(self, options: Any, shown: "Shown") -> Iterator[str]:
         """Say what is certain of it, and how."""
+        from statistics import NormalDist
+
         counts = shown.rows("abstained")["n"].dropna()
         if counts.empty:
             return
         images = int(counts.min())
+        limit = options.sigma * NormalDist().inv_cdf(options.alpha ** (1 / options.n))
         yield (
             f"A network smoothed by noise is another one than that of the other tables. {options.n:,} draws certify an "
             f"image, at confidence {1 - options.alpha:.6g} each: at most {_failures(images, options.alpha)} of "
-            f"{images:,} certificates may be wrong, at confidence {CONFIDENCE:g}. Who abstains is not certified. An "
-            "attack counts where the smoothed network is certain of another class; the truth lies between the two."
+            f"{images:,} certificates may be wrong, at confidence {CONFIDENCE:g}. So many draws certify no "
+            f"radius above {limit:.3g}, whatever the network. Who abstains is not certified. An attack counts "
+            "where the smoothed network is certain of another class; the truth lies between the two."
         )
 
     def charts(self, options: Any, shown: "Shown") -> Iterator["Chart"]:

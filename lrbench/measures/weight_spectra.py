@@ -68,6 +68,13 @@ class WeightSpectra(Measure):
         caption = "Of each weight matrix, in the network's order; of a convolution, the matrix with a row a channel."
         yield Chart("weights", "Spectra of the weights", caption, panels, shown.labels)
 
+    def notes(self, options: Any, shown: "Shown") -> Iterator[str]:
+        """Say what matrices these are."""
+        yield (
+            "Spectra of weights: of a convolution's kernel as a matrix, a row an output channel, batch norm not folded "
+            "in. The product of their norms is no bound on how much the network amplifies its input."
+        )
+
     def passes(self, options: Any, train: int, test: int) -> float:
         """Pass nothing: decompose the weights."""
         return 1.0

@@ -135,6 +135,8 @@ def spec_of(name: str) -> Raw:
     # A name with a colon is looked up when it has been announced, since that can run code.
     if name not in known and not MODELS.is_elsewhere(name):
         msg = f"unknown model {name!r}; {nearest(name, known)}, or register yours with `lrbench register`"
+        if "/" in name:
+            msg = f"unknown model {name!r}; of a run it is DIR:MODEL, such as {name}:resnet18"
         raise UsageError(msg)
     return {"arch": name}
 

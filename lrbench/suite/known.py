@@ -43,7 +43,7 @@ def known_suite(document: Document) -> tuple[Suite, list[str]]:
             if path is None or len(left_out) >= MOST_UNKNOWN:
                 raise refused(error, document) from None
         value = _removed(content, path)
-        msg = f"{short_repr(value)} is unknown to this version of lrbench, and ignored"
+        msg = f"{short_repr(value)} is unknown to this version of lrbench, or not registered here, and ignored"
         left_out.append(str(document.error(path, msg)))
 
 

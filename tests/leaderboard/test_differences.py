@@ -161,7 +161,9 @@ def test_boards_published_before_there_were_such_differences_are_still_read(plac
 def test_plan_says_what_the_suite_can_show(shown_run, tmp_path, capsys):
     content = yaml.safe_load((shown_run / "suite.yaml").read_text())
     (assumed,) = resolution(content, 10, tmp_path)
-    assert assumed.startswith("10 images and 2 seeds: no difference of robust accuracy is found in 80 % of cases")
+    assert assumed.startswith(
+        "10 images and 2 seeds: no difference of robust accuracy, however large, is found in 80 % of cases"
+    )
     assert "if 20 % of the images are discordant" in assumed
     (assumed,) = resolution({**content, "seeds": [0, 1, 2, 3, 4]}, 500, tmp_path)
     assert f"of {100 * detectable(5, 500, ASSUMED):.1f} points and more are found" in assumed

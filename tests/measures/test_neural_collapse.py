@@ -60,7 +60,7 @@ def test_figures_are_those_of_the_paper():
     (headings,) = tables_of(board_of("neural_collapse", {"net": rows}, layer="2")).values()
     assert headings == [
         "NC1", "NC2 norms, means", "NC2 cosines, means", "NC2 angle, means", "NC2 norms, classifier",
-        "NC2 cosines, classifier", "NC2 angle, classifier", "NC3", "NC4",
+        "NC2 cosines, classifier", "NC2 angle, classifier", "NC3", "NC4 %",
     ]  # fmt: skip
 
 

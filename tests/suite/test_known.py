@@ -70,7 +70,7 @@ def test_a_key_that_is_not_known_is_left_out_and_said(path):
     (line,) = left_out
     assert line.startswith("suite.yaml, line ")
     assert "new: " in line
-    assert "is unknown to this version of lrbench, and ignored" in line
+    assert "is unknown to this version of lrbench, or not registered here, and ignored" in line
 
 
 @pytest.mark.parametrize(
