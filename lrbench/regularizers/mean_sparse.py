@@ -56,7 +56,7 @@ class MeanSparse(Regularizer):
         if self.options.layers is not None:
             return modules_named(model, self.options.layers)
         norms = nn.modules.batchnorm._BatchNorm
-        found = {name: each for name, each in dict(model.named_modules()).items() if isinstance(each, norms)}
+        found: dict[str, nn.Module] = {name: each for name, each in model.named_modules() if isinstance(each, norms)}
         if not found:
             msg = "this network has no batch norm; name the `layers` whose outputs are made sparse"
             raise UsageError(msg)

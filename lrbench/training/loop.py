@@ -6,7 +6,6 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch._C import _LinAlgError as LinAlgError
 from torch.nn.parallel import DistributedDataParallel
 
 from lrbench.data import Augmentation, Split, to_unit
@@ -169,7 +168,7 @@ class _Run:
             finally:
                 if self.steps is not None:
                     self.steps.finish()
-        except (FloatingPointError, LinAlgError):
+        except (FloatingPointError, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
             raise diverged(epoch, self.config, self.regularizers) from None
         loss, correct = averaged(self.totals / self.batches).tolist()
         if not math.isfinite(loss):
