@@ -131,7 +131,7 @@ class Pair(NamedTuple):
 def unit_scaled(W: Tensor) -> tuple[Tensor, Tensor]:
     """Divide a matrix by its largest entry, so that no square overflows or vanishes; both, `precise`."""
     W = precise(W)
-    largest = W.abs().amax()
+    largest = torch.linalg.vector_norm(W, float("inf"))
     scale = torch.where(largest > 0, largest, 1.0)
     return W / scale, scale
 
