@@ -63,7 +63,11 @@ class Regularizer:
     training_free : bool
         Whether it is set up from training images by `fit`, without any training (`train: false`).
     lasting : bool
-        Whether what `attach` puts into the network stays there. Who loads a checkpoint then attaches it as well.
+        Whether what `attach` puts into the network stays there. Who loads a checkpoint then attaches it as well. It is
+        attached behind those that are not.
+    writes_weights : bool
+        Whether it sets the weights of the convolutions and linear layers that its option `layers` names (all of them,
+        where that is None or there is none). No two that do can share one.
     """
 
     Options: ClassVar[type[Options]] = Options
@@ -72,6 +76,7 @@ class Regularizer:
     needs_input_gradient: ClassVar[bool] = False
     training_free: ClassVar[bool] = False
     lasting: ClassVar[bool] = False
+    writes_weights: ClassVar[bool] = False
 
     def __init__(self, options: Any) -> None:  # noqa: ANN401
         self.options = options

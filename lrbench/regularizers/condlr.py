@@ -4,18 +4,20 @@ Source: Savostianova, Zangrando, Ceruti and Tudisco, *Robust low-rank training v
 (CondLR), NeurIPS 2023, arXiv 2306.01485.
 """
 
+from functools import partial
 from typing import Annotated, Any
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import register_parametrization, remove_parametrizations
+from torch.nn.utils.parametrize import remove_parametrizations
 
 from lrbench.catalogue import REGULARIZERS
-from lrbench.measures.base import Layer, Options
+from lrbench.measures.base import Options
 from lrbench.regularizers.base import Regularizer
 from lrbench.regularizers.low_rank_weights import rank_of, truncated
-from lrbench.regularizers.weights import weighted
+from lrbench.regularizers.named import Layers
+from lrbench.regularizers.weights import factorised, precise
 from lrbench.strict import Number
 
 
@@ -35,7 +37,7 @@ class CondLROptions(Options):
 
     rank: Annotated[Number, Field(gt=0, le=1)] = 0.25
     condition: Annotated[Number, Field(ge=1)] = 2.0
-    layers: list[Layer] | None = None
+    layers: Layers | None = None
 
 
 @REGULARIZERS.register("condlr")
@@ -45,11 +47,11 @@ class CondLR(Regularizer):
     Options = CondLROptions
     options: CondLROptions
 
+    writes_weights = True
+
     def attach(self, model: nn.Module) -> None:
         """Factorise the weights."""
-        self.modules = [module for _, module in weighted(model, self.options.layers)]
-        for module in self.modules:
-            register_parametrization(module, "weight", Conditioned(module.weight, self.options.rank))
+        self.modules = factorised(model, self.options.layers, partial(Conditioned, share=self.options.rank))
         self.after_step(model)
 
     @torch.no_grad()
@@ -59,9 +61,9 @@ class CondLR(Regularizer):
             factors: Any = module.get_submodule("parametrizations.weight")
             # Named so by torch, in the order of `Conditioned.right_inverse`.
             left, middle, right = factors.original0, factors.original1, factors.original2
-            left.copy_(orthonormal(left))
-            right.copy_(orthonormal(right))
-            middle.copy_(conditioned(middle, self.options.condition))
+            left.copy_(orthonormal(precise(left)))
+            right.copy_(orthonormal(precise(right)))
+            middle.copy_(conditioned(precise(middle), self.options.condition))
 
     def finish(self, model: nn.Module) -> None:  # noqa: ARG002
         """Multiply the factors out."""
@@ -90,7 +92,7 @@ class Conditioned(nn.Module):
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Give the factors of the best approximation."""
         U, sizes, V = truncated(weight, self.rank)
-        return U, torch.diag(sizes), V
+        return U.to(weight.dtype), torch.diag(sizes).to(weight.dtype), V.to(weight.dtype)
 
 
 def orthonormal(factor: Tensor) -> Tensor:

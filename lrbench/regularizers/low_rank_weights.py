@@ -6,18 +6,23 @@ Factorized Neural Layers*, ICLR 2021.
 """
 
 import math
+from functools import partial
 from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import register_parametrization, remove_parametrizations
+from torch.nn.utils.parametrize import remove_parametrizations
 
 from lrbench.catalogue import REGULARIZERS
-from lrbench.measures.base import Layer, Options
+from lrbench.measures.base import Options
 from lrbench.regularizers.base import Regularizer
-from lrbench.regularizers.weights import as_matrix, weighted
+from lrbench.regularizers.named import Layers
+from lrbench.regularizers.weights import as_matrix, factorised, precise
 from lrbench.strict import Number
+
+NOTHING = 1e-6
+"""Singular values are 0 below this share of the largest."""
 
 
 class LowRankWeightsOptions(Options):
@@ -32,7 +37,7 @@ class LowRankWeightsOptions(Options):
     """
 
     rank: Annotated[Number, Field(gt=0, le=1)] = 0.25
-    layers: list[Layer] | None = None
+    layers: Layers | None = None
 
 
 @REGULARIZERS.register("low_rank_weights")
@@ -42,11 +47,11 @@ class LowRankWeights(Regularizer):
     Options = LowRankWeightsOptions
     options: LowRankWeightsOptions
 
+    writes_weights = True
+
     def attach(self, model: nn.Module) -> None:
         """Factorise the weights."""
-        self.modules = [module for _, module in weighted(model, self.options.layers)]
-        for module in self.modules:
-            register_parametrization(module, "weight", Product(module.weight, self.options.rank))
+        self.modules = factorised(model, self.options.layers, partial(Product, share=self.options.rank))
 
     def finish(self, model: nn.Module) -> None:  # noqa: ARG002
         """Multiply the factors out."""
@@ -73,17 +78,22 @@ class Product(nn.Module):
         return (left @ right.T).view(self.shape)
 
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the factors of the best approximation, each with a root of the singular values."""
+        """Give the factors of the best approximation, each with a root of the singular values.
+
+        Where one is 0, V is not: no gradient would reach either of two factors that are.
+        """
         U, sizes, V = truncated(weight, self.rank)
-        return U * sizes.sqrt(), V * sizes.sqrt()
+        roots = torch.where(sizes > NOTHING * sizes[0], sizes.sqrt(), 1.0)
+        return (U * (sizes / roots)).to(weight.dtype), (V * roots).to(weight.dtype)
 
 
 def rank_of(weight: Tensor, share: float) -> int:
-    """Give a share of a weight's full rank, at least 1."""
-    return math.ceil(share * min(as_matrix(weight).shape))
+    """Give a share of a weight's full rank, rounded up, at least 1."""
+    # 0.55 x 100 is more than 55 in floating point.
+    return max(1, math.ceil(round(share * min(as_matrix(weight).shape), 9)))
 
 
 def truncated(weight: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Give the first singular vectors and values of a weight: U, (m, r), sizes, (r,), and V, (n, r)."""
-    U, sizes, Vh = torch.linalg.svd(as_matrix(weight), full_matrices=False)
+    """Give the first singular vectors and values of a weight, `precise`: U, (m, r), sizes, (r,), and V, (n, r)."""
+    U, sizes, Vh = torch.linalg.svd(precise(as_matrix(weight)), full_matrices=False)
     return U[:, :rank], sizes[:rank], Vh[:rank].T

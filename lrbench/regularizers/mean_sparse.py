@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from lrbench.catalogue import REGULARIZERS
 from lrbench.data import Split
 from lrbench.errors import UsageError
-from lrbench.measures.base import Layer, Options
+from lrbench.measures.base import Options
 from lrbench.regularizers.base import Regularizer
+from lrbench.regularizers.named import Layers, modules_named
 from lrbench.strict import Count, NonNegative
 
 
@@ -29,7 +30,7 @@ class MeanSparseOptions(Options):
     """
 
     threshold: NonNegative = 0.2
-    layers: list[Layer] | None = None
+    layers: Layers | None = None
     batch_size: Count = 500
 
 
@@ -45,33 +46,61 @@ class MeanSparse(Regularizer):
 
     def attach(self, model: nn.Module) -> None:
         """Put a module behind each layer; it changes nothing until `fit` has measured."""
-        names = self.options.layers
-        if names is None:
-            norms = nn.modules.batchnorm._BatchNorm
-            names = [name for name, module in model.named_modules() if isinstance(module, norms)]
-        if not names:
-            msg = "mean_sparse: this network has no batch norm; name the `layers` whose outputs are made sparse"
+        # All of them before the first is put away behind another name.
+        modules = self._layers(model)
+        self.sparse = {name: Sparse(self.options.threshold) for name in modules}
+        for name, module in modules.items():
+            put_around(model, name, module, nn.Sequential(module, self.sparse[name]))
+
+    def _layers(self, model: nn.Module) -> dict[str, nn.Module]:
+        if self.options.layers is not None:
+            return modules_named(model, self.options.layers)
+        norms = nn.modules.batchnorm._BatchNorm
+        found: dict[str, nn.Module] = {name: each for name, each in model.named_modules() if isinstance(each, norms)}
+        if not found:
+            msg = "this network has no batch norm; name the `layers` whose outputs are made sparse"
             raise UsageError(msg)
-        self.sparse = {name: Sparse(self.options.threshold) for name in names}
-        for name, sparse in self.sparse.items():
-            outer, _, inner = name.rpartition(".")
-            parent = model.get_submodule(outer)
-            module = parent.get_submodule(inner)
-            setattr(parent, inner, nn.Sequential(module, sparse))
+        return found
 
     @torch.no_grad()
     def fit(self, model: nn.Module, train: Split) -> None:
         """Measure each channel's mean and standard deviation on the training images, layer by layer.
 
         Means are those of the network as it was: no feature is sparse yet while one is measured.
+
+        Raises
+        ------
+        UsageError
+            If a layer that is named is called for no image.
         """
         model.eval()
         for sparse in self.sparse.values():
             sparse.measuring = Moments()
         for images, _ in train.batches(self.options.batch_size):
             model(images.contiguous(memory_format=torch.channels_last))
-        for sparse in self.sparse.values():
+        for name, sparse in self.sparse.items():
+            # Batch norms that nobody named may be for training alone.
+            if self.options.layers is not None and not sparse.measured:
+                msg = f"mean_sparse: {name} gave nothing for the training images; name `layers` that each pass calls"
+                raise UsageError(msg)
             sparse.settle()
+
+
+def put_around(model: nn.Module, name: str, module: nn.Module, around: nn.Module) -> None:
+    """Let each parent of a module call another one in its place.
+
+    Raises
+    ------
+    UsageError
+        If it has none.
+    """
+    # Not by name: what stands around a network has its modules' names, and is not their parent.
+    parents = [(each, key) for each in model.modules() for key, child in each._modules.items() if child is module]
+    if not parents:
+        msg = f"{name!r} is the whole network; name `layers` inside it"
+        raise UsageError(msg)
+    for parent, key in parents:
+        setattr(parent, key, around)
 
 
 class Sparse(nn.Module):
@@ -103,11 +132,16 @@ class Sparse(nn.Module):
         mean, width = (each.to(x).view(-1, *[1] * (x.ndim - 2)) for each in (self.mean, self.width))
         return torch.where((x - mean).abs() <= width, mean, x)
 
+    @property
+    def measured(self) -> bool:
+        """Whether there was something to measure."""
+        return self.measuring is not None and self.measuring.count > 0
+
     def settle(self) -> None:
-        """Take over what was measured."""
-        assert self.measuring is not None  # noqa: S101
-        mean, deviation = self.measuring.result()
-        self.mean, self.width = mean.float(), (self.threshold * deviation).float()
+        """Take over what was measured, if anything was."""
+        if self.measuring is not None and self.measured:
+            mean, deviation = self.measuring.result()
+            self.mean, self.width = mean.float(), (self.threshold * deviation).float()
         self.measuring = None
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: object) -> None:

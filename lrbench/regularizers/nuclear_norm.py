@@ -4,16 +4,15 @@ Source: Fazel, Hindi and Boyd, *A rank minimization heuristic with application t
 2001; on a network's features, Lezama, Qiu, Musé and Sapiro, *OLÉ: Orthogonal Low-rank Embedding*, CVPR 2018.
 """
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from lrbench.catalogue import REGULARIZERS
-from lrbench.measures.base import Layer, Options
+from lrbench.errors import UsageError
+from lrbench.measures.base import Options
 from lrbench.regularizers.activations import Activations
 from lrbench.regularizers.base import Regularizer, Seen
+from lrbench.regularizers.named import Layers
 from lrbench.strict import NonNegative
 
 
@@ -25,10 +24,10 @@ class NuclearNormOptions(Options):
     layers : list of str
         Whose activations, each flattened to (N, m).
     weight : float, >= 0
-        Of ||A||_* / N, summed over layers.
+        Of ||A||_* / N, summed over layers, and over the calls of one that a pass calls more than once.
     """
 
-    layers: Annotated[list[Layer], Field(min_length=1)]
+    layers: Layers
     weight: NonNegative = 0.01
 
 
@@ -44,9 +43,20 @@ class NuclearNorm(Regularizer):
         self.activations = Activations(model, self.options.layers)
 
     def penalty(self, seen: Seen) -> Tensor:
-        """Give the weighted nuclear norms; in several processes each takes those of its part of a batch."""
+        """Give the weighted nuclear norms; in several processes each takes those of its part of a batch.
+
+        Raises
+        ------
+        UsageError
+            If the pass did not call a layer.
+        """
+        taken = self.activations.taken()
+        for name in self.options.layers:
+            if name not in taken:
+                msg = f"nuclear_norm: {name} gave nothing in a step of the training; name `layers` that each pass calls"
+                raise UsageError(msg)
         with torch.autocast(seen.images.device.type, enabled=False):
-            norms = [nuclear_norm(A) / len(A) for A in self.activations.taken().values()]
+            norms = [nuclear_norm(A) / len(A) for calls in taken.values() for A in calls]
         penalty: Tensor = self.options.weight * torch.stack(norms).sum()
         return penalty
 

@@ -9,8 +9,10 @@ from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import remove_parametrizations
 
 from lrbench.catalogue import REGULARIZERS
-from lrbench.measures.base import Layer, Options
+from lrbench.errors import UsageError
+from lrbench.measures.base import Options
 from lrbench.regularizers.base import Regularizer
+from lrbench.regularizers.named import Layers
 from lrbench.regularizers.weights import weighted
 from lrbench.strict import Count
 
@@ -27,7 +29,7 @@ class SpectralNormOptions(Options):
     """
 
     iterations: Count = 1
-    layers: list[Layer] | None = None
+    layers: Layers | None = None
 
 
 @REGULARIZERS.register("spectral_norm")
@@ -37,9 +39,16 @@ class SpectralNorm(Regularizer):
     Options = SpectralNormOptions
     options: SpectralNormOptions
 
+    writes_weights = True
+
     def attach(self, model: nn.Module) -> None:
         """Parametrize the weights."""
-        self.modules = [module for _, module in weighted(model, self.options.layers)]
+        modules = weighted(model, self.options.layers)
+        for name, module in modules.items():
+            if not module.weight.is_meta and not module.weight.any():
+                msg = f"the weights of {name} are all 0, and so is what they would be divided by; name other `layers`"
+                raise UsageError(msg)
+        self.modules = list(modules.values())
         for module in self.modules:
             spectral_norm(module, n_power_iterations=self.options.iterations)
 

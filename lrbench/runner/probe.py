@@ -39,7 +39,7 @@ def probe(factory: Callable[..., Any], spec: ModelSpec, classes: int, image: Sha
     SystemExit
         If its code raises it.
     """
-    where = torch.device("meta" if _is_known(spec.arch) else "cpu")
+    where = torch.device("meta" if is_known(spec.arch) else "cpu")
     try:
         # torch warns of empty layers and the like on lines of their own; what matters is said below.
         with guarded(), warnings.catch_warnings(action="ignore"):
@@ -73,7 +73,8 @@ def check_weights(factory: Callable[..., nn.Module], spec: ModelSpec, classes: i
         load_weights(net, Path(spec.weights_file))
 
 
-def _is_known(arch: str) -> bool:
+def is_known(arch: str) -> bool:
+    """Whether an architecture can be built without memory, being lrbench's own or torchvision's."""
     target = MODELS[arch].target
     return arch.startswith("torchvision:") or (isinstance(target, str) and target.startswith("lrbench."))
 

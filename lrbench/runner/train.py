@@ -12,6 +12,7 @@ from torch import nn
 from lrbench.measures import Progress
 from lrbench.models import save_checkpoint
 from lrbench.regularizers import Regularizer
+from lrbench.regularizers.attached import attach
 from lrbench.regularizers.registry import made
 from lrbench.runner.context import Context, Outcome
 from lrbench.runner.step import Step
@@ -147,8 +148,7 @@ def load_step(context: Context, step: Step, progress: Progress) -> Outcome:
     with seeded(step.seed, deterministic=context.suite.training_of(step.model).deterministic):
         model = context.build(step.model, start=step.needs[0] if step.needs else None)
         regularizers = made(context.suite.models[step.model].regularizers.content)
-        for each in regularizers.values():
-            each.attach(model)
+        attach(model, regularizers)
         _fit(regularizers, model, context)
     progress(1.0, "")
     return Outcome([], save_checkpoint(model, _description(context, step)))

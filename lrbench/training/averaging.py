@@ -31,7 +31,7 @@ class WeightAverage:
 
     def __init__(self, model: nn.Module, config: Averaging, steps: int) -> None:
         self.model, self.config = model, config
-        self.begin = int(config.begin * steps)
+        self.begin = int(round(config.begin * steps, 9))
         self.seen = self.taken = 0
         self.averages = [each.detach().clone() for each in self._averaged()]
 
@@ -59,8 +59,11 @@ class WeightAverage:
             average.copy_(stored)
 
     def _share(self) -> float:
-        """Share of the newest weights: of an equal average, or of one that forgets, more of them at first."""
-        if self.config.kind == "swa":
+        """Share of the newest weights: of an equal average, or of one that forgets, more of them at first.
+
+        The first are taken whole: those before them, the initialisation's among them, are in no average.
+        """
+        if self.config.kind == "swa" or not self.taken:
             return 1 / (self.taken + 1)
         return max(1 - self.config.decay, 9 / (10 + self.taken))
 

@@ -9,14 +9,16 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from lrbench.data import Augmentation, Split, to_unit
-from lrbench.errors import LrbenchError, TrainingDivergedError
+from lrbench.errors import LrbenchError
 from lrbench.lowrank import LRLayers
 from lrbench.recipes import Training
 from lrbench.regularizers import Regularizer, Seen
+from lrbench.regularizers.attached import attach
 from lrbench.regularizers.lr_layers import LRLayerRegularizer
 from lrbench.training.adversarial import Statistics
 from lrbench.training.averaging import WeightAverage
 from lrbench.training.compiling import compiled
+from lrbench.training.diverged import diverged
 from lrbench.training.graphed import Steps, alike
 from lrbench.training.log import EpochLog, layer_logs
 from lrbench.training.objective import Objective
@@ -84,7 +86,7 @@ def train(  # noqa: PLR0913
     TrainingDivergedError
         If the loss is not finite.
     LrbenchError
-        If there are fewer images than processes, or a regularizer does not fit the model.
+        If there are fewer images than processes, a regularizer does not fit the model, or two set the same weight.
     """
     if len(split) < world():
         msg = f"{world()} processes cannot share {len(split)} training images; lower training.processes"
@@ -122,8 +124,7 @@ class _Run:
         self.batches = len(split) // self.batch_size
         self.lr = _of_lr_layers(model, config, max(1, round(penalty_warmup * self.batches)))
         self.regularizers = ({} if self.lr is None else {"lr_layers": self.lr}) | dict(regularizers or {})
-        for each in self.regularizers.values():
-            each.attach(model)
+        attach(model, self.regularizers)
         network = compiled(model) if config.compile else model
         self.network = network if world() == 1 else DistributedDataParallel(network)
         share = self.batch_size // world()
@@ -167,11 +168,11 @@ class _Run:
             finally:
                 if self.steps is not None:
                     self.steps.finish()
-        except FloatingPointError:
-            raise _diverged(epoch) from None
+        except (FloatingPointError, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
+            raise diverged(epoch, self.config, self.regularizers) from None
         loss, correct = averaged(self.totals / self.batches).tolist()
         if not math.isfinite(loss):
-            raise _diverged(epoch)
+            raise diverged(epoch, self.config, self.regularizers)
         means = averaged(self.penalties / self.batches).tolist()
         penalties = {name: mean for name, mean in zip(self.regularizers, means, strict=True) if name != "lr_layers"}
         layers = {} if self.lr is None else layer_logs(self.lr.layers, averaged(self.lr.totals / self.batches))
@@ -233,10 +234,3 @@ class _Run:
 def _of_lr_layers(model: nn.Module, config: Training, ramp_steps: int) -> LRLayerRegularizer | None:
     layers = getattr(model, "lr_layers", None)
     return LRLayerRegularizer(layers, config.warmup_accuracy, ramp_steps) if isinstance(layers, LRLayers) else None
-
-
-def _diverged(epoch: int) -> TrainingDivergedError:
-    return TrainingDivergedError(
-        f"the training loss is not finite in epoch {epoch}; lower training.learning_rate, "
-        "training.gradient_clip or low_rank.lambda_1"
-    )

@@ -114,7 +114,7 @@ def test_the_nuclear_norm_and_its_gradient():
     regularizer.attach(net)
     x, y = images(8)
     seen = seen_of(net, x, y)
-    kept = {name: each.detach().flatten(1) for name, each in regularizer.activations.of.items()}
+    kept = {name: each.detach().flatten(1) for name, (each,) in regularizer.activations.of.items()}
     penalty = regularizer.penalty(seen)
     expected = 0.5 * sum(np.linalg.svd(A.numpy(), compute_uv=False).sum() / 8 for A in kept.values())
     assert penalty.item() == pytest.approx(expected, rel=1e-5)

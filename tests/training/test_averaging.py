@@ -27,7 +27,7 @@ def moved(net, seed):
             each.add_(torch.randn(each.shape, generator=generator).abs())
 
 
-KINDS = [{"decay": 0.6}, {"decay": 0.0}, {"kind": "swa"}, {"kind": "swa", "start": 0.3}]
+KINDS = [{"decay": 0.6}, {"decay": 0.0}, {"decay": 0.9, "start": 0.9}, {"kind": "swa"}, {"kind": "swa", "start": 0.3}]
 
 
 @pytest.mark.parametrize("config", KINDS, ids=str)
@@ -48,11 +48,24 @@ def test_averages_are_those_of_a_plain_loop(config):
             if config.get("kind") == "swa":
                 expected[name] = torch.stack([each[name] for each in seen]).mean(dim=0)
             else:
-                decay = min(config["decay"], len(seen) / (9 + len(seen)))
+                decay = min(config["decay"], len(seen) / (9 + len(seen))) if len(seen) > 1 else 0
                 expected[name] = decay * kept + (1 - decay) * seen[-1][name]
     average.apply()
     for name, tensor in net.state_dict().items():
         torch.testing.assert_close(tensor, expected[name])
+
+
+@pytest.mark.parametrize("config", [{"decay": 0.999}, {"decay": 0.999, "start": 0.29}, {"kind": "swa", "start": 0.29}])
+def test_nothing_is_averaged_before_its_share(config):
+    net, steps = conv_net(), 100
+    average = WeightAverage(net, Averaging(**config), steps)
+    begin = 29 if "start" in config else 0
+    for step in range(begin + 1):
+        with torch.no_grad():
+            net[0].bias.fill_(step - begin)
+        average.after_step()
+    average.apply()
+    assert not net[0].bias.any()
 
 
 def fit(digits, resume=None, **options):
