@@ -82,10 +82,14 @@ class Audit:
 def conclusion(verdict: Verdict) -> str:
     """Write a verdict in words."""
     most = f"`{verdict.rung}` closes {100 * verdict.closes:.0f} % of the gap of {100 * verdict.gap:.1f} points"
+    cause = CAUSES.get(verdict.cause)
     if verdict.bill == "clean":
         gap = f"; {most}" if verdict.rung else ""
-        return f"no masked gradients: other attacks find no more than is usual beside the claim's own{gap}"
-    cause = CAUSES[verdict.cause]
+        held = f"other attacks find no more than is usual beside the claim's own{gap}"
+        return (
+            f"no masked gradients: {held}" if cause is None else f"clean, but {verdict.cause}: {held}. {cause.warning}"
+        )
+    assert cause is not None  # noqa: S101
     said = f"{most}. " if verdict.rung else ""
     return f"{verdict.bill}, cause: {verdict.cause}. {said}{cause.explanation} {cause.advice}"
 

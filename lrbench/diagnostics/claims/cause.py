@@ -12,7 +12,10 @@ from lrbench.statistics import mcnemar
 Bill = Literal["clean", "masked", "weak attack"]
 
 SURE = 0.01
-"""Largest p-value at which what others find besides is more than chance."""
+"""Largest p-value at which what others find besides is more than chance: strict, since it is the best of many rungs."""
+
+FORETOLD = 0.1
+"""The same of one rung that what was measured foretells: two-sided, and thus 0.05 in the direction foretold."""
 
 USUAL, POINT = 0.15, 0.01
 """What honest attacks leave to stronger ones: of what withstands them, and besides."""
@@ -42,6 +45,11 @@ class Cause:
     advice: str
     undone: tuple[str, ...] = ()
 
+    @property
+    def warning(self) -> str:
+        """What to say where it was measured and costs the claim's attack little."""
+        return f"Gradients are not to be relied on all the same. {self.explanation} {self.advice}"
+
 
 CAUSES = {
     "noisy": Cause(
@@ -57,6 +65,12 @@ CAUSES = {
         "The cross-entropy is flat, since logits are far apart for floating-point numbers: its gradient is zero.",
         "Attack with the margin or the DLR loss, or with logits rescaled.",
         ("margin", "dlr", "rescaled", "float64", "targeted"),
+    ),
+    "uniform": Cause(
+        "Logits are so close together that the cross-entropy weighs all wrong classes alike: its gradient raises their "
+        "mean, and not the one that is nearest.",
+        "Attack with the margin or the DLR loss, or with logits rescaled.",
+        ("margin", "dlr", "rescaled"),
     ),
     "jumping": Cause(
         "Modules jump, or their gradient is not their slope: what it says of small steps is wrong for larger ones.",
@@ -90,7 +104,7 @@ class Verdict:
         clean: others find no more than is usual. masked: they do, since gradients are hidden. weak attack: they do,
         by effort alone.
     cause : str
-        Of `CAUSES`; empty where the bill is clean.
+        Of `CAUSES`. Where the bill is clean what was measured at most images nevertheless; empty if nothing was.
     rung : str
         The change that closes most of the gap, to a tenth: of several the first in the ladder. Empty where none does.
     closes : float
@@ -119,27 +133,35 @@ def verdict_of(bench: Bench, ladder: Ladder, shares: Shares) -> Verdict:
     closes = closed.get(rung, 0.0)
     usual = POINT if is_ensemble(bench.claim) else POINT + USUAL * own.value
     p = mcnemar(round(gap * n), 0)
-    if (gap <= usual or p > SURE) and not (_by_straight_through(ladder) or _by_averaging(ladder)):
-        return Verdict("clean", "", rung, closes, gap)
+    if (gap <= usual or p > SURE) and not (_by_straight_through(ladder) or _as_foretold(ladder, shares)):
+        return Verdict("clean", _nevertheless(bench, ladder, shares), rung, closes, gap)
     cause = _cause(bench, ladder, shares, closed)
-    weak = cause == "effort" or (cause == "single-step" and shares.bent < PRESENT)
+    weak = cause in {"effort", "uniform"} or (cause == "single-step" and shares.bent < PRESENT)
     return Verdict("weak attack" if weak else "masked", cause, rung, closes, gap)
 
 
 def _cause(bench: Bench, ladder: Ladder, shares: Shares, closed: dict[str, float]) -> str:
     """Give the first cause that is there and is undone by what undoes it."""
-    jumps = "straight-through" in ladder.tried
-    # A straight-through gradient that does not help takes nothing from what was measured of modules and of images.
-    if jumps and shares.vanishing < PRESENT <= shares.bent:
-        return "jumping"
-    present = {name: share >= PRESENT for name, share in shares.items()}
-    present |= {"noisy": bench.randomness.yes, "jumping": jumps, "effort": True}
+    present = _present(bench, ladder, shares, PRESENT) | {"effort": True}
     present["single-step"] = getattr(bench.claim.made(), "steps", None) == 1
     for name, cause in CAUSES.items():
         undone = max((closed.get(rung, 0.0) for rung in cause.undone), default=1.0)
-        if present[name] and undone >= HALF:
+        # A straight-through gradient that does not help takes nothing from what was measured of modules and of images.
+        if present[name] and (undone >= HALF or (name == "jumping" and present["bent"])):
             return name
     return "effort"
+
+
+def _nevertheless(bench: Bench, ladder: Ladder, shares: Shares) -> str:
+    """Give what was measured at most of the images though it costs the claim's attack little; empty if nothing."""
+    present = _present(bench, ladder, shares, HALF)
+    return next((name for name in CAUSES if present.get(name) and name != "uniform"), "")
+
+
+def _present(bench: Bench, ladder: Ladder, shares: Shares, least: float) -> dict[str, bool]:
+    """Say of each cause that can be measured whether it was, signs at a share of the images of at least `least`."""
+    present = {name: share >= least for name, share in shares.items()}
+    return present | {"noisy": bench.randomness.yes, "jumping": "straight-through" in ladder.tried}
 
 
 def _by_straight_through(ladder: Ladder) -> bool:
@@ -147,15 +169,19 @@ def _by_straight_through(ladder: Ladder) -> bool:
     return all(_stronger(ladder, "straight-through", other) for other in ladder.tried if other != "straight-through")
 
 
-def _by_averaging(ladder: Ladder) -> bool:
-    """Whether averaged gradients find what those of single passes do not."""
-    return _stronger(ladder, "expectation", "own")
+def _as_foretold(ladder: Ladder, shares: Shares) -> bool:
+    """Whether the change that undoes just what was measured finds what the claim's attack does not.
+
+    Averaging is tried on networks that draw random numbers alone, going straight through where modules jump.
+    """
+    foretold = ["expectation", "straight-through", *(["rescaled"] if shares.saturated >= PRESENT else [])]
+    return any(_stronger(ladder, name, "own", FORETOLD) for name in foretold)
 
 
-def _stronger(ladder: Ladder, name: str, other: str) -> bool:
+def _stronger(ladder: Ladder, name: str, other: str, sure: float = SURE) -> bool:
     """Whether a rung fooled more than another, by more than a point and hardly by chance."""
     first, second = (ladder.tried[each].tried if each in ladder.tried else None for each in (name, other))
     if first is None or second is None:
         return False
     more, less = int((first.fooled & ~second.fooled).sum()), int((second.fooled & ~first.fooled).sum())
-    return (more - less) / len(first.fooled) > POINT and mcnemar(more, less) < SURE
+    return (more - less) / len(first.fooled) > POINT and mcnemar(more, less) < sure
