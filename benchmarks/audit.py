@@ -1,4 +1,4 @@
-"""What the audit of a claim says of networks whose gradients are sound, and of the same ones with their gradients hidden.
+"""What the audit of a claim says of networks with sound gradients, and of the same ones with their gradients hidden.
 
     python -m benchmarks.audit --data-dir DIR [--images 60] [--networks plain pgd-trained single-step] [--out FILE]
 
@@ -8,7 +8,7 @@ networks on which the audit's thresholds were chosen. Audits have less effort th
 is right if an honest network has a clean bill, and if of one that hides gradients the cause is one of those named here;
 where other attacks find no more than is usual there is nothing to explain, and a clean bill is right, too. Lines go to
 FILE, each with all rungs, as they are found; what is in it is not climbed again, but judged anew. Networks are kept
-beside it.
+beside it. Behind "clean, but" stands what was measured although other attacks find little more.
 """
 
 import argparse
@@ -248,8 +248,8 @@ def row(name: str, form: str, found: Audit, causes: frozenset[str]) -> str:
     if verdict.bill != "clean":
         said = f"{verdict.bill}: {verdict.cause}, by `{verdict.rung}`"
     left = f"{100 * found.own.value:.0f} | {100 * found.left.value:.0f}"
-    verdict_is = "yes" if right(found, causes) else "**no**"
-    return f"| {name} | {form} | {found.claim.label} | {left} | {said} | {' or '.join(sorted(causes)) or 'clean'} | {verdict_is} |"
+    wanted, is_right = " or ".join(sorted(causes)) or "clean", "yes" if right(found, causes) else "**no**"
+    return f"| {name} | {form} | {found.claim.label} | {left} | {said} | {wanted} | {is_right} |"
 
 
 def main() -> None:
@@ -265,9 +265,8 @@ def main() -> None:
     if given.out.exists():
         known = {line["case"]: line["rungs"] for line in map(json.loads, given.out.read_text().splitlines())}
     made, verdicts = networks(given), []
-    print(
-        "| network | form | claim | own, % | left, % | verdict | to be named | right |\n| --- | --- | --- | ---: | ---: | --- | --- | --- |"
-    )
+    print("| network | form | claim | own, % | left, % | verdict | to be named | right |")
+    print("| --- | --- | --- | ---: | ---: | --- | --- | --- |")
     for name, form, claim, causes in cases():
         if name not in made:
             continue

@@ -214,7 +214,7 @@ def test_the_command_audits_a_model_of_a_suite(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(EFFORTS, "short", SMALL)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "s.yaml").write_text(
-        "name: s\ndata: {name: digits, train: 200, test: 60}\nmodels: {net: {arch: resnet18, width: 4}}\n"
+        "name: s\ndata: {name: digits, train: 200, test: 60}\nmodels: {net: {arch: support.nets:staged}}\n"
         "training: {epochs: 1, batch_size: 50}\n"
     )
     command = ["audit", "net", "--suite", "s.yaml", "--claim", "pgd, steps 3, 0.5: 70", "--samples", "12"]

@@ -14,7 +14,7 @@ from lrbench.diagnostics.claims.bench import EFFORTS, Bench, Effort
 from lrbench.diagnostics.claims.cause import CAUSES, Verdict, verdict_of
 from lrbench.diagnostics.claims.claim import Claim
 from lrbench.diagnostics.claims.ladder import Climbed, Keep, Known, Ladder, Share, climbed
-from lrbench.diagnostics.claims.signs import Shares, shares
+from lrbench.diagnostics.claims.signs import Shares, of_withstanding, shares
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,8 @@ def conclusion(verdict: Verdict) -> str:
     if verdict.bill == "clean":
         gap = f"; {most}" if verdict.rung else ""
         held = f"other attacks find no more than is usual beside the claim's own{gap}"
-        return (
-            f"no masked gradients: {held}" if cause is None else f"clean, but {verdict.cause}: {held}. {cause.warning}"
-        )
+        said = f"no masked gradients: {held}"
+        return said if cause is None else f"clean, but {verdict.cause}: {held}. {cause.warning}"
     assert cause is not None  # noqa: S101
     said = f"{most}. " if verdict.rung else ""
     return f"{verdict.bill}, cause: {verdict.cause}. {said}{cause.explanation} {cause.advice}"
@@ -170,6 +169,6 @@ def audit(  # noqa: PLR0913
         bench = Bench(net, x, y, claim, made, effort, batch_size, seed)
         ladder = climbed(bench, known or {}, keep, progress, whole=whole)
         own: Any = ladder.tried["own"].tried
-        found = shares(bench, ~own.fooled)
-        verdict = verdict_of(bench, ladder, found)
+        found, fell = of_withstanding(bench, ~own.fooled), shares(bench, ladder.fooled & ~own.fooled)
+        verdict = verdict_of(bench, ladder, found, fell)
         return Audit(claim, Share.of(~bench.wrong), ladder, found, verdict, len(x))

@@ -20,14 +20,14 @@ FORETOLD = 0.1
 USUAL, POINT = 0.15, 0.01
 """What honest attacks leave to stronger ones: of what withstands them, and besides."""
 
-PRESENT = 0.1
-"""Share of the images from which on a sign counts as a cause."""
+HALF = 0.5
+"""Of the images: a sign at so many of those that others fool and the claim's attack does not can be why."""
+
+BENT = 0.1
+"""Share of those images from which on a single step counts as misled by the gradient, and not as weak alone."""
 
 NEARLY = 0.9
 """Of what the strongest rung closes of the gap, a simpler one before it closes most, too, from this share on."""
-
-HALF = 0.5
-"""Share of the gap that the change which undoes a cause has to close."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,18 @@ class Verdict:
     gap: float = 0.0
 
 
-def verdict_of(bench: Bench, ladder: Ladder, shares: Shares) -> Verdict:
-    """Say whether others find more than is usual, and if they do, why."""
+def verdict_of(bench: Bench, ladder: Ladder, shares: Shares, fell: Shares) -> Verdict:
+    """Say whether others find more than is usual, and if they do, why.
+
+    Parameters
+    ----------
+    bench : Bench
+    ladder : Ladder
+    shares : Shares
+        Of the images that withstood the claim's attack.
+    fell : Shares
+        Of those among them that did not withstand others.
+    """
     own = ladder.tried["own"].alone
     worst = 1 - float(ladder.fooled.double().mean())
     assert own is not None  # noqa: S101
@@ -133,34 +143,38 @@ def verdict_of(bench: Bench, ladder: Ladder, shares: Shares) -> Verdict:
     closes = closed.get(rung, 0.0)
     usual = POINT if is_ensemble(bench.claim) else POINT + USUAL * own.value
     p = mcnemar(round(gap * n), 0)
-    if (gap <= usual or p > SURE) and not (_by_straight_through(ladder) or _as_foretold(ladder, shares)):
+    if (gap <= usual or p > SURE) and not (_by_straight_through(ladder) or _as_foretold(ladder, fell)):
         return Verdict("clean", _nevertheless(bench, ladder, shares), rung, closes, gap)
-    cause = _cause(bench, ladder, shares, closed)
-    weak = cause in {"effort", "uniform"} or (cause == "single-step" and shares.bent < PRESENT)
+    cause = _cause(bench, ladder, fell, closed)
+    weak = cause in {"effort", "uniform"} or (cause == "single-step" and fell.bent < BENT)
     return Verdict("weak attack" if weak else "masked", cause, rung, closes, gap)
 
 
 def _cause(bench: Bench, ladder: Ladder, shares: Shares, closed: dict[str, float]) -> str:
     """Give the first cause that is there and is undone by what undoes it."""
-    present = _present(bench, ladder, shares, PRESENT) | {"effort": True}
+    present = _present(bench, ladder, shares) | {"effort": True}
     present["single-step"] = getattr(bench.claim.made(), "steps", None) == 1
     for name, cause in CAUSES.items():
-        undone = max((closed.get(rung, 0.0) for rung in cause.undone), default=1.0)
-        # A straight-through gradient that does not help takes nothing from what was measured of modules and of images.
-        if present[name] and (undone >= HALF or (name == "jumping" and present["bent"])):
+        undone = max((closed.get(rung, 0.0) for rung in cause.undone), default=1.0) >= HALF
+        if name == "jumping":
+            undone |= _stronger(ladder, "straight-through", "own", FORETOLD)
+        # The identity is a poor slope of some modules: where it helps little, they jump all the same.
+        if name in {"bent", "effort"} and present["jumping"]:
+            return "jumping"
+        if present[name] and undone:
             return name
     return "effort"
 
 
 def _nevertheless(bench: Bench, ladder: Ladder, shares: Shares) -> str:
     """Give what was measured at most of the images though it costs the claim's attack little; empty if nothing."""
-    present = _present(bench, ladder, shares, HALF)
+    present = _present(bench, ladder, shares)
     return next((name for name in CAUSES if present.get(name) and name != "uniform"), "")
 
 
-def _present(bench: Bench, ladder: Ladder, shares: Shares, least: float) -> dict[str, bool]:
-    """Say of each cause that can be measured whether it was, signs at a share of the images of at least `least`."""
-    present = {name: share >= least for name, share in shares.items()}
+def _present(bench: Bench, ladder: Ladder, shares: Shares) -> dict[str, bool]:
+    """Say of each cause that can be measured whether it was."""
+    present = {name: share >= HALF for name, share in shares.items()}
     return present | {"noisy": bench.randomness.yes, "jumping": "straight-through" in ladder.tried}
 
 
@@ -174,7 +188,7 @@ def _as_foretold(ladder: Ladder, shares: Shares) -> bool:
 
     Averaging is tried on networks that draw random numbers alone, going straight through where modules jump.
     """
-    foretold = ["expectation", "straight-through", *(["rescaled"] if shares.saturated >= PRESENT else [])]
+    foretold = ["expectation", "straight-through", *(["rescaled"] if shares.saturated >= HALF else [])]
     return any(_stronger(ladder, name, "own", FORETOLD) for name in foretold)
 
 

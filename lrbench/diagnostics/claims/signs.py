@@ -59,9 +59,13 @@ class Shares:
         return ((name, getattr(self, name)) for name in SIGNS)
 
 
-def shares(bench: Bench, withstood: Tensor) -> Shares:
+def of_withstanding(bench: Bench, withstood: Tensor) -> Shares:
     """Look at the images that withstood the claim's attack, (N,), bool."""
-    rows = withstood if int(withstood.sum()) >= FEWEST else ~bench.wrong
+    return shares(bench, withstood if int(withstood.sum()) >= FEWEST else ~bench.wrong)
+
+
+def shares(bench: Bench, rows: Tensor) -> Shares:
+    """Look at some images, (N,), bool."""
     chosen = rows.nonzero().squeeze(1)[:MOST]
     x, y, claim = bench.x[chosen], bench.y[chosen], bench.claim
     if not len(x):
@@ -87,8 +91,10 @@ def _even(logits: Tensor, y: Tensor) -> Tensor:
     """Say where the wrong classes are about equally likely, (N,), bool; nowhere if there is but one."""
     others = logits.shape[1] - 1
     wrong = logits.scatter(1, y[:, None], -torch.inf)
-    perplexity = torch.distributions.Categorical(logits=wrong).entropy().exp()
-    return (perplexity >= EVEN * others) & (others > 1)
+    shares = wrong.softmax(dim=1)
+    perplexity = torch.special.entr(shares).sum(dim=1).exp()
+    even: Tensor = perplexity >= EVEN * others
+    return even if others > 1 else torch.zeros_like(even)
 
 
 def _turns(bench: Bench, x: Tensor, y: Tensor) -> Tensor:
