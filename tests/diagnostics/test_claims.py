@@ -17,6 +17,7 @@ from lrbench.diagnostics.claims.places import measured
 from lrbench.diagnostics.claims.straight import straight_through
 from lrbench.errors import UsageError
 from lrbench.lowrank import attach_lr_layers
+from lrbench.models import Classifier
 from lrbench.statistics import mcnemar, wilson
 
 SMALL = Effort(longer=2, least=20, apgd_steps=6, restarts=2, targets=2, queries=10, averaged=6)
@@ -152,6 +153,15 @@ def test_a_ladder_ends_where_nothing_is_left():
     assert list(found.ladder.tried) == ["own"]
     whole = audited_with(audited.plain(), images, "pgd, steps 10, 0.4", whole=True)
     assert "autoattack" in whole.ladder.tried
+
+
+def test_of_a_network_that_gets_nothing_right_nothing_is_left():
+    """Such as refuses to be asked of no images at all."""
+    x, _ = digits(10)
+    net = Classifier(audited.plain(), [0.5], [0.5])
+    found = audited_with(net, (x, (net(x).argmax(dim=1) + 1) % 10), PGD_10)
+    assert (found.accuracy.value, found.left.value, found.verdict.bill) == (0, 0, "nothing left")
+    assert "no other is needed" in found.conclusion
 
 
 def test_an_audit_that_was_stopped_goes_on_where_it_was():

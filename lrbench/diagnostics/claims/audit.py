@@ -82,6 +82,8 @@ class Audit:
 def conclusion(verdict: Verdict) -> str:
     """Write a verdict in words."""
     most = f"`{verdict.rung}` closes {100 * verdict.closes:.0f} % of the gap of {100 * verdict.gap:.1f} points"
+    if verdict.bill == "nothing left":
+        return "nothing left: the claim's own attack fools every image, and no other is needed"
     cause = CAUSES.get(verdict.cause)
     if verdict.bill == "clean":
         gap = f"; {most}" if verdict.rung else ""

@@ -9,7 +9,7 @@ from lrbench.diagnostics.claims.rung import is_ensemble
 from lrbench.diagnostics.claims.signs import Shares
 from lrbench.statistics import mcnemar
 
-Bill = Literal["clean", "masked", "weak attack"]
+Bill = Literal["clean", "masked", "weak attack", "nothing left"]
 
 SURE = 0.01
 """Largest p-value at which what others find besides is more than chance: strict, since it is the best of many rungs."""
@@ -100,9 +100,9 @@ class Verdict:
 
     Attributes
     ----------
-    bill : {"clean", "masked", "weak attack"}
+    bill : {"clean", "masked", "weak attack", "nothing left"}
         clean: others find no more than is usual. masked: they do, since gradients are hidden. weak attack: they do,
-        by effort alone.
+        by effort alone. nothing left: the claim's own attack fools all, so that no other is needed.
     cause : str
         Of `CAUSES`. Where the bill is clean what was measured at most images nevertheless; empty if nothing was.
     rung : str
@@ -133,6 +133,8 @@ def verdict_of(bench: Bench, ladder: Ladder, shares: Shares, fell: Shares) -> Ve
         Of those among them that did not withstand others.
     """
     own = ladder.tried["own"].alone
+    if own is not None and own.value == 0:
+        return Verdict("nothing left")
     worst = 1 - float(ladder.fooled.double().mean())
     assert own is not None  # noqa: S101
     n = len(bench.y)
