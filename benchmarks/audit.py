@@ -238,14 +238,15 @@ def networks(given: argparse.Namespace) -> dict[str, tuple[nn.Module, ImageData]
 def right(found: Audit, causes: frozenset[str]) -> bool:
     """Say whether a verdict is one of those that were to be given."""
     verdict = found.verdict
-    return (not causes or verdict.gap <= SMALL) if verdict.bill == "clean" else verdict.cause in causes
+    unmasked = verdict.bill in {"clean", "nothing left"}
+    return (not causes or verdict.gap <= SMALL) if unmasked else verdict.cause in causes
 
 
 def row(name: str, form: str, found: Audit, causes: frozenset[str]) -> str:
     """Write a row of the table."""
     verdict = found.verdict
     said = ", but ".join(each for each in (verdict.bill, verdict.cause) if each)
-    if verdict.bill != "clean":
+    if verdict.bill in {"masked", "weak attack"}:
         said = f"{verdict.bill}: {verdict.cause}, by `{verdict.rung}`"
     left = f"{100 * found.own.value:.0f} | {100 * found.left.value:.0f}"
     wanted, is_right = " or ".join(sorted(causes)) or "clean", "yes" if right(found, causes) else "**no**"

@@ -61,7 +61,7 @@ def test_what_was_measured_is_said_also_where_it_costs_little():
     straight = audited.Around(audited.plain(), before=lambda x: x + ((x * 8).round() / 8 - x).detach())
     found = audited_with(straight, digits(), PGD_10)
     assert (found.verdict.bill, found.verdict.cause) == ("clean", "jumping"), str(found)
-    assert "clean, but jumping" in found.conclusion
+    assert "Clean, but jumping" in found.conclusion
 
 
 def test_noise_does_not_hide_that_logits_are_saturated():

@@ -83,16 +83,17 @@ def conclusion(verdict: Verdict) -> str:
     """Write a verdict in words."""
     most = f"`{verdict.rung}` closes {100 * verdict.closes:.0f} % of the gap of {100 * verdict.gap:.1f} points"
     if verdict.bill == "nothing left":
-        return "nothing left: the claim's own attack fools every image, and no other is needed"
+        return "Nothing left: the claim's own attack fools every image, and no other is needed"
     cause = CAUSES.get(verdict.cause)
     if verdict.bill == "clean":
         gap = f"; {most}" if verdict.rung else ""
         held = f"other attacks find no more than is usual beside the claim's own{gap}"
-        said = f"no masked gradients: {held}"
-        return said if cause is None else f"clean, but {verdict.cause}: {held}. {cause.warning}"
+        said = f"No masked gradients: {held}"
+        return said if cause is None else f"Clean, but {verdict.cause}: {held}. {cause.warning}"
     assert cause is not None  # noqa: S101
     said = f"{most}. " if verdict.rung else ""
-    return f"{verdict.bill}, cause: {verdict.cause}. {said}{cause.explanation} {cause.advice}"
+    headline = "Masked gradients" if verdict.bill == "masked" else "Weak attack"
+    return f"{headline}, cause: {verdict.cause}. {said}{cause.explanation} {cause.advice}"
 
 
 def _line(rung: Climbed) -> str:
