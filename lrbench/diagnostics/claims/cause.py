@@ -66,12 +66,6 @@ CAUSES = {
         "Attack with the margin or the DLR loss, or with logits rescaled.",
         ("margin", "dlr", "rescaled", "float64", "targeted"),
     ),
-    "uniform": Cause(
-        "Logits are so close together that the cross-entropy weighs all wrong classes alike: its gradient raises their "
-        "mean, and not the one that is nearest.",
-        "Attack with the margin or the DLR loss, or with logits rescaled.",
-        ("margin", "dlr", "rescaled"),
-    ),
     "jumping": Cause(
         "Modules jump, or their gradient is not their slope: what it says of small steps is wrong for larger ones.",
         "Go straight through these modules (BPDA).",
@@ -82,6 +76,12 @@ CAUSES = {
         "image does not hold out to the radius, as after training against single steps.",
         "Report an attack of many steps, and train against one.",
         ("steps",),
+    ),
+    "uniform": Cause(
+        "Logits are so close together that the cross-entropy weighs all wrong classes alike: its gradient raises their "
+        "mean, and not the one that is nearest.",
+        "Attack with the margin or the DLR loss, or with logits rescaled.",
+        ("margin", "dlr", "rescaled"),
     ),
     "bent": Cause(
         "The margin does not change as its gradient says: a step along it, or one of the radius's length, misleads.",
