@@ -25,6 +25,8 @@ COLUMNS = (
 
 KEPT = "audit.json"
 
+PANELS = {"audit_robust_accuracy": "each attack alone", "audit_worst": "this attack and all above it"}
+
 NONE = "none"
 
 USUAL = 200
@@ -140,9 +142,10 @@ class ClaimAudit(Measure):
                 table = rows.assign(value=100 * rows["value"], **ends)[["model", "rung", "value", "low", "high"]]
                 x = Axis("value", f"robust accuracy, %{n_suffix(rows)}", domain=(0, 100))
                 y = Axis("rung", "", "category", order=_rungs(shown, claim))
-                panels.append(Panel(table, x, y, "points", self.figures[figure].heading, rules=list(said)))
+                panels.append(Panel(table, x, y, "points", PANELS[figure], rules=list(said)))
             name = "audit-" + re.sub(r"[^A-Za-z0-9.]+", "-", claim).strip("-")
-            caption = "Attacks on the same images; each changes one thing of the claim's own. Dotted: as claimed. "
+            caption = " ".join(f"{said}." for said in _verdicts(shown, claim))
+            caption += " Each attack changes one thing of the claim's own, on the same images. Dotted: as claimed. "
             caption += "Error bars are 95 % Wilson intervals."
             yield Chart(name, f"Audit of {claim}", caption, panels, shown.labels)
 
@@ -202,6 +205,16 @@ def _rows(found: "Audit") -> Iterator[Row]:
 
 def _claims(shown: "Shown") -> list[str]:
     return list(dict.fromkeys(shown.rows_of_seeds("audit_gap")["claim"]))
+
+
+def _verdicts(shown: "Shown", claim: str) -> Iterator[str]:
+    """Say of each model in a few words what a claim comes to."""
+    for row in shown.rows_of_seeds("audit_verdict", claim=claim).to_dict("records"):
+        cause = (
+            "" if row["cause"] == NONE else f", but {row['cause']}" if row["bill"] == "clean" else f": {row['cause']}"
+        )
+        most = "" if row["rung"] == NONE else f", {row['rung']} closes {100 * row['value']:.0f} % of the gap"
+        yield f"{row['model']}, seed {row['seed']}: {row['bill']}{cause}{most}"
 
 
 def _rungs(shown: "Shown", claim: str) -> list[str]:

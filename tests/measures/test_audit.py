@@ -88,7 +88,9 @@ def test_terminal_report_and_pictures_show_it(finished):
     assert [(model, words[0]) for model, words, _ in rows][:2] == [("hidden", "own"), ("hidden", "steps")]
     lines = [line for line in notes(shown) if line.startswith("hidden, seed 0")]
     assert re.match(r"hidden, seed 0: 78\.5 % claimed, ours \d\d\.\d % \(", lines[0])
-    assert re.search(r"masked, cause: vanishing\. `(transfer|straight-through)` closes \d+ % of the gap", lines[0])
+    assert re.search(
+        r"Masked gradients, cause: vanishing\. `(transfer|straight-through)` closes \d+ % of the gap", lines[0]
+    )
     assert any("(input): 100 % of what its output moves are leaps" in line for line in notes(shown))
     report = (folder / "report.html").read_text()
     assert "straight-through" in report
@@ -214,7 +216,7 @@ def test_the_command_audits_a_model_of_a_suite(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(EFFORTS, "short", SMALL)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "s.yaml").write_text(
-        "name: s\ndata: {name: digits, train: 200, test: 60}\nmodels: {net: {arch: resnet18, width: 4}}\n"
+        "name: s\ndata: {name: digits, train: 200, test: 60}\nmodels: {net: {arch: support.nets:staged}}\n"
         "training: {epochs: 1, batch_size: 50}\n"
     )
     command = ["audit", "net", "--suite", "s.yaml", "--claim", "pgd, steps 3, 0.5: 70", "--samples", "12"]

@@ -13,6 +13,9 @@ from lrbench.data.sources import digits
 
 CLASSES, SIDE = 5, 16
 
+SEED = 0
+"""Of all trainings; verdicts are the same with others."""
+
 
 def patterns(count, seed, amplitude=0.05, noise=0.25):
     """Images (N, 1, 16, 16) of five random sign patterns in noise, and their classes."""
@@ -31,7 +34,7 @@ def digit_images(part, count):
 
 def fitted(net, x, y, attack=None, epochs=8, rate=3e-3):
     """Train, on what an attack makes of the images if there is one."""
-    optimiser, generator = torch.optim.Adam(net.parameters(), rate), torch.Generator().manual_seed(0)
+    optimiser, generator = torch.optim.Adam(net.parameters(), rate), torch.Generator().manual_seed(SEED)
     for _ in range(epochs):
         for rows in torch.randperm(len(x), generator=generator).split(64):
             seen = x[rows] if attack is None else attack(net, x[rows], y[rows])
@@ -70,16 +73,16 @@ class Centred(nn.Module):
 
 def small_net(activation=nn.ReLU):
     """Ten classes from (1, 8, 8) images."""
-    torch.manual_seed(0)
+    torch.manual_seed(SEED)
     return nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1), activation(), nn.Conv2d(16, 16, 3, stride=2, padding=1), activation(),
-        nn.Flatten(), nn.Linear(256, 64), activation(), nn.Linear(64, 10),
+        nn.Conv2d(1, 16, 3, stride=2, padding=1), activation(), nn.Conv2d(16, 16, 3, padding=1), activation(),
+        nn.Flatten(), nn.Linear(256, 32), activation(), nn.Linear(32, 10),
     )  # fmt: skip
 
 
 @cache
 def plain():
-    return fitted(small_net(), *digit_images("train", 1000), epochs=5)
+    return fitted(small_net(), *digit_images("train", 1000), epochs=4)
 
 
 class Centre(nn.Module):
@@ -91,7 +94,7 @@ class Centre(nn.Module):
 
 @cache
 def pgd_trained():
-    torch.manual_seed(0)
+    torch.manual_seed(SEED)
     net = nn.Sequential(Centre(), nn.Linear(SIDE * SIDE, 10), nn.ReLU(), nn.Linear(10, CLASSES))
     return fitted(net, *patterns(500, seed=1), PGD(0.03, steps=4), epochs=15, rate=2e-3)
 
@@ -110,7 +113,22 @@ def winners():
 
 @cache
 def single_step_trained():
-    return fitted(small_net(), *digit_images("train", 1000), FGSM(0.3), epochs=15)
+    torch.manual_seed(SEED)
+    net = nn.Sequential(
+        nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10)
+    )  # fmt: skip
+    x, y = digit_images("test", 100)
+
+    def left(attack):
+        return float((net(attack(net, x, y)).argmax(dim=1) == y).double().mean())
+
+    # Until it withstands the single step alone, which is a matter of an epoch (catastrophic overfitting).
+    for _ in range(20):
+        fitted(net, *digit_images("train", 1000), FGSM(0.4), epochs=2)
+        if left(FGSM(0.4)) - left(PGD(0.4, steps=10)) > 0.3:
+            return net
+    msg = "it did not overfit"
+    raise AssertionError(msg)
 
 
 class Around(nn.Module):
@@ -134,4 +152,8 @@ def quantised():
 
 
 def noisy():
-    return Around(plain(), before=lambda x: x + 0.4 * torch.randn_like(x))
+    return Around(plain(), before=lambda x: functional.dropout(x, 0.6))
+
+
+def close():
+    return Around(plain(), after=lambda z: z / 1000)

@@ -14,7 +14,7 @@ from lrbench.diagnostics.claims.bench import EFFORTS, Bench, Effort
 from lrbench.diagnostics.claims.cause import CAUSES, Verdict, verdict_of
 from lrbench.diagnostics.claims.claim import Claim
 from lrbench.diagnostics.claims.ladder import Climbed, Keep, Known, Ladder, Share, climbed
-from lrbench.diagnostics.claims.signs import Shares, shares
+from lrbench.diagnostics.claims.signs import Shares, of_withstanding, shares
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,18 @@ class Audit:
 def conclusion(verdict: Verdict) -> str:
     """Write a verdict in words."""
     most = f"`{verdict.rung}` closes {100 * verdict.closes:.0f} % of the gap of {100 * verdict.gap:.1f} points"
+    if verdict.bill == "nothing left":
+        return "Nothing left: the claim's own attack fools every image, and no other is needed"
+    cause = CAUSES.get(verdict.cause)
     if verdict.bill == "clean":
         gap = f"; {most}" if verdict.rung else ""
-        return f"no masked gradients: other attacks find no more than is usual beside the claim's own{gap}"
-    cause = CAUSES[verdict.cause]
+        held = f"other attacks find no more than is usual beside the claim's own{gap}"
+        said = f"No masked gradients: {held}"
+        return said if cause is None else f"Clean, but {verdict.cause}: {held}. {cause.warning}"
+    assert cause is not None  # noqa: S101
     said = f"{most}. " if verdict.rung else ""
-    return f"{verdict.bill}, cause: {verdict.cause}. {said}{cause.explanation} {cause.advice}"
+    headline = "Masked gradients" if verdict.bill == "masked" else "Weak attack"
+    return f"{headline}, cause: {verdict.cause}. {said}{cause.explanation} {cause.advice}"
 
 
 def _line(rung: Climbed) -> str:
@@ -166,6 +172,6 @@ def audit(  # noqa: PLR0913
         bench = Bench(net, x, y, claim, made, effort, batch_size, seed)
         ladder = climbed(bench, known or {}, keep, progress, whole=whole)
         own: Any = ladder.tried["own"].tried
-        found = shares(bench, ~own.fooled)
-        verdict = verdict_of(bench, ladder, found)
+        found, fell = of_withstanding(bench, ~own.fooled), shares(bench, ladder.fooled & ~own.fooled)
+        verdict = verdict_of(bench, ladder, found, fell)
         return Audit(claim, Share.of(~bench.wrong), ladder, found, verdict, len(x))

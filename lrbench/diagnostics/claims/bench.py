@@ -156,6 +156,8 @@ class Bench:
         """
         victim, rows = self.model if victim is None else victim, (~self.wrong).nonzero().squeeze(1)
         fooled, started, note = self.wrong.clone(), time.perf_counter(), ""
+        if not len(rows):
+            return Tried(fooled)
         with counted() as count, seeded(self.seed):
             try:
                 ends = self._attacked(attack, victim, self.x[rows], self.y[rows])

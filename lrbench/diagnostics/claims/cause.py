@@ -9,22 +9,25 @@ from lrbench.diagnostics.claims.rung import is_ensemble
 from lrbench.diagnostics.claims.signs import Shares
 from lrbench.statistics import mcnemar
 
-Bill = Literal["clean", "masked", "weak attack"]
+Bill = Literal["clean", "masked", "weak attack", "nothing left"]
 
 SURE = 0.01
-"""Largest p-value at which what others find besides is more than chance."""
+"""Largest p-value at which what others find besides is more than chance: strict, since it is the best of many rungs."""
+
+FORETOLD = 0.1
+"""The same of one rung that what was measured foretells: two-sided, and thus 0.05 in the direction foretold."""
 
 USUAL, POINT = 0.15, 0.01
 """What honest attacks leave to stronger ones: of what withstands them, and besides."""
 
-PRESENT = 0.1
-"""Share of the images from which on a sign counts as a cause."""
+HALF = 0.5
+"""Of the images: a sign at so many of those that others fool and the claim's attack does not can be why."""
+
+BENT = 0.1
+"""Share of those images from which on a single step counts as misled by the gradient, and not as weak alone."""
 
 NEARLY = 0.9
 """Of what the strongest rung closes of the gap, a simpler one before it closes most, too, from this share on."""
-
-HALF = 0.5
-"""Share of the gap that the change which undoes a cause has to close."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,11 @@ class Cause:
     explanation: str
     advice: str
     undone: tuple[str, ...] = ()
+
+    @property
+    def warning(self) -> str:
+        """What to say where it was measured and costs the claim's attack little."""
+        return f"Gradients are not to be relied on all the same. {self.explanation} {self.advice}"
 
 
 CAUSES = {
@@ -69,6 +77,12 @@ CAUSES = {
         "Report an attack of many steps, and train against one.",
         ("steps",),
     ),
+    "uniform": Cause(
+        "Logits are so close together that the cross-entropy weighs all wrong classes alike: its gradient raises their "
+        "mean, and not the one that is nearest.",
+        "Attack with the margin or the DLR loss, or with logits rescaled.",
+        ("margin", "dlr", "rescaled"),
+    ),
     "bent": Cause(
         "The margin does not change as its gradient says: a step along it, or one of the radius's length, misleads.",
         "Take more and smaller steps, average gradients over noise around the image, or go black-box.",
@@ -86,11 +100,11 @@ class Verdict:
 
     Attributes
     ----------
-    bill : {"clean", "masked", "weak attack"}
+    bill : {"clean", "masked", "weak attack", "nothing left"}
         clean: others find no more than is usual. masked: they do, since gradients are hidden. weak attack: they do,
-        by effort alone.
+        by effort alone. nothing left: the claim's own attack fools all, so that no other is needed.
     cause : str
-        Of `CAUSES`; empty where the bill is clean.
+        Of `CAUSES`. Where the bill is clean what was measured at most images nevertheless; empty if nothing was.
     rung : str
         The change that closes most of the gap, to a tenth: of several the first in the ladder. Empty where none does.
     closes : float
@@ -106,9 +120,21 @@ class Verdict:
     gap: float = 0.0
 
 
-def verdict_of(bench: Bench, ladder: Ladder, shares: Shares) -> Verdict:
-    """Say whether others find more than is usual, and if they do, why."""
+def verdict_of(bench: Bench, ladder: Ladder, shares: Shares, fell: Shares) -> Verdict:
+    """Say whether others find more than is usual, and if they do, why.
+
+    Parameters
+    ----------
+    bench : Bench
+    ladder : Ladder
+    shares : Shares
+        Of the images that withstood the claim's attack.
+    fell : Shares
+        Of those among them that did not withstand others.
+    """
     own = ladder.tried["own"].alone
+    if own is not None and own.value == 0:
+        return Verdict("nothing left")
     worst = 1 - float(ladder.fooled.double().mean())
     assert own is not None  # noqa: S101
     n = len(bench.y)
@@ -119,27 +145,39 @@ def verdict_of(bench: Bench, ladder: Ladder, shares: Shares) -> Verdict:
     closes = closed.get(rung, 0.0)
     usual = POINT if is_ensemble(bench.claim) else POINT + USUAL * own.value
     p = mcnemar(round(gap * n), 0)
-    if (gap <= usual or p > SURE) and not (_by_straight_through(ladder) or _by_averaging(ladder)):
-        return Verdict("clean", "", rung, closes, gap)
-    cause = _cause(bench, ladder, shares, closed)
-    weak = cause == "effort" or (cause == "single-step" and shares.bent < PRESENT)
+    if (gap <= usual or p > SURE) and not (_by_straight_through(ladder) or _as_foretold(ladder, fell)):
+        return Verdict("clean", _nevertheless(bench, ladder, shares), rung, closes, gap)
+    cause = _cause(bench, ladder, fell, closed)
+    weak = cause in {"effort", "uniform"} or (cause == "single-step" and fell.bent < BENT)
     return Verdict("weak attack" if weak else "masked", cause, rung, closes, gap)
 
 
 def _cause(bench: Bench, ladder: Ladder, shares: Shares, closed: dict[str, float]) -> str:
     """Give the first cause that is there and is undone by what undoes it."""
-    jumps = "straight-through" in ladder.tried
-    # A straight-through gradient that does not help takes nothing from what was measured of modules and of images.
-    if jumps and shares.vanishing < PRESENT <= shares.bent:
-        return "jumping"
-    present = {name: share >= PRESENT for name, share in shares.items()}
-    present |= {"noisy": bench.randomness.yes, "jumping": jumps, "effort": True}
+    present = _present(bench, ladder, shares) | {"effort": True}
     present["single-step"] = getattr(bench.claim.made(), "steps", None) == 1
     for name, cause in CAUSES.items():
-        undone = max((closed.get(rung, 0.0) for rung in cause.undone), default=1.0)
-        if present[name] and undone >= HALF:
+        undone = max((closed.get(rung, 0.0) for rung in cause.undone), default=1.0) >= HALF
+        if name == "jumping":
+            undone |= _stronger(ladder, "straight-through", "own", FORETOLD)
+        # The identity is a poor slope of some modules: where it helps little, they jump all the same.
+        if name in {"bent", "effort"} and present["jumping"]:
+            return "jumping"
+        if present[name] and undone:
             return name
     return "effort"
+
+
+def _nevertheless(bench: Bench, ladder: Ladder, shares: Shares) -> str:
+    """Give what was measured at most of the images though it costs the claim's attack little; empty if nothing."""
+    present = _present(bench, ladder, shares)
+    return next((name for name in CAUSES if present.get(name) and name != "uniform"), "")
+
+
+def _present(bench: Bench, ladder: Ladder, shares: Shares) -> dict[str, bool]:
+    """Say of each cause that can be measured whether it was."""
+    present = {name: share >= HALF for name, share in shares.items()}
+    return present | {"noisy": bench.randomness.yes, "jumping": "straight-through" in ladder.tried}
 
 
 def _by_straight_through(ladder: Ladder) -> bool:
@@ -147,15 +185,19 @@ def _by_straight_through(ladder: Ladder) -> bool:
     return all(_stronger(ladder, "straight-through", other) for other in ladder.tried if other != "straight-through")
 
 
-def _by_averaging(ladder: Ladder) -> bool:
-    """Whether averaged gradients find what those of single passes do not."""
-    return _stronger(ladder, "expectation", "own")
+def _as_foretold(ladder: Ladder, shares: Shares) -> bool:
+    """Whether the change that undoes just what was measured finds what the claim's attack does not.
+
+    Averaging is tried on networks that draw random numbers alone, going straight through where modules jump.
+    """
+    foretold = ["expectation", "straight-through", *(["rescaled"] if shares.saturated >= HALF else [])]
+    return any(_stronger(ladder, name, "own", FORETOLD) for name in foretold)
 
 
-def _stronger(ladder: Ladder, name: str, other: str) -> bool:
+def _stronger(ladder: Ladder, name: str, other: str, sure: float = SURE) -> bool:
     """Whether a rung fooled more than another, by more than a point and hardly by chance."""
     first, second = (ladder.tried[each].tried if each in ladder.tried else None for each in (name, other))
     if first is None or second is None:
         return False
     more, less = int((first.fooled & ~second.fooled).sum()), int((second.fooled & ~first.fooled).sum())
-    return (more - less) / len(first.fooled) > POINT and mcnemar(more, less) < SURE
+    return (more - less) / len(first.fooled) > POINT and mcnemar(more, less) < sure

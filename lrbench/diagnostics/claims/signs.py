@@ -24,8 +24,12 @@ KEEPS = 0.5
 ALONG = (0.25, 0.5, 0.75)
 """Of the radius, where the margin is looked at along its gradient."""
 
+EVEN = 0.95
+"""Of the number of wrong classes, the perplexity of their probabilities from which on they count as equal."""
+
 SIGNS = {
     "saturated": "the cross-entropy is 0, to rounding, or its gradient is, and that of the margin is not",
+    "uniform": "the wrong classes are about equally likely, so that the cross-entropy singles out none of them",
     "vanishing": "the gradient of the margin is 0, no number, or does not reach the image",
     "bent": "the margin does not change as its gradient says, nearby or out to the radius",
     "noisy": "another pass gives other logits",
@@ -34,16 +38,17 @@ SIGNS = {
 
 @dataclass(frozen=True)
 class Shares:
-    """Shares of the images at which gradients say little; an image may have several signs, but none while it is noisy.
+    """Shares of the images at which gradients say little; an image may have several, but is not bent where it is noisy.
 
     Attributes
     ----------
-    saturated, vanishing, bent, noisy : float
+    saturated, uniform, vanishing, bent, noisy : float
     images : int
         That were looked at.
     """
 
     saturated: float = 0.0
+    uniform: float = 0.0
     vanishing: float = 0.0
     bent: float = 0.0
     noisy: float = 0.0
@@ -54,9 +59,13 @@ class Shares:
         return ((name, getattr(self, name)) for name in SIGNS)
 
 
-def shares(bench: Bench, withstood: Tensor) -> Shares:
+def of_withstanding(bench: Bench, withstood: Tensor) -> Shares:
     """Look at the images that withstood the claim's attack, (N,), bool."""
-    rows = withstood if int(withstood.sum()) >= FEWEST else ~bench.wrong
+    return shares(bench, withstood if int(withstood.sum()) >= FEWEST else ~bench.wrong)
+
+
+def shares(bench: Bench, rows: Tensor) -> Shares:
+    """Look at some images, (N,), bool."""
     chosen = rows.nonzero().squeeze(1)[:MOST]
     x, y, claim = bench.x[chosen], bench.y[chosen], bench.claim
     if not len(x):
@@ -67,15 +76,25 @@ def shares(bench: Bench, withstood: Tensor) -> Shares:
             bent = found.bent | _turns(bench, x, y)
         except NoGradientError:
             return Shares(vanishing=1.0, noisy=float(bench.randomness.yes), images=len(x))
-    # Where two passes differ, what else differs says nothing; where no gradient is, nothing is bent.
-    steady = ~found.noisy
+    # Where two passes differ, a step that changes nothing as foretold says nothing; exact zeros are no noise.
     kinds = {
-        "saturated": found.saturated & steady,
-        "vanishing": found.vanishing & steady,
-        "bent": bent & steady & ~found.vanishing,
+        "saturated": found.saturated,
+        "uniform": _even(bench.logits(x), y),
+        "vanishing": found.vanishing,
+        "bent": bent & ~found.noisy & ~found.vanishing,
         "noisy": found.noisy,
     }
     return Shares(**{name: float(each.double().mean()) for name, each in kinds.items()}, images=len(x))
+
+
+def _even(logits: Tensor, y: Tensor) -> Tensor:
+    """Say where the wrong classes are about equally likely, (N,), bool; nowhere if there is but one."""
+    others = logits.shape[1] - 1
+    wrong = logits.scatter(1, y[:, None], -torch.inf)
+    shares = wrong.softmax(dim=1)
+    perplexity = torch.special.entr(shares).sum(dim=1).exp()
+    even: Tensor = perplexity >= EVEN * others
+    return even if others > 1 else torch.zeros_like(even)
 
 
 def _turns(bench: Bench, x: Tensor, y: Tensor) -> Tensor:
