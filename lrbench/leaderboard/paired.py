@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from lrbench.errors import UsageError
+from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.comparable import (
     Pairs,
     attacked_alike,
@@ -19,6 +20,7 @@ from lrbench.leaderboard.difference_rows import stopping_in
 from lrbench.leaderboard.kept import Key
 from lrbench.leaderboard.layout import WORST, labels, middle
 from lrbench.leaderboard.outcomes import CLEAN, Run
+from lrbench.leaderboard.said import is_weak
 from lrbench.leaderboard.sides import Side, paired_seeds, pairs_of, parse_side
 from lrbench.names import radius_text
 from lrbench.statistics import Estimate, Stopping, difference_of, holm, on_the_same_images
@@ -147,7 +149,7 @@ def _compared(first: Side, second: Side) -> Paired:
         threat["norm"],
         threat["space"],
         differences,
-        _headline(differences, first.run.board.suite),
+        _headline(differences, first.run.board),
         [f"{_named(key, threat)} ({_why_not(key, other, own, pairs)})" for key in every if key not in shared],
         [
             f"{_named(key, threat)} ({len(of)} of {len(pairs)} seeds)"
@@ -191,12 +193,13 @@ def _images(chosen: np.ndarray) -> list[list[int]]:
     return [np.flatnonzero(of_seed).tolist() for of_seed in chosen]
 
 
-def _headline(differences: list[Difference], suite: dict[str, Any]) -> Difference:
-    """Choose by the suite alone: the worst case, else an attack, else none, nearest to the middle radius."""
-    for wanted in (WORST, *labels(suite)):
+def _headline(differences: list[Difference], board: Leaderboard) -> Difference:
+    """Choose by the suite alone: the worst case, else an attack that is not weak, nearest to the middle radius."""
+    strong_first = sorted(board.suite["attacks"], key=lambda attack: is_weak(attack["name"], board.status.attacks))
+    for wanted in (WORST, *labels({"attacks": strong_first})):
         there = [each for each in differences if each.attack == wanted]
         if there:
-            return min(there, key=lambda each: abs(each.eps - middle(suite)))
+            return min(there, key=lambda each: abs(each.eps - middle(board.suite)))
     return differences[0]
 
 

@@ -3,6 +3,7 @@ import io
 import json
 import shutil
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,11 @@ from safetensors.numpy import load
 
 from lrbench.cli import main
 from lrbench.errors import UsageError
+from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.conclusion import conclusion, requirement
 from lrbench.leaderboard.layout import middle
 from lrbench.leaderboard.outcomes import CLEAN
-from lrbench.leaderboard.paired import Paired, _differences, compare
+from lrbench.leaderboard.paired import Paired, _differences, _headline, compare
 from lrbench.leaderboard.paired_text import FORMATS, HEADINGS, Wanted, remarks, rows
 from lrbench.leaderboard.text import in_latex, in_markdown
 from lrbench.statistics import detectable, difference_of, holm, images_needed
@@ -79,6 +81,14 @@ def test_the_headline_is_chosen_by_the_suite_and_not_by_the_figures(shown_run):
         (paired,) = compare(*(f"{shown_run}:{side}" for side in sides))
         assert paired.headline.attack == "worst-case"
         assert paired.headline.eps == middle(paired.first.run.board.suite)
+
+
+def test_without_a_common_worst_case_an_attack_decides_that_is_not_weak(shown_run):
+    board = Leaderboard.load(shown_run)
+    board.suite = board.suite | {"attacks": [{"name": "iter-fsgm"}, {"name": "fgsm"}, {"name": "pgd", "label": "mine"}]}
+    found = [SimpleNamespace(attack=attack, eps=eps) for attack in ("iter-fsgm", "mine") for eps in (8 / 255, 16 / 255)]
+    assert _headline(found, board).attack == "mine"
+    assert _headline(found[:2], board).attack == "iter-fsgm"
 
 
 def test_shares_are_those_of_the_board(shown_run):
