@@ -124,7 +124,8 @@ class ClaimAudit(Measure):
             signs = shown.rows_of_seeds("audit_sign", **where).to_dict("records")
             listed = ", ".join(f"{each['sign']} {100 * each['value']:.0f} %" for each in signs)
             places = [str(each["place"]) for each in shown.rows_of_seeds("audit_place", **where).to_dict("records")]
-            yield ". ".join([f"Of {signs[0]['n']:.0f} images that were looked at: {listed}", *places]) + "."
+            if row["bill"] != "nothing left":
+                yield ". ".join([f"Of {signs[0]['n']:.0f} images that were looked at: {listed}", *places]) + "."
             skipped = shown.rows_of_seeds("audit_not_tried", **where).to_dict("records")
             if skipped:
                 yield "Not tried: " + "; ".join(f"{each['rung']}, {each['reason']}" for each in skipped) + "."

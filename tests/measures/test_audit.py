@@ -126,6 +126,17 @@ def test_a_finished_audit_is_not_taken_again(finished):
     assert (folder / "steps/audit/hidden/seed-0/step.json").stat().st_mtime_ns == before
 
 
+def test_a_network_that_gets_nothing_right_has_a_board_as_well(tmp_path, monkeypatch):
+    monkeypatch.setitem(EFFORTS, "short", SMALL)
+    x, _ = audited.digit_images("test", 12)
+    y = (audited.plain()(x).argmax(dim=1) + 1) % 10
+    diagnostics = {"audit": {"samples": 12}, "masking": False}
+    asked = {"eps": 0.1, "attacks": [], "diagnostics": diagnostics, "claims": [CLAIM]}
+    board = lrbench.evaluate(audited.plain(), data=(x, y), out=tmp_path / "run", **asked)
+    assert not board.failures
+    assert any("Nothing left" in line for line in notes(board))
+
+
 def test_rungs_that_were_climbed_before_a_stop_count(monkeypatch):
     monkeypatch.setitem(EFFORTS, "short", SMALL)
     x, y = audited.digit_images("test", 12)
