@@ -79,10 +79,7 @@ class Leaderboard:
         """
         path = as_path(folder)
         if not is_file(path / "results.csv"):
-            msg = f"no results in {path}; name the folder of a run, such as runs/quick (`lrbench run` makes one)"
-            if is_file(path / "suite.yaml"):
-                msg = f"{path} has no tables yet: its run was cut off; the same `lrbench run --out {path}` resumes it"
-            raise UsageError(msg)
+            raise UsageError(_no_tables(path))
         suite, unread = read_run(path)
         try:
             tables = [read_table(path / name) for name in ("results.csv", "timings.csv") if (path / name).exists()]

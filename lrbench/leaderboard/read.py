@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 
 from lrbench.columns import COLUMNS, TEXT
+from lrbench.errors import UsageError
+from lrbench.files import is_file
 from lrbench.renamed import renamed_row
 from lrbench.views import tidy
 
@@ -34,3 +36,12 @@ def optional_json(path: Path) -> dict[str, Any]:
     """Read a file of JSON; empty where there is none."""
     content: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     return content
+
+
+def without_tables(folder: Path) -> UsageError:
+    """Say what a folder without `results.csv` is."""
+    if is_file(folder / "suite.yaml"):
+        msg = f"{folder} has no tables yet: its run was cut off; the same `lrbench run --out {folder}` resumes it"
+    else:
+        msg = f"no results in {folder}; name the folder of a run, such as runs/quick (`lrbench run` makes one)"
+    return UsageError(msg)
