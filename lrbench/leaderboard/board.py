@@ -12,7 +12,7 @@ from lrbench.files import is_file
 from lrbench.leaderboard.aggregate import over_seeds
 from lrbench.leaderboard.figure_text import verdict_shown
 from lrbench.leaderboard.layout import WORST, blocks_of, by_weight
-from lrbench.leaderboard.read import optional_json, read_table
+from lrbench.leaderboard.read import optional_json, read_table, without_tables
 from lrbench.leaderboard.reference import Comparison, comparisons
 from lrbench.leaderboard.results import DERIVED, derived, spent
 from lrbench.leaderboard.status import Status
@@ -79,7 +79,7 @@ class Leaderboard:
         """
         path = as_path(folder)
         if not is_file(path / "results.csv"):
-            raise UsageError(_no_tables(path))
+            raise without_tables(path)
         suite, unread = read_run(path)
         try:
             tables = [read_table(path / name) for name in ("results.csv", "timings.csv") if (path / name).exists()]

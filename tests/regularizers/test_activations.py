@@ -45,7 +45,9 @@ def penalty(net, layer, x):
     return regularizer.penalty(Seen(x, net(x), None, None))
 
 
-@pytest.mark.parametrize("change", [nn.ReLU(inplace=True), lambda h: h.add_(1.0), lambda h: h.mul_(0.0)], ids=str)
+@pytest.mark.parametrize(
+    "change", [nn.ReLU(inplace=True), lambda h: h.add_(1.0), lambda h: h.mul_(0.0)], ids=["relu", "add", "mul"]
+)
 def test_what_follows_in_place_changes_neither_the_penalty_nor_its_gradient(change):
     x, _ = images(8)
     found = []
