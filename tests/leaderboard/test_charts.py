@@ -7,6 +7,7 @@ from support.charted import CLASSES, EPS, MODELS, board_of, charts_of, points_of
 
 from lrbench.leaderboard import Leaderboard, tidy
 from lrbench.leaderboard.charts import Artefacts, charts
+from lrbench.leaderboard.charts.robustness import _in_parts
 
 NAMES = {
     "radius-worst-case": "worst-case",
@@ -79,6 +80,14 @@ def test_robust_accuracy_is_there_by_radius(drawn):
     (each,) = drawn["radius-iter-fsgm"].panels
     assert of(each, "normal", "value") == [pytest.approx([90, 70, 40])]
     assert each.faint is None
+
+
+def test_an_attack_has_no_line_through_radii_at_which_it_did_not_run():
+    table = pd.DataFrame({"model": ["a", "a", "b", "b", "b"], "radius": [16.0, 0.0, 0.0, 8.0, 16.0], "value": 1.0})
+    found = _in_parts(table, "square", [0.0, 8.0, 16.0])
+    lines = found.set_index(["model", "radius"])["line"]
+    assert lines["a", 0.0] != lines["a", 16.0]
+    assert set(lines["b"]) == {"square"}
 
 
 def test_misclassification_is_there_by_distance(drawn):

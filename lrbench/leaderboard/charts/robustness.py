@@ -31,7 +31,8 @@ def by_radius(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
         caption = f"Robust accuracy by radius, mean over seeds{n_suffix(table)}; the band is the 95 % Wilson interval."
         faint = None
         if attack == WORST:
-            others = [each.assign(line=label) for label, each in tables.items() if label != WORST]
+            radii = sorted(set(table["radius"]))
+            others = [_in_parts(each, label, radii) for label, each in tables.items() if label != WORST]
             faint = pd.concat(others) if others else None
             caption += " Thin: each attack." + _fewer(shown)
         y = Axis("value", f"robust accuracy, %{n_suffix(table)}", domain=(0, 100))
@@ -39,6 +40,14 @@ def by_radius(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
         name = "Worst case over attacks" if attack == WORST else attack
         file = WORST if attack == WORST else ""
         yield Chart(f"radius-{attack}", name, caption, [panel], shown.labels, file=file)
+
+
+def _in_parts(table: pd.DataFrame, label: str, radii: list[float]) -> pd.DataFrame:
+    """Name an attack's line, and its parts where it did not run at radii between: nothing is known there."""
+    table = table.sort_values(["model", "radius"])
+    place = table["radius"].map(radii.index)
+    part = (place.groupby(table["model"]).diff() > 1).groupby(table["model"]).cumsum()
+    return table.assign(line=[f"{label}, {number}" if number else label for number in part])
 
 
 def _fewer(shown: Shown) -> str:

@@ -82,7 +82,7 @@ class _Layers:
     def faint(self) -> Iterator[Spec]:
         if self.panel.faint is not None:
             rows = rows_of(self.panel, self.panel.faint, self.chart.by)
-            mark = {"type": "line", "opacity": 0.4, "strokeWidth": 0.9}
+            mark = {"type": "line", "opacity": 0.4, "strokeWidth": 0.9, "point": {"size": 9, "opacity": 0.4}}
             yield {
                 "data": {"values": rows},
                 "mark": mark,
