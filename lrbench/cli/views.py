@@ -132,9 +132,13 @@ def measures_command(given: argparse.Namespace) -> int:  # noqa: ARG001
 def regularizers_command(given: argparse.Namespace) -> int:  # noqa: ARG001
     """List what a model's training can be regularized by, with the options of each and their defaults."""
     from lrbench.catalogue import REGULARIZERS  # noqa: PLC0415
-    from lrbench.regularizers.registry import options_text  # noqa: PLC0415
+    from lrbench.measures.registry import options_text  # noqa: PLC0415
+    from lrbench.regularizers.registry import regularizer_of  # noqa: PLC0415
 
-    rows = [(each.name, f"{each.summary.rstrip('.')}; options: {options_text(each.name)}") for each in REGULARIZERS]
+    rows = [
+        (each.name, f"{each.summary.rstrip('.')}; options: {options_text(each.name, regularizer_of)}")
+        for each in REGULARIZERS
+    ]
     _two_columns(rows)
     return 0
 

@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -81,15 +81,15 @@ def _known() -> dict[str, Metric]:
     return {**CORE, **{figure: metric for name in names for figure, metric in measure_of(name).figures.items()}}
 
 
-def options_text(name: str) -> str:
-    """List a measure's options, each with its default: "layers, k ([1, 5, 10, 20])"."""
+def options_text(name: str, found: Callable[[str], Any] = measure_of) -> str:
+    """List the options of what is `found` by a name, each with its default: "layers, k ([1, 5, 10, 20])"."""
     try:
-        return options_line(measure_of(name).Options)
+        return _options_line(found(name).Options)
     except UsageError as error:
         return f"not known, since it {str(error).partition(': ')[2] or error}"
 
 
-def options_line(kind: type[Strict]) -> str:
+def _options_line(kind: type[Strict]) -> str:
     """List options, each with its default."""
     options = []
     for option, field in kind.model_fields.items():

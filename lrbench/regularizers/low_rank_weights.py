@@ -7,7 +7,7 @@ Factorized Neural Layers*, ICLR 2021.
 
 import math
 from functools import partial
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -40,27 +40,8 @@ class LowRankWeightsOptions(Options):
     layers: Layers | None = None
 
 
-@REGULARIZERS.register("low_rank_weights")
-class LowRankWeights(Regularizer):
-    """Factorised weights (Khodak et al., 2021): W = U V^T of a fixed rank, started from the best such approximation."""
-
-    Options = LowRankWeightsOptions
-    options: LowRankWeightsOptions
-
-    writes_weights = True
-
-    def attach(self, model: nn.Module) -> None:
-        """Factorise the weights."""
-        self.modules = factorised(model, self.options.layers, partial(Product, share=self.options.rank))
-
-    def finish(self, model: nn.Module) -> None:  # noqa: ARG002
-        """Multiply the factors out."""
-        for module in self.modules:
-            remove_parametrizations(module, "weight")
-
-
-class Product(nn.Module):
-    """A weight as U V^T.
+class Factors(nn.Module):
+    """A weight as a product of factors, from which torch computes it.
 
     Parameters
     ----------
@@ -72,6 +53,10 @@ class Product(nn.Module):
     def __init__(self, weight: Tensor, share: float) -> None:
         super().__init__()
         self.shape, self.rank = weight.shape, rank_of(weight, share)
+
+
+class Product(Factors):
+    """A weight as U V^T."""
 
     def forward(self, left: Tensor, right: Tensor) -> Tensor:
         """Multiply U, (m, r), and V, (n, r)."""
@@ -85,6 +70,26 @@ class Product(nn.Module):
         U, sizes, V = truncated(weight, self.rank)
         roots = torch.where(sizes > NOTHING * sizes[0], sizes.sqrt(), 1.0)
         return (U * (sizes / roots)).to(weight.dtype), (V * roots).to(weight.dtype)
+
+
+@REGULARIZERS.register("low_rank_weights")
+class LowRankWeights(Regularizer):
+    """Factorised weights (Khodak et al., 2021): W = U V^T of a fixed rank, started from the best such approximation."""
+
+    Options = LowRankWeightsOptions
+    options: LowRankWeightsOptions
+
+    writes_weights = True
+    factors: ClassVar[type[Factors]] = Product
+
+    def attach(self, model: nn.Module) -> None:
+        """Factorise the weights."""
+        self.modules = factorised(model, self.options.layers, partial(self.factors, share=self.options.rank))
+
+    def finish(self, model: nn.Module) -> None:  # noqa: ARG002
+        """Multiply the factors out."""
+        for module in self.modules:
+            remove_parametrizations(module, "weight")
 
 
 def rank_of(weight: Tensor, share: float) -> int:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.catalogue import REGULARIZERS
 from lrbench.errors import UsageError
-from lrbench.measures.registry import options_line
 from lrbench.regularizers.base import Regularizer
 
 if TYPE_CHECKING:
@@ -43,11 +42,3 @@ def attach_lasting(model: "nn.Module", asked: Mapping[str, Any]) -> None:
     """Attach those of a model's regularizers without which its checkpoint cannot be loaded."""
     for each in made({name: options for name, options in asked.items() if regularizer_of(name).lasting}).values():
         each.attach(model)
-
-
-def options_text(name: str) -> str:
-    """List a regularizer's options, each with its default, as `lrbench.measures.registry.options_text`."""
-    try:
-        return options_line(regularizer_of(name).Options)
-    except UsageError as error:
-        return f"not known, since it {str(error).partition(': ')[2] or error}"

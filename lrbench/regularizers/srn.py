@@ -147,8 +147,9 @@ def first_pair(W: Tensor, vector: Tensor) -> Pair:
     longest = lengths.max()
     # By its index on the device: the host does not wait for it.
     row = W.index_select(0, lengths.argmax().view(1))[0] / longest.clamp_min(tiny)
-    start = torch.where(torch.linalg.vector_norm(W @ vector) >= longest, vector, row)
-    left = nn.functional.normalize(W @ start, dim=0)
+    mapped = W @ torch.stack([vector, row], dim=1)
+    start = torch.where(torch.linalg.vector_norm(mapped[:, 0]) >= longest, mapped[:, 0], mapped[:, 1])
+    left = nn.functional.normalize(start, dim=0)
     right = W.T @ left
     size = torch.linalg.vector_norm(right)
     return Pair(left, size, torch.where(size > 0, right / size.clamp_min(tiny), vector))

@@ -68,9 +68,9 @@ def is_ensemble(claim: Claim) -> bool:
 class Changed(Rung):
     """The claim's attack with an option changed; where it has no such option, PGD with it."""
 
+    @abstractmethod
     def changes(self, bench: Bench) -> dict[str, Any]:
         """Give options and their new values."""
-        raise NotImplementedError
 
     def tried(self, bench: Bench) -> Tried:
         """Attack with other options."""
