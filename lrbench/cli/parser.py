@@ -29,11 +29,7 @@ def make_parser() -> argparse.ArgumentParser:
     ):
         sub = subs.add_parser(name, help=text, description=text)
         sub.add_argument("suite", metavar="SUITE", help="path of a YAML file, or the name of a shipped suite")
-        sub.add_argument("--out", metavar="DIR", help="folder of the results (default: runs/NAME)")
-        sub.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
-        sub.add_argument(
-            "--data-dir", metavar="DIR", help="folder of the data sets (default: $LRBENCH_DATA, else a cache folder)"
-        )
+        _add_places(sub, "runs/NAME")
         if name == "plan":
             sub.add_argument(
                 "--jobs",
@@ -132,9 +128,7 @@ def _add_audit(subs: "argparse._SubParsersAction[_Parser]") -> None:
     sub.add_argument(
         "--beside", action="append", default=[], metavar="MODEL", help="a model of the suite to make attacks on"
     )
-    sub.add_argument("--out", metavar="DIR", help="folder of the results (default: runs/audit-SUITE-MODEL)")
-    sub.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
-    sub.add_argument("--data-dir", metavar="DIR", help="folder of the data sets")
+    _add_places(sub, "runs/audit-SUITE-MODEL")
     _add_execution_options(sub)
     sub.set_defaults(command=audit.audit_command)
 
@@ -168,9 +162,7 @@ def _add_own_models(subs: "argparse._SubParsersAction[_Parser]") -> None:
     evaluate.add_argument(
         "--layer", action="append", default=[], metavar="OLD=NEW", help="use layer NEW where the suite names OLD"
     )
-    evaluate.add_argument("--out", metavar="DIR", help="folder of the results (default: runs/SUITE-NAME)")
-    evaluate.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
-    evaluate.add_argument("--data-dir", metavar="DIR", help="folder of the data sets")
+    _add_places(evaluate, "runs/SUITE-NAME")
     _add_execution_options(evaluate)
     evaluate.set_defaults(command=commands.evaluate_command)
 
@@ -203,6 +195,14 @@ class _Version(argparse.Action):
         from lrbench import __version__  # noqa: PLC0415
 
         parser.exit(message=f"lrbench {__version__}\n")
+
+
+def _add_places(sub: argparse.ArgumentParser, out: str) -> None:
+    sub.add_argument("--out", metavar="DIR", help=f"folder of the results (default: {out})")
+    sub.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
+    sub.add_argument(
+        "--data-dir", metavar="DIR", help="folder of the data sets (default: $LRBENCH_DATA, else a cache folder)"
+    )
 
 
 def _add_execution_options(sub: argparse.ArgumentParser) -> None:
