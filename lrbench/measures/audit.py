@@ -214,7 +214,8 @@ def _verdicts(shown: "Shown", claim: str) -> Iterator[str]:
         cause = (
             "" if row["cause"] == NONE else f", but {row['cause']}" if row["bill"] == "clean" else f": {row['cause']}"
         )
-        most = "" if row["rung"] == NONE else f", {row['rung']} closes {100 * row['value']:.0f} % of the gap"
+        none = row["rung"] == NONE or row["bill"] == "clean"
+        most = "" if none else f", {row['rung']} closes {100 * row['value']:.0f} % of the gap"
         yield f"{row['model']}, seed {row['seed']}: {row['bill']}{cause}{most}"
 
 

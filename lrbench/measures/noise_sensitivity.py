@@ -42,15 +42,18 @@ class NoiseSensitivity(AttackMeasure):
 
     def charts(self, options: Any, shown: "Shown") -> Iterator["Chart"]:
         """Draw the sensitivity of each layer by the noise at the input, a panel an attack."""
-        from lrbench.views import Axis, Chart, Panel
+        from lrbench.views import Axis, Chart, Panel, n_suffix
 
         noise = shown.rows("relative_noise")[["model", "attack", "eps", "value"]].rename(columns={"value": "noise"})
         for layer in dict.fromkeys(options.layers):
             rows = shown.rows("noise_sensitivity", layer=layer).merge(noise, on=["model", "attack", "eps"])
+            rows = rows[(rows["noise"] > 0) & (rows["value"] > 0)]
             if rows.empty:
                 continue
-            x = Axis("noise", "relative noise at the input")
-            y = Axis("value", f"noise sensitivity of {layer}")
+            # Attacks and random noise are an order of magnitude apart: panels share their axes.
+            ends = [(each.min() / 1.2, 1.2 * each.max()) for each in (rows["noise"], rows["value"])]
+            x = Axis("noise", "relative noise at the input", scale="log", domain=ends[0])
+            y = Axis("value", f"noise sensitivity of {layer}{n_suffix(rows)}", scale="log", domain=ends[1])
             panels = [
                 Panel(part.sort_values("noise", kind="stable"), x, y, "line", attack)
                 for attack in shown.attacks

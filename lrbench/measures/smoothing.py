@@ -1,6 +1,8 @@
 """Randomised smoothing: a bound of robust accuracy from below that no attack can move (Cohen et al., 2019)."""
 
+import math
 from collections.abc import Iterator, Mapping
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -72,18 +74,15 @@ class Smoothing(Measure):
 
     def notes(self, options: Any, shown: "Shown") -> Iterator[str]:
         """Say what is certain of it, and how."""
-        from statistics import NormalDist
-
         counts = shown.rows("abstained")["n"].dropna()
         if counts.empty:
             return
         images = int(counts.min())
-        limit = options.sigma * NormalDist().inv_cdf(options.alpha ** (1 / options.n))
         yield (
             f"A network smoothed by noise is another one than that of the other tables. {options.n:,} draws certify an "
             f"image, at confidence {1 - options.alpha:.6g} each: at most {_failures(images, options.alpha)} of "
             f"{images:,} certificates may be wrong, at confidence {CONFIDENCE:g}. So many draws certify no "
-            f"radius above {limit:.3g}, whatever the network. Who abstains is not certified. An attack counts "
+            f"radius above {_limit(options)}, whatever the network. Who abstains is not certified. An attack counts "
             "where the smoothed network is certain of another class; the truth lies between the two."
         )
 
@@ -112,7 +111,8 @@ class Smoothing(Measure):
         caption = (
             f"Networks smoothed by Gaussian noise of sigma {options.sigma:g}: the lower line is certified, the upper "
             "one is what an attack left, and the truth lies in the shaded gap. At the radii that are marked; at "
-            f"confidence {1 - options.alpha:.6g} an image."
+            f"confidence {1 - options.alpha:.6g} an image. {options.n:,} draws certify no radius above "
+            f"{_limit(options)}."
         )
         title = "Smoothed networks: certified from below, attacked from above"
         yield Chart("smoothing", title, caption, panels, shown.labels)
@@ -154,3 +154,12 @@ def _failures(images: int, alpha: float) -> int:
     from lrbench.diagnostics.smoothing import failures
 
     return failures(images, alpha, CONFIDENCE)
+
+
+def _limit(options: SmoothingOptions) -> str:
+    """Give the largest radius that so many draws can certify, rounded down."""
+    limit = options.sigma * NormalDist().inv_cdf(options.alpha ** (1 / options.n))
+    if limit <= 0:
+        return "0"
+    digits = 3 - math.floor(math.log10(limit))
+    return f"{math.floor(limit * 10**digits) / 10**digits:g}"

@@ -77,6 +77,7 @@ def test_tables_have_a_row_an_attack_and_radius(board):
 def test_pictures_have_a_panel_an_attack(board):
     chart = chart_of(board, "noise-sensitivity-avgpool")
     assert [panel.title for panel in chart.panels] == ["pgd", "pgd-from-a", "gaussian-noise"]
+    assert len({(panel.x.domain, panel.y.domain) for panel in chart.panels}) == 1, "panels are compared"
     table = chart.panels[0].table
     assert table[table["model"] == "a"][["noise", "value"]].values.ravel() == pytest.approx(
         [4 / 255, 12 / 255, 8 / 255, 24 / 255]

@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+import torch
 from support.measured import board_of, chart_of, split_of, subject_of, tables_of, taken, values
 from support.nets import conv_net
 
@@ -9,7 +10,9 @@ import lrbench
 from lrbench.data import to_unit
 from lrbench.diagnostics import evaluate
 from lrbench.diagnostics.smoothed import Smoothed, bracket
+from lrbench.diagnostics.smoothing import certify
 from lrbench.leaderboard.notes import notes
+from lrbench.measures.smoothing import SmoothingOptions, _limit
 
 OPTIONS = {"radii": [0.0, 0.2, 0.1], "sigma": 0.1, "n": 100, "samples": 20, "steps": 3, "draws": 2}
 TWO = ("certified_accuracy", "smoothed_accuracy_attacked")
@@ -79,3 +82,13 @@ def test_the_smoothed_network_is_a_model_of_its_own_on_a_board(subject, tmp_path
     found = lrbench.evaluate(models, data=pair, eps=[0.5], norm="l2", out=tmp_path / "out", **asked)
     assert not found.failures
     assert set(found.results.query("metric == 'robust_accuracy'")["model"]) == {"net", "smoothed"}
+
+
+@pytest.mark.parametrize("n", [1, 20, 300, 1000, 100_000])
+def test_the_largest_radius_that_draws_certify_is_told_and_not_rounded_up(n):
+    said = float(_limit(SmoothingOptions(n=n)))
+    reached = certify(
+        lambda x: torch.tensor([[1.0, 0.0]]).repeat(len(x), 1), torch.zeros(1, 1), 0.25, n=n
+    ).radius.item()
+    assert said <= reached
+    assert said == pytest.approx(reached, rel=1e-3)

@@ -86,7 +86,7 @@ def conclusion(verdict: Verdict) -> str:
         return "Nothing left: the claim's own attack fools every image, and no other is needed"
     cause = CAUSES.get(verdict.cause)
     if verdict.bill == "clean":
-        gap = f"; {most}" if verdict.rung else ""
+        gap = f", {100 * verdict.gap:.1f} points (`{verdict.rung}`)" if verdict.rung else ""
         held = f"other attacks find no more than is usual beside the claim's own{gap}"
         said = f"No masked gradients: {held}"
         return said if cause is None else f"Clean, but {verdict.cause}: {held}. {cause.warning}"

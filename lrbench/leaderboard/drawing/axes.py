@@ -61,9 +61,10 @@ def _named(axis: Axis, way: str) -> dict[str, list[str]]:
 
 def _scale(axis: Axis, *, zero: bool) -> Spec:
     low, high = axis.domain
-    ends = {"domainMin": low, "domainMax": high}
-    scale: Spec = {"zero": zero, "nice": None in axis.domain, **{k: v for k, v in ends.items() if v is not None}}
-    return {"type": "log", "nice": False, "padding": 8} if axis.scale == "log" else scale
+    ends: Spec = {name: end for name, end in (("domainMin", low), ("domainMax", high)) if end is not None}
+    if axis.scale == "log":
+        return {"type": "log", "nice": False, "padding": 8 if None in axis.domain else 0, **ends}
+    return {"zero": zero, "nice": None in axis.domain, **ends}
 
 
 def _ticks(axis: Axis, values: list[float | None]) -> Spec:
