@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from .base import Attack, Kind, named
 from .cost import GRADIENT, LOOK, Passes
-from .geometry import unsqueeze_like
+from .geometry import at_least_float32, unsqueeze_like
 from .gradients import input_gradient
 from .inputs import Bounds, clipped
 from .losses import margin, misclassified
@@ -76,7 +76,7 @@ class CarliniWagner(Attack):
         found = x.clone()
         with torch.no_grad():
             logits = model(x)
-            distance = torch.where(misclassified(logits, y), 0.0, torch.inf).to(_at_least_float32(x))
+            distance = torch.where(misclassified(logits, y), 0.0, torch.inf).to(at_least_float32(x))
         const = torch.full_like(distance, self.initial_const)
         low, high = torch.zeros_like(const), torch.full_like(const, torch.inf)
         for _ in range(self.searches):
@@ -91,7 +91,7 @@ class CarliniWagner(Attack):
     ) -> Tensor:
         """Descend for one c, keep better points in `found` and `distance`, and give which examples were fooled."""
         # In half precision squared gradients and what is added to them would be 0.
-        exact = x.to(_at_least_float32(x))
+        exact = x.to(at_least_float32(x))
         start = self._inner(exact)
         inner, first, second = start.clone(), torch.zeros_like(exact), torch.zeros_like(exact)
         reached = torch.zeros_like(const, dtype=torch.bool)
@@ -134,7 +134,3 @@ class CarliniWagner(Attack):
         if self.bounds is None:
             return torch.ones_like(inner)
         return (self.bounds[1] - self.bounds[0]) / 2 * (1 - torch.tanh(inner).square())
-
-
-def _at_least_float32(x: Tensor) -> torch.dtype:
-    return torch.promote_types(x.dtype, torch.float32)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .base import Attack, Kind, named
 from .cost import LOOK, Passes
-from .geometry import unsqueeze_like
+from .geometry import at_least_float32, unsqueeze_like
 from .gradients import gradient_to, require_gradient
 from .inputs import Bounds, clipped
 from .losses import misclassified
@@ -20,7 +20,8 @@ from .ranges import at_least, check_bounds, finite
 
 TINY = 1e-8
 BEHIND = 1e-4
-"""Added to each distance, as the authors do, so that a step does not end on the boundary itself."""
+"""Added to each distance, as the authors do, so that a step does not end on the boundary itself; in half precision what
+its rounding is of 1."""
 USUAL = 3
 """Steps after which most images are misclassified, by the authors."""
 
@@ -79,7 +80,8 @@ class DeepFool(Attack):
     def run(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Move every example until it is misclassified."""
         found, rows, every = x.clone(), torch.arange(len(x), device=x.device), pace(x.device).every
-        here, total, done = x.clone(), torch.zeros_like(x), torch.zeros_like(y, dtype=torch.bool)
+        here, done = x.clone(), torch.zeros_like(y, dtype=torch.bool)
+        total = torch.zeros_like(x, dtype=at_least_float32(x))
         classes: Tensor | None = None
         for step in range(self.steps + 1):
             with torch.enable_grad():
@@ -98,7 +100,7 @@ class DeepFool(Attack):
                 delta = self._nearest(logits, point, classes)
             moving = unsqueeze_like(~done, x)
             total = torch.where(moving, total + delta, total)
-            here = torch.where(moving, self._bounded(x + (1 + self.overshoot) * total), here)
+            here = torch.where(moving, self._bounded((x + (1 + self.overshoot) * total).to(x.dtype)), here)
             if looked:
                 found[rows] = here
                 rows, x, y, here, total, done, classes = (
@@ -123,12 +125,13 @@ class DeepFool(Attack):
 
     def _to_boundary(self, gap: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
         flat = gradient.flatten(1)
+        behind = max(BEHIND, torch.finfo(gradient.dtype).eps)
         if self.norm == "linf":
             distance = gap / (flat.abs().sum(dim=1) + TINY)
-            return distance, unsqueeze_like(distance + BEHIND, gradient) * gradient.sign()
+            return distance, unsqueeze_like(distance + behind, gradient) * gradient.sign()
         length = flat.norm(dim=1)
         distance = gap / (length + TINY)
-        return distance, unsqueeze_like((distance + BEHIND) / (length + TINY), gradient) * gradient
+        return distance, unsqueeze_like((distance + behind) / (length + TINY), gradient) * gradient
 
     def _bounded(self, x: Tensor) -> Tensor:
         return clipped(x, self.bounds)

@@ -87,6 +87,11 @@ def norms(x: Tensor) -> Tensor:
     return unsqueeze_like(length(x, "l2"), x)
 
 
+def at_least_float32(x: Tensor) -> torch.dtype:
+    """Give the dtype in which to sum steps towards points of x, which half precision would round away."""
+    return torch.promote_types(x.dtype, torch.float32)
+
+
 def unsqueeze_like(values: Tensor, like: Tensor) -> Tensor:
     """One value an example, (N,), shaped to multiply examples."""
     return values.view(-1, *(1,) * (like.ndim - 1))

@@ -12,7 +12,7 @@ from .cost import GRADIENT, LOOK, Passes
 from .geometry import BALLS, DUAL, length, tiny, unsqueeze_like
 from .gradients import input_gradient
 from .inputs import Bounds, clipped
-from .losses import cross_entropy, margin, misclassified, surely_misclassified
+from .losses import cross_entropy, margin, misclassified, rounding, surely_misclassified
 from .ranges import at_least, check_bounds, finite
 
 SMALLEST_GAMMA = 0.001
@@ -34,6 +34,8 @@ class Met(NamedTuple):
         Size of the smallest one that was misclassified; inf for none.
     value, gradient : Tensor
         Of the objective.
+    rounded : Tensor
+        How much of the margin rounding may be.
     """
 
     wrong: Tensor
@@ -41,6 +43,7 @@ class Met(NamedTuple):
     smallest: Tensor
     value: Tensor
     gradient: Tensor
+    rounded: Tensor
 
 
 class NormDescent(Attack):
@@ -90,11 +93,14 @@ class NormDescent(Attack):
         for index in range(self.steps):
             logits, value, gradient = input_gradient(model, here, lambda logits: self._objective(logits, y))
             size = length(here - x, self.norm)
+            if index == 0:
+                # What is misclassified already stays as it is.
+                smallest = torch.where(misclassified(logits, y), 0.0, smallest)
             closer, kept = _better(logits, y, size, smallest)
             best, smallest = torch.where(unsqueeze_like(kept, x), here, best), torch.where(closer, size, smallest)
             share = (1 + math.cos(math.pi * index / self.steps)) / 2
             # Else the ball would close on a point at the very boundary, which is none for long.
-            met = Met(surely_misclassified(logits, y), size, smallest, value, gradient)
+            met = Met(surely_misclassified(logits, y), size, smallest, value, gradient, rounding(logits, y))
             radius = self._radius(radius, met, share)
             step = self._unit * self.step_size * (LAST_STEP + (1 - LAST_STEP) * share)
             here = self._brought_back(here + step * BALLS["l2"].direction(gradient), x, radius)
@@ -176,7 +182,9 @@ class FMN(NormDescent):
 
     def _radius(self, radius: Tensor, met: Met, share: float) -> Tensor:
         gamma = SMALLEST_GAMMA + (self.gamma - SMALLEST_GAMMA) * share
-        to_boundary = met.value.abs() / length(met.gradient, DUAL[self.norm]).clamp_min(tiny(met.gradient))
+        # At the boundary itself, behind which a point has to be by more than rounding.
+        ahead_of = met.value.abs() + met.rounded
+        to_boundary = ahead_of / length(met.gradient, DUAL[self.norm]).clamp_min(tiny(met.gradient))
         # Rounding inwards would else keep a point in front of a boundary that is reached exactly.
         ahead = torch.maximum(met.size + self.reach * to_boundary, met.size * (1 + SMALLEST_GAMMA))
         outside = torch.where(met.smallest.isfinite(), radius * (1 + gamma), ahead)

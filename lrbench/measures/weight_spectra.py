@@ -14,6 +14,11 @@ OF_LAYERS = ("weight_stable_rank", "weight_condition", "weight_norm")
 """Figures of each layer; the others sum them up."""
 
 
+ROUNDING = 4
+"""Units in the last place of a weight, relative to its norm: what a singular value of 0 is by the entries' rounding,
+1.3 to 1.9 of these for products of 230 to 510 directions."""
+
+
 class WeightSpectraOptions(Options):
     """Stable rank, condition number and spectral norm of the weights of `layers` (default: all).
 
@@ -93,15 +98,14 @@ class WeightSpectra(Measure):
         maps = linear_maps(subject.model, options.layers)
         norms, ranks, conditions = [], [], []
         for index, (layer, module) in enumerate(maps.items()):
-            matrix = weight_matrix(module)
-            values = torch.linalg.svdvals(matrix)
+            values = torch.linalg.svdvals(weight_matrix(module))
             largest, smallest = values[0], values[-1]
             if largest > 0:
                 norms.append(largest.item())
                 ranks.append((values / largest).square().sum().item())
                 yield {"metric": "weight_norm", "value": norms[-1], "layer": layer}
                 yield {"metric": "weight_stable_rank", "value": ranks[-1], "layer": layer}
-            if smallest > largest * max(matrix.shape) * torch.finfo(module.weight.dtype).eps:
+            if smallest > largest * ROUNDING * torch.finfo(module.weight.dtype).eps:
                 conditions.append((largest / smallest).item())
                 yield {"metric": "weight_condition", "value": conditions[-1], "layer": layer}
             progress((index + 1) / len(maps), layer)

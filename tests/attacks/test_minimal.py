@@ -191,8 +191,8 @@ def test_fmn_stops_neither_in_front_of_a_boundary_nor_where_rounding_puts_it_bac
         assert (model.double()(found.double()).argmax(dim=1) != y).float().mean() > 0.99
 
 
-def linear(dtype=torch.float32, scale=1.0):
-    torch.manual_seed(0)
+def linear(dtype=torch.float32, scale=1.0, seed=0):
+    torch.manual_seed(seed)
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 10)).eval().to(dtype)
     with torch.no_grad():
         for each in model.parameters():
@@ -254,3 +254,22 @@ class Scaled(torch.nn.Module):
 def test_ddn_finds_its_way_where_the_cross_entropy_is_saturated(scale):
     model, x, y = linear(scale=scale)
     assert distances(model, DDN(60)(model, x, y), x, y, "l2").isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_fmn_and_deepfool_find_a_point_for_every_image_of_a_linear_network(norm, dtype):
+    for seed in range(6):
+        model, x, y = linear(dtype, seed=seed)
+        for attack in [FMN(norm, 60), *([] if norm == "l1" else [DeepFool(norm)])]:
+            assert distances(model, attack(model, x, y), x, y, norm).isfinite().all(), (attack, seed)
+
+
+@pytest.mark.parametrize("attack", [FMN("linf"), FMN("l2"), FMN("l1"), DDN(), FAB(), DeepFool(), CarliniWagner(20, 2)])
+def test_what_is_misclassified_by_a_rounding_already_stays_as_it_is(attack):
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3, bias=False)).eval()
+    model[1].weight.data = torch.tensor([[1, 0, 0, 0], [1 + 4e-7, 0, 0, 0], [0, 0, 0, 1]])
+    x, y = torch.tensor([0.5, 0.5, 0.5, 0.2]).view(1, 1, 2, 2), torch.tensor([0])
+    with torch.no_grad():
+        assert model(x).argmax(dim=1) == 1
+    assert torch.equal(attack(model, x, y), x)

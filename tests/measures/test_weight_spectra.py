@@ -60,6 +60,14 @@ def test_what_a_weight_without_full_rank_has_not_is_left_out(rank, figures):
     assert {row["metric"] for row in rows_of(net)} == figures
 
 
+@pytest.mark.parametrize(("dtype", "rows", "columns"), [(torch.float32, 512, 512), (torch.float16, 512, 1024)])
+def test_a_full_rank_has_a_condition_number_however_near_to_less_it_is(dtype, rows, columns):
+    torch.manual_seed(2)
+    layer = nn.Linear(columns, rows).to(dtype)
+    expected = np.linalg.cond(layer.weight.detach().double().numpy())
+    assert values(rows_of(net_of(layer)), "weight_condition") == pytest.approx(expected)
+
+
 def test_a_wide_weight_whose_rank_is_not_full_has_no_condition_number():
     # Of rank 230: its last singular value is a rounding of the first.
     net = net_of(nn.Linear(2304, 256))
