@@ -13,12 +13,13 @@ from .autoattack import AutoAttack, LeftOutWarning
 from .base import Attack
 from .batches import in_batches
 from .carlini_wagner import CarliniWagner
+from .ddn import DDN
 from .deepfool import DeepFool
 from .distances import DAdv, d_adv, l2_dissimilarity
 from .fab import FAB
+from .fmn import FMN
 from .fsgm import FGSM, IterFSGM, IterLLFSGM, paper_steps
 from .inputs import Bounds
-from .norm_descent import DDN, FMN
 from .pgd import PGD
 from .prepared import Prepared, prepared
 from .random_noise import GaussianNoise, UniformNoise

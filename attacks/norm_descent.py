@@ -7,16 +7,14 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .base import Attack, Kind, named
+from .base import Attack, Kind
 from .cost import GRADIENT, LOOK, Passes
-from .geometry import BALLS, DUAL, length, tiny, unsqueeze_like
+from .geometry import BALLS, length, unsqueeze_like
 from .gradients import input_gradient
-from .inputs import Bounds, clipped
-from .losses import cross_entropy, margin, misclassified, rounding, surely_misclassified
+from .inputs import Bounds
+from .losses import misclassified, rounding, surely_misclassified
 from .ranges import at_least, check_bounds, finite
 
-SMALLEST_GAMMA = 0.001
-"""What FMN's gamma falls to."""
 LAST_STEP = 0.01
 """The last step as a share of the first."""
 
@@ -130,124 +128,3 @@ def _better(logits: Tensor, y: Tensor, size: Tensor, smallest: Tensor) -> tuple[
     # In another pass a point at the very boundary may be on its other side.
     closer = surely_misclassified(logits, y) & (size < smallest)
     return closer, closer | (misclassified(logits, y) & size.isfinite() & smallest.isinf())
-
-
-@named("fmn")
-class FMN(NormDescent):
-    """The smallest perturbation in L2, Linf or L1, inside a ball that closes on the boundary (fast minimum norm).
-
-    Source: Pintor, Roli, Brendel and Biggio, *Fast minimum-norm adversarial attacks through adaptive norm constraints*,
-    2021, algorithm 1.
-
-    Parameters
-    ----------
-    norm : {"linf", "l2", "l1"}
-        What is to be small.
-    steps : int, >= 1
-    step_size : float, > 0
-        Euclidean length of the first step; of a range of `bounds` other than (0, 1), in units of that range.
-    gamma : float, in (0, 1)
-        Share by which the radius changes at first.
-    reach : float, > 0, optional
-        While nothing is misclassified the ball reaches beyond the point by so many distances to the linearised
-        boundary. Default: 1 in Linf and L1, as in the paper; in L2, where that lets a quarter of images go, 3.
-    bounds : (float, float) or None
-        Valid range of an entry.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is out of range.
-    """
-
-    def __init__(
-        self,
-        norm: Literal["linf", "l2", "l1"] = "linf",
-        steps: int = 100,
-        *,
-        step_size: float = 1.0,
-        gamma: float = 0.05,
-        reach: float | None = None,
-        bounds: Bounds | None = (0.0, 1.0),
-    ) -> None:
-        self._take(steps, step_size, gamma, bounds)
-        self.norm, self.reach = norm, {"linf": 1.0, "l2": 3.0, "l1": 1.0}[norm] if reach is None else reach
-        finite(reach=self.reach, above_zero=True)
-
-    def _objective(self, logits: Tensor, y: Tensor) -> Tensor:
-        return margin(logits, y)
-
-    def _first(self, x: Tensor) -> Tensor:
-        return torch.full_like(x.flatten(1)[:, 0], torch.inf)
-
-    def _radius(self, radius: Tensor, met: Met, share: float) -> Tensor:
-        gamma = SMALLEST_GAMMA + (self.gamma - SMALLEST_GAMMA) * share
-        # At the boundary itself, behind which a point has to be by more than rounding.
-        ahead_of = met.value.abs() + met.rounded
-        to_boundary = ahead_of / length(met.gradient, DUAL[self.norm]).clamp_min(tiny(met.gradient))
-        # Rounding inwards would else keep a point in front of a boundary that is reached exactly.
-        ahead = torch.maximum(met.size + self.reach * to_boundary, met.size * (1 + SMALLEST_GAMMA))
-        outside = torch.where(met.smallest.isfinite(), radius * (1 + gamma), ahead)
-        return torch.where(met.wrong, torch.minimum(radius * (1 - gamma), met.smallest), outside)
-
-    def _brought_back(self, point: Tensor, x: Tensor, radius: Tensor) -> Tensor:
-        # A radius that is infinite would make 0 * inf of what does not move.
-        largest = torch.finfo(x.dtype).max ** 0.5
-        within = unsqueeze_like(radius.clamp_max(largest), x)
-        return BALLS[self.norm].project(point, x, within, self.bounds)  # type: ignore[arg-type]
-
-
-@named("ddn")
-class DDN(NormDescent):
-    """The smallest perturbation in L2, whose length and direction are sought apart (decoupled direction and norm).
-
-    Source: Rony et al., *Decoupling direction and norm for efficient gradient-based L2 adversarial attacks and
-    defenses*, 2019, algorithm 1, without its rounding to 8 bits.
-
-    Parameters
-    ----------
-    steps : int, >= 1
-    radius : float, > 0
-        Length to begin with, in the same units.
-    step_size : float, > 0
-        Euclidean length of the first step; of a range of `bounds` other than (0, 1), in units of that range.
-    gamma : float, in (0, 1)
-        Share by which the length changes.
-    bounds : (float, float) or None
-        Valid range of an entry.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is out of range.
-    """
-
-    norm = "l2"
-
-    def __init__(
-        self,
-        steps: int = 100,
-        *,
-        radius: float = 1.0,
-        step_size: float = 1.0,
-        gamma: float = 0.05,
-        bounds: Bounds | None = (0.0, 1.0),
-    ) -> None:
-        self._take(steps, step_size, gamma, bounds)
-        finite(radius=radius, above_zero=True)
-        self.radius = radius
-
-    def _objective(self, logits: Tensor, y: Tensor) -> Tensor:
-        entropy = cross_entropy(logits, y)
-        # Where it is saturated it has no gradient.
-        return torch.where(entropy > 0, entropy, margin(logits, y))
-
-    def _first(self, x: Tensor) -> Tensor:
-        return torch.full_like(x.flatten(1)[:, 0], self._unit * self.radius)
-
-    def _radius(self, radius: Tensor, met: Met, share: float) -> Tensor:  # noqa: ARG002
-        return torch.where(met.wrong, radius * (1 - self.gamma), radius * (1 + self.gamma))
-
-    def _brought_back(self, point: Tensor, x: Tensor, radius: Tensor) -> Tensor:
-        delta = BALLS["l2"].direction(point - x) * unsqueeze_like(radius, x)
-        return clipped(x + delta, self.bounds)
