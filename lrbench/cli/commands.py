@@ -20,7 +20,7 @@ def _session(given: argparse.Namespace) -> "Session":
     load_ahead_of(given)
     from lrbench.runner import Session  # noqa: PLC0415
 
-    return Session.open(given.suite, given.out, given.device, given.data_dir, say, execution_of(given))
+    return Session.open(given.suite, given.out, given.device, given.data_dir, say, execution_of(given), given.reuse)
 
 
 def load_ahead_of(given: argparse.Namespace) -> None:

@@ -30,6 +30,9 @@ def make_parser() -> argparse.ArgumentParser:
         sub = subs.add_parser(name, help=text, description=text)
         sub.add_argument("suite", metavar="SUITE", help="path of a YAML file, or the name of a shipped suite")
         _add_places(sub, "runs/NAME")
+        sub.add_argument(
+            "--reuse", action="append", default=[], metavar="RUN", help="folder of a run to take steps from"
+        )
         if name == "plan":
             sub.add_argument(
                 "--jobs",

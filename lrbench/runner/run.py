@@ -1,5 +1,6 @@
 """A suite by one call: run, or resumed."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,7 @@ def run(  # noqa: PLR0913
     address: str | None = None,
     *,
     step_timeout: float | None = None,
+    reuse: Sequence[str | Path] = (),
 ) -> Leaderboard:
     """Run or resume a suite, and give its leaderboard.
 
@@ -45,6 +47,8 @@ def run(  # noqa: PLR0913
     step_timeout : float, optional
         Seconds that a step may take; one that takes longer has failed. Models must be loadable as with more `jobs`.
         Default: as long as it likes.
+    reuse : sequence of str or Path
+        Folders of other runs, whose finished steps are taken over where this suite has the very same.
 
     Raises
     ------
@@ -53,4 +57,4 @@ def run(  # noqa: PLR0913
     """
     watcher = reporter or Silent()
     execution = Execution(engine, jobs, address, step_timeout=step_timeout)
-    return Session.open(suite, out, device, data_dir, watcher.note, execution).run(watcher)
+    return Session.open(suite, out, device, data_dir, watcher.note, execution, reuse).run(watcher)

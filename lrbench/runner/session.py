@@ -1,7 +1,7 @@
 """A suite from its text to its leaderboard; resumes where an earlier run of the same folder stopped."""
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from lrbench.runner.external import external_in, objects_of, with_absolute_paths
 from lrbench.runner.figures import write_views
 from lrbench.runner.follow import Follower
 from lrbench.runner.interrupt import Interrupt, interruptible
-from lrbench.runner.kept import take_over
+from lrbench.runner.kept import runs_at, take_over
 from lrbench.runner.lacking import without_what_lacks
 from lrbench.runner.plan import make_plan
 from lrbench.runner.pretrained import fetch, names_checked
@@ -47,6 +47,7 @@ class Session:
     device: torch.device
     data_dir: Path
     execution: Execution = Execution()  # noqa: RUF009
+    reuse: tuple[Store, ...] = ()
 
     @classmethod
     def open(
@@ -57,8 +58,11 @@ class Session:
         data_dir: str | Path | None = None,
         announce: Callable[[str], None] = lambda _: None,
         execution: Execution | None = None,
+        reuse: Sequence[str | Path] = (),
     ) -> "Session":
         """Load and check everything; write nothing. External code is announced before it runs.
+
+        Finished steps of the runs in the folders `reuse` are taken over.
 
         Raises
         ------
@@ -66,7 +70,8 @@ class Session:
             If the suite, its data, the device or the folder is not as it should be.
         """
         given = {"device": device, "data_dir": data_dir, "announce": announce, "execution": execution}
-        return cls.of(*load_suite(source), out=out, **given)  # type: ignore[arg-type]
+        others = runs_at(reuse)
+        return replace(cls.of(*load_suite(source), out=out, **given), reuse=others)  # type: ignore[arg-type]
 
     @classmethod
     def of(
@@ -108,7 +113,7 @@ class Session:
         asked, left_out = without_what_lacks(suite, checker.check_models(data, announce))
         for line in [*sizes, *left_out]:
             announce(line)
-        return session if asked == suite else cls(asked, data, make_plan(asked, data), store, chosen, root, execution)
+        return session if asked == suite else replace(session, suite=asked, plan=make_plan(asked, data))
 
     @cached_property
     def _tables(self) -> Tables:
@@ -116,7 +121,7 @@ class Session:
 
     @cached_property
     def _known(self) -> States:
-        return States(self.plan, self.store)
+        return States(self.plan, self.store, reuse=self.reuse)
 
     @property
     def view(self) -> View:
@@ -192,12 +197,7 @@ class Session:
         own = {step.id for step in mine}
         with self.store.writing(share.name):
             self._look_again(own.union(*(step.needs for step in mine)))
-            # What is called otherwise now is taken over by the share that it belongs to.
-            done = {
-                step
-                for step, state in self.states.items()
-                if state == DONE and (step not in self._known.renamed or step in own)
-            }
+            done = self._known.done(own)
             ready, waiting = takable([step for step in mine if step.id not in done], done)
             if waiting:
                 needed = next(need for need in waiting[0].needs if need not in done)
@@ -217,11 +217,11 @@ class Session:
     def _look_again(self, used: Collection[str]) -> None:
         """Forget what was in the folder before it was held: others may have written there."""
         self.__dict__.pop("costs", None)
-        self.__dict__["_known"] = States(self.plan, self.store, used)
+        self.__dict__["_known"] = States(self.plan, self.store, used, self.reuse)
 
     def _begin(self, steps: list[Step], reporter: Reporter) -> None:
         """Say what is made again and why, take over what was called otherwise, and write what the run is."""
-        for line in [*again(self.states), *take_over(self.store, steps, self._known.renamed)]:
+        for line in [*again(self.states), *take_over(self.store, steps, self._known.kept)]:
             reporter.note(line)
         if self.pending:
             for line in other_threads(self._tables.environments(self._tables.finished()), self._environment):

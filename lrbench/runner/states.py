@@ -4,10 +4,10 @@ from collections.abc import Collection
 from functools import cached_property
 
 from lrbench.names import whole_of
-from lrbench.runner.kept import under_other_names
+from lrbench.runner.kept import Kept, found_in
 from lrbench.runner.reasons import difference
 from lrbench.runner.step import Step
-from lrbench.store import RECORD, Record, Store
+from lrbench.store import RECORD, Store
 
 DONE = "done"
 
@@ -24,6 +24,8 @@ class States:
     used : collection of str
         Ids of the steps whose files are about to be used: in an object store, too, these are held against their
         checksums, and no others.
+    reuse : collection of Store
+        Other runs' folders, whose finished steps are taken over.
 
     Attributes
     ----------
@@ -31,24 +33,34 @@ class States:
         Of the folder's steps.
     """
 
-    def __init__(self, plan: list[Step], store: Store, used: Collection[str] = ()) -> None:
-        self._plan, self._used = plan, used
+    def __init__(
+        self, plan: list[Step], store: Store, used: Collection[str] = (), reuse: Collection[Store] = ()
+    ) -> None:
+        self._plan, self._used, self._reuse = plan, used, reuse
         self.view = store.view()
 
     @cached_property
     def all(self) -> dict[str, str]:
         """Step id -> "done", or why the step has to be taken.
 
-        Done is also what was finished under another name in the folder, which a run takes over, and a part of what is
-        done as a whole, unless its own record is there and damaged.
+        Done is also what was finished under another name in the folder, or in another run's, which a run takes over,
+        and a part of what is done as a whole, unless its own record is there and damaged.
         """
-        found = self._own | dict.fromkeys(self.renamed, DONE)
+        found = self._own | dict.fromkeys(self.kept, DONE)
         return found | {step.id: DONE for step in self._plan if self._needless(step, found)}
 
     @cached_property
-    def renamed(self) -> dict[str, Record]:
-        """Step id -> the record of a step that was finished under another name."""
-        return under_other_names(self.view, [step for step in self._plan if self._own[step.id] != DONE], self._used)
+    def kept(self) -> dict[str, Kept]:
+        """Step id -> a step that was finished under another name, or in another run."""
+        views = (self.view, *(store.view() for store in self._reuse))
+        return found_in(views, [step for step in self._plan if self._own[step.id] != DONE], self._used)
+
+    def done(self, own: Collection[str]) -> set[str]:
+        """Give the steps that are done for a share of the plan, whose own ids these are.
+
+        What is called otherwise, or lies elsewhere, is taken over by the share that it belongs to.
+        """
+        return {step for step, state in self.all.items() if state == DONE and (step not in self.kept or step in own)}
 
     @property
     def pending(self) -> list[Step]:

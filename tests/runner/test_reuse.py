@@ -1,0 +1,106 @@
+"""What another run has finished is taken over where it is the very same, and said to be."""
+
+from pathlib import Path
+
+import pytest
+
+import lrbench
+from lrbench.cli import main
+from lrbench.leaderboard.outcomes import Run
+from lrbench.runner import Session
+from lrbench.runner.share import Share
+from lrbench.store import Store
+
+pytestmark = pytest.mark.usefixtures("undrawn")
+
+SUITE = """\
+name: paper
+data: {name: digits, train: 60, test: 30}
+models: {net: {arch: "support.nets:staged", width: 4}, other: {arch: "support.nets:staged", width: 5}}
+training: {epochs: 1, batch_size: 30}
+threat_model: {space: normalized, eps: [8/255], samples: 10}
+attacks: [fgsm]
+diagnostics: {masking: false}
+"""
+PIXEL = SUITE.replace("name: paper", "name: pixel").replace("space: normalized, ", "")
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reuse")
+    (folder / "paper.yaml").write_text(SUITE)
+    lrbench.run(folder / "paper.yaml", out=folder / "paper")
+    return folder / "paper"
+
+
+@pytest.fixture
+def pixel(tmp_path):
+    (tmp_path / "pixel.yaml").write_text(PIXEL)
+    return tmp_path / "pixel.yaml"
+
+
+def _took(out, kind):
+    return {record.id: record.seconds for record in Store(out).view().records() if record.id.startswith(kind)}
+
+
+def test_a_suite_of_another_threat_model_takes_over_the_trainings_and_no_attack(paper, pixel, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["plan", str(pixel), "--out", str(out), "--reuse", str(paper)]) == 0
+    assert "9 steps, 2 done" in capsys.readouterr().out
+    assert not out.exists(), "a plan writes nothing"
+    assert main(["run", str(pixel), "--out", str(out), "--reuse", str(paper)]) == 0
+    assert f"from {paper}, not run again: train/net/seed-0 and 1 more" in capsys.readouterr().out
+    assert _took(out, "train/") == _took(paper, "train/")
+    assert _took(out, "attack/") != _took(paper, "attack/")
+    assert Session.open(pixel, out).pending == [], "the other run is not needed any more"
+
+
+def test_the_figures_are_those_of_a_run_that_took_every_step(paper, pixel, tmp_path):
+    lrbench.run(pixel, out=tmp_path / "out", reuse=[paper])
+    lrbench.run(pixel, out=tmp_path / "alone")
+    assert (tmp_path / "out/results.csv").read_bytes() == (tmp_path / "alone/results.csv").read_bytes()
+
+
+def test_where_a_step_was_taken_comes_with_it(paper, pixel, tmp_path, monkeypatch):
+    monkeypatch.setattr("lrbench.runner.environment._processor", lambda: "a new one")
+    lrbench.run(pixel, out=tmp_path / "out", reuse=[paper])
+    named = {each["device_name"] for each in Run.open(tmp_path / "out").environments("net")}
+    assert named == {Run.open(paper).environments("net")[0]["device_name"], "a new one"}
+
+
+def test_a_renamed_model_is_taken_over_under_its_new_name(paper, tmp_path):
+    (tmp_path / "new.yaml").write_text(SUITE.replace("other:", "wide:"))
+    lrbench.run(tmp_path / "new.yaml", out=tmp_path / "out", reuse=[paper])
+    assert [*_took(tmp_path / "out", "train/wide/").values()] == [*_took(paper, "train/other/").values()]
+
+
+def test_what_is_damaged_there_is_made(paper, pixel, tmp_path):
+    copied = tmp_path / "copied"
+    for path in paper.rglob("*"):
+        if path.is_file():
+            target = copied / path.relative_to(paper)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+    (damaged,) = (copied / "steps/train/net").rglob("*.safetensors")
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    session = Session.open(pixel, tmp_path / "out", reuse=[copied])
+    assert {step.id for step in session.pending if step.kind == "train"} == {"train/net/seed-0"}
+    whole = Session.open(pixel, tmp_path / "out", reuse=[copied, paper])
+    assert not [step.id for step in whole.pending if step.kind == "train"], "the next folder has it whole"
+
+
+def test_a_share_takes_over_its_own(paper, pixel, tmp_path):
+    out = tmp_path / "out"
+    session = Session.open(pixel, out, reuse=[paper])
+    assert session.run_share(Share(("*/net/*",)), lrbench.runner.reporter.Silent()) == {}
+    assert _took(out, "train/").keys() == {"train/net/seed-0"}
+
+
+@pytest.mark.parametrize("what", ["nothing", "a file"])
+def test_a_folder_without_a_run_is_refused_in_a_line(pixel, tmp_path, capsys, what):
+    folder = tmp_path / "elsewhere"
+    if what == "a file":
+        folder.write_text("")
+    assert main(["run", str(pixel), "--out", str(tmp_path / "out"), "--reuse", str(folder)]) == 2
+    assert "elsewhere holds no run whose steps could be reused" in capsys.readouterr().err
+    assert not Path(tmp_path / "out").exists()
