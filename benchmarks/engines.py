@@ -116,7 +116,7 @@ def suite(name):
     with tempfile.TemporaryDirectory() as folder:
         for kind, options in RUNS.items():
             out = Path(folder) / kind
-            command = [sys.executable, "-m", "lrbench.cli", "run", name, "--out", str(out), *options]
+            command = [sys.executable, "-m", "lrbench", "run", name, "--out", str(out), *options]
             started = time.perf_counter()
             one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=one_thread)  # noqa: S603

@@ -19,7 +19,7 @@ from pathlib import Path
 
 
 def start(run: list[str], out: Path) -> subprocess.Popen:
-    command = [sys.executable, "-m", "lrbench.cli", "run", *run, "--out", str(out)]
+    command = [sys.executable, "-m", "lrbench", "run", *run, "--out", str(out)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)  # noqa: S603
 
 

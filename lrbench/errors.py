@@ -20,6 +20,15 @@ class TrainingDivergedError(LrbenchError):
     """The training loss became NaN or infinite."""
 
 
+class Stopped(KeyboardInterrupt):
+    """A run was asked to stop by a signal, whose number is its argument."""
+
+    @property
+    def exit_status(self) -> int:
+        """What a shell would say of a process that the signal ended."""
+        return 128 + int(self.args[0])
+
+
 ALSO = {
     "lr": "learning_rate",
     "bs": "batch_size",

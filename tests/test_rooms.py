@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 LONGEST = 250
 
 ROOMS = [
+    {"__main__"},
     {"cli", "evaluation"},
     {"display"},
     {"runner"},

@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -9,7 +10,7 @@ from typing import NoReturn
 
 from lrbench.cli.parser import make_parser
 from lrbench.cli.terminal import say
-from lrbench.errors import LrbenchError
+from lrbench.errors import LrbenchError, Stopped
 
 __all__ = ["main", "program"]
 
@@ -25,9 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         say("out of memory; finished steps are kept, the same command resumes there")
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         say("stopped; finished steps are kept, the same command resumes there")
-        return 1
+        ended = stopped if isinstance(stopped, Stopped) else Stopped(signal.SIGINT)
+        return ended.exit_status
     except BrokenPipeError:
         # The reader of our output has gone; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,7 +9,7 @@ from lrbench.errors import nearest
 
 EPILOG = (
     "`lrbench run quick` runs the smallest shipped suite, in under 90 s on two cores. "
-    "Exit status: 0 done, 1 the run failed, 2 wrong usage."
+    "Exit status: 0 done, 1 the run failed, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM."
 )
 
 

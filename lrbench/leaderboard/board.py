@@ -84,8 +84,7 @@ class Leaderboard:
         try:
             tables = [read_table(path / name) for name in ("results.csv", "timings.csv") if (path / name).exists()]
             masking, failures = (optional_json(path / name) for name in ("masking.json", "failures.json"))
-            file = path / "status.json"
-            status = Status.read(file.read_text("utf-8")) if file.exists() else None
+            status = Status.of_run(path)
             results = joined(tables)
             board = cls(results, suite.model_dump(mode="json"), masking, failures, status, unread)
             board.blocks  # noqa: B018
@@ -152,7 +151,7 @@ class Leaderboard:
         progress = self.status.progress_of(model)
         if progress and self.status.models:
             progress = f"{self.labels[model]}: {progress}"
-        lines = [f"{progress}: what is missing is not in these figures."] if progress else []
+        lines = [f"{progress}: {self.status.lack}."] if progress else []
         if model in self.idle:
             training = self.suite["models"].get(model, {}).get("training") or self.suite["training"]
             seeds = ", ".join(map(str, self.idle[model]))

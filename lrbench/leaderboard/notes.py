@@ -32,8 +32,12 @@ def notes(board: Leaderboard) -> list[str]:
 
 
 def _missing(board: Leaderboard) -> Iterator[str]:
-    if board.status.progress:
-        yield f"MISSING: {board.status.progress}. Missing figures rank last; run the same command to compute them."
+    status = board.status
+    if status.outdated:
+        yield f"OUT OF DATE: {status.lack}. Run the same command to compute the figures."
+    elif status.progress:
+        steps = f"; not done: {status.left.unfinished}" if status.left and status.left.unfinished else ""
+        yield f"MISSING: {status.progress}{steps}. Missing figures rank last; run the same command to compute them."
     for model in board.models:
         if board.status.models and (progress := board.status.progress_of(model)):
             yield f"MISSING: {progress} of {model}."

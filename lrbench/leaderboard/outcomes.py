@@ -14,6 +14,7 @@ from lrbench.errors import UsageError, nearest
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.kept import RECORDS, Content, Key, environments_of, read_record, unpacked
 from lrbench.leaderboard.layout import WORST
+from lrbench.leaderboard.left import PLAN
 from lrbench.leaderboard.status import distinct
 from lrbench.leaderboard.worth import CLEAN
 from lrbench.names import attack_id, fooled_by, model_in, model_path, whole_of
@@ -93,7 +94,7 @@ class Run:
             If the run does not say.
         """
         try:
-            return dict(json.loads((self.folder / "plan.json").read_text("utf-8")))
+            return dict(json.loads((self.folder / PLAN).read_text("utf-8")))
         except (OSError, ValueError, TypeError) as error:
             msg = f"{self.folder} does not say which steps it is made of (plan.json); run its suite again"
             raise UsageError(msg) from error

@@ -2,13 +2,18 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from lrbench.leaderboard.left import PLAN, Left
 from lrbench.leaderboard.said import Said
 
 Environment = dict[str, Any]
 """What `environment.json` says of a machine, its software and its settings."""
+
+OUT_OF_DATE = "out of date"
+"""How far tables have come that are of another plan than their run's."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,8 @@ class Status:
         Name -> what an attack said of itself when it ran (`lrbench.leaderboard.said`).
     suite : str, optional
         SHA-256 of the run's `suite.yaml` as it stands for its tables; None on a published board.
+    left : Left, optional
+        What the folder holds of the run's plan, where it is a run's and not all of it is in the tables.
     """
 
     done: int | None = None
@@ -36,6 +43,23 @@ class Status:
     models: dict[str, tuple[int, int]] = field(default_factory=dict)
     suite: str | None = None
     attacks: dict[str, Said] = field(default_factory=dict)
+    left: Left | None = None
+
+    @classmethod
+    def of_run(cls, folder: Path) -> "Status | None":
+        """Read that of a run's folder, and look there for what its tables lack; None if it says nothing of itself.
+
+        Raises
+        ------
+        OSError, ValueError, KeyError, TypeError
+            If a file is nothing of the kind.
+        """
+        file = folder / "status.json"
+        if not file.exists():
+            return None
+        status = cls.read(file.read_text("utf-8"))
+        left = Left.of(folder) if status.progress and (folder / PLAN).exists() else None
+        return replace(status, left=left)
 
     @classmethod
     def of_models(
@@ -89,7 +113,22 @@ class Status:
     @property
     def progress(self) -> str:
         """Say how much is done of what is not whole; empty if nothing is missing."""
-        return _progress(self.done, self.planned)
+        return OUT_OF_DATE if self.outdated else _progress(self.done, self.planned)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the tables are of another plan than that of the run, as where it was cut off after its suite changed.
+
+        Of their own plan at least one step is done, or there would be none.
+        """
+        return self.left is not None and self.done == 0
+
+    @property
+    def lack(self) -> str:
+        """Say what the tables lack where they are not whole."""
+        if self.left is not None and self.outdated:
+            return self.left.of_another_plan
+        return "what is missing is not in these figures"
 
     def progress_of(self, model: str) -> str:
         """Say how much is done of a model, or else of the run that it is from; empty if nothing is missing."""

@@ -7,14 +7,21 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from lrbench.errors import Stopped
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupt:
-    """Whether somebody asked to stop."""
+    """Whether somebody asked to stop, and by which signal."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.number: int | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self.number is not None
 
 
 @contextmanager
@@ -27,21 +34,30 @@ def interruptible(note: Callable[[str], None]) -> Iterator[Interrupt]:
     ----------
     note : callable
         Told when the first request comes.
+
+    Raises
+    ------
+    Stopped
+        In the place of a KeyboardInterrupt that follows a request.
     """
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
         return
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
+    def handle(number: int, _frame: FrameType | None) -> None:
         if interrupt.asked:
             raise KeyboardInterrupt
-        interrupt.asked = True
+        interrupt.number = number
         note("stopping after the current batch; once more stops at once")
 
     before: dict[signal.Signals, Any] = {number: signal.signal(number, handle) for number in SIGNALS}
     try:
         yield interrupt
+    except KeyboardInterrupt as stopped:
+        if interrupt.number is None:
+            raise
+        raise Stopped(interrupt.number) from stopped
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

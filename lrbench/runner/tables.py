@@ -10,6 +10,7 @@ import yaml
 
 from lrbench.catalogue import ATTACKS
 from lrbench.leaderboard import Leaderboard, tidy
+from lrbench.leaderboard.left import PLAN
 from lrbench.leaderboard.render import to_markdown
 from lrbench.leaderboard.said import Said
 from lrbench.leaderboard.status import Environment, Status
@@ -18,8 +19,6 @@ from lrbench.runner.step import Step
 from lrbench.runner.threat import is_weak, kind_of
 from lrbench.store import Record, Store, taken_under
 from lrbench.suite import Suite
-
-PLAN = "plan.json"
 
 Finished = list[tuple[Step, Record]]
 

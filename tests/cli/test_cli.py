@@ -7,6 +7,7 @@ import sys
 import pytest
 from support.commands import COMMAND
 
+import lrbench
 from lrbench.cli import main
 
 SUITE = """\
@@ -55,6 +56,18 @@ def test_run_plan_show(suite_file, capsys):
     text = capsys.readouterr().out
     assert "changed: samples 20 -> 30" in text
     assert "the rest takes about" in text
+
+
+@pytest.mark.parametrize("module", ["lrbench", "lrbench.cli"])
+def test_the_package_runs_as_a_module(module, tmp_path):
+    def ran(*arguments):
+        return subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True, check=False)
+
+    done = ran("--version")
+    assert done.stdout + done.stderr == f"lrbench {lrbench.__version__}\n"
+    done = ran("show", str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"no results in {tmp_path}" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["models", "attacks", "datasets", "suites"])

@@ -32,9 +32,7 @@ LESS = {
 
 def in_a_process(*arguments):
     """Do what a terminal does."""
-    done = subprocess.run(
-        [sys.executable, "-m", "lrbench.cli", *arguments], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-m", "lrbench", *arguments], capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr
 
 

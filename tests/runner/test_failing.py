@@ -11,6 +11,7 @@ from support.commands import COMMAND
 
 import lrbench
 from lrbench.cli import main
+from lrbench.errors import Stopped
 from lrbench.runner import Session
 from lrbench.runner.interrupt import interruptible
 
@@ -110,13 +111,27 @@ def test_a_request_to_stop_ends_after_the_batch_and_keeps_what_is_done(tmp_path,
         time.sleep(0.02)
     process.send_signal(number)
     printed, complaints = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == 128 + number
     assert "stopping after the current batch" in printed
     assert "the same command resumes there" in complaints
     assert "Traceback" not in complaints
     assert "train/net/seed-0" in finished(suite, out)
     assert (out / "results.csv").exists()
     assert not [path for path in out.rglob(".*") if path.name != ".lock"]
+
+
+@pytest.mark.parametrize(
+    ("raised", "status"),
+    [(KeyboardInterrupt(), 130), (Stopped(signal.SIGINT), 130), (Stopped(signal.SIGTERM), 143)],
+    ids=repr,
+)
+def test_whatever_is_stopped_ends_as_a_shell_says_of_what_the_signal_ended(monkeypatch, capsys, raised, status):
+    def stopped(_given):
+        raise raised
+
+    monkeypatch.setattr("lrbench.cli.views.suites_command", stopped)
+    assert main(["suites"]) == status
+    assert "the same command resumes there" in capsys.readouterr().err
 
 
 def test_the_second_request_stops_at_once_and_handlers_are_put_back():

@@ -106,7 +106,7 @@ def test_nothing_continues_after_the_run_was_killed(suite, tmp_path, options):
     says = f"if self.training:\n            __import__('pathlib').Path({str(marker)!r}).touch()\n        "
     (tmp_path / "mine.py").write_text(FACTORY.replace("if self.broken", f"{says}if self.broken"))
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "lrbench.cli", "run", str(suite), "--out", str(out), *options]
+    command = [sys.executable, "-m", "lrbench", "run", str(suite), "--out", str(out), *options]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
     deadline = time.monotonic() + 60
     while not marker.exists() and time.monotonic() < deadline:

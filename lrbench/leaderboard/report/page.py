@@ -46,7 +46,7 @@ def report(folder: str | Path) -> str:
         specs=_json(specs),
         strips=strips(run),
         masking=board.masking,
-        progress=board.status.progress,
+        status=board.status,
         failures=board.failures,
         configuration=yaml.safe_dump(board.suite, sort_keys=False, allow_unicode=True),
         environments=environments,
