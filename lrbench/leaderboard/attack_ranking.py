@@ -10,6 +10,7 @@ from lrbench.errors import UsageError
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.figure_text import MISSING, write_value
 from lrbench.leaderboard.layout import labels, middle
+from lrbench.leaderboard.ranking import PLACE
 from lrbench.leaderboard.table import TextTable
 from lrbench.leaderboard.worth import OPTIMALITY
 from lrbench.leaderboard.worth_blocks import worth_block
@@ -52,6 +53,7 @@ def ranking(folders: Sequence[str]) -> list[TextTable]:
     """
     kinds: dict[tuple[str, str], dict[tuple[str, str], _Attack]] = {}
     models: dict[tuple[str, str], int] = {}
+    radii: dict[tuple[str, str], dict[str, None]] = {}
     for folder in {str(as_path(each).resolve()): each for each in folders}.values():
         board = Leaderboard.load(folder)
         if OPTIMALITY not in set(board.results["metric"]):
@@ -59,8 +61,9 @@ def ranking(folders: Sequence[str]) -> list[TextTable]:
             raise UsageError(msg)
         threat = board.suite["threat_model"]["norm"], board.suite["threat_model"]["space"]
         models[threat] = models.get(threat, 0) + len(board.models)
+        radii.setdefault(threat, {})[board.shown.radius(middle(board.suite))] = None
         _add(board, kinds.setdefault(threat, {}))
-    return [_table(threat, [*attacks.values()], models[threat]) for threat, attacks in kinds.items()]
+    return [_table(threat, [*attacks.values()], models[threat], [*radii[threat]]) for threat, attacks in kinds.items()]
 
 
 def _add(board: Leaderboard, attacks: dict[tuple[str, str], _Attack]) -> None:
@@ -79,7 +82,7 @@ def _options(spec: dict[str, Any], budget: int | None) -> str:
     return json.dumps(given | ({} if budget is None else {"budget": budget}), sort_keys=True)
 
 
-def _table(threat: tuple[str, str], attacks: list[_Attack], models: int) -> TextTable:
+def _table(threat: tuple[str, str], attacks: list[_Attack], models: int, radii: list[str]) -> TextTable:
     norm, space = threat
     there = [attack for attack in attacks if attack.optimality]
     ranked = sorted(there, key=lambda attack: -fmean(attack.optimality))
@@ -93,6 +96,9 @@ def _table(threat: tuple[str, str], attacks: list[_Attack], models: int) -> Text
         cells = [name, str(rank), figures[0], least, *figures[1:], str(len(attack.optimality))]
         rows.append([[cell] for cell in cells])
     first, *others = HEADINGS
-    headings = ["attack", "rank", first, "lowest", *others, "models"]
-    title = f"Attacks by mean optimality over {models} model{'s' * (models > 1)}, {norm}, {space} space"
+    headings = ["attack", PLACE, first, "lowest", *others, "models"]
+    title = (
+        f"Attacks by mean optimality over {models} model{'s' * (models > 1)}, {norm}, {space} space; optimality over "
+        f"all radii of an attack, the other figures at {' or '.join(radii)}, or its largest"
+    )
     return TextTable(title, [[heading] for heading in headings], rows)

@@ -81,10 +81,16 @@ def making(side: Side) -> dict[str, Any]:
 
 
 def differing(first: Any, second: Any, path: str = "") -> dict[str, tuple[Any, Any]]:  # noqa: ANN401
-    """Give what differs between two nested mappings: key path -> both values."""
-    if isinstance(first, dict) and isinstance(second, dict):
-        found: dict[str, tuple[Any, Any]] = {}
-        for key in dict.fromkeys([*first, *second]):
-            found |= differing(first.get(key), second.get(key), f"{path}.{key}" if path else str(key))
-        return found
-    return {} if first == second else {path: (first, second)}
+    """Give what differs between two nested mappings, and lists of what has labels: key path -> both values."""
+    parts = _parts(first), _parts(second)
+    found: dict[str, tuple[Any, Any]] = {}
+    if isinstance(parts[0], dict) and isinstance(parts[1], dict):
+        for key in dict.fromkeys([*parts[0], *parts[1]]):
+            found |= differing(parts[0].get(key), parts[1].get(key), f"{path}.{key}" if path else str(key))
+    return found or ({} if first == second else {path: (first, second)})
+
+
+def _parts(value: Any) -> Any:  # noqa: ANN401
+    """Give attacks, and whatever else is listed with a label, by these."""
+    labelled = isinstance(value, list) and all(isinstance(each, dict) and "label" in each for each in value)
+    return {each["label"]: each for each in value} if labelled else value

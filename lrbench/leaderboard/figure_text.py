@@ -28,10 +28,11 @@ def verdict_shown(cell: Cell | None) -> str:
 
 
 def figure_parts(cell: Cell, form: Form) -> list[str]:
-    """Write a figure with its deviation over seeds, its interval if it has one, and its seeds if some are missing."""
+    """Write a figure with its deviation over seeds, and what else there is: interval, clean accuracy, missing seeds."""
     deviation = "" if cell.sd != cell.sd or form == "count" else f" ±{_deviation(cell.sd, form)}"
     interval = [] if cell.interval is None else [f"[{', '.join(write_value(bound, form) for bound in cell.interval)}]"]
-    return [write_value(cell.value, form) + deviation, *interval, *_seeds(cell)]
+    clean = [] if cell.clean is None else [f"of {write_value(cell.clean, form)}"]
+    return [write_value(cell.value, form) + deviation, *interval, *clean, *_seeds(cell)]
 
 
 def _seeds(cell: Cell) -> list[str]:

@@ -59,7 +59,7 @@ def _ranked_by(shown: Shown, suite: dict[str, Any]) -> list[Column]:
     accuracy = shown.column("accuracy", "clean accuracy", "percent")
     if not suite["attacks"]:
         return [accuracy]
-    return [shown.column("verdict", "verdict", "verdict"), _headline(shown, suite), accuracy]
+    return [shown.column("verdict", "verdict", "verdict"), _beside_clean(shown, _headline(shown, suite)), accuracy]
 
 
 def _attack_blocks(shown: Shown, suite: dict[str, Any]) -> Iterator[Block]:
@@ -113,6 +113,14 @@ def _headline(shown: Shown, suite: dict[str, Any]) -> Column:
     return shown.column(
         ROBUST, f"robust accuracy {shown.radius(eps)}", "percent", f"{ROBUST}[{WORST},{label}]", attack=WORST, eps=eps
     )
+
+
+def _beside_clean(shown: Shown, robust: Column) -> Column:
+    """Put the clean accuracy of the images that were attacked, which are not all test images, into the cells."""
+    clean = shown.column(ROBUST, "clean", "percent", attack="").cells
+    there = {model: cell for model, cell in robust.cells.items() if model in clean}
+    alike = {model: clean[model].value for model, cell in there.items() if cell.seeds == clean[model].seeds}
+    return replace(robust, cells=robust.cells | {model: replace(there[model], clean=of) for model, of in alike.items()})
 
 
 def _worst_block(shown: Shown, threat: dict[str, Any]) -> list[Column]:

@@ -1,18 +1,20 @@
 """What a leaderboard says below its tables: how to read them, and how not to."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 from lrbench.leaderboard.advantages import advantages
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.layout import PAPER, labels, middle, summed_up
+from lrbench.leaderboard.layout import PAPER, ROBUST, labels, middle, summed_up
 from lrbench.leaderboard.measured import measured_notes
 from lrbench.leaderboard.results import ADJUSTED
 from lrbench.leaderboard.said import class_of, is_weak, other_than_standard
 from lrbench.leaderboard.status import in_what_they_differ
 from lrbench.leaderboard.stopped import fixed, stopped
-from lrbench.leaderboard.worth import OPTIMALITY
+from lrbench.leaderboard.worth import ALONE, OPTIMALITY
 from lrbench.views import matching
+
+NAMED = 3
 
 
 def notes(board: Leaderboard) -> list[str]:
@@ -37,7 +39,7 @@ def _missing(board: Leaderboard) -> Iterator[str]:
         yield f"OUT OF DATE: {status.lack}. Run the same command to compute the figures."
     elif status.progress:
         steps = f"; not done: {status.left.unfinished}" if status.left and status.left.unfinished else ""
-        yield f"MISSING: {status.progress}{steps}. Missing figures rank last; run the same command to compute them."
+        yield f"MISSING: {status.progress}{steps}. Missing figures come last; run the same command to compute them."
     for model in board.models:
         if board.status.models and (progress := board.status.progress_of(model)):
             yield f"MISSING: {progress} of {model}."
@@ -90,8 +92,8 @@ def _reading(board: Leaderboard) -> Iterator[str]:
     if board.suite["attacks"]:
         at = board.shown.radius(middle(board.suite))
         yield (
-            f"Rank: by verdict, then robust accuracy at {at}, then clean accuracy, rounded as shown. Equal figures "
-            "tie; missing figures (-) rank last, as do models that were not checked for masked gradients."
+            f"Place: by verdict, then robust accuracy at {at}, then clean accuracy, rounded as shown. Equal figures "
+            "tie; missing figures (-) come last, as do models that were not checked for masked gradients."
         )
         if board.suite["threat_model"]["space"] == "normalized":
             yield (
@@ -119,7 +121,8 @@ def _strength(board: Leaderboard) -> Iterator[str]:
         yield (
             "Robust accuracy: share of images that are still classified correctly under attack; higher is better. In "
             "the worst case: under every attack, at this radius and at smaller ones. At a radius where fewer attacks "
-            "ran it is a looser bound."
+            'ran it is a looser bound. In the first table "of" is what it is to be held against: the '
+            "clean accuracy on the very images that were attacked."
         )
     for attack in board.suite["attacks"]:
         if changed := other_than_standard(attack):
@@ -129,8 +132,34 @@ def _strength(board: Leaderboard) -> Iterator[str]:
                 f"{label} is not the standard version of {known} here: {changes}. Do not compare its "
                 "figures with those of the standard version."
             )
+    yield from _above_clean(board)
     yield from _worth(board)
     yield from _differences(board)
+
+
+def _above_clean(board: Leaderboard) -> Iterator[str]:
+    """Name figures under attack that are above those of the same images without one, and say how that can be."""
+    robust = matching(board.aggregated, {"metric": ROBUST})
+    clean = {row["model"]: row for row in robust[robust["attack"] == ""].to_dict("records")}
+    found = [
+        f"{row['attack']} on {row['model']} at {board.shown.radius(row['eps'])} "
+        f"({100 * row['value']:.1f} %, clean {100 * clean[row['model']]['value']:.1f} %)"
+        for row in robust[robust["attack"].isin(labels(board.suite))].to_dict("records")
+        if row["model"] in clean and _is_above(row, clean[row["model"]])
+    ]
+    if found:
+        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        yield (
+            f"Above the clean accuracy on the same images: {'; '.join(found[:NAMED])}{more}. What does not look for "
+            "this network's errors, such as noise, a transfer attack or one towards a given class, can also put "
+            "right an image that was wrong. In the worst case such an image counts as wrong: judge by that."
+        )
+
+
+def _is_above(row: dict[Hashable, Any], clean: dict[Hashable, Any]) -> bool:
+    """Whether a figure is above another of the same images and seeds, beyond rounding."""
+    same = (row["n"], row["seeds"]) == (clean["n"], clean["seeds"])
+    return bool(same and row["value"] > clean["value"] + 1e-9)
 
 
 def _worth(board: Leaderboard) -> Iterator[str]:
@@ -138,9 +167,10 @@ def _worth(board: Leaderboard) -> Iterator[str]:
     metrics = set(board.aggregated["metric"])
     if OPTIMALITY in metrics:
         yield (
-            "Optimality (AttackBench): area under an attack's curve of success against radius, over that of the best "
-            "attack of each image, at the radii where it ran. Only one to fool: images that would count as robust "
-            "without this attack."
+            "Optimality (AttackBench): area under an attack's curve of success against radius, divided by the area "
+            "under that of the best attack of each image, over the radii at which the attack ran "
+            f"({_radii_of_attacks(board)}): compare attacks that share them. Only one to fool: images that would count "
+            "as robust without this attack."
         )
     if "forward_passes" in metrics:
         yield "Passes of the model are counted. ms are by the clock, whatever ran beside: compare those of one run."
@@ -153,6 +183,16 @@ def _worth(board: Leaderboard) -> Iterator[str]:
                 f"OVER BUDGET: {attack} took {total:,.4g} passes an image, of {budget:,}. Points tried ahead of their "
                 "turn count; another library's attack is as long as the suite says."
             )
+
+
+def _radii_of_attacks(board: Leaderboard) -> str:
+    """Say over which radii optimality is taken, once for attacks that share them."""
+    ran = board.results[board.results["metric"] == ALONE]
+    sharing: dict[tuple[str, ...], list[str]] = {}
+    for attack, each in ran.groupby("attack", sort=False):
+        radii = tuple(board.shown.radius(eps) for eps in sorted(set(each["eps"])))
+        sharing.setdefault(radii, []).append(str(attack))
+    return "; ".join(f"{', '.join(attacks)}: {', '.join(radii)}" for radii, attacks in sharing.items())
 
 
 def _differences(board: Leaderboard) -> Iterator[str]:

@@ -14,7 +14,7 @@ from lrbench.leaderboard.conclusion import conclusion, points, required, require
 from lrbench.leaderboard.paired import Difference, Paired
 from lrbench.leaderboard.sides import Side
 from lrbench.leaderboard.table import TextTable
-from lrbench.leaderboard.text import in_latex, in_markdown
+from lrbench.leaderboard.text import beside_each_other, in_latex, in_markdown
 
 HEADINGS = ("attack", "radius", "A %", "B %", "B - A, points", "95 % interval", "p", "adjusted p")
 CSV_COLUMNS = (
@@ -91,7 +91,7 @@ def remarks(paired: Paired, wanted: Wanted) -> list[str]:
         lines.append(f"Not compared: {'; '.join(paired.skipped)}.")
     for what, differing in (("Configuration", paired.configuration), ("Environment", paired.environment)):
         if differing:
-            lines.append(f"{what}: {'; '.join(f'{k}: {_short(a)} | {_short(b)}' for k, (a, b) in differing.items())}.")
+            lines.append(f"{what}: {'; '.join(f'{key}: {_written(*values)}' for key, values in differing.items())}.")
         else:
             lines.append(f"{what}: the same.")
     if wanted.difference is not None:
@@ -114,9 +114,8 @@ def _flipped(each: Difference, paired: Paired) -> list[str]:
     return lines
 
 
-def _short(value: Any) -> str:  # noqa: ANN401
-    text = json.dumps(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+def _written(first: Any, second: Any) -> str:  # noqa: ANN401
+    return " | ".join(beside_each_other(json.dumps(first), json.dumps(second)))
 
 
 def to_markdown(found: Sequence[Paired], wanted: Wanted) -> str:

@@ -6,6 +6,9 @@ from lrbench.leaderboard.figure_text import verdict_shown, write_value
 from lrbench.verdicts import RANKED
 from lrbench.views import Cell, Column
 
+PLACE = "place"
+"""What readers see above ranks: among low-rank networks they would be taken for the rank of a layer."""
+
 
 def rank_column(columns: Sequence[Column], models: Sequence[str]) -> Column:
     """Give the column of ranks, by the first of `columns`, where that is equal by the next, and so on.
@@ -15,9 +18,7 @@ def rank_column(columns: Sequence[Column], models: Sequence[str]) -> Column:
     """
     keys = {model: [_rank_key(column, model) for column in columns] for model in models}
     ranks = {model: 1 + sum(other < key for other in keys.values()) for model, key in keys.items()}
-    return Column(
-        "rank", "rank", "rank", {model: Cell(rank, float("nan"), None, None) for model, rank in ranks.items()}
-    )
+    return Column("rank", PLACE, "rank", {model: Cell(rank, float("nan"), None, None) for model, rank in ranks.items()})
 
 
 def _rank_key(column: Column, model: str) -> tuple[int, float]:

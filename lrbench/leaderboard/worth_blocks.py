@@ -19,7 +19,8 @@ AT_A_RADIUS: tuple[tuple[str, str, Form], ...] = (
 def worth_block(shown: Shown, attacks: Sequence[str], eps: float) -> Block:
     """Give the table: figures at one radius are at that one where an attack ran there, else at its largest."""
     columns = [each for attack in attacks for each in _columns(shown, attack, eps)]
-    return Block(f"Attacks at {shown.radius(eps)}: what each was worth, and cost an image", columns, by="attack")
+    title = f"What each attack was worth, and cost an image, at {shown.radius(eps)}; optimality over all its radii"
+    return Block(title, columns, by="attack")
 
 
 def _columns(shown: Shown, attack: str, eps: float) -> Iterator[Column]:

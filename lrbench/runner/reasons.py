@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from lrbench.leaderboard.text import beside_each_other
 from lrbench.names import eps_digits
 
 NAMED = 3
@@ -58,7 +59,7 @@ def _differences(old: dict[str, Any], new: dict[str, Any], kind: str, prefix: st
             what = "the radius of the checks, by default the middle one," if kind == "masking" else f"{prefix}eps"
             yield f"{what} {eps_digits(before)}/255 -> {eps_digits(after)}/255"
         else:
-            yield f"{prefix}{name} {before!r:.40} -> {after!r:.40}"
+            yield f"{prefix}{name} {' -> '.join(beside_each_other(repr(before), repr(after)))}"
 
 
 def _radii(old: list[float], new: list[float]) -> Iterator[str]:

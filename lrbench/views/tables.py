@@ -23,6 +23,8 @@ class Cell:
         Images behind it; with several seeds, the fewest.
     seeds, planned : int, optional
         Seeds behind it, and those of the suite.
+    clean : float, optional
+        Of a robust accuracy: the accuracy on the same images without an attack.
     """
 
     value: float
@@ -31,6 +33,7 @@ class Cell:
     n: int | None
     seeds: int | None = None
     planned: int | None = None
+    clean: float | None = None
 
     @property
     def whole(self) -> bool:

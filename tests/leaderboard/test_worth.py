@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,7 +121,9 @@ def board():
 
 def test_a_table_has_a_row_for_each_attack_on_each_model():
     block = board().blocks[-1]
-    assert block.title == "Attacks at 8/255: what each was worth, and cost an image, n = 50"
+    assert block.title == (
+        "What each attack was worth, and cost an image, at 8/255; optimality over all its radii, n = 50"
+    )
     shown = [
         (model, *beside, *(each.cells[model].value if model in each.cells else None for each in columns))
         for model, beside, columns in block.rows(["other", "net"])
@@ -134,6 +137,16 @@ def test_a_table_has_a_row_for_each_attack_on_each_model():
         ("net", "square, 4/255", 0.25, None, pytest.approx(4), 0.5),
     ]
     assert "| net | deepfool | 25.0 | 50.0 | 255 |\n" in to_markdown(board())
+
+
+def test_a_line_says_over_which_radii_the_optimality_of_each_attack_is():
+    made = board()
+    alone = made.results.iloc[[0]].assign(metric=ALONE, value=0.0)
+    ran = [("pgd", 4), ("pgd", 8), ("square", 4)]
+    rows = [alone.assign(attack=attack, eps=eps / 255) for attack, eps in ran]
+    whole = Leaderboard(pd.concat([made.results, *rows]), made.suite)
+    (line,) = [line for line in notes(whole) if line.startswith("Optimality")]
+    assert "(deepfool, pgd: 4/255, 8/255; square: 4/255): compare attacks that share them" in line
 
 
 def test_costs_lie_beside_the_times_and_not_among_the_results():
@@ -214,9 +227,10 @@ def test_an_attack_with_another_budget_is_another_one(tmp_path):
 def test_each_threat_model_has_a_table_of_its_own(tmp_path):
     first = run_of(tmp_path / "first", {"a": 0.3, "b": 0.2})
     second = run_of(tmp_path / "second", {"a": 0.6, "b": 0.1}, space="normalized")
+    over = "optimality over all radii of an attack, the other figures at"
     assert [table.title for table in ranking([first, second])] == [
-        "Attacks by mean optimality over 2 models, linf, pixel space",
-        "Attacks by mean optimality over 2 models, linf, normalized space",
+        f"Attacks by mean optimality over 2 models, linf, pixel space; {over} 8/255, or its largest",
+        f"Attacks by mean optimality over 2 models, linf, normalized space; {over} 0.0314 sd, or its largest",
     ]
 
 
