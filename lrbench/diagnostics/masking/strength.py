@@ -25,8 +25,8 @@ def stronger(first: Tensor, *others: Tensor) -> Measured:
 @check(
     "single-step-stronger",
     "broken",
-    condition="share of images misclassified under a single step over that under an iterative attack (APGD, and plain "
-    "PGD); flagged above a point with p < 0.01",
+    condition="share of images misclassified under a single step minus that under an iterative attack (APGD or "
+    "plain PGD, the larger difference); flagged above 0.01 with p < 0.01",
     explanation="An iterative attack can do whatever a single step does; if it does less, it was led astray.",
     advice="Do not trust the iterative attack's figure: check its step size, and the gradient after the first step.",
 )
@@ -38,8 +38,8 @@ def single_step_stronger(subject: Subject) -> Measured:
 @check(
     "single-step-only",
     "suspicious",
-    condition="what a single step gains as a share of what an iterative attack gains; flagged below 0.2 if the latter "
-    "gains 30 points or more",
+    condition="misclassified images that a single step adds to those without attack, divided by those that an "
+    "iterative attack (APGD) adds; flagged below 0.2 where the latter are 30 % of the images or more",
     explanation="The model withstands single steps and falls to iterated ones: its gradient at the image is bent, as "
     "single-step adversarial training can do (catastrophic overfitting).",
     advice="Leave figures of single-step attacks out; train against iterated ones.",
@@ -56,8 +56,8 @@ def single_step_only(subject: Subject) -> Measured:
 @check(
     "not-growing-with-eps",
     "broken",
-    condition="share of images misclassified at half the radius over that at the radius, or at the radius over that at "
-    "twice it; flagged above a point with p < 0.01",
+    condition="share of images misclassified at half the radius minus that at the radius, or at the radius minus "
+    "that at twice it, the larger difference; flagged above 0.01 with p < 0.01",
     explanation="A larger ball holds the smaller one, so an attack that works cannot find less in it.",
     advice="Give the attack more steps of a size that fits the radius; check the gradient away from the image.",
 )
@@ -88,8 +88,8 @@ def unbounded_fails(subject: Subject) -> Measured:
 @check(
     "black-box-stronger",
     "broken",
-    condition="share of images misclassified under random search over that under a white-box attack (APGD, and plain "
-    "PGD); flagged above a point with p < 0.01",
+    condition="share of images misclassified under random search minus that under a white-box attack (APGD or plain "
+    "PGD, the larger difference); flagged above 0.01 with p < 0.01",
     explanation="A white-box attack knows more than a black-box one; if it finds less, the gradient misleads it.",
     advice="Report the black-box figure, and attack through what hides the gradient.",
 )
@@ -101,8 +101,8 @@ def black_box_stronger(subject: Subject) -> Measured:
 @check(
     "noise-stronger",
     "broken",
-    condition="share of images misclassified under random noise over that under a white-box attack (APGD, and plain "
-    "PGD); flagged above a point with p < 0.01",
+    condition="share of images misclassified under random noise minus that under a white-box attack (APGD or plain "
+    "PGD, the larger difference); flagged above 0.01 with p < 0.01",
     explanation="Noise of the same radius aims at nothing; an attack that finds less aims away from the target.",
     advice="Check the attack for a wrong sign, a wrong loss or a vanishing gradient.",
 )
@@ -114,8 +114,9 @@ def noise_stronger(subject: Subject) -> Measured:
 @check(
     "transfer-stronger",
     "broken",
-    condition="share of images misclassified under an attack made on another model over that under a white-box attack "
-    "(APGD, and plain PGD); flagged above a point with p < 0.01; not asked where no transfer was run",
+    condition="share of images misclassified under an attack made on another model minus that under a white-box "
+    "attack (APGD or plain PGD, the larger difference); flagged above 0.01 with p < 0.01; not asked where no "
+    "transfer was run",
     explanation="Images made for another model fool this one more often than those made for it: its own gradient hides "
     "them.",
     advice="Report the transfer figure, and attack through what hides the gradient.",
@@ -166,8 +167,8 @@ def silent_success(subject: Subject) -> Measured:
 @check(
     "more-effort-helps",
     "suspicious",
-    condition="share of images misclassified under twice the steps and restarts over that under the attack itself; "
-    "flagged above two points with 3 images or more",
+    condition="share of images misclassified under twice the steps and restarts but not under the attack itself; "
+    "flagged above 0.02 with 3 images or more",
     explanation="The attack had not found all it could, so the figure is of the attack, not of the model.",
     advice="Use more steps and restarts until the figure stays.",
 )
@@ -181,8 +182,8 @@ def more_effort_helps(subject: Subject) -> Measured:
 @check(
     "weaker-than-checks",
     "suspicious",
-    condition="share of images misclassified under the checks' own attacks over that under all attacks under "
-    "examination, at this radius and below; flagged above a point with p < 0.01; not asked where none ran",
+    condition="share of images misclassified under the checks' own attacks minus that under all attacks under "
+    "examination, at this radius and below; flagged above 0.01 with p < 0.01; not asked where none ran",
     explanation="Attacks of a few steps found more than the attacks whose figures are shown, which are too high.",
     advice="Report the checks' figure, or attack with AutoAttack.",
 )
