@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from lrbench.runner.execution import Execution
 
 
-def _session(given: argparse.Namespace) -> "Session":
+def session_of(given: argparse.Namespace) -> "Session":
+    """Open the run of a suite; write nothing."""
     from lrbench.suite import load_suite  # noqa: PLC0415
 
     # Before torch is loaded, which takes seconds: most mistakes are in the suite's text.
@@ -51,7 +52,7 @@ def run_command(given: argparse.Namespace) -> int:
     """Run or resume a suite, or a share of its steps."""
     if given.steps or given.share:
         return _take_share(given)
-    return finish(_session(given))
+    return finish(session_of(given))
 
 
 def _take_share(given: argparse.Namespace) -> int:
@@ -60,7 +61,7 @@ def _take_share(given: argparse.Namespace) -> int:
     from lrbench.store import shown  # noqa: PLC0415
 
     share = Share.parse(given.steps, given.share or "1/1")
-    session = _session(given)
+    session = session_of(given)
     with display_for(console()) as display:
         failed = session.run_share(share, display)
     sys.stdout.write(
@@ -177,33 +178,3 @@ def evaluate_command(given: argparse.Namespace) -> int:
         suite, document, out=out, device=given.device, data_dir=root, data=data, announce=once, execution=execution
     )
     return finish(session)
-
-
-def plan_command(given: argparse.Namespace) -> int:
-    """Show the steps of a suite."""
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    from lrbench.display import duration  # noqa: PLC0415
-    from lrbench.leaderboard.resolution import resolution  # noqa: PLC0415
-
-    session = _session(given)
-    table = Table("step", "state", "estimate", pad_edge=False)
-    pending = session.pending
-    for step in session.plan:
-        cost = duration(session.costs.estimate([step])) if step in pending else ""
-        table.add_row(Text(step.id), Text(session.states[step.id]), cost)
-    screen = console()
-    screen.print(table)
-    threat = session.suite.threat_model
-    about = "about" if threat.until is None else "at most about"
-    rest = "nothing to do" if not pending else f"the rest takes {about} {duration(session.costs.estimate(pending))}"
-    if pending and session.costs.estimate(pending) is None:
-        rest = "no estimate before a first step has finished"
-    screen.print(f"{len(session.plan)} steps, {len(session.plan) - len(pending)} done; {rest}", highlight=False)
-    for jobs in given.jobs if pending and session.costs.estimate(pending) is not None else ():
-        screen.print(f"on {jobs} workers {about} {duration(session.seconds_on(jobs))}", highlight=False)
-    images, suite = threat.most(len(session.data.test)), session.suite.model_dump(mode="json")
-    for line in resolution(suite, images, session.store.root, session.view):
-        screen.print(line, highlight=False, markup=False)
-    return 0

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from lrbench.cli import audit, commands, views
+from lrbench.cli import audit, commands, plan, views
 from lrbench.errors import nearest
 
 EPILOG = (
@@ -25,7 +25,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     for name, command, text in (
         ("run", commands.run_command, "run or resume a suite, and print its leaderboard"),
-        ("plan", commands.plan_command, "show the steps of a suite, what is done and what the rest will cost"),
+        ("plan", plan.plan_command, "show the steps of a suite, what is done and what the rest will cost"),
     ):
         sub = subs.add_parser(name, help=text, description=text)
         sub.add_argument("suite", metavar="SUITE", help="path of a YAML file, or the name of a shipped suite")
@@ -34,14 +34,10 @@ def make_parser() -> argparse.ArgumentParser:
             "--reuse", action="append", default=[], metavar="RUN", help="folder of a run to take steps from"
         )
         if name == "plan":
-            sub.add_argument(
-                "--jobs",
-                type=_number(10_000),
-                nargs="+",
-                default=[],
-                metavar="N",
-                help="estimate for N workers",
-            )
+            number = _number(10_000)
+            sub.add_argument("--jobs", type=number, nargs="+", default=[], metavar="N", help="estimate for N workers")
+            sub.add_argument("--all", action="store_true", help="each step by itself, with its state")
+            sub.add_argument("--format", default="table", choices=("table", "json"), help="json: all steps")
         if name == "run":
             sub.add_argument(
                 "--steps", action="append", default=[], metavar="P", help="only steps that match, such as 'train/*'"

@@ -87,7 +87,10 @@ def _environments(board: Leaderboard) -> Iterator[str]:
 
 def _reading(board: Leaderboard) -> Iterator[str]:
     by = "Wilson interval" if fixed(board) else "interval: under attack of a confidence sequence, elsewhere Wilson's"
-    yield f"Means over seeds, ± standard deviation over seeds, [95 % {by}] for n images (the smallest n of any seed)."
+    yield (
+        f"Means over seeds, ± standard deviation over seeds, [95 % {by}] for n images (the smallest n of any seed). "
+        "± says how far trainings scatter; it is not the error of a figure, which the interval is, however small ± is."
+    )
     yield from stopped(board)
     if board.suite["attacks"]:
         at = board.shown.radius(middle(board.suite))

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -211,9 +212,7 @@ def _claims(shown: "Shown") -> list[str]:
 def _verdicts(shown: "Shown", claim: str) -> Iterator[str]:
     """Say of each model in a few words what a claim comes to."""
     for row in shown.rows_of_seeds("audit_verdict", claim=claim).to_dict("records"):
-        cause = (
-            "" if row["cause"] == NONE else f", but {row['cause']}" if row["bill"] == "clean" else f": {row['cause']}"
-        )
+        cause = "" if row["cause"] == NONE else f"{', but' if row['bill'] == 'clean' else ':'} {row['cause']}"
         none = row["rung"] == NONE or row["bill"] == "clean"
         most = "" if none else f", {row['rung']} closes {100 * row['value']:.0f} % of the gap"
         yield f"{row['model']}, seed {row['seed']}: {row['bill']}{cause}{most}"
@@ -228,13 +227,14 @@ def _rungs(shown: "Shown", claim: str) -> list[str]:
 
 
 def _columns(figures: Mapping[str, Metric], shown: "Shown", claim: str, rung: str) -> Iterator["Column"]:
-    from dataclasses import replace
+    from lrbench.diagnostics.claims import LADDER
 
+    row = next(f"{rung} ({each.change})" for each in LADDER if each.name == rung)
     for figure in COLUMNS:
         metric = figures[figure]
         key = f"{figure}[{json.dumps(claim)},{rung}]"
         column = shown.column(figure, metric.heading, metric.form, key, claim=claim, rung=rung)
-        yield replace(column, row=rung, passing=metric.time)
+        yield replace(column, row=row, passing=metric.time)
 
 
 def _said(shown: "Shown", where: Mapping[str, Any]) -> str:

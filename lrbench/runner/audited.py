@@ -16,7 +16,7 @@ from lrbench.runner.claims import of_claims
 from lrbench.runner.derived import spec_of, suite_for
 from lrbench.runner.loading import load_model
 from lrbench.store import as_path
-from lrbench.suite import Suite, load_suite
+from lrbench.suite import Suite, load_suite, read_run
 from lrbench.suite.document import Document
 
 Raw = dict[str, Any]
@@ -53,7 +53,7 @@ class Audited:
 
     @property
     def of_run(self) -> tuple[Path, str, int] | None:
-        """The folder, the model and the seed, where it is a run's."""
+        """The folder, the model and the seed (default: the run's first), where it is a run's."""
         folder, colon, name = self.model.rpartition(":")
         if not colon or not (as_path(folder) / "suite.yaml").exists():
             return None
@@ -61,7 +61,7 @@ class Audited:
         if seed and not seed.isdecimal():
             msg = f"{self.model:.100}: expected DIR:MODEL or DIR:MODEL@SEED, one seed"
             raise UsageError(msg)
-        return as_path(folder), name, int(seed or 0)
+        return as_path(folder), name, int(seed) if seed else read_run(as_path(folder))[0].seeds[0]
 
     @property
     def name(self) -> str:
@@ -78,7 +78,8 @@ class Audited:
     @property
     def folder(self) -> str:
         """Where the results lie, if nothing else is said."""
-        return f"runs/audit-{in_path(load_suite(self.source)[0].name)}-{in_path(self.name)}"
+        seed = f"-seed-{self.of_run[2]}" if self.of_run is not None and "@" in self.model.rpartition(":")[2] else ""
+        return f"runs/audit-{in_path(load_suite(self.source)[0].name)}-{in_path(self.name)}{seed}"
 
     def networks(self) -> dict[str, Handed]:
         """Load the network of a run; none of any other model."""
@@ -103,7 +104,7 @@ class Audited:
         ]
         measured = [entry.name for entry in MEASURES if not is_own(entry.name) and of_claims(entry.name)]
         raw |= {"attacks": [], "diagnostics": {"masking": False, **{kind: dict(self.options) for kind in measured}}}
-        raw["seeds"] = raw.get("seeds", [0])[:1]
+        raw["seeds"] = raw.get("seeds", [0])[:1] if self.of_run is None else [self.of_run[2]]
 
     def as_suite(
         self, root: Path, announce: Callable[[str], None], *, rehearse: bool
@@ -124,6 +125,10 @@ class Audited:
         elif self.name in load_suite(self.source)[0].models:
             beside = [self.name, *(each for each in beside if each != self.name)]
         else:
+            name, at, seed = self.name.rpartition("@")
+            if at and seed.isdecimal() and ":" not in name:
+                msg = f"{self.model:.100}: a seed is named of a run's model alone, such as runs/{SUITE}:{name}@{seed}"
+                raise UsageError(msg)
             models[self.name] = spec_of(self.name)
         return suite_for(models, self.source, root, beside, None, announce, changes=self, rehearse=rehearse)
 

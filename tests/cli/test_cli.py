@@ -1,3 +1,4 @@
+import json
 import os
 import pty
 import re
@@ -56,6 +57,19 @@ def test_run_plan_show(suite_file, capsys):
     text = capsys.readouterr().out
     assert "changed: samples 20 -> 30" in text
     assert "the rest takes about" in text
+    assert "/seed-0" not in text.partition("again, ")[0]
+    assert main(["plan", str(suite_file), "--all"]) == 0
+    every = capsys.readouterr().out
+    assert main(["plan", str(suite_file), "--format", "json"]) == 0
+    steps = json.loads(capsys.readouterr().out)
+    assert len(steps) == 15
+    assert all(step["step"] in every for step in steps)
+    counted = dict.fromkeys((step["kind"], step["model"]) for step in steps)
+    for kind, model in counted:
+        mine = [step for step in steps if (step["kind"], step["model"]) == (kind, model)]
+        done = sum(step["state"] == "done" for step in mine)
+        assert re.search(rf"^│?{kind} *│ {model} *│ {len(mine)} *│ {done} ", text, re.MULTILINE), (kind, model)
+        assert all((step["seconds"] is None) == (step["state"] == "done") for step in mine)
 
 
 @pytest.mark.parametrize("module", ["lrbench", "lrbench.cli"])

@@ -10,6 +10,7 @@ from torch import nn
 from lrbench.attacks.precision import rounded_products
 from lrbench.data import to_unit
 from lrbench.diagnostics.masking import CHECKS, Budget, examine
+from lrbench.diagnostics.masking.strength import stronger
 from lrbench.diagnostics.masking.subject import Subject
 from lrbench.models import Classifier
 from lrbench.models.resnet import resnet18
@@ -279,3 +280,12 @@ def test_whether_an_attack_was_still_rising_does_not_hang_on_the_logits_scale(im
     kept.append(CHECKS["still-rising"].measure(Subject(model_of_one, x, y, 0.001, budget=BUDGET)).figure)
     assert kept[0] == pytest.approx(kept[1], rel=1e-3)
     assert kept[1] > 0
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+def test_what_a_figure_is_of_is_said_as_a_difference_or_a_quotient(check):
+    assert " over that " not in check.condition
+    if " minus that " in check.condition:
+        assert (
+            stronger(torch.tensor([True, True, True, False]), torch.tensor([True, False, False, False])).figure == 0.5
+        )

@@ -93,7 +93,7 @@ def test_steps_that_are_missing_are_named(ran, tmp_path, capsys):
     Tables(session.suite, session.data.name, session.plan, session.store).write({})
     assert main(["show", str(folder)]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    missing = "not done: attack/wide/seed-0/pgd/eps-8, worst/wide/seed-0. Missing figures rank last"
+    missing = "not done: attack/wide/seed-0/pgd/eps-8, worst/wide/seed-0. Missing figures come last"
     assert f"MISSING: {STEPS - 2} of {STEPS} steps done; {missing}" in shown
 
 

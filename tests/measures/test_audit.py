@@ -10,7 +10,7 @@ from support import audited
 import lrbench
 from lrbench.cli import main
 from lrbench.data import Split
-from lrbench.diagnostics.claims import EFFORTS, Effort
+from lrbench.diagnostics.claims import EFFORTS, LADDER, Effort
 from lrbench.errors import UsageError
 from lrbench.leaderboard import Leaderboard
 from lrbench.leaderboard.notes import notes
@@ -85,7 +85,11 @@ def test_terminal_report_and_pictures_show_it(finished):
     block, other = (audits[f"Audit of {claim}"] for claim in (LABEL, "pgd, steps 3, 25.5/255"))
     assert {model for model, _, _ in other.rows(["hidden", "plain"])} == {"plain"}
     rows = list(block.rows(["hidden", "plain"]))
-    assert [(model, words[0]) for model, words, _ in rows][:2] == [("hidden", "own"), ("hidden", "steps")]
+    assert [(model, words[0]) for model, words, _ in rows][:2] == [
+        ("hidden", "own (the claim's own attack)"), ("hidden", "steps (more steps)"),
+    ]  # fmt: skip
+    changes = {rung.name: rung.change for rung in LADDER}
+    assert all(words == [f"{name} ({changes[name]})"] for _, words, _ in rows for name in [words[0].split(" (")[0]])
     lines = [line for line in notes(shown) if line.startswith("hidden, seed 0")]
     assert re.match(r"hidden, seed 0: 78\.5 % claimed, ours \d\d\.\d % \(", lines[0])
     assert re.search(

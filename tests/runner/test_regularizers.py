@@ -1,7 +1,6 @@
 """Models with regularizers through a run: their keys, and what their networks are afterwards."""
 
 import json
-import re
 from types import SimpleNamespace
 
 import pytest
@@ -79,8 +78,8 @@ def test_the_history_has_the_penalties(finished):
 def test_a_second_run_has_nothing_to_do_and_other_options_train_again(finished, capsys):
     def planned(text):
         (finished / "again.yaml").write_text(text)
-        assert main(["plan", str(finished / "again.yaml"), "--out", str(finished / "run")]) == 0
-        return dict(re.findall(r"^│(\w+/\S+) *│ (\w+)", capsys.readouterr().out, re.MULTILINE))
+        assert main(["plan", str(finished / "again.yaml"), "--out", str(finished / "run"), "--format", "json"]) == 0
+        return {each["step"]: each["state"] for each in json.loads(capsys.readouterr().out)}
 
     assert set(planned(SUITE).values()) == {"done"}
     changed = planned(SUITE.replace("condlr: {}", "condlr: {condition: 4}"))

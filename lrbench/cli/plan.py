@@ -1,0 +1,99 @@
+"""The command that says which steps a suite takes, what is done of them, and what the rest will cost."""
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from lrbench.cli.commands import session_of
+from lrbench.cli.terminal import console
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from lrbench.runner import Session
+
+
+def plan_command(given: argparse.Namespace) -> int:
+    """Show the steps of a suite: counted by kind and model, each by itself, or as JSON."""
+    session = session_of(given)
+    if given.format == "json":
+        sys.stdout.write(_as_json(session))
+        return 0
+    screen = console()
+    screen.print(_every_step(session) if given.all else _counted(session))
+    for line in [*_reasons(session, given), *_rest(session, given.jobs)]:
+        screen.print(line, highlight=False, markup=False)
+    return 0
+
+
+def _as_json(session: "Session") -> str:
+    """Write a list of all steps; `seconds` is null of what is done, and where nothing is known yet."""
+    pending = {step.id for step in session.pending}
+    steps = [
+        {
+            "step": step.id,
+            "kind": step.kind,
+            "model": step.model,
+            "seed": step.seed,
+            "state": session.states[step.id],
+            "seconds": session.costs.estimate([step]) if step.id in pending else None,
+        }
+        for step in session.plan
+    ]
+    return json.dumps(steps, indent=1) + "\n"
+
+
+def _counted(session: "Session") -> "Table":
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    from lrbench.display import duration  # noqa: PLC0415
+
+    pending = {step.id for step in session.pending}
+    table = Table("kind", "model", "steps", "done", "time left", pad_edge=False)
+    for kind, model in dict.fromkeys((step.kind, step.model) for step in session.plan):
+        steps = [step for step in session.plan if (step.kind, step.model) == (kind, model)]
+        left = [step for step in steps if step.id in pending]
+        cost = duration(session.costs.estimate(left)) if left else ""
+        table.add_row(kind, Text(model), str(len(steps)), str(len(steps) - len(left)), cost)
+    return table
+
+
+def _every_step(session: "Session") -> "Table":
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    from lrbench.display import duration  # noqa: PLC0415
+
+    pending = {step.id for step in session.pending}
+    table = Table("step", "state", "estimate", pad_edge=False)
+    for step in session.plan:
+        cost = duration(session.costs.estimate([step])) if step.id in pending else ""
+        table.add_row(Text(step.id), Text(session.states[step.id]), cost)
+    return table
+
+
+def _reasons(session: "Session", given: argparse.Namespace) -> list[str]:
+    """Say what is taken again and why, where no table does."""
+    from lrbench.runner.reasons import again  # noqa: PLC0415
+
+    return [] if given.all else again(session.states)
+
+
+def _rest(session: "Session", workers: list[int]) -> list[str]:
+    """Say what the rest will take, here and on so many workers, and which difference the whole will find."""
+    from lrbench.display import duration  # noqa: PLC0415
+    from lrbench.leaderboard.resolution import resolution  # noqa: PLC0415
+
+    threat, pending = session.suite.threat_model, session.pending
+    seconds = session.costs.estimate(pending)
+    about = "about" if threat.until is None else "at most about"
+    rest = "nothing to do" if not pending else f"the rest takes {about} {duration(seconds)}"
+    if pending and seconds is None:
+        rest = "no estimate before a first step has finished"
+    lines = [f"{len(session.plan)} steps, {len(session.plan) - len(pending)} done; {rest}"]
+    if pending and seconds is not None:
+        lines += [f"on {jobs} workers {about} {duration(session.seconds_on(jobs))}" for jobs in workers]
+    images, suite = threat.most(len(session.data.test)), session.suite.model_dump(mode="json")
+    return [*lines, *resolution(suite, images, session.store.root, session.view)]
