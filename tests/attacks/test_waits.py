@@ -81,7 +81,7 @@ ATTACKS = {
 }
 """Of every attack: waits an iteration at most, and how it is made for so many iterations."""
 
-STEPS = 20
+STEPS = 10
 
 HERE = {"patches.py _corner", "patches.py _turned"}
 """Ask for numbers that were drawn on the CPU, wherever the attack runs."""
@@ -144,7 +144,7 @@ def test_an_iteration_asks_for_nothing(case):
 
 
 @pytest.mark.usefixtures("as_on_a_gpu")
-@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+@pytest.mark.parametrize("norm", ["linf", *(pytest.param(norm, marks=pytest.mark.slow) for norm in ("l2", "l1"))])
 def test_square_asks_at_every_fiftieth_pass(norm, monkeypatch):
     # A query of each image a pass.
     monkeypatch.setattr(passes, "ELSEWHERE", replace(passes.ELSEWHERE, full=1))
