@@ -118,7 +118,7 @@ def in_turn(values):
     """Each attack with each of some values: for most attacks all but one of them are slow, each time another."""
     for turn, name in enumerate(ATTACKS):
         for place, value in enumerate(values):
-            left = name in ALIKE or name not in OWN_PACES and place != turn % len(values)
+            left = name in ALIKE or (name not in OWN_PACES and place != turn % len(values))
             yield pytest.param(name, value, marks=pytest.mark.slow if left else (), id=f"{name}-{place}")
 
 

@@ -60,7 +60,7 @@ if find_spec("adv_lib") is not None:
 
 
 WHOLE = {*LITTLE, "art", "foolbox", "torchattacks", "adv-lib"} & {*ATTACKS}
-"""One of each attack. What an attack does with a batch, whatever its options, is looked at with these in each test run."""
+"""One of each attack: with these it is tried in each test run what has to do with batches, and not with options."""
 EACH = [name if name in WHOLE else pytest.param(name, marks=pytest.mark.slow) for name in ATTACKS]
 
 
