@@ -47,11 +47,14 @@ def _taken(cases, each=1):
         used.update([*values, values])
         taken.add(case)
 
+    def seldom(case):
+        """How much of what a case tries was tried before."""
+        _, values = case
+        return sum(used[value] > 0 for value in values), sum(used[value] for value in values) + used[values]
+
     for group in groups.values():
         for _ in range(min(each, len(group))):
-            left = [(case, values) for case, values in group if case not in taken]
-            take(*min(left, key=lambda it: sum(used[value] for value in it[1]) + used[it[1]]))
-    for case, values, _ in cases:
-        if not all(used[value] for value in values):
-            take(case, values)
+            take(*min((case for case in group if case[0] not in taken), key=seldom))
+    while left := [(case, values) for case, values, _ in cases if not all(used[value] for value in values)]:
+        take(*min(left, key=seldom))
     return taken
