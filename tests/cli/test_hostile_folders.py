@@ -114,6 +114,7 @@ def said(capsys):
     return [line for line in lines if not line.startswith(("lrbench: running", "lrbench: left out"))]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("make", PLACES)
 def test_a_folder_that_can_be_none_is_refused_by_every_command(make, run, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -153,7 +154,8 @@ FILES = [
 FOLDERS = ["steps", "steps/train", "figures", "environments"]
 
 
-@pytest.mark.turns("command", each=3)
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.turns("command", each=2)
 @pytest.mark.parametrize("command", ["plan", "show", "compare", "report", "publish", "share", "run"])
 @pytest.mark.parametrize("name", [*FILES, *FOLDERS])
 def test_a_folder_where_a_file_should_be_or_a_file_for_a_folder_is_no_traceback(name, command, run, tmp_path, capsys):
