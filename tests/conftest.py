@@ -1,4 +1,3 @@
-import fcntl
 import gc
 import os
 import sys
@@ -11,8 +10,11 @@ os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - Ray spells it so
 
 import pytest
 import torch
+import vl_convert
 from hypothesis import settings
 from support import boards, hostile
+from support.shared import Kept, made_once
+from support.turns import take_turns
 from torch import nn
 
 from lrbench.catalogue import ATTACKS, DATASETS, MEASURES, MODELS, REGULARIZERS
@@ -47,7 +49,9 @@ LONG = ("runner", "training", "cli", "suite", "browser", "engines", "test_evalua
 """Rooms whose files take longest, which begin: at the end all processes of a test run have short files left."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before those that are slow are left out
 def pytest_collection_modifyitems(items):
+    take_turns(items)
     places = {room: place for place, room in enumerate(LONG)}
     items.sort(key=lambda item: places.get(Path(item.path).relative_to(Path(__file__).parent).parts[0], len(LONG)))
     if not torch.cuda.is_available():
@@ -117,11 +121,23 @@ def digits():
 
 
 @pytest.fixture(scope="session")
-def trained(digits):
+def shared(tmp_path_factory, worker_id):
+    """A folder of this test run, the same for all its processes."""
+    root = tmp_path_factory.getbasetemp()
+    return root if worker_id == "master" else root.parent
+
+
+@pytest.fixture(scope="session")
+def trained(digits, shared):
     """A narrow ResNet-18 that knows the digits."""
     with seeded(0):
         model = Classifier(resnet18(10, 1, width=8), *digits.statistics)
+
+    def make(path):
         train(model, digits.train, Training(epochs=4, batch_size=64, learning_rate=0.05), seed=0)
+        torch.save(model.state_dict(), path)
+
+    model.load_state_dict(torch.load(made_once(shared / "trained.pt", make)))
     return model.eval()
 
 
@@ -132,20 +148,35 @@ def held_out(digits):
 
 
 @pytest.fixture(scope="session")
-def shown_run(tmp_path_factory, worker_id):
+def shown_run(tmp_path_factory, shared):
     """The folder of a run that has everything a page shows, and names that would be markup.
 
-    Made once for all processes of a test run: whoever comes first makes it, and others wait.
+    Made once for all processes of a test run, which only read it.
     """
-    root = tmp_path_factory.getbasetemp()
-    shown = (root if worker_id == "master" else root.parent) / "shown"
-    with shown.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not shown.exists():
-            made = tmp_path_factory.mktemp("made")
-            boards.made(made)
-            made.rename(shown)
-    return shown / "run"
+
+    def make(path):
+        made = tmp_path_factory.mktemp("made")
+        boards.made(made)
+        made.rename(path)
+
+    return made_once(shared / "shown", make) / "run"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _drawings(shared):
+    """What is drawn in this test run already is not drawn again, which takes longer than all else on a board."""
+    kept = Kept(shared / "drawings")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("vegalite_to_svg", "javascript_bundle", "svg_to_png"):
+            patch.setattr(vl_convert, name, kept(getattr(vl_convert, name)))
+        yield kept
+
+
+@pytest.fixture
+def drawn_anew(_drawings, monkeypatch):
+    """Everything is drawn, whether it was before or not."""
+    for name, function in _drawings.functions.items():
+        monkeypatch.setattr(vl_convert, name, function)
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """Arguments as people write them, for every attack and for `examine` and `d_adv`: the table of docs/inputs.md."""
 
 import inspect
+import math
 import typing
+from collections import Counter
 from decimal import Decimal
 from fractions import Fraction
 
@@ -132,18 +134,23 @@ REFUSED = {
 }  # fmt: skip
 
 
-def by_argument(table, at_once=1000):
-    """The cases of each argument of each taker, a parameter of a test; beyond so many of them, others are slow.
+def by_argument(table, *, in_turn=False):
+    """The cases of each argument of each taker, a parameter of a test.
 
-    One place reads all arguments, so that each spelling is tried often enough if takers and arguments take turns.
+    One place reads all arguments, so that takers and arguments may take turns: each has as many cases as it takes for
+    each spelling of a row to be tried, and the rest is slow.
     """
     found = {}
     for row, cases in table.items():
         for name, argument, *case in cases:
             found.setdefault((row, name, argument), []).append(case)
     found = {key: cases[:2] if key[1] in SLOW else cases for key, cases in found.items()}
-    for turn, ((row, name, argument), cases) in enumerate(found.items()):
-        now = {(turn * at_once + n) % len(cases) for n in range(min(at_once, len(cases)))}
+    sharing = Counter(row for row, *_ in found)
+    begun = Counter()
+    for (row, name, argument), cases in found.items():
+        at_once = math.ceil(len(cases) / sharing[row]) if in_turn else len(cases)
+        now = {(begun[row] + n) % len(cases) for n in range(at_once)}
+        begun[row] += at_once
         title = f"{name}-{argument}-{row}"
         yield pytest.param(name, argument, [cases[place] for place in sorted(now)], id=title)
         if later := [case for place, case in enumerate(cases) if place not in now]:
@@ -158,7 +165,7 @@ def test_the_table_is_what_is_tested_here():
     assert all(cases for cases in (SPELT | REFUSED).values())
 
 
-@pytest.mark.parametrize(("name", "argument", "cases"), by_argument(SPELT, at_once=4))
+@pytest.mark.parametrize(("name", "argument", "cases"), by_argument(SPELT, in_turn=True))
 def test_arguments_are_read_as_people_write_them(name, argument, cases):
     plain = {}
     for other, meant in cases:

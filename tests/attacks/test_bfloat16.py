@@ -66,6 +66,7 @@ def fooled_by(made, model, x, y, eps, norm="linf"):
     return wrong & (least_size(found, x, norm) <= eps)
 
 
+@pytest.mark.turns("waver")
 @pytest.mark.parametrize("waver", [0.0, 0.02])
 def test_about_as_many_fall_as_in_float32_and_within_the_ball(maker, norm, images, waver):
     model, eps = net(waver).eval(), EPS[norm]
@@ -76,6 +77,7 @@ def test_about_as_many_fall_as_in_float32_and_within_the_ball(maker, norm, image
     assert (1 if waver else expected - 2) <= fooled <= expected + 2
 
 
+@pytest.mark.turns("pace")
 @pytest.mark.parametrize("pace", [Pace(64, 32, 1), Pace(6, 6, 3)])
 def test_who_is_fooled_in_bfloat16_alone_is_not_fooled(maker, norm, images, monkeypatch, pace):
     monkeypatch.setitem(PACES, "cpu", pace)
@@ -99,6 +101,7 @@ class Told(TwoLayers):
         return logits + self.more if torch.is_autocast_enabled("cpu") else logits
 
 
+@pytest.mark.turns("every")
 @pytest.mark.parametrize("every", [1, 7])
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_claim_that_is_refuted_is_not_the_end_and_a_later_one_may_be(name, images, monkeypatch, every):

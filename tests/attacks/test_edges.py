@@ -72,6 +72,7 @@ def quiet(call, *given):
         return call(*given)
 
 
+@pytest.mark.turns("dtype")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("case", CASES)
 def test_edges_of_inputs_and_labels(name, net, case, dtype):
@@ -85,6 +86,7 @@ def test_edges_of_inputs_and_labels(name, net, case, dtype):
         assert torch.equal(x_adv[still], x[still]), "nor is what is not fooled"
 
 
+@pytest.mark.turns("case", each=4)
 @pytest.mark.parametrize("case", EXTREME)
 def test_edges_of_logits(name, net, case):
     model = Wrapped(net, EXTREME[case])
@@ -150,6 +152,7 @@ def test_no_examples_cannot_be_examined_and_do_not_move(net):
     assert n == 0
 
 
+@pytest.mark.turns("count")
 @pytest.mark.parametrize("count", [1, 6])
 @pytest.mark.parametrize("form", ["plain", "channels last", "a slice", "expanded", "backwards in memory"])
 def test_the_result_lies_in_memory_as_the_inputs_do(name, net, form, count):

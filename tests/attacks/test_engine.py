@@ -23,6 +23,9 @@ STAYING = Pace(width=1000, full=1, every=40)
 BUSY = [Pace(64, 32, 1), Pace(6, 6, 3), Pace(3, 17, 7)]
 OWN_PACES = {"apgd", "apgd-t", "pgd-stop", "fab", "fab-enough", "autoattack"}
 """Attacks that are tried at every pace in each test run: one of each way to search. Others take turns."""
+ALIKE = {"apgd-l2-bfloat16", "apgd-l1-bfloat16", "square-l2-bfloat16", "square-l1-bfloat16", "pgd-stop-l2-bfloat16",
+         "autoattack-l2", "autoattack-l1", "autoattack-fast-l1", "apgd-t-l1", "fab-bfloat16"}  # fmt: skip
+"""Attacks of which each part is tried in another one: slow."""
 
 ATTACKS = {
     "apgd": APGD(EPS, 12),
@@ -115,7 +118,7 @@ def in_turn(values):
     """Each attack with each of some values: for most attacks all but one of them are slow, each time another."""
     for turn, name in enumerate(ATTACKS):
         for place, value in enumerate(values):
-            left = name not in OWN_PACES and place != turn % len(values)
+            left = name in ALIKE or (name not in OWN_PACES and place != turn % len(values))
             yield pytest.param(name, value, marks=pytest.mark.slow if left else (), id=f"{name}-{place}")
 
 

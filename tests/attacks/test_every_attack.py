@@ -59,6 +59,11 @@ if find_spec("adv_lib") is not None:
     }
 
 
+WHOLE = {*LITTLE, "art", "foolbox", "torchattacks", "adv-lib"} & {*ATTACKS}
+"""One of each attack: with these it is tried in each test run what has to do with batches, and not with options."""
+EACH = [name if name in WHOLE else pytest.param(name, marks=pytest.mark.slow) for name in ATTACKS]
+
+
 @pytest.fixture(params=ATTACKS)
 def name(request):
     return request.param
@@ -187,6 +192,7 @@ def test_a_model_without_gradients_is_said_to_have_none(attack, small_net, batch
         attack(Detached(), *batch)
 
 
+@pytest.mark.parametrize("name", EACH)
 def test_memory_that_runs_out_halves_the_batch_and_changes_nothing(attack, small_net, batch):
     x, y = batch
     refused = []
@@ -212,6 +218,7 @@ def test_memory_that_runs_out_halves_the_batch_and_changes_nothing(attack, small
     assert torch.equal(found, parts), "twelve, six, three images at a time"
 
 
+@pytest.mark.parametrize("name", EACH)
 def test_an_attack_works_where_memory_holds_a_single_image_s_gradient(attack, small_net, batch):
     x, y = batch[0][:3], batch[1][:3]
 

@@ -76,6 +76,7 @@ def test_the_table_is_what_is_tested_here():
     assert {name for name, outcome in table.items() if outcome == "refused"} == set(REFUSED)
 
 
+@pytest.mark.turns("form")
 @pytest.mark.parametrize(("form", "row"), flat(TAKEN))
 def test_labels_that_are_taken_give_what_int64_gives(taker, plain, net, y, form, row):
     assert same(taker(net, X, form(y)), plain[row == "bool"])

@@ -107,6 +107,7 @@ def casting(name, kind):
     return TAKERS[name](Wrapped(net, lambda z: z) if kind is None else Around(net, under), X, right(net))
 
 
+@pytest.mark.turns("kind", each=3)
 @pytest.mark.parametrize("kind", [kind for kinds in TAKEN.values() for kind in kinds])
 def test_models_that_are_taken_give_what_the_plain_network_gives(name, taker, net, kind):
     like = LIKE.get(kind, lambda net: net)(net_of((3, 8, 8), 10))
@@ -125,6 +126,7 @@ def test_models_that_are_taken_give_what_the_plain_network_gives(name, taker, ne
     assert not differing(everything(model, X, y), before)
 
 
+@pytest.mark.turns("dtype")
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_any_precision_of_model_and_input(taker, net, dtype):
     model, x = net.to(dtype), X.to(dtype)
@@ -134,6 +136,7 @@ def test_any_precision_of_model_and_input(taker, net, dtype):
         assert found.isfinite().all()
 
 
+@pytest.mark.turns("dtype")
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_parameters_of_another_dtype_give_what_a_network_that_casts_gives(name, taker, net, dtype):
     y = right(net)
@@ -163,6 +166,7 @@ def test_training_mode_is_left_for_the_attack_and_given_back(name, taker, net):
         assert same(found, expected)
 
 
+@pytest.mark.turns("context", each=2)
 @pytest.mark.parametrize("context", CONTEXTS)
 def test_the_caller_s_modes_do_not_matter(name, taker, net, context):
     y = right(net)

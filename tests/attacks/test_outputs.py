@@ -95,6 +95,7 @@ def given_for(name, *, single):
     return net, y, None if name == "apgd-t" and single else TAKERS[name](like, X, y)
 
 
+@pytest.mark.turns("form")
 @pytest.mark.parametrize(("form", "row"), flat(TAKEN))
 def test_outputs_that_are_taken_give_what_their_logits_give(name, form, row):
     single = row.startswith("one logit")

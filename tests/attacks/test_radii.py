@@ -105,6 +105,7 @@ def inside(x_adv, x, norm, eps, bounds):
         assert x_adv.max() <= bounds[1]
 
 
+@pytest.mark.turns("space", "e")
 @pytest.mark.parametrize("e", some(RADII, {1, 8}))
 @pytest.mark.parametrize("name", BOUNDED)
 def test_every_point_is_in_the_linf_ball_and_a_sign_attack_uses_it(space, name, e):
@@ -118,6 +119,7 @@ def test_every_point_is_in_the_linf_ball_and_a_sign_attack_uses_it(space, name, 
         assert 0.9 * eps <= length(x_adv - x, "linf")[fooled].mean() <= 1.0001 * eps
 
 
+@pytest.mark.turns("space", "eps")
 @pytest.mark.parametrize("eps", some([0.02, 0.1, 0.5, 3.0], {0.02, 0.5}))
 @pytest.mark.parametrize("name", L2)
 def test_every_point_is_in_the_l2_ball(space, name, eps):
@@ -125,6 +127,7 @@ def test_every_point_is_in_the_l2_ball(space, name, eps):
     inside(L2[name](eps, bounds)(model, x, y), x, "l2", eps, bounds)
 
 
+@pytest.mark.turns("space", "eps")
 @pytest.mark.parametrize("eps", some([0.02, 0.5, 3.0, 12.0], {0.5, 12.0}))
 @pytest.mark.parametrize("name", L1)
 def test_every_point_is_in_the_l1_ball(space, name, eps):
@@ -134,6 +137,7 @@ def test_every_point_is_in_the_l1_ball(space, name, eps):
     inside(x_adv, x, "l1", eps, bounds)
 
 
+@pytest.mark.turns("space")
 @pytest.mark.parametrize(
     ("norm", "radii"),
     [
@@ -174,6 +178,7 @@ def test_autoattack_fools_whatever_a_member_fools(space, norm, radii):
 )
 def test_the_other_versions_fool_whatever_their_members_fool(space, version):
     model, x, y, bounds = space
+    x, y = x[:16], y[:16]
     attack = AutoAttack(2 / 255, version=version, bounds=bounds, **SHORT)
     with torch.no_grad():
         whole = misclassified(model(attack(model, x, y)), y)
@@ -226,6 +231,7 @@ def test_a_minimal_attack_ends_behind_the_boundary_of_the_model_itself(trained, 
         assert misclassified(trained(found), y)[moved].all()
 
 
+@pytest.mark.turns("space", "e")
 @pytest.mark.parametrize("attack", [FAB(steps=5, targets=2), DeepFool("linf", steps=5)], ids=["fab", "deepfool"])
 @pytest.mark.parametrize("e", RADII)
 def test_a_minimal_attack_at_its_own_distance_counts(space, attack, e):
@@ -268,6 +274,7 @@ def test_entries_that_are_rounded_alike_stay_in_the_l2_ball(dtype, eps):
     assert (sizes <= eps + 3 * ulp).all()
 
 
+@pytest.mark.turns("mean", "std", "dtype")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(("mean", "std"), [(0.485, 0.229), (0.406, 0.225), (0.1307, 0.3081), (0.4465, 0.261)])
 @pytest.mark.parametrize("name", [name for name in BOUNDED if name != "adaptive-lr"])

@@ -114,6 +114,7 @@ def said(capsys):
     return [line for line in lines if not line.startswith(("lrbench: running", "lrbench: left out"))]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("make", PLACES)
 def test_a_folder_that_can_be_none_is_refused_by_every_command(make, run, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -153,21 +154,23 @@ FILES = [
 FOLDERS = ["steps", "steps/train", "figures", "environments"]
 
 
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.turns("command", each=2)
+@pytest.mark.parametrize("command", ["plan", "show", "compare", "report", "publish", "share", "run"])
 @pytest.mark.parametrize("name", [*FILES, *FOLDERS])
-def test_a_folder_where_a_file_should_be_or_a_file_for_a_folder_is_no_traceback(name, run, tmp_path, capsys):
+def test_a_folder_where_a_file_should_be_or_a_file_for_a_folder_is_no_traceback(name, command, run, tmp_path, capsys):
     suite, whole = run
-    for command in ("plan", "show", "compare", "report", "publish", "share", "run"):
-        out = tmp_path / command
-        shutil.copytree(whole, out)
-        place = out / name
-        if name in FOLDERS:
-            shutil.rmtree(place, ignore_errors=True)
-            place.write_text("mine")
-        else:
-            place.unlink(missing_ok=True)
-            (place / "mine").mkdir(parents=True)
-        status = main(COMMANDS[command](str(suite), str(whole), str(out)))
-        lines = said(capsys)
-        assert (status == 0 and not lines) or (status in {1, 2} and len(lines) == 1), (command, lines)
-        # Whose it is nobody knows.
-        assert place.is_dir() == (name in FILES) or status == 0
+    out = tmp_path / command
+    shutil.copytree(whole, out)
+    place = out / name
+    if name in FOLDERS:
+        shutil.rmtree(place, ignore_errors=True)
+        place.write_text("mine")
+    else:
+        place.unlink(missing_ok=True)
+        (place / "mine").mkdir(parents=True)
+    status = main(COMMANDS[command](str(suite), str(whole), str(out)))
+    lines = said(capsys)
+    assert (status == 0 and not lines) or (status in {1, 2} and len(lines) == 1), lines
+    # Whose it is nobody knows.
+    assert place.is_dir() == (name in FILES) or status == 0

@@ -88,13 +88,6 @@ def test_a_task_whose_process_is_killed_again_and_again_has_failed(engine, tmp_p
     assert tried(tmp_path, "other") == 1
 
 
-def test_a_task_whose_place_on_a_cluster_is_lost_is_taken_again_on_another(ray, tmp_path):  # noqa: ARG001
-    recorder = run(Cluster(), [Task("loses"), Task("later", ("loses",))], tmp_path)
-    assert recorder.done == {"loses": None, "later": None}
-    assert tried(tmp_path, "loses") == 2
-    assert recorder.notes == ["a process was lost with its place on the cluster; again, in a new one: loses"]
-
-
 def test_a_task_that_takes_too_long_is_ended(engine, tmp_path):
     started = time.monotonic()
     recorder = run(engine(timeout=0.5), [Task("stuck"), Task("work-a-0.1"), Task("work-b-0.1")], tmp_path)

@@ -90,6 +90,13 @@ def test_a_task_whose_process_dies_is_tried_again_and_the_others_are_not_lost(en
     assert recorder.notes == ["a process was killed by signal 9 (SIGKILL); again, in a new one: dies-2"]
 
 
+def test_a_task_whose_place_on_a_cluster_is_lost_is_taken_again_on_another(ray, tmp_path):  # noqa: ARG001
+    recorder = run(Cluster, [Task("loses"), Task("later", ("loses",))], tmp_path)
+    assert recorder.done == {"loses": None, "later": None}
+    assert names(tmp_path).count("loses") == 2
+    assert recorder.notes == ["a process was lost with its place on the cluster; again, in a new one: loses"]
+
+
 @pytest.mark.parametrize("engine", ENGINES[1:], indirect=True)
 def test_two_processes_share_the_work(engine, tmp_path):
     run(engine, [Task(f"work-{i}-0.3") for i in range(6)], tmp_path)

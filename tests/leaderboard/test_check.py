@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.boards import alone
 
 from lrbench.cli import main
 from lrbench.errors import UsageError
@@ -18,13 +19,9 @@ NAMES = st.text("abcdefghij.%_ é", min_size=1, max_size=12).filter(lambda name:
 @pytest.fixture(scope="module")
 def boards(shown_run, tmp_path_factory):
     """A board of one model, so that it is quickly made again."""
-    to = tmp_path_factory.mktemp("checked") / "boards"
-    publish(shown_run, to)
-    for path in (to / "small/records").iterdir():
-        if path.name != "net.json":
-            path.unlink()
-    rebuild(to)
-    return to
+    folder = tmp_path_factory.mktemp("checked")
+    publish(alone(shown_run, folder / "run", "net"), folder / "boards")
+    return folder / "boards"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from support.boards import resealed
 from lrbench.cli import main
 from lrbench.errors import UsageError
 from lrbench.leaderboard.kept import FORMAT, checksum, packed, read_record, require_sound, unpacked
-from lrbench.leaderboard.published import check, publish
+from lrbench.leaderboard.published import check
 from lrbench.leaderboard.published.files import tables
 from lrbench.leaderboard.published.record import board_of
 from lrbench.statistics import wilson
@@ -19,10 +19,8 @@ from lrbench.verdicts import VERDICTS
 
 
 @pytest.fixture(scope="module")
-def boards(shown_run, tmp_path_factory):
-    to = tmp_path_factory.mktemp("contradictions") / "boards"
-    publish(shown_run, to)
-    return to
+def boards(pair_boards):
+    return pair_boards
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +176,7 @@ def refusal(content):
     return None
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_record_with_anything_anywhere_is_refused_in_a_line_or_shown(record, data):
     content = copy.deepcopy(record)

@@ -132,19 +132,19 @@ def test_it_is_told_of_what_trainings_and_images_differences_speak():
     assert "other images for this one training; another training may differ by more" in " ".join(notes(one))
 
 
-def test_a_run_holds_a_model_against_the_first_one_over_all_its_seeds(shown_run):
+def test_a_run_holds_a_model_against_the_first_one_over_all_its_seeds(pair_run):
     def withstood(model):
-        steps = [shown_run / f"steps/worst/{model}/seed-{seed}/outcomes.safetensors" for seed in (0, 1)]
+        steps = [pair_run / f"steps/worst/{model}/seed-{seed}/outcomes.safetensors" for seed in (0, 1)]
         return np.array([load(step.read_bytes())["by_8"] == -2 for step in steps])
 
     expected = difference_of(withstood("lr"), withstood("net"))
-    results = Leaderboard.load(shown_run).results
+    results = Leaderboard.load(pair_run).results
     found = results[(results["model"] == "lr") & (results["eps"] == 8 / 255)].set_index("metric")
     difference = found.loc["robust_accuracy_difference"]
     assert difference["value"] == pytest.approx(expected.difference)
     assert (difference["ci_low"], difference["ci_high"]) == pytest.approx(expected.interval)
     assert found.loc["p_value", "value"] == pytest.approx(expected.p)
-    assert [path.name for path in (shown_run / "steps/difference/lr").iterdir()] == ["all-seeds"]
+    assert [path.name for path in (pair_run / "steps/difference/lr").iterdir()] == ["all-seeds"]
 
 
 @pytest.mark.parametrize("place", PUBLISHED, ids=lambda place: place.name)
@@ -158,8 +158,8 @@ def test_boards_published_before_there_were_such_differences_are_still_read(plac
     assert to_markdown(old).startswith("# ")
 
 
-def test_plan_says_what_the_suite_can_show(shown_run, tmp_path, capsys):
-    content = yaml.safe_load((shown_run / "suite.yaml").read_text())
+def test_plan_says_what_the_suite_can_show(pair_run, tmp_path, capsys):
+    content = yaml.safe_load((pair_run / "suite.yaml").read_text())
     (assumed,) = resolution(content, 10, tmp_path)
     assert assumed.startswith(
         "10 images and 2 seeds: no difference of robust accuracy, however large, is found in 80 % of cases"
@@ -167,16 +167,16 @@ def test_plan_says_what_the_suite_can_show(shown_run, tmp_path, capsys):
     assert "if 20 % of the images are discordant" in assumed
     (assumed,) = resolution({**content, "seeds": [0, 1, 2, 3, 4]}, 500, tmp_path)
     assert f"of {100 * detectable(5, 500, ASSUMED):.1f} points and more are found" in assumed
-    (measured,) = resolution({**content, "seeds": [0, 1, 2, 3, 4]}, 500, shown_run)
+    (measured,) = resolution({**content, "seeds": [0, 1, 2, 3, 4]}, 500, pair_run)
     assert measured.endswith("by what is measured at 8/255 in this folder")
     assert measured != assumed
     assert resolution({**content, "attacks": []}, 500, tmp_path) == []
-    assert main(["plan", str(shown_run / "suite.yaml"), "--out", str(shown_run)]) == 0
+    assert main(["plan", str(pair_run / "suite.yaml"), "--out", str(pair_run)]) == 0
     assert "by what is measured at 8/255 in this folder" in " ".join(capsys.readouterr().out.split())
 
 
-def test_one_seed_s_scatter_is_assumed_and_that_is_said(shown_run):
-    content = yaml.safe_load((shown_run / "suite.yaml").read_text())
+def test_one_seed_s_scatter_is_assumed_and_that_is_said(pair_run):
+    content = yaml.safe_load((pair_run / "suite.yaml").read_text())
     alone = [Components(None, 0.1, 0.0)]
     components, source = _pooled(alone, 3, content)
     assert components == Components(ASSUMED.seeds, 0.1, 0.0)
@@ -184,5 +184,5 @@ def test_one_seed_s_scatter_is_assumed_and_that_is_said(shown_run):
     assert "scatters" not in _pooled(alone, 1, content)[1]
 
 
-def test_the_report_shows_them(shown_run):
-    assert "Robust accuracy in the worst case minus that of net, points" in report(shown_run)
+def test_the_report_shows_them(pair_run):
+    assert "Robust accuracy in the worst case minus that of net, points" in report(pair_run)

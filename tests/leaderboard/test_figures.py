@@ -40,6 +40,7 @@ def many():
     return charts_of(board_of(models, classes), classes)
 
 
+@pytest.mark.usefixtures("drawn_anew")
 def test_every_picture_is_there_in_both_formats_and_the_same_each_time(plain):
     files = as_files(plain.values())
     names = {"variance-ratio-avgpool", "class-variance-avgpool", "misclassification-iter-fsgm", "worst-case"}
@@ -58,6 +59,7 @@ def test_every_picture_is_there_in_both_formats_and_the_same_each_time(plain):
     assert as_files(plain.values()) == files
 
 
+@pytest.mark.turns("medium")
 @pytest.mark.parametrize("medium", [PAPER, PAGE], ids=["paper", "page"])
 @pytest.mark.parametrize("which", ["plain", "odd", "many"])
 def test_no_text_covers_another_and_none_is_cut(which, medium, request):

@@ -91,9 +91,9 @@ def test_a_published_record_holds_the_same_figures(path):
         assert known is None or {*new} - {*COLUMNS} == {*known.parameters}
 
 
-def test_the_table_of_an_older_run_is_read(tmp_path, shown_run):
+def test_the_table_of_an_older_run_is_read(tmp_path, pair_run):
     """As the version before wrote it: without the columns, the names with the parameters."""
-    board = Leaderboard.load(shown_run)
+    board = Leaderboard.load(pair_run)
     backwards = {(name, *sorted(columns.items())): old for old, (name, columns) in NOW.items()}
     table, rows = board.results, []
     for row in table.to_dict("records"):
@@ -103,7 +103,7 @@ def test_the_table_of_an_older_run_is_read(tmp_path, shown_run):
             continue
         rows.append({column: row[column] for column in COLUMNS} | {"metric": name})
     assert any("[" in row["metric"] for row in rows)
-    (tmp_path / "suite.yaml").write_bytes((shown_run / "suite.yaml").read_bytes())
+    (tmp_path / "suite.yaml").write_bytes((pair_run / "suite.yaml").read_bytes())
     pd.DataFrame(rows).to_csv(tmp_path / "results.csv", index=False)
     found = Leaderboard.load(tmp_path).results
     there = {tuple(map(str, row)) for row in table[[*found.columns]].itertuples(index=False)}

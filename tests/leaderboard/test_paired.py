@@ -38,8 +38,8 @@ def test_a_run_against_itself_is_a_tie(shown_run, capsys):
     assert "better" not in said
 
 
-def test_two_seeds_of_a_model_have_intervals(shown_run):
-    (paired,) = compare(f"{shown_run}:net@0", f"{shown_run}:net@1")
+def test_two_seeds_of_a_model_have_intervals(pair_run):
+    (paired,) = compare(f"{pair_run}:net@0", f"{pair_run}:net@1")
     assert (paired.first.seeds, paired.second.seeds) == ((0,), (1,))
     assert any(not each.identical for each in paired.differences)
     for each in paired.differences:
@@ -49,20 +49,20 @@ def test_two_seeds_of_a_model_have_intervals(shown_run):
 
 
 @pytest.mark.parametrize(("first", "second"), [("net@0,0", "lr"), ("net", "lr@1,1"), ("net@0,0", "lr@1,1")])
-def test_a_seed_that_is_named_twice_is_no_second_training(shown_run, first, second):
+def test_a_seed_that_is_named_twice_is_no_second_training(pair_run, first, second):
     with pytest.raises(UsageError, match="a seed is named twice"):
-        compare(f"{shown_run}:{first}", f"{shown_run}:{second}")
+        compare(f"{pair_run}:{first}", f"{pair_run}:{second}")
 
 
-def test_figures_are_those_of_the_outcomes(shown_run):
-    (paired,) = compare(f"{shown_run}:net", f"{shown_run}:lr")
+def test_figures_are_those_of_the_outcomes(pair_run):
+    (paired,) = compare(f"{pair_run}:net", f"{pair_run}:lr")
     seen = 0
     for each in paired.differences:
         if each.attack not in {"iter-fsgm", "autoattack"}:
             continue
         wrong = {"net": [], "lr": []}
         for model, seed in product(wrong, (0, 1)):
-            step = shown_run / f"steps/attack/{model}/seed-{seed}/{each.attack}/eps-{255 * each.eps:g}"
+            step = pair_run / f"steps/attack/{model}/seed-{seed}/{each.attack}/eps-{255 * each.eps:g}"
             outcomes = load((step / "outcomes.safetensors").read_bytes())
             wrong[model].append(outcomes["predicted"] != outcomes["label"])
         net, lr = np.array(wrong["net"]), np.array(wrong["lr"])
@@ -76,24 +76,24 @@ def test_figures_are_those_of_the_outcomes(shown_run):
     )
 
 
-def test_the_headline_is_chosen_by_the_suite_and_not_by_the_figures(shown_run):
+def test_the_headline_is_chosen_by_the_suite_and_not_by_the_figures(pair_run):
     for sides in (("net", "lr"), ("lr", "net"), ("net@0", "net@1")):
-        (paired,) = compare(*(f"{shown_run}:{side}" for side in sides))
+        (paired,) = compare(*(f"{pair_run}:{side}" for side in sides))
         assert paired.headline.attack == "worst-case"
         assert paired.headline.eps == middle(paired.first.run.board.suite)
 
 
-def test_without_a_common_worst_case_an_attack_decides_that_is_not_weak(shown_run):
-    board = Leaderboard.load(shown_run)
+def test_without_a_common_worst_case_an_attack_decides_that_is_not_weak(pair_run):
+    board = Leaderboard.load(pair_run)
     board.suite = board.suite | {"attacks": [{"name": "iter-fsgm"}, {"name": "fgsm"}, {"name": "pgd", "label": "mine"}]}
     found = [SimpleNamespace(attack=attack, eps=eps) for attack in ("iter-fsgm", "mine") for eps in (8 / 255, 16 / 255)]
     assert _headline(found, board).attack == "mine"
     assert _headline(found[:2], board).attack == "iter-fsgm"
 
 
-def test_shares_are_those_of_the_board(shown_run):
-    table = pd.read_csv(shown_run / "results.csv").fillna({"attack": ""})
-    (paired,) = compare(f"{shown_run}:net", f"{shown_run}:lr")
+def test_shares_are_those_of_the_board(pair_run):
+    table = pd.read_csv(pair_run / "results.csv").fillna({"attack": ""})
+    (paired,) = compare(f"{pair_run}:net", f"{pair_run}:lr")
     assert {each.attack for each in paired.differences} == {"", "iter-fsgm", "autoattack", "deepfool", "worst-case"}
     for each in paired.differences:
         for model, share in (("net", each.first), ("lr", each.second)):
@@ -102,8 +102,8 @@ def test_shares_are_those_of_the_board(shown_run):
             assert share == pytest.approx(1 - found["value"].mean())
 
 
-def test_what_differs_in_the_making_is_told(shown_run):
-    (paired,) = compare(f"{shown_run}:net", f"{shown_run}:lr")
+def test_what_differs_in_the_making_is_told(pair_run):
+    (paired,) = compare(f"{pair_run}:net", f"{pair_run}:lr")
     assert list(paired.configuration) == ["model.lr_layers.avgpool", "low_rank"]
 
 
@@ -116,23 +116,23 @@ def test_what_differs_in_the_making_is_told(shown_run):
         (lambda s: s["threat_model"].update(eps=[0.5]), "radii (4/255, 8/255 and 127.5/255)"),
     ],
 )
-def test_what_is_not_comparable_is_refused(shown_run, tmp_path, change, reason, capsys):
+def test_what_is_not_comparable_is_refused(pair_run, tmp_path, change, reason, capsys):
     import yaml  # noqa: PLC0415
 
     other = tmp_path / "other"
-    shutil.copytree(shown_run, other)
+    shutil.copytree(pair_run, other)
     suite = yaml.safe_load((other / "suite.yaml").read_text())
     change(suite)
     (other / "suite.yaml").write_text(yaml.safe_dump(suite, sort_keys=False))
-    assert main(["compare", f"{shown_run}:net", f"{other}:net"]) == 2
+    assert main(["compare", f"{pair_run}:net", f"{other}:net"]) == 2
     said = capsys.readouterr().err
     assert "cannot be compared" in said
     assert reason in said
 
 
-def test_other_images_are_refused(shown_run, tmp_path):
+def test_other_images_are_refused(pair_run, tmp_path):
     other = tmp_path / "other"
-    shutil.copytree(shown_run, other)
+    shutil.copytree(pair_run, other)
     from dataclasses import replace  # noqa: PLC0415
 
     from lrbench.store import Store  # noqa: PLC0415
@@ -142,30 +142,30 @@ def test_other_images_are_refused(shown_run, tmp_path):
     files = {name: (store.folder(record.id) / name).read_bytes() for name in record.files}
     store.save(replace(record, config={**record.config, "data": {"test": "other"}}), files)
     with pytest.raises(UsageError, match=r"test images \(digits and digits, other examples\)"):
-        compare(f"{shown_run}:net", f"{other}:net")
+        compare(f"{pair_run}:net", f"{other}:net")
 
 
-def test_an_attack_with_other_options_is_not_compared(shown_run, tmp_path):
+def test_an_attack_with_other_options_is_not_compared(pair_run, tmp_path):
     other = tmp_path / "other"
-    shutil.copytree(shown_run, other)
+    shutil.copytree(pair_run, other)
     text = (other / "suite.yaml").read_text()
     assert "queries: 5\n" in text
     (other / "suite.yaml").write_text(text.replace("  targets: 2\n  queries: 5\n", "  targets: 2\n  queries: 9\n"))
-    (paired,) = compare(f"{shown_run}:net", f"{other}:net")
+    (paired,) = compare(f"{pair_run}:net", f"{other}:net")
     assert "autoattack" not in {each.attack for each in paired.differences}
     assert "autoattack at 4/255 (other options)" in paired.skipped
 
 
 @pytest.mark.parametrize("attack", ["iter-fsgm", "autoattack"])
-def test_what_one_seed_lacks_is_compared_over_the_others(shown_run, tmp_path, attack):
+def test_what_one_seed_lacks_is_compared_over_the_others(pair_run, tmp_path, attack):
     other = tmp_path / "other"
-    shutil.copytree(shown_run, other)
+    shutil.copytree(pair_run, other)
     table = pd.read_csv(other / "results.csv", keep_default_na=False)
     gone = (table["model"] == "lr") & (table["seed"].astype(str) == "1") & table["attack"].isin([attack, "worst-case"])
     table[~gone].to_csv(other / "results.csv", index=False)
     (paired,) = compare(f"{other}:net", f"{other}:lr")
-    (one_seed,) = compare(f"{shown_run}:net@0", f"{shown_run}:lr@0")
-    (whole,) = compare(f"{shown_run}:net", f"{shown_run}:lr")
+    (one_seed,) = compare(f"{pair_run}:net@0", f"{pair_run}:lr@0")
+    (whole,) = compare(f"{pair_run}:net", f"{pair_run}:lr")
     assert {(each.attack, each.eps) for each in paired.differences} == {
         (each.attack, each.eps) for each in whole.differences
     }
@@ -192,22 +192,22 @@ def test_what_one_seed_lacks_is_compared_over_the_others(shown_run, tmp_path, at
         (("RUN:net@0,1", "RUN:net@0"), "2 seeds against 1"),
     ],
 )
-def test_wrong_sides_are_a_line(shown_run, capsys, sides, message):
-    assert main(["compare", *(side.replace("RUN", str(shown_run)) for side in sides)]) == 2
+def test_wrong_sides_are_a_line(pair_run, capsys, sides, message):
+    assert main(["compare", *(side.replace("RUN", str(pair_run)) for side in sides)]) == 2
     assert message in capsys.readouterr().err
 
 
-def test_damaged_outcomes_are_refused(shown_run, tmp_path):
+def test_damaged_outcomes_are_refused(pair_run, tmp_path):
     other = tmp_path / "other"
-    shutil.copytree(shown_run, other)
+    shutil.copytree(pair_run, other)
     path = other / "steps/accuracy/net/seed-0/outcomes.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(UsageError, match="is damaged"):
         compare(f"{other}:net", f"{other}:lr")
 
 
-def test_every_format_says_the_same(shown_run):
-    found = compare(f"{shown_run}:net", f"{shown_run}:lr")
+def test_every_format_says_the_same(pair_run):
+    found = compare(f"{pair_run}:net", f"{pair_run}:lr")
     count, differences = len(found[0].differences), found[0].differences
     written = {name: write(found, Wanted()) for name, write in FORMATS.items()}
     table = list(csv.DictReader(io.StringIO(written["csv"])))
@@ -231,8 +231,8 @@ def test_every_format_says_the_same(shown_run):
     assert in_latex(said) in written["latex"]
 
 
-def test_lists_of_images_are_for_those_who_ask(shown_run, capsys):
-    sides = (f"{shown_run}:net", f"{shown_run}:lr")
+def test_lists_of_images_are_for_those_who_ask(pair_run, capsys):
+    sides = (f"{pair_run}:net", f"{pair_run}:lr")
     assert main(["compare", *sides]) == 0
     assert "wrong in" not in capsys.readouterr().out
     assert main(["compare", *sides, "--images"]) == 0
@@ -287,8 +287,8 @@ def test_equal_figures_are_a_tie_also_where_the_images_differ():
     assert said.startswith("Tie without an attack: equal accuracy")
 
 
-def test_power_says_what_a_difference_needs(shown_run, capsys):
-    sides = (f"{shown_run}:net", f"{shown_run}:lr")
+def test_power_says_what_a_difference_needs(pair_run, capsys):
+    sides = (f"{pair_run}:net", f"{pair_run}:lr")
     (paired,) = compare(*sides)
     needed = requirement(paired, 0.1)
     components = paired.headline.estimate.components
@@ -300,7 +300,7 @@ def test_power_says_what_a_difference_needs(shown_run, capsys):
     assert main(["compare", *sides, "--power", "10", "--format", "json"]) == 0
     (content,) = json.loads(capsys.readouterr().out)
     assert content["needed"]["images"] == {str(seeds): images for seeds, images in needed.images.items()}
-    assert main(["compare", f"{shown_run}:net@0", f"{shown_run}:lr@0", "--power", "10"]) == 0
+    assert main(["compare", f"{pair_run}:net@0", f"{pair_run}:lr@0", "--power", "10"]) == 0
     assert "one seed cannot tell how much others differ" in " ".join(capsys.readouterr().out.split())
     with pytest.raises(SystemExit) as stopped:
         main(["compare", *sides, "--power", "-3"])

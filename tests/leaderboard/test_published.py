@@ -14,17 +14,20 @@ from lrbench.leaderboard.published.record import table_of
 
 
 @pytest.fixture
-def run(shown_run, tmp_path):
+def run(pair_run, tmp_path):
     copied = tmp_path / "run"
-    shutil.copytree(shown_run, copied)
+    shutil.copytree(pair_run, copied)
     return copied
 
 
 @pytest.fixture(scope="module")
-def published(shown_run, tmp_path_factory):
-    to = tmp_path_factory.mktemp("published") / "leaderboards"
-    publish(shown_run, to)
-    return to
+def published(shown_boards, tmp_path_factory):
+    return shutil.copytree(shown_boards, tmp_path_factory.mktemp("published") / "leaderboards")
+
+
+@pytest.fixture
+def of_pair(pair_boards, tmp_path):
+    return shutil.copytree(pair_boards, tmp_path / "to")
 
 
 def test_a_run_is_published_with_a_record_for_each_model(shown_run, published, capsys):
@@ -117,26 +120,22 @@ def test_an_unfinished_run_is_refused(run, tmp_path):
     assert not (tmp_path / "to").exists()
 
 
-def test_a_changed_record_is_found(shown_run, tmp_path):
-    to = tmp_path / "to"
-    publish(shown_run, to)
-    path = to / "small/records/net.json"
+def test_a_changed_record_is_found(of_pair):
+    path = of_pair / "small/records/net.json"
     content = json.loads(path.read_text())
     content["results"][0]["value"] = 1.0
     path.write_text(json.dumps(content))
     with pytest.raises(UsageError, match=r"net\.json does not match its checksum"):
-        check(to)
+        check(of_pair)
     resealed(path, lambda content: content.update(verdict="broken"))
     with pytest.raises(UsageError, match="says 'broken', but its checks come to"):
-        check(to)
+        check(of_pair)
     path.write_text("{}")
     with pytest.raises(UsageError, match="is no record"):
-        check(to)
+        check(of_pair)
 
 
-def test_records_of_another_threat_model_are_not_mixed(shown_run, tmp_path):
-    to = tmp_path / "to"
-    publish(shown_run, to)
+def test_records_of_another_threat_model_are_not_mixed(pair_run, of_pair):
 
     def otherwise(content):
         renamed(content, "other")
@@ -144,24 +143,22 @@ def test_records_of_another_threat_model_are_not_mixed(shown_run, tmp_path):
         for row in content["results"]:
             row["space"] = row["space"] and "normalized"
 
-    shutil.copy(to / "small/records/net.json", to / "small/records/other.json")
-    resealed(to / "small/records/other.json", otherwise)
+    shutil.copy(of_pair / "small/records/net.json", of_pair / "small/records/other.json")
+    resealed(of_pair / "small/records/other.json", otherwise)
     with pytest.raises(UsageError, match="another threat model"):
-        publish(shown_run, to)
+        publish(pair_run, of_pair)
 
 
-def test_records_whose_work_was_cut_up_otherwise_belong_together(shown_run, tmp_path):
-    to = tmp_path / "to"
-    publish(shown_run, to)
+def test_records_whose_work_was_cut_up_otherwise_belong_together(pair_run, of_pair):
 
     def otherwise(content):
         renamed(content, "older")
         del content["configuration"]["threat_model"]["part"]
         content["configuration"]["threat_model"]["batch_size"] = 3
 
-    shutil.copy(to / "small/records/net.json", to / "small/records/older.json")
-    resealed(to / "small/records/older.json", otherwise)
-    assert publish(shown_run, to)
+    shutil.copy(of_pair / "small/records/net.json", of_pair / "small/records/older.json")
+    resealed(of_pair / "small/records/older.json", otherwise)
+    assert publish(pair_run, of_pair)
 
 
 def test_a_run_whose_checks_for_masked_gradients_are_gone_is_refused(run, tmp_path):

@@ -28,6 +28,28 @@ def _without_pictures(monkeypatch):
     monkeypatch.setitem(publish.__globals__, "draw", lambda *_: {})
 
 
+@pytest.fixture(scope="module")
+def made(runs, tmp_path_factory):
+    """What is published of the first run, and of both."""
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(publish.__globals__, "draw", lambda *_: {})
+        publish(runs[0], folder / "one")
+        shutil.copytree(folder / "one", folder / "both")
+        publish(runs[1], folder / "both")
+    return folder
+
+
+@pytest.fixture
+def one(made, tmp_path):
+    return shutil.copytree(made / "one", tmp_path / "boards")
+
+
+@pytest.fixture
+def both(made, tmp_path):
+    return shutil.copytree(made / "both", tmp_path / "boards")
+
+
 def models_of(to):
     return sorted(path.stem for path in (to / "small/records").iterdir())
 
@@ -76,50 +98,40 @@ DAMAGED = (b"{}", b"[1, 2]", b'{"format": 1, "sha256": "0"}', b'{"format": 9}')
 
 
 @pytest.mark.parametrize("damage", [b"", *(pytest.param(damage, marks=pytest.mark.slow) for damage in DAMAGED)])
-def test_a_damaged_record_is_mended_by_publishing_its_run_again(runs, tmp_path, damage):
-    to = tmp_path / "boards"
-    for run in runs:
-        publish(run, to)
-    good = (to / "small/records/lr.json").read_bytes()
-    (to / "small/records/lr.json").write_bytes(damage)
+def test_a_damaged_record_is_mended_by_publishing_its_run_again(runs, both, damage):
+    good = (both / "small/records/lr.json").read_bytes()
+    (both / "small/records/lr.json").write_bytes(damage)
     with pytest.raises(UsageError, match=r"lr\.json (is |does not match)"):
-        check(to)
-    publish(runs[1], to)
-    assert (to / "small/records/lr.json").read_bytes() == good
-    assert check(to) == 2
+        check(both)
+    publish(runs[1], both)
+    assert (both / "small/records/lr.json").read_bytes() == good
+    assert check(both) == 2
 
 
-def test_several_damaged_records_are_mended_one_after_the_other(runs, tmp_path):
-    to = tmp_path / "boards"
-    for run in runs:
-        publish(run, to)
-    for path in (to / "small/records").iterdir():
+def test_several_damaged_records_are_mended_one_after_the_other(runs, both):
+    for path in (both / "small/records").iterdir():
         path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(
         UsageError, match=r"lr\.json is no record.*publish its run again.*the records of net are written"
     ):
-        publish(runs[0], to)
-    publish(runs[1], to)
-    assert check(to) == 2
+        publish(runs[0], both)
+    publish(runs[1], both)
+    assert check(both) == 2
 
 
-def test_a_damaged_record_of_another_suite_stops_no_board(runs, tmp_path):
-    to = tmp_path / "boards"
-    publish(runs[0], to)
-    shutil.copytree(to / "small", to / "other")
+def test_a_damaged_record_of_another_suite_stops_no_board(runs, one):
+    shutil.copytree(one / "small", one / "other")
     with pytest.raises(UsageError, match=r"other/records/net.json is the record of net in small"):
-        publish(runs[1], to)
-    shutil.rmtree(to / "other")
-    publish(runs[1], to)
-    assert check(to) == 2
+        publish(runs[1], one)
+    shutil.rmtree(one / "other")
+    publish(runs[1], one)
+    assert check(one) == 2
 
 
-def test_what_masking_found_goes_with_the_record_that_found_it(runs, tmp_path):
-    to = tmp_path / "boards"
-    publish(runs[0], to)
-    (to / "small/masking.json").write_bytes(b"{}")
+def test_what_masking_found_goes_with_the_record_that_found_it(one):
+    (one / "small/masking.json").write_bytes(b"{}")
     with pytest.raises(UsageError, match=r"masking\.json is not what the records say"):
-        check(to)
+        check(one)
 
 
 EDITS = {
@@ -159,10 +171,8 @@ def test_a_suite_that_is_not_as_it_ran_is_not_published(runs, tmp_path, edit):
         ),
     ],
 )
-def test_models_that_were_made_or_checked_otherwise_are_not_put_on_one_board(runs, tmp_path, change, what):
-    for run in runs:
-        publish(run, tmp_path)
-    place = tmp_path / "small"
+def test_models_that_were_made_or_checked_otherwise_are_not_put_on_one_board(both, change, what):
+    place = both / "small"
     resealed(place / "records/lr.json", change)
     records = [read_record(path) for path in sorted((place / "records").glob("*.json"))]
     with pytest.raises(UsageError, match=what):

@@ -18,8 +18,8 @@ def exported(run, *more):
     return main(["export", f"{run}:net", "--robustbench", *more])
 
 
-def test_a_record_has_the_keys_and_types_of_theirs(shown_run, capsys):
-    assert exported(shown_run, "--name", "A net", "--authors", "A, B", "--venue", "arXiv, Nov 2026") == 0
+def test_a_record_has_the_keys_and_types_of_theirs(pair_run, capsys):
+    assert exported(pair_run, "--name", "A net", "--authors", "A, B", "--venue", "arXiv, Nov 2026") == 0
     info = json.loads(capsys.readouterr().out)
     assert {key: type(value) for key, value in info.items()} == THEIRS
     assert info["eps"] == "8/255"
@@ -31,21 +31,21 @@ def test_a_record_has_the_keys_and_types_of_theirs(shown_run, capsys):
     )
 
 
-def test_the_robust_accuracy_is_that_of_autoattack(shown_run, capsys):
+def test_the_robust_accuracy_is_that_of_autoattack(pair_run, capsys):
     import pandas as pd  # noqa: PLC0415
 
-    assert exported(shown_run) == 0
+    assert exported(pair_run) == 0
     info = json.loads(capsys.readouterr().out)
-    table = pd.read_csv(shown_run / "results.csv")
+    table = pd.read_csv(pair_run / "results.csv")
     row = table[(table["model"] == "net") & (table["seed"] == 0) & (table["attack"] == "autoattack")]
     row = row[(row["metric"] == "misclassification") & (row["eps"] > 0.03)]
     assert float(info["autoattack_acc"]) == pytest.approx(100 * (1 - row["value"].iloc[0]), abs=0.01)
 
 
 @pytest.mark.parametrize(("lines", "unreliable"), [(("verdict",), True), ((), False)], ids=["not checked", "as it is"])
-def test_a_model_that_was_not_checked_is_unreliable(shown_run, tmp_path, capsys, lines, unreliable):
+def test_a_model_that_was_not_checked_is_unreliable(pair_run, tmp_path, capsys, lines, unreliable):
     run = tmp_path / "run"
-    shutil.copytree(shown_run, run)
+    shutil.copytree(pair_run, run)
     kept = [
         line.replace(",verdict,1.0,", ",verdict,0.0,").replace(",verdict,2.0,", ",verdict,0.0,")
         for line in (run / "results.csv").read_text().splitlines()
@@ -58,9 +58,9 @@ def test_a_model_that_was_not_checked_is_unreliable(shown_run, tmp_path, capsys,
     assert ("not checked" in info["footnote"]) is unreliable
 
 
-def test_figures_of_an_unfinished_run_or_without_accuracy_say_so(shown_run, tmp_path, capsys):
+def test_figures_of_an_unfinished_run_or_without_accuracy_say_so(pair_run, tmp_path, capsys):
     run = tmp_path / "run"
-    shutil.copytree(shown_run, run)
+    shutil.copytree(pair_run, run)
     (run / "status.json").write_text('{"done": 6, "planned": 46, "environments": []}')
     assert exported(run) == 0
     info = json.loads(capsys.readouterr().out)
@@ -72,9 +72,9 @@ def test_figures_of_an_unfinished_run_or_without_accuracy_say_so(shown_run, tmp_
     assert "has no accuracy of net, seed 0" in capsys.readouterr().err
 
 
-def test_another_space_is_refused(shown_run, tmp_path, capsys):
+def test_another_space_is_refused(pair_run, tmp_path, capsys):
     run = tmp_path / "run"
-    shutil.copytree(shown_run, run)
+    shutil.copytree(pair_run, run)
     suite = yaml.safe_load((run / "suite.yaml").read_text())
     suite["threat_model"]["space"] = "normalized"
     (run / "suite.yaml").write_text(yaml.safe_dump(suite))

@@ -60,6 +60,12 @@ def ran(tmp_path_factory):
     return folder / "out"
 
 
+@pytest.fixture(scope="module")
+def board(ran):
+    publish(ran, ran.parent / "boards")
+    return ran.parent / "boards"
+
+
 @pytest.mark.parametrize("name", LITTLE)
 def test_what_is_read_in_a_file_is_what_the_class_says(name):
     entry = ATTACKS[name]
@@ -113,8 +119,8 @@ def test_a_run_is_shown_as_what_its_attacks_said(ran):
     assert weak_note(Leaderboard.load(ran)).startswith("Only static and timid ran, weak attacks")
 
 
-def test_a_record_keeps_what_they_said(ran, tmp_path):
-    publish(ran, tmp_path / "to")
+def test_a_record_keeps_what_they_said(board, tmp_path):
+    shutil.copytree(board, tmp_path / "to")
     record = read_record(tmp_path / "to/theirs/records/net.json")
     assert record["attacks"] == SAID
     assert check(tmp_path / "to") == 1
@@ -122,16 +128,16 @@ def test_a_record_keeps_what_they_said(ran, tmp_path):
     assert weak_note(Leaderboard.load(tmp_path / "to/theirs"))
 
 
-def test_an_attack_that_is_told_to_be_noise_contradicts_a_worst_case_over_it(ran, tmp_path):
-    publish(ran, tmp_path / "to")
+def test_an_attack_that_is_told_to_be_noise_contradicts_a_worst_case_over_it(board, tmp_path):
+    shutil.copytree(board, tmp_path / "to")
     path = tmp_path / "to/theirs/records/net.json"
     resealed(path, lambda record: record["attacks"]["timid"].update(noise=True))
     with pytest.raises(UsageError, match="worst case"):
         read_record(path)
 
 
-def test_a_record_of_this_form_says_of_its_attacks_and_an_older_one_need_not(ran, tmp_path):
-    publish(ran, tmp_path / "to")
+def test_a_record_of_this_form_says_of_its_attacks_and_an_older_one_need_not(board, tmp_path):
+    shutil.copytree(board, tmp_path / "to")
     path = tmp_path / "to/theirs/records/net.json"
     resealed(path, lambda record: record.pop("attacks"))
     with pytest.raises(UsageError, match="it lacks what format 3 has"):

@@ -177,11 +177,11 @@ def changed(run, to, name, change):
     return to
 
 
-def test_the_report_says_how_much_is_done(shown_run, tmp_path):
+def test_the_report_says_how_much_is_done(pair_run, tmp_path):
     status = '{"done": 6, "planned": 46, "environments": []}'
-    page = report(changed(shown_run, tmp_path / "run", "status.json", lambda _: status))
+    page = report(changed(pair_run, tmp_path / "run", "status.json", lambda _: status))
     assert page.count("6 of 46 steps done") >= 3
-    assert "steps done" not in report(shown_run)
+    assert "steps done" not in report(pair_run)
 
 
 def never_acted(text):
@@ -193,8 +193,8 @@ def never_acted(text):
     return "\n".join(lines) + "\n"
 
 
-def test_the_report_marks_layers_that_never_acted(shown_run, tmp_path):
-    page = report(changed(shown_run, tmp_path / "run", "results.csv", never_acted))
+def test_the_report_marks_layers_that_never_acted(pair_run, tmp_path):
+    page = report(changed(pair_run, tmp_path / "run", "results.csv", never_acted))
     assert '<th scope="row">lr \u2020</th>' in page
     assert '<th scope="row">lr</th>' not in page
     assert "lr \u2020, seed 0:" in page
@@ -202,22 +202,22 @@ def test_the_report_marks_layers_that_never_acted(shown_run, tmp_path):
     assert "never acted with seed 0, 1" in page
 
 
-def test_the_report_shows_every_environment(shown_run, monkeypatch):
-    first = Run.open(shown_run).environment
+def test_the_report_shows_every_environment(pair_run, monkeypatch):
+    first = Run.open(pair_run).environment
     monkeypatch.setattr(Run, "environments", lambda _run, _model=None: [first, {**first, "device_name": "Another One"}])
-    page = report(shown_run)
+    page = report(pair_run)
     assert "It was made in 2 environments" in page
     assert "Another One" in page
 
 
-def test_a_run_without_an_environment_has_a_report(shown_run, tmp_path):
-    run = changed(shown_run, tmp_path / "run", "environment.json", lambda _: "{}")
+def test_a_run_without_an_environment_has_a_report(pair_run, tmp_path):
+    run = changed(pair_run, tmp_path / "run", "environment.json", lambda _: "{}")
     shutil.rmtree(run / "environments")
     assert "lrbench run suite.yaml --device auto" in report(run)
 
 
-def test_a_comparison_says_whose_lr_layers_never_acted_and_what_is_not_whole(shown_run, tmp_path, capsys):
-    folder = changed(shown_run, tmp_path / "run", "results.csv", never_acted)
+def test_a_comparison_says_whose_lr_layers_never_acted_and_what_is_not_whole(pair_run, tmp_path, capsys):
+    folder = changed(pair_run, tmp_path / "run", "results.csv", never_acted)
     status = json.loads((folder / "status.json").read_text("utf-8"))
     (folder / "status.json").write_text(json.dumps(status | {"done": status["planned"] - 3}))
     assert main(["compare", f"{folder}:net", f"{folder}:lr"]) == 0

@@ -37,7 +37,11 @@ def test_a_model_attacked_from_two_sources_is_measured_on_itself(tmp_path):
 
 
 def test_a_step_gets_the_same_model_however_often_it_asks(suite_file, tmp_path):
-    suite_file.write_text(TINY.replace("  lr: {", "  more: {extends: net, width: 8}\n  lr: {"))
+    models = TINY.partition("training:")[0].replace("  lr: {", "  more: {extends: net, width: 8}\n  lr: {")
+    suite_file.write_text(
+        models.replace("seeds: [0, 1]\n", "") + "training: {epochs: 1, batch_size: 50, warmup_accuracy: 0}\n"
+        "threat_model: {samples: 10}\nattacks: [fgsm]\ndiagnostics: {masking: false}\n"
+    )
     lrbench.run(suite_file, tmp_path / "out")
     session = Session.open(suite_file, tmp_path / "out")
     context = Context(session.suite, session.data, torch.device("cpu"), session.store)

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from support.code import forget, install, touch
+from support.code import forget_changes, install, touch
 from support.keyed import written
 
 import lrbench
@@ -54,7 +54,7 @@ def copied(finished, tmp_path):
 @pytest.fixture(autouse=True)
 def read_anew():
     yield
-    forget()
+    forget_changes()
 
 
 def edited(path, *changes):
@@ -73,7 +73,6 @@ def resumed(path):
 
 
 def states(path):
-    forget()
     return {step: state for step, state in Session.open(path, path.parent / "out").states.items() if state != "done"}
 
 

@@ -203,10 +203,12 @@ def test_lr_layers_that_never_acted_are_mentioned(suite_file, tmp_path):
     assert "never acted" not in (tmp_path / "to/tiny/records/net.json").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_training_that_diverges_says_which_and_the_rest_continues(suite_file, tmp_path):
     text = suite_file.read_text().replace(
         "  lr: {extends: net,", "  lr: {extends: net, training: {learning_rate: 0.01},"
     )
+    text = text.partition("diagnostics:")[0] + "diagnostics: {masking: false}\n"
     suite_file.write_text(text.replace("learning_rate: 0.05", "learning_rate: 1.0e+20, gradient_clip: null"))
     board = lrbench.run(suite_file, out=tmp_path / "out")
     assert "not finite in epoch 1; lower training.learning_rate" in board.failures["train/net/seed-0"]

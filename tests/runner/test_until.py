@@ -211,7 +211,10 @@ def test_a_lost_part_is_attacked_again_and_the_same_decisions_come_of_it(finishe
     assert sum(n for _, n in attacked) == taken(board)[model]
 
 
-@pytest.mark.parametrize("where", ["enough/weak/all-seeds/208", "attack/strong/seed-1/pgd/eps-8/part-208"])
+@pytest.mark.parametrize(
+    "where",
+    ["enough/weak/all-seeds/208", pytest.param("attack/strong/seed-1/pgd/eps-8/part-208", marks=pytest.mark.slow)],
+)
 def test_a_run_that_was_interrupted_goes_on_at_the_same_place(finished, attacked, run_in, tmp_path, where):
     out, board = finished
     with pytest.raises(KeyboardInterrupt):

@@ -13,10 +13,21 @@ CACHES = (
 )
 
 
+CHANGED = []
+"""What seems changed since all was read anew."""
+
+
 def forget():
     """Let the next plan read everything anew."""
     for cached in CACHES:
         cached.cache_clear()
+
+
+def forget_changes():
+    """Let the next plan read everything anew if something seemed to be changed."""
+    if CHANGED:
+        forget()
+    CHANGED.clear()
 
 
 def touch(monkeypatch, ending, old, new):
@@ -30,6 +41,7 @@ def touch(monkeypatch, ending, old, new):
         return text
 
     monkeypatch.setattr(meaning, "source_of", source)
+    CHANGED.append(ending)
     forget()
 
 
@@ -37,4 +49,5 @@ def install(monkeypatch, distribution, version):
     """Let a distribution seem to be installed in a version."""
     real = libraries.version_of
     monkeypatch.setattr(libraries, "version_of", lambda name: version if name == distribution else real(name))
+    CHANGED.append(distribution)
     forget()

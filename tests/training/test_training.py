@@ -106,7 +106,10 @@ def test_every_schedule_runs(digits, schedule):
     assert (rates[0] == rates[1]) == (schedule == "constant")
 
 
-@pytest.mark.parametrize("options", [{"precision": "bfloat16"}, {"label_smoothing": 0.1}, {"compile": True}])
+@pytest.mark.parametrize(
+    "options",
+    [{"precision": "bfloat16"}, {"label_smoothing": 0.1}, pytest.param({"compile": True}, marks=pytest.mark.slow)],
+)
 def test_every_option_learns(digits, options):
     _, history = fit(digits, epochs=8, model=build(digits, avgpool=4), warmup_accuracy=0.6, **options)
     assert history[-1].accuracy > 0.4
@@ -123,11 +126,15 @@ def test_label_smoothing_and_precision_change_the_loss_as_they_should(digits):
     assert rough == pytest.approx(plain, rel=0.02)
 
 
+@pytest.fixture(scope="module")
+def normal(digits):
+    return fit(digits, epochs=5, count=600)[0]
+
+
 @pytest.mark.parametrize("space", ["pixel", "normalized"])
-def test_adversarial_training_makes_robust(digits, space):
+def test_adversarial_training_makes_robust(digits, normal, space):
     eps = 0.1 if space == "pixel" else 0.1 / digits.statistics[1][0]
     adversarial = {"eps": eps, "steps": 3, "space": space}
-    normal, _ = fit(digits, epochs=5, count=600)
     hardened = build(digits)
     with seeded(0):
         config = Training(**{**FAST, "epochs": 5}, adversarial=adversarial)
