@@ -15,7 +15,6 @@ from lrbench.leaderboard.published import check, publish
 from lrbench.leaderboard.published.read import require_one_measure
 from lrbench.store.flock import FileLocks
 
-
 pytestmark = pytest.mark.usefixtures("unpictured")
 
 
