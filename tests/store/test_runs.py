@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 from support.plain import FACTORY
@@ -28,20 +29,36 @@ diagnostics: {masking: false, clusters: {layer: "1"}}
 """
 
 
-@pytest.fixture
-def suite(tmp_path):
-    (tmp_path / "mine.py").write_text(FACTORY)
-    path = tmp_path / "stored.yaml"
-    path.write_text(SUITE.replace("FACTORY", str(tmp_path / "mine.py")))
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("suite")
+    (folder / "mine.py").write_text(FACTORY)
+    path = folder / "stored.yaml"
+    path.write_text(SUITE.replace("FACTORY", str(folder / "mine.py")))
     return str(path)
 
 
-def test_a_run_is_what_it_is_in_a_folder_and_can_be_resumed(suite, location, tmp_path, capsys):
-    assert main(["run", suite, "--out", str(tmp_path / "here")]) == 0
+@pytest.fixture(scope="module")
+def finished(suite, tmp_path_factory):
+    """Gives where a run is that is only read, by the kind of its store."""
+    made = {}
+
+    def of(kind):
+        if kind not in made:
+            here = str(tmp_path_factory.mktemp("finished") / "run")
+            made[kind] = here if kind == "local" else f"{kind}://runs/{uuid.uuid4().hex}"
+            lrbench.run(suite, out=made[kind])
+        return made[kind]
+
+    return of
+
+
+def test_a_run_is_what_it_is_in_a_folder_and_can_be_resumed(suite, location, finished, capsys):
+    here = Path(finished("local"))
     assert main(["run", suite, "--out", location]) == 0
     root = as_path(location)
     for name in ("results.csv", "leaderboard.csv", "leaderboard.md", "suite.yaml"):
-        assert (root / name).read_bytes() == (tmp_path / "here" / name).read_bytes()
+        assert (root / name).read_bytes() == (here / name).read_bytes()
     lost = root / "steps/attack/net/seed-0/fgsm/eps-8/part-5/outcomes.safetensors"
     lost.unlink()
     capsys.readouterr()
@@ -52,8 +69,10 @@ def test_a_run_is_what_it_is_in_a_folder_and_can_be_resumed(suite, location, tmp
     assert "1 steps" not in capsys.readouterr().err
 
 
-def test_commands_that_read_a_run_take_its_url(suite, location, tmp_path, capsys):
-    lrbench.run(suite, out=location)
+@pytest.mark.usefixtures("s3_server", "unpictured")
+@pytest.mark.parametrize("kind", ["local", "memory", "s3"])
+def test_commands_that_read_a_run_take_its_url(finished, kind, tmp_path, capsys):
+    location = finished(kind)
     for command in (["show", location], ["compare", f"{location}:net", f"{location}:lr"], ["report", location]):
         assert main(command) == 0, capsys.readouterr().err
     assert main(["publish", location, "--to", str(tmp_path / "boards")]) == 0
@@ -77,9 +96,8 @@ def asked(s3_server, monkeypatch):  # noqa: ARG001
 
 
 @pytest.mark.parametrize("what", ["plan", "show", "compare", "report"])
-def test_who_only_looks_reads_a_record_once_and_no_artefact_that_it_does_not_use(suite, asked, what, capsys):
-    location = f"s3://runs/{uuid.uuid4().hex}"
-    lrbench.run(suite, out=location)
+def test_who_only_looks_reads_a_record_once_and_no_artefact_that_it_does_not_use(suite, finished, asked, what, capsys):
+    location = finished("s3")
     asked.clear()
     given = {"plan": [suite, "--out", location], "compare": [f"{location}:net", f"{location}:lr"]}.get(what, [location])
     assert main([what, *given]) == 0, capsys.readouterr().err
@@ -124,10 +142,9 @@ def test_nothing_there_is_said_in_a_line(location, capsys):
 
 
 @pytest.mark.parametrize("location", ["local", "s3"], indirect=True)
-def test_processes_share_a_store(suite, location, tmp_path):
-    lrbench.run(suite, out=tmp_path / "one")
+def test_processes_share_a_store(suite, location, finished):
     lrbench.run(suite, out=location, jobs=2)
-    assert (as_path(location) / "results.csv").read_bytes() == (tmp_path / "one/results.csv").read_bytes()
+    assert (as_path(location) / "results.csv").read_bytes() == (Path(finished("local")) / "results.csv").read_bytes()
 
 
 def test_memory_is_not_shared(suite, capsys):
