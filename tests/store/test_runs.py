@@ -27,6 +27,16 @@ threat_model: {eps: [8/255], samples: 10, batch_size: 5, part: 5}
 attacks: [fgsm, {name: pgd, steps: 2, surrogate: net}]
 diagnostics: {masking: false, clusters: {layer: "1"}}
 """
+FEW = """\
+name: few
+data: {name: digits, train: 150, test: 40}
+models: {net: {arch: "FACTORY:build"}}
+training: {epochs: 2, batch_size: 50}
+threat_model: {eps: [8/255], samples: 10}
+attacks: [fgsm]
+diagnostics: {masking: false}
+"""
+"""Three steps: each file of a store costs as much as the step that wrote it."""
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +45,14 @@ def suite(tmp_path_factory):
     (folder / "mine.py").write_text(FACTORY)
     path = folder / "stored.yaml"
     path.write_text(SUITE.replace("FACTORY", str(folder / "mine.py")))
+    return str(path)
+
+
+@pytest.fixture
+def few(tmp_path):
+    (tmp_path / "mine.py").write_text(FACTORY)
+    path = tmp_path / "few.yaml"
+    path.write_text(FEW.replace("FACTORY", str(tmp_path / "mine.py")))
     return str(path)
 
 
@@ -113,26 +131,26 @@ def test_who_only_looks_reads_a_record_once_and_no_artefact_that_it_does_not_use
 
 
 @pytest.mark.parametrize("location", ["memory", "s3"], indirect=True)
-def test_a_run_holds_against_its_checksum_what_plan_knows_by_its_size(suite, location, capsys):
-    lrbench.run(suite, out=location)
+def test_a_run_holds_against_its_checksum_what_plan_knows_by_its_size(few, location, capsys):
+    lrbench.run(few, out=location)
     weights = as_path(location) / "steps/train/net/seed-0/weights.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    assert main(["plan", suite, "--out", location]) == 0
+    assert main(["plan", few, "--out", location]) == 0
     assert "nothing to do" in capsys.readouterr().out
-    assert main(["run", suite, "--out", location]) == 0
+    assert main(["run", few, "--out", location]) == 0
     assert "again, damaged: weights.safetensors: train/net/seed-0" in capsys.readouterr().out
     assert weights.read_bytes() == whole
 
 
 @pytest.mark.parametrize("location", ["memory", "s3"], indirect=True)
-def test_a_share_holds_against_their_checksums_the_steps_that_its_own_need(suite, location, capsys):
-    assert main(["run", suite, "--out", location, "--steps", "train/*"]) == 0
+def test_a_share_holds_against_their_checksums_the_steps_that_its_own_need(few, location, capsys):
+    assert main(["run", few, "--out", location, "--steps", "train/*"]) == 0
     weights = as_path(location) / "steps/train/net/seed-0/weights.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(bytes(len(whole)))
     capsys.readouterr()
-    assert main(["run", suite, "--out", location, "--steps", "accuracy/*"]) == 0
+    assert main(["run", few, "--out", location, "--steps", "accuracy/*"]) == 0
     assert "1 steps wait for others, such as accuracy/net/seed-0 for train/net/seed-0" in capsys.readouterr().out
 
 
@@ -153,7 +171,7 @@ def test_memory_is_not_shared(suite, capsys):
 
 
 @pytest.mark.parametrize("location", ["memory", "s3"], indirect=True)
-def test_a_run_that_lost_its_lease_stops_at_its_next_write_with_a_line(suite, location, monkeypatch):
+def test_a_run_that_lost_its_lease_stops_at_its_next_write_with_a_line(few, location, monkeypatch):
     save, taken = Store.save, []
 
     def taken_over_meanwhile(self, record, files):
@@ -169,7 +187,7 @@ def test_a_run_that_lost_its_lease_stops_at_its_next_write_with_a_line(suite, lo
     monkeypatch.setattr(lease, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(Store, "save", taken_over_meanwhile)
     with pytest.raises(LrbenchError, match="was taken over by process") as caught:
-        lrbench.run(suite, out=location)
+        lrbench.run(few, out=location)
     assert "\n" not in str(caught.value)
     assert not list(as_path(location).glob("steps/**/step.json"))
     assert not (as_path(location) / "results.csv").exists()
@@ -177,7 +195,7 @@ def test_a_run_that_lost_its_lease_stops_at_its_next_write_with_a_line(suite, lo
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_a_run_that_learns_of_it_in_the_middle_of_a_step_stops_there(suite, s3_server, monkeypatch, capsys, jobs):  # noqa: ARG001
+def test_a_run_that_learns_of_it_in_the_middle_of_a_step_stops_there(few, s3_server, monkeypatch, capsys, jobs):  # noqa: ARG001
     location = f"s3://runs/{uuid.uuid4().hex}"
     begin, taken = Tables.begin, []
 
@@ -193,7 +211,7 @@ def test_a_run_that_learns_of_it_in_the_middle_of_a_step_stops_there(suite, s3_s
     monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
     monkeypatch.setattr(Tables, "begin", taken_over_meanwhile)
     monkeypatch.setattr(Store, "_confirm", lambda _: None)
-    assert main(["run", suite, "--out", location, "--jobs", jobs]) == 1
+    assert main(["run", few, "--out", location, "--jobs", jobs]) == 1
     assert "was taken over by process" in capsys.readouterr().err
     assert not list(as_path(location).glob("steps/**/step.json"))
     taken[0].__exit__(None, None, None)
