@@ -20,6 +20,7 @@ from torch import nn
 from lrbench.catalogue import ATTACKS, DATASETS, MEASURES, MODELS, REGULARIZERS
 from lrbench.data import to_unit
 from lrbench.data.sources import digits as load_digits
+from lrbench.leaderboard.published import publish
 from lrbench.models import Classifier
 from lrbench.models.resnet import resnet18
 from lrbench.suite import Training
@@ -183,6 +184,12 @@ def drawn_anew(_drawings, monkeypatch):
 def undrawn(monkeypatch):
     """Whole runs with stand-ins for their pictures and report, which take longer than the steps of a small run."""
     monkeypatch.setattr("lrbench.runner.figures._made", lambda *_, **__: dict(boards.STAND_INS))
+
+
+@pytest.fixture
+def unpictured(monkeypatch):
+    """Boards are published without their pictures, which take longer than the rest of them."""
+    monkeypatch.setitem(publish.__globals__, "draw", lambda *_: {})
 
 
 @pytest.fixture

@@ -34,11 +34,17 @@ def made(rows, step):
     return [row["row"] for row in rows if row["step"] == step and row["status"] in ("ok", "left out")]
 
 
+@pytest.fixture(scope="module", params=["three", pytest.param("all", marks=pytest.mark.slow)])
+def steps(request):
+    """Of a rehearsal, whose whole takes half a minute."""
+    return list(STEPS) if request.param == "all" else ["throughput", "attacks", "robust"]
+
+
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory):
+def killed(steps, tmp_path_factory):
     """A rehearsal that was killed at a random moment after its first step, and what was in its record then."""
     out = tmp_path_factory.mktemp("gpu") / "out"
-    process = begin(out)
+    process = begin(out, "--only", *steps)
     while not (out / "table.md").exists() or " s; commit " not in (out / "table.md").read_text("utf-8"):
         assert process.poll() is None
         time.sleep(0.05)
@@ -49,33 +55,33 @@ def killed(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def again(killed):
+def again(killed, steps):
     """The same, called once more."""
     out, _, _ = killed
     start = time.monotonic()
-    process = begin(out)
+    process = begin(out, "--only", *steps)
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 0
     return rows_of(out), said, time.monotonic() - start
 
 
-def test_a_killed_measurement_leaves_a_readable_record(killed):
+def test_a_killed_measurement_leaves_a_readable_record(killed, steps):
     out, rows, table = killed
     assert rows
-    assert {row["step"] for row in rows} < {"machine", *STEPS}
+    assert {row["step"] for row in rows} < {"machine", *steps}
     assert table in (as_markdown(rows), as_markdown(rows[:-1]))
     assert {file.name for file in out.iterdir()} <= {"results.jsonl", "table.md", "table.tmp", "tests.log"}
 
 
-def test_the_next_call_makes_only_what_is_not_there(killed, again):
+def test_the_next_call_makes_only_what_is_not_there(killed, again, steps):
     (_, before, _), (after, said, seconds) = killed, again
     assert seconds < SECONDS
     assert after[: len(before)] == before
-    for step in STEPS:
+    for step in steps:
         assert ENDED in made(after, step), said
         rows = made(after, step)
         assert len(rows) == len(set(rows)), step
-    finished = [step for step in STEPS if ENDED in made(before, step)]
+    finished = [step for step in steps if ENDED in made(before, step)]
     assert finished
     assert all(f"{step}: there already" in said for step in finished)
 

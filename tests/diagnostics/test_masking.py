@@ -4,9 +4,11 @@ import copy
 
 import pytest
 import torch
+from support import audited
 from support.nets import ten_bits
 from torch import nn
 
+from lrbench.attacks import PGD
 from lrbench.attacks.precision import rounded_products
 from lrbench.data import to_unit
 from lrbench.diagnostics.masking import CHECKS, Budget, examine
@@ -25,6 +27,18 @@ BUDGET = Budget(steps=20, queries=150, draws=10, unbounded=16)
 def images(digits):
     split = digits.test.balanced(80)
     return to_unit(split.images), split.labels
+
+
+@pytest.fixture(scope="module", params=["few layers", pytest.param("resnet", marks=pytest.mark.slow)])
+def layers(request):
+    """Of the networks that are examined, each of which is asked many hundred times."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def plain(layers, request):
+    """A network that knows the digits."""
+    return audited.plain() if layers == "few layers" else request.getfixturevalue("trained")
 
 
 def verdict(model, images, **options):
@@ -109,8 +123,8 @@ class Purifying(Wrapped):
         (Purifying, {"gradients-in-prediction"}),
     ],
 )
-def test_planted_defences_are_flagged(trained, images, defence, checks):
-    found = verdict(defence(trained), images)
+def test_planted_defences_are_flagged(plain, images, defence, checks):
+    found = verdict(defence(plain), images)
     assert checks <= flags(found), str(found)
     assert found.name in {"suspicious", "broken"}
     for finding in found.flagged:
@@ -118,29 +132,29 @@ def test_planted_defences_are_flagged(trained, images, defence, checks):
         assert finding.check.advice in str(found)
 
 
-def test_a_model_whose_gradients_are_gone_is_called_broken(trained, images):
+def test_a_model_whose_gradients_are_gone_is_called_broken(plain, images):
     """Random search finds what the gradient does not."""
-    found = verdict(Quantised(trained), images)
+    found = verdict(Quantised(plain), images)
     assert found.name == "broken"
     assert {"black-box-stronger", "unbounded-fails"} & flags(found)
 
 
-def test_in_l1_random_search_finds_what_the_gradient_does_not(trained, images):
+def test_in_l1_random_search_finds_what_the_gradient_does_not(plain, images):
     x, y = images
-    subject = Subject(Quantised(trained), x[:50], y[:50], 4.0, norm="l1", budget=Budget(steps=8, queries=150))
+    subject = Subject(Quantised(plain), x[:50], y[:50], 4.0, norm="l1", budget=Budget(steps=8, queries=150))
     assert CHECKS["black-box-stronger"].measure(subject).flagged
     assert CHECKS["gradients"].measure(subject).flagged
 
 
 @pytest.mark.parametrize(("norm", "eps"), [("linf", EPS), ("l2", 0.6), ("l1", 3.0)])
-def test_a_normal_model_is_flagged_by_none(trained, images, norm, eps):
-    found = examine(trained, *images, eps, norm=norm, budget=BUDGET)
+def test_a_normal_model_is_flagged_by_none(plain, images, norm, eps):
+    found = examine(plain, *images, eps, norm=norm, budget=BUDGET)
     assert found.name == "held up", str(found)
     assert len(found.findings) == len(CHECKS)
 
 
-def test_products_that_a_gpu_rounds_do_not_mislead(trained, images):
-    model = copy.deepcopy(trained)
+def test_products_that_a_gpu_rounds_do_not_mislead(plain, images):
+    model = copy.deepcopy(plain)
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_pre_hook(lambda _, given: (ten_bits(given[0]),))
@@ -150,7 +164,9 @@ def test_products_that_a_gpu_rounds_do_not_mislead(trained, images):
 
 
 @pytest.fixture(scope="module")
-def hardened(digits):
+def hardened(layers, digits):
+    if layers == "few layers":
+        return audited.fitted(audited.small_net(), *audited.digit_images("train", 1000), PGD(EPS, steps=5), epochs=15)
     with seeded(0):
         model = Classifier(resnet18(10, 1, width=8), *digits.statistics)
         pgd = {"eps": EPS, "steps": 5}
@@ -158,10 +174,10 @@ def hardened(digits):
     return model.eval()
 
 
-def test_a_pgd_trained_model_is_flagged_by_none_and_is_robust(hardened, trained, images):
+def test_a_pgd_trained_model_is_flagged_by_none_and_is_robust(hardened, plain, images):
     found = verdict(hardened, images)
     assert found.name == "held up", str(found)
-    robust, normal = (Subject(model, *images, EPS, budget=BUDGET).white.float().mean() for model in (hardened, trained))
+    robust, normal = (Subject(model, *images, EPS, budget=BUDGET).white.float().mean() for model in (hardened, plain))
     assert robust < normal - 0.2
 
 
@@ -175,26 +191,26 @@ def test_training_mode_is_seen_and_left_as_it_was(trained, images):
         trained.eval()
 
 
-def test_images_made_for_another_model_that_fool_more_are_flagged(trained, images):
+def test_images_made_for_another_model_that_fool_more_are_flagged(plain, images):
     everybody = torch.ones(80, dtype=torch.bool)
-    subject = Subject(Quantised(trained), *images, EPS, budget=BUDGET, transfers=(everybody,))
+    subject = Subject(Quantised(plain), *images, EPS, budget=BUDGET, transfers=(everybody,))
     assert CHECKS["transfer-stronger"].measure(subject).flagged
-    assert not CHECKS["transfer-stronger"].measure(Subject(trained, *images, EPS)).flagged
+    assert not CHECKS["transfer-stronger"].measure(Subject(plain, *images, EPS)).flagged
 
 
-def test_attacks_that_found_less_than_the_checks_are_not_believed(trained, images):
+def test_attacks_that_found_less_than_the_checks_are_not_believed(plain, images):
     nobody = torch.zeros(80, dtype=torch.bool)
-    own = Subject(trained, *images, EPS, budget=BUDGET)
+    own = Subject(plain, *images, EPS, budget=BUDGET)
     check = CHECKS["weaker-than-checks"]
     assert not check.measure(own).flagged, "not asked"
     for claimed, flagged in ((nobody, True), (own.stronger, False)):
-        assert check.measure(Subject(trained, *images, EPS, budget=BUDGET, claimed=claimed)).flagged is flagged
-    assert flags(verdict(trained, images, claimed=nobody)) == {"weaker-than-checks"}
+        assert check.measure(Subject(plain, *images, EPS, budget=BUDGET, claimed=claimed)).flagged is flagged
+    assert flags(verdict(plain, images, claimed=nobody)) == {"weaker-than-checks"}
 
 
 @pytest.mark.parametrize("ruled_out", [-1e5, -1e9, float("-inf")])
 @pytest.mark.parametrize(("defence", "check"), [(Randomised, "random-output"), (Batched, "batch-dependent")])
-def test_a_class_that_is_ruled_out_hides_no_difference(trained, images, defence, check, ruled_out):
+def test_a_class_that_is_ruled_out_hides_no_difference(plain, images, defence, check, ruled_out):
     class Padded(Wrapped):
         def forward(self, x):
             logits = self.model(x)
@@ -202,39 +218,39 @@ def test_a_class_that_is_ruled_out_hides_no_difference(trained, images, defence,
 
     with seeded(0):
         found, plain = (
-            CHECKS[check].measure(Subject(model, *images, EPS)) for model in (Padded(defence(trained)), Padded(trained))
+            CHECKS[check].measure(Subject(model, *images, EPS)) for model in (Padded(defence(plain)), Padded(plain))
         )
     assert found.flagged
     assert not plain.flagged
 
 
 @pytest.mark.parametrize("unit", [1 / 255, 1.0, 65535.0])
-def test_the_unit_of_images_without_bounds_does_not_matter(trained, images, unit):
+def test_the_unit_of_images_without_bounds_does_not_matter(plain, images, unit):
     class Other(Wrapped):
         def forward(self, x):
             return self.model(x / unit)
 
     x, y = images
-    found = examine(Other(trained), x * unit, y, EPS * unit, bounds=None, budget=BUDGET)
+    found = examine(Other(plain), x * unit, y, EPS * unit, bounds=None, budget=BUDGET)
     assert found.name == "held up", str(found)
 
 
-def test_a_model_without_any_gradient_is_examined_to_the_end(trained, images):
+def test_a_model_without_any_gradient_is_examined_to_the_end(plain, images):
     class Blocked(Wrapped):
         def forward(self, x):
             return self.model(x).detach()
 
-    found = verdict(Blocked(trained), images)
+    found = verdict(Blocked(plain), images)
     assert "gradients" in flags(found)
     assert found.name == "broken"
 
 
-def test_wrong_arguments_are_named(trained, images):
+def test_wrong_arguments_are_named(plain, images):
     with pytest.raises(ValueError, match="eps must be a finite number > 0"):
-        examine(trained, *images, 0.0)
+        examine(plain, *images, 0.0)
 
 
-def test_margins_of_a_path_stay_with_their_images_when_batches_are_halved(trained, images):
+def test_margins_of_a_path_stay_with_their_images_when_batches_are_halved(plain, images):
     x, y = images
 
     class Small(Wrapped):
@@ -251,8 +267,8 @@ def test_margins_of_a_path_stay_with_their_images_when_batches_are_halved(traine
             return self.model(x)
 
     budget = Budget(steps=20, batch_size=50)
-    whole = Subject(trained, x, y, EPS, budget=budget).path
-    halved = Subject(Small(trained), x, y, EPS, budget=budget).path
+    whole = Subject(plain, x, y, EPS, budget=budget).path
+    halved = Subject(Small(plain), x, y, EPS, budget=budget).path
     assert halved.margins.shape == whole.margins.shape == (10, len(x))
     assert torch.allclose(halved.margins[0], whole.margins[0], atol=1e-3), "the first margin is the starting point's"
     assert (halved.margins.sign() == whole.margins.sign()).float().mean() > 0.99

@@ -58,6 +58,7 @@ def known_spectrum(n, m, squares, seed=0):
     return U * squares.sqrt() @ V.T
 
 
+@pytest.mark.turns("stored")
 @pytest.mark.parametrize("decay", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize("stored", [False, True])
 def test_a_large_matrix_is_streamed_within_its_stated_error(tmp_path, decay, stored):

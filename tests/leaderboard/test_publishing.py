@@ -15,17 +15,14 @@ from lrbench.leaderboard.published import check, publish
 from lrbench.leaderboard.published.read import require_one_measure
 from lrbench.store.flock import FileLocks
 
+pytestmark = pytest.mark.usefixtures("unpictured")
+
 
 @pytest.fixture(scope="module")
 def runs(shown_run, tmp_path_factory):
     """Two runs of one suite, of a model each."""
     folder = tmp_path_factory.mktemp("alone")
     return [alone(shown_run, folder / model, model) for model in ("net", "lr")]
-
-
-@pytest.fixture(autouse=True)
-def _without_pictures(monkeypatch):
-    monkeypatch.setitem(publish.__globals__, "draw", lambda *_: {})
 
 
 @pytest.fixture(scope="module")

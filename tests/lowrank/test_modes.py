@@ -10,6 +10,7 @@ from support.nets import conv_net, images
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from lrbench.child_processes import process_context, without_main
 from lrbench.lowrank import LRLayer, attach_lr_layers
 
 RANKS = {"2": 20, "3.1": 4}
@@ -174,7 +175,9 @@ def train_on_rank(rank, world, folder):
 
 
 def test_two_data_parallel_processes_hold_the_same_w_and_that_of_one_process(tmp_path):
-    mp.spawn(train_on_rank, args=(2, str(tmp_path)), nprocs=2)
+    process_context()  # its server has loaded torch
+    with without_main():
+        mp.start_processes(train_on_rank, args=(2, str(tmp_path)), nprocs=2, start_method="forkserver")
     first, second = (torch.load(tmp_path / f"rank-{rank}.pt", weights_only=True) for rank in range(2))
     assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
     parallel, single = for_ranks(), for_ranks()

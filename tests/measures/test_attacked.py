@@ -54,6 +54,7 @@ def measured(folder, parts, out):
     return board, rows
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_it_is_taken_of_each_attack_at_each_radius_and_shown(folder):
     board, rows = measured(folder, "part: 1000", "out")
     assert rows[["attack", "eps"]].values.tolist() == [["fgsm", 8 / 255], ["fgsm", 16 / 255]]
@@ -66,6 +67,7 @@ def test_it_is_taken_of_each_attack_at_each_radius_and_shown(folder):
     assert Session.open(folder / "mine.yaml", folder / "out").pending == []
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_in_parts_it_is_what_it_is_as_a_whole(folder):
     whole, parts = (measured(folder, f"part: {part}", f"out-{part}")[1] for part in (1000, 5))
     assert whole["value"].tolist() == parts["value"].tolist()
@@ -134,6 +136,7 @@ def test_what_cannot_be_shown_is_a_line_and_the_board_stands(tmp_path, way, code
     assert any(column.key == "accuracy" and column.cells for column in board.blocks[0].columns)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_one_who_says_one_line_says_one_line(tmp_path):
     exec(f"{OWN}    def notes(self, options, shown): return 'my line'\n", {"lrbench": lrbench})  # noqa: S102
     (tmp_path / "net.py").write_text(FACTORY)

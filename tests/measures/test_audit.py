@@ -103,9 +103,9 @@ def test_terminal_report_and_pictures_show_it(finished):
     assert board.plot("audit-pgd-steps-8-25.5-255") is not None
 
 
-def test_its_records_are_published_and_checked(finished, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("unpictured")
+def test_its_records_are_published_and_checked(finished, tmp_path):
     folder, _ = finished
-    monkeypatch.setitem(publish.__globals__, "draw", lambda *_: {})
     publish(folder, tmp_path)
     (board,) = (each for each in tmp_path.iterdir() if each.is_dir())
     records = {each.stem: json.loads(each.read_text()) for each in (board / "records").iterdir()}

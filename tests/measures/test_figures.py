@@ -14,7 +14,7 @@ from lrbench.leaderboard.published import check, publish
 from lrbench.leaderboard.read import read_table
 from lrbench.suite import Suite
 
-pytestmark = pytest.mark.usefixtures("undrawn")
+pytestmark = pytest.mark.usefixtures("undrawn", "unpictured")
 
 SUITE = """\
 name: mine

@@ -69,7 +69,7 @@ def test_it_is_short():
     assert len(CODE.splitlines()) <= 30
 
 
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("folder", "unpictured")
 def test_it_is_taken_shown_compared_published_and_resumed(capsys):
     assert main(["run", "mine.yaml", "--out", "out"]) == 0
     assert Session.open("mine.yaml", "out").pending == []
@@ -92,6 +92,7 @@ def test_it_is_taken_shown_compared_published_and_resumed(capsys):
         assert f"{bright.iloc[0]:.4g}" in page
 
 
+@pytest.mark.usefixtures("undrawn", "unpictured")
 def test_a_board_with_a_measure_that_is_not_here_is_not_called_changed(folder):
     assert main(["run", "mine.yaml", "--out", "out"]) == 0
     assert main(["publish", "out", "--to", "boards", "--check"]) == 0
@@ -106,6 +107,7 @@ def test_a_board_with_a_measure_that_is_not_here_is_not_called_changed(folder):
     assert {path: path.read_bytes() for path in Path("boards").rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_package_may_use_the_decorator_as_well(folder, monkeypatch):
     (folder / "bright.py").write_text(CODE)
     monkeypatch.setattr(MEASURES, "_entries", dict(MEASURES._entries))
@@ -113,6 +115,7 @@ def test_a_package_may_use_the_decorator_as_well(folder, monkeypatch):
     assert not lrbench.run("mine.yaml", out="out", jobs=2).failures
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_its_code_and_its_options_make_its_steps_again_and_no_others(folder):
     lrbench.run("mine.yaml", out="out")
 
@@ -148,6 +151,7 @@ def test_what_a_suite_says_of_it_is_checked(folder, old, new, said):
     assert not (folder / "out").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_other_processes_need_a_package(tmp_path, monkeypatch, registered):
     monkeypatch.chdir(tmp_path)
     Path("net.py").write_text(FACTORY)
@@ -208,7 +212,7 @@ def test_what_a_measure_gives_and_keeps_is_checked(tmp_path, monkeypatch, regist
     assert all(said in reason for reason in failures.values())
 
 
-@pytest.mark.usefixtures("registered")
+@pytest.mark.usefixtures("registered", "undrawn")
 @pytest.mark.parametrize("figure", ["accuracy", "misclassification", "brightness"])
 def test_a_figure_may_be_called_like_any_other(tmp_path, monkeypatch, figure):
     """Of lrbench, or of another measure: its measure's name stands before it."""

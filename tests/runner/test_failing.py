@@ -62,6 +62,7 @@ def partly(tmp_path, monkeypatch):
     return path
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_one_of_four_models_failing_in_training_and_one_in_an_attack_leaves_the_others_whole(
     partly, tmp_path, capsys, monkeypatch
 ):

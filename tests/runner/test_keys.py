@@ -166,6 +166,7 @@ def test_a_share_leaves_what_was_renamed_to_the_share_it_belongs_to(copied):
     assert (steps / "accuracy/renamed/seed-0/step.json").exists()
 
 
+@pytest.mark.usefixtures("unpictured")
 def test_what_no_plan_names_any_more_enters_no_table_and_no_record(copied):
     edited(
         copied, ("{name: pgd, steps: 2}", "{name: pgd, label: strong, steps: 2}"), ("[8/255, 32/255], s", "[32/255], s")

@@ -30,6 +30,7 @@ def test_small_differences_are_held_where_hardly_an_image_is_discordant(seeds):
     assert BOARDS * holds >= binom.ppf(0.001, BOARDS, 0.95)
 
 
+@pytest.mark.turns("structure")
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 @pytest.mark.parametrize("scatter", [0.0, 0.05])
 @pytest.mark.parametrize("structure", ["independent", "mostly own"])

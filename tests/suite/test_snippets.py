@@ -22,7 +22,6 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import save_file
-from support.boards import SUITE as SMALL
 from support.graphs import graph
 from torch import nn
 
@@ -48,6 +47,17 @@ models:
 training: {epochs: 1, batch_size: 50, warmup_accuracy: 0.0}
 threat_model: {space: normalized, eps: [8/255], samples: 10}
 attacks: [iter-fsgm]
+diagnostics: {masking: false}
+"""
+
+
+MINE = """\
+name: mine
+data: {name: digits, train: 150, test: 40}
+models: {normal: {arch: resnet18, width: 4}}
+training: {epochs: 1, batch_size: 50}
+threat_model: {eps: [8/255], samples: 10}
+attacks: [{name: autoattack, steps: 3, targets: 2, queries: 5}]
 diagnostics: {masking: false}
 """
 
@@ -85,12 +95,7 @@ def small_runs(tmp_path_factory):
     (folder / "paper").mkdir()
     for name in ("table1-figures1-5", "table1-figures1-5-short"):
         (folder / "paper" / name).write_text(QUICK.replace("name: quick", f"name: paper-{name}"))
-    suite = (
-        SMALL.replace("name: small", "name: mine")
-        .replace("  net: {", "  normal: {")
-        .replace("extends: net", "extends: normal")
-    )
-    (folder / "mine.yaml").write_text(suite)
+    (folder / "mine.yaml").write_text(MINE)
     return folder
 
 
@@ -201,6 +206,7 @@ class Net(nn.Sequential):
             self.add_module(name, module)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("text", snippets("python"))
 def test_python(text, here, monkeypatch):
     if not (here / "runs/quick").exists():

@@ -26,7 +26,7 @@ def dropping_net():
 
 
 def normed_net():
-    return resnet18(10, 1, width=8)
+    return resnet18(10, 1, width=4)
 
 
 NETS = {"plain": plain_net, "dropping": dropping_net, "normed": normed_net}

@@ -82,6 +82,7 @@ def fit(digits, layers, projection="subspace", regularizers=None, **options):
     return model, history
 
 
+@pytest.mark.turns("layers")
 @pytest.mark.parametrize("layers", [{}, {"layer3": 8, "avgpool": 4}], ids=str)
 @pytest.mark.parametrize(
     "options",
@@ -98,6 +99,7 @@ def test_is_the_same_training(digits, recorded, layers, options):
         assert torch.equal(a, b)
 
 
+@pytest.mark.turns("layers")
 @pytest.mark.parametrize("layers", [{}, {"avgpool": 4}], ids=str)
 @pytest.mark.parametrize("regularizers", [{}, {"srn": {}, "jacobian": {}}], ids=str)
 def test_is_the_same_training_with_regularizers_trades_and_averages(digits, recorded, layers, regularizers):

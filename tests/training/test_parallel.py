@@ -77,8 +77,9 @@ def test_trades_and_averages_in_two_processes():
 @pytest.mark.parametrize("net", ["normed", "dropping"])
 def test_a_resumed_training_ends_as_if_it_had_never_stopped(net):
     layers = {"layer3": 4} if net == "normed" else {"1": 4}
-    weights, _, snapshots = together(Fit(net, layers, AUGMENT))
-    again, _, _ = together(Fit(net, layers, AUGMENT, snapshots[0]))
+    options = AUGMENT | {"epochs": 2}
+    weights, _, snapshots = together(Fit(net, layers, options))
+    again, _, _ = together(Fit(net, layers, options, snapshots[0]))
     assert all(torch.equal(tensor, again[name]) for name, tensor in weights.items())
 
 

@@ -12,7 +12,7 @@ from lrbench.models.resnet import resnet18
 from lrbench.suite import Training
 from lrbench.training import seeded, train
 
-CONFIG = {"epochs": 5, "batch_size": 32, "learning_rate": 0.05, "augment": {"crop": 1, "flip": True, "noise": 0.1}}
+CONFIG = {"epochs": 4, "batch_size": 32, "learning_rate": 0.05, "augment": {"crop": 1, "flip": True, "noise": 0.1}}
 
 
 class WithDropout(nn.Module):
@@ -42,6 +42,7 @@ OPTIONS = [
 ]
 
 
+@pytest.mark.turns("after")
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("after", [1, 3])
 def test_killed_within_an_epoch_and_resumed_equals_straight_through(digits, monkeypatch, options, after):
