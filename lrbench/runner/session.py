@@ -60,18 +60,17 @@ class Session:
         execution: Execution | None = None,
         reuse: Sequence[str | Path] = (),
     ) -> "Session":
-        """Load and check everything; write nothing. External code is announced before it runs.
-
-        Finished steps of the runs in the folders `reuse` are taken over.
+        """Load and check everything; write nothing. External code is announced; steps of runs in `reuse` count as done.
 
         Raises
         ------
         UsageError
             If the suite, its data, the device or the folder is not as it should be.
         """
-        given = {"device": device, "data_dir": data_dir, "announce": announce, "execution": execution}
-        others = runs_at(reuse)
-        return replace(cls.of(*load_suite(source), out=out, **given), reuse=others)  # type: ignore[arg-type]
+        loaded, others = load_suite(source), runs_at(reuse)
+        session = cls.of(*loaded, out=out, device=device, data_dir=data_dir, announce=announce, execution=execution)
+        # Else it keeps what it has read of its folder.
+        return replace(session, reuse=others) if others else session
 
     @classmethod
     def of(
