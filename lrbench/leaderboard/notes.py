@@ -90,6 +90,8 @@ def _reading(board: Leaderboard) -> Iterator[str]:
     yield (
         f"Means over seeds, ± standard deviation over seeds, [95 % {by}] for n images (the smallest n of any seed). "
         "± says how far trainings scatter; it is not the error of a figure, which the interval is, however small ± is."
+        if len(board.suite["seeds"]) > 1
+        else f"[95 % {by}] for n images, of one seed: another training may differ by more."
     )
     yield from stopped(board)
     if board.suite["attacks"]:

@@ -107,7 +107,7 @@ def test_a_function_without_gradients_is_asked_what_it_can_be_asked(capsys):
         "lrbench: black-box: nothing in it can be trained, so it is evaluated without training; left out pgd, since no "
         "gradient of its outputs reaches its input; left out clusters, since it has no named layers\n"
     )
-    assert main(["plan", "own.yaml", "--out", "out"]) == 0
+    assert main(["plan", "own.yaml", "--out", "out", "--all"]) == 0
     planned = capsys.readouterr()
     assert line in planned.err
     steps = {row.strip("│ ").split()[0] for row in planned.out.splitlines() if row.count("/") >= 2}

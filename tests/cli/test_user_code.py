@@ -76,7 +76,7 @@ def test_they_are_run_shown_and_made_again_when_their_code_changes(folder, capsy
     (folder / "helper.py").write_text("DIRECTION = -1\n")
     forget()
     unload()
-    assert main(["plan", "own.yaml", "--out", "out"]) == 0
+    assert main(["plan", "own.yaml", "--out", "out", "--all"]) == 0
     printed = capsys.readouterr().out
     assert "changed: helper.py, which mine.py imports" in printed
     assert "train/net/seed-0" in printed
