@@ -1,7 +1,7 @@
 """Faults of the user's, answered in one or two lines without a traceback, and the nearest valid name."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class LrbenchError(Exception):
@@ -53,6 +53,12 @@ def short(error: BaseException, at_most: int = 200) -> str:
     """Say in a line what an error says."""
     text = printable(" ".join(str(error).split())) or type(error).__name__
     return text if len(text) <= at_most else text[: at_most - 3] + "..."
+
+
+def some(texts: Sequence[str], at_most: int = 3, between: str = ", ") -> str:
+    """Name the first of many things, and say how many more there are."""
+    more = f" and {len(texts) - at_most:,} more" if len(texts) > at_most else ""
+    return between.join(texts[:at_most]) + more
 
 
 def _plain(name: str) -> str:

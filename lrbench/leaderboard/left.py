@@ -4,13 +4,12 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lrbench.errors import some
 from lrbench.names import whole_of
 from lrbench.store import Store
 
 PLAN = "plan.json"
 """Step -> key of each step that the suite takes, in a run's folder; it is written before the first of them is taken."""
-
-NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,8 @@ class Left:
     def of_another_plan(self) -> str:
         """Say that tables are of another plan than this one, and how far this one has come."""
         total = self.done + len(self.again) + len(self.new)
-        counts = [f"{len(self.again)} to be taken again ({_some(self.again)})"] if self.again else []
-        counts += [f"{len(self.new)} new ({_some(self.new)})"] if self.new else []
+        counts = [f"{len(self.again)} to be taken again ({some(self.again)})"] if self.again else []
+        counts += [f"{len(self.new)} new ({some(self.new)})"] if self.new else []
         counts += [f"{self.done} done but not in these figures"] if self.done else []
         return (
             "these figures are from before the suite, its data or the code of its steps changed; of the "
@@ -64,9 +63,4 @@ class Left:
     @property
     def unfinished(self) -> str:
         """Name the steps that are not done; empty if there are none."""
-        return _some([*self.again, *self.new])
-
-
-def _some(steps: list[str]) -> str:
-    more = f" and {len(steps) - NAMED} more" if len(steps) > NAMED else ""
-    return ", ".join(steps[:NAMED]) + more
+        return some([*self.again, *self.new])

@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Iterator
 from typing import Any
 
+from lrbench.errors import some
 from lrbench.leaderboard.advantages import advantages
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.layout import PAPER, ROBUST, labels, middle, summed_up
@@ -13,8 +14,6 @@ from lrbench.leaderboard.status import in_what_they_differ
 from lrbench.leaderboard.stopped import fixed, stopped
 from lrbench.leaderboard.worth import ALONE, OPTIMALITY
 from lrbench.views import matching
-
-NAMED = 3
 
 
 def notes(board: Leaderboard) -> list[str]:
@@ -153,9 +152,8 @@ def _above_clean(board: Leaderboard) -> Iterator[str]:
         if row["model"] in clean and _is_above(row, clean[row["model"]])
     ]
     if found:
-        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
         yield (
-            f"Above the clean accuracy on the same images: {'; '.join(found[:NAMED])}{more}. What does not look for "
+            f"Above the clean accuracy on the same images: {some(found, between='; ')}. What does not look for "
             "this network's errors, such as noise, a transfer attack or one towards a given class, can also put "
             "right an image that was wrong. In the worst case such an image counts as wrong: judge by that."
         )

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from lrbench.errors import some
 from lrbench.leaderboard.conclusion import conclusion, points, required, requirement
 from lrbench.leaderboard.paired import Difference, Paired
 from lrbench.leaderboard.sides import Side
@@ -109,8 +110,7 @@ def _flipped(each: Difference, paired: Paired) -> list[str]:
     for name, per_seed in (("A", each.only_first), ("B", each.only_second)):
         images = sorted({image for seed in per_seed for image in seed})
         if images:
-            more = f" and {len(images) - SHOWN} more" if len(images) > SHOWN else ""
-            lines.append(f"{where}, wrong in {name} alone: {', '.join(map(str, images[:SHOWN]))}{more}.")
+            lines.append(f"{where}, wrong in {name} alone: {some([*map(str, images)], SHOWN)}.")
     return lines
 
 

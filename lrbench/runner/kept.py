@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from lrbench.errors import UsageError
+from lrbench.errors import UsageError, some
 from lrbench.runner.step import Step
 from lrbench.store import Record, Store, View, shown
 
@@ -81,10 +81,7 @@ def take_over(store: Store, steps: Iterable[Step], found: dict[str, Kept]) -> li
 
 def _renamed(steps: list[Step], here: dict[str, Record]) -> list[str]:
     moved = [(here[step.id].id, step.id) for step in steps if step.id in here and here[step.id].id != step.id]
-    if not moved:
-        return []
-    more = f" and {len(moved) - 1} more" if len(moved) > 1 else ""
-    return [f"renamed, not run again: {moved[0][0]} as {moved[0][1]}{more}"]
+    return [f"renamed, not run again: {some([f'{old} as {new}' for old, new in moved], 1)}"] if moved else []
 
 
 def _reused(steps: list[Step], found: dict[str, Kept], store: Store) -> list[str]:
@@ -92,10 +89,7 @@ def _reused(steps: list[Step], found: dict[str, Kept], store: Store) -> list[str
     for step in steps:
         if found[step.id].store is not store:
             sources.setdefault(shown(found[step.id].store.root), []).append(step.id)
-    return [
-        f"from {source}, not run again: {ids[0]}{f' and {len(ids) - 1} more' if len(ids) > 1 else ''}"
-        for source, ids in sources.items()
-    ]
+    return [f"from {source}, not run again: {some(ids, 1)}" for source, ids in sources.items()]
 
 
 def _environment(store: Store, source: Store, record: Record) -> str:

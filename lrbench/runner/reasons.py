@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from lrbench.errors import some
 from lrbench.leaderboard.text import beside_each_other
 from lrbench.names import eps_digits
 
-NAMED = 3
 """Steps, and reasons, that are named before the rest is only counted."""
 
 WHAT = {
@@ -27,7 +27,7 @@ def again(states: dict[str, str]) -> list[str]:
     for step, state in states.items():
         if state.startswith(("changed", "damaged")):
             reasons.setdefault(state, []).append(step)
-    return [f"again, {reason}: {_some(steps)}" for reason, steps in reasons.items()]
+    return [f"again, {reason}: {some(steps)}" for reason, steps in reasons.items()]
 
 
 def difference(old: dict[str, Any], new: dict[str, Any], kind: str = "") -> str:
@@ -35,7 +35,7 @@ def difference(old: dict[str, Any], new: dict[str, Any], kind: str = "") -> str:
     # A record has been through JSON, where tuples become lists.
     before, after = (json.loads(json.dumps(config)) for config in (old, new))
     found = list(dict.fromkeys(_differences(before, after, kind)))
-    return _some(found) if found else "the configuration"
+    return some(found) if found else "the configuration"
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any], kind: str, prefix: str = "") -> Iterator[str]:
@@ -94,8 +94,3 @@ def _own(old: dict[str, dict[str, str]], new: dict[str, dict[str, str]]) -> Iter
 
 
 CODE: dict[str, Callable[[Any, Any], Iterator[str]]] = {"code": _modules, "libraries": _libraries, "own": _own}
-
-
-def _some(texts: list[str]) -> str:
-    more = f" and {len(texts) - NAMED} more" if len(texts) > NAMED else ""
-    return ", ".join(texts[:NAMED]) + more

@@ -69,8 +69,7 @@ class Session:
         """
         loaded, others = load_suite(source), runs_at(reuse)
         session = cls.of(*loaded, out=out, device=device, data_dir=data_dir, announce=announce, execution=execution)
-        # Else it keeps what it has read of its folder.
-        return replace(session, reuse=others) if others else session
+        return replace(session, reuse=others) if others else session  # a new one would read its folder again
 
     @classmethod
     def of(
@@ -196,12 +195,12 @@ class Session:
         own = {step.id for step in mine}
         with self.store.writing(share.name):
             self._look_again(own.union(*(step.needs for step in mine)))
+            self._begin(mine, reporter)
             done = self._known.done(own)
             ready, waiting = takable([step for step in mine if step.id not in done], done)
             if waiting:
                 needed = next(need for need in waiting[0].needs if need not in done)
                 reporter.note(f"{len(waiting)} steps wait for others, such as {waiting[0].id} for {needed}")
-            self._begin(mine, reporter)
             with interruptible(reporter.note) as interrupt:
                 counted = [step for step in mine if step not in waiting]
                 follower = self._follower(counted, ready, reporter, interrupt)
@@ -222,6 +221,8 @@ class Session:
         """Say what is made again and why, take over what was called otherwise, and write what the run is."""
         for line in [*again(self.states), *take_over(self.store, steps, self._known.kept)]:
             reporter.note(line)
+        if self._known.kept:
+            self._look_again(self._known.used)  # what was there a moment ago may be gone
         if self.pending:
             for line in other_threads(self._tables.environments(self._tables.finished()), self._environment):
                 reporter.note(line)

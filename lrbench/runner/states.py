@@ -31,12 +31,13 @@ class States:
     ----------
     view : View
         Of the folder's steps.
+    used : collection of str
     """
 
     def __init__(
         self, plan: list[Step], store: Store, used: Collection[str] = (), reuse: Collection[Store] = ()
     ) -> None:
-        self._plan, self._used, self._reuse = plan, used, reuse
+        self._plan, self.used, self._reuse = plan, used, reuse
         self.view = store.view()
 
     @cached_property
@@ -53,7 +54,7 @@ class States:
     def kept(self) -> dict[str, Kept]:
         """Step id -> a step that was finished under another name, or in another run."""
         views = (self.view, *(store.view() for store in self._reuse))
-        return found_in(views, [step for step in self._plan if self._own[step.id] != DONE], self._used)
+        return found_in(views, [step for step in self._plan if self._own[step.id] != DONE], self.used)
 
     def done(self, own: Collection[str]) -> set[str]:
         """Give the steps that are done for a share of the plan, whose own ids these are.
@@ -82,5 +83,5 @@ class States:
             return "changed: " + difference(record.config, step.config, step.kind)
         if record.labels != list(step.labels):
             return "renamed"
-        damaged = self.view.damaged(record, closely=step.id in self._used)
+        damaged = self.view.damaged(record, closely=step.id in self.used)
         return DONE if damaged is None else f"damaged: {damaged}"

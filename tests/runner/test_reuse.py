@@ -1,5 +1,6 @@
 """What another run has finished is taken over where it is the very same, and said to be."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import lrbench
 from lrbench.cli import main
 from lrbench.leaderboard.outcomes import Run
 from lrbench.runner import Session
+from lrbench.runner.reporter import Silent
 from lrbench.runner.share import Share
 from lrbench.store import Store
 
@@ -75,12 +77,7 @@ def test_a_renamed_model_is_taken_over_under_its_new_name(paper, tmp_path):
 
 
 def test_what_is_damaged_there_is_made(paper, pixel, tmp_path):
-    copied = tmp_path / "copied"
-    for path in paper.rglob("*"):
-        if path.is_file():
-            target = copied / path.relative_to(paper)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(path.read_bytes())
+    copied = shutil.copytree(paper, tmp_path / "copied")
     (damaged,) = (copied / "steps/train/net").rglob("*.safetensors")
     damaged.write_bytes(damaged.read_bytes()[:-1])
     session = Session.open(pixel, tmp_path / "out", reuse=[copied])
@@ -89,10 +86,30 @@ def test_what_is_damaged_there_is_made(paper, pixel, tmp_path):
     assert not [step.id for step in whole.pending if step.kind == "train"], "the next folder has it whole"
 
 
+@pytest.mark.parametrize("share", [None, Share(("*/net/*",))], ids=["run", "share"])
+def test_what_is_gone_when_it_is_to_be_copied_is_made(paper, pixel, tmp_path, monkeypatch, share):
+    copied = shutil.copytree(paper, tmp_path / "copied")
+    session, looked = Session.open(pixel, tmp_path / "out", reuse=[copied]), []
+
+    def lost(states):
+        looked.append(states)
+        shutil.rmtree(copied / "steps/train/net", ignore_errors=True)
+        return []
+
+    monkeypatch.setattr("lrbench.runner.session.again", lost)
+    if share is None:
+        assert not session.run(Silent()).failures
+        assert Session.open(pixel, tmp_path / "out").pending == []
+    else:
+        assert session.run_share(share, Silent()) == {}
+    assert looked[0]["train/net/seed-0"] == "done"
+    assert "train/net/seed-0" in _took(tmp_path / "out", "train/")
+
+
 def test_a_share_takes_over_its_own(paper, pixel, tmp_path):
     out = tmp_path / "out"
     session = Session.open(pixel, out, reuse=[paper])
-    assert session.run_share(Share(("*/net/*",)), lrbench.runner.reporter.Silent()) == {}
+    assert session.run_share(Share(("*/net/*",)), Silent()) == {}
     assert _took(out, "train/").keys() == {"train/net/seed-0"}
 
 
