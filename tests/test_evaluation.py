@@ -287,6 +287,8 @@ def test_images_are_taken_as_people_hold_them(evaluate, net, images, form):
 def test_what_is_rounded_is_said(evaluate, net, images):
     _, watcher = evaluate(net, data=(images[0] * 0.999, images[1]))
     assert "x_test was rounded to 8 bits, by up to 0.001" in watcher.notes
+    _, watcher = evaluate(net, data=(images[0] * 255, images[1]))
+    assert "x_test goes up to 255, so that 255 is white; the network is given images in [0, 1]" in watcher.notes
 
 
 def test_what_needs_training_images_is_left_out_where_there_are_none(evaluate, net, images):
@@ -307,7 +309,7 @@ def test_what_needs_training_images_is_left_out_where_there_are_none(evaluate, n
         ({"model": "resnet81"}, "unknown model 'resnet81'; did you mean"),
         ({"eps": None}, "quick attacks in normalised space.*give `eps` in pixels"),
         ({"space": "normalized"}, "whose unit comes from training images"),
-        ({"eps": 8}, "pixels span"),
+        ({"eps": 8}, "got 8; did you mean 8/255"),
         ({"attacks": ["pdg"]}, "unknown attack 'pdg'; did you mean 'pgd'"),
         ({"diagnostics": {"variance": {}}}, "unknown key"),
         ({"suite": "quik"}, "unknown suite 'quik'; did you mean 'quick'"),

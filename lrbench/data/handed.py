@@ -12,6 +12,7 @@ from torch import Tensor
 from lrbench.data.archive import PARTS, Array, Slot
 from lrbench.data.images import ImageData
 from lrbench.data.labels import labels_of
+from lrbench.data.levels import ROUNDING
 from lrbench.data.sources import of_arrays
 from lrbench.errors import UsageError
 
@@ -55,7 +56,7 @@ def handed_data(pairs: Mapping[str, Any], classes: list[str] | None = None) -> t
     channels_first = all(isinstance(pair[0], Tensor) for pair in pairs.values())
     largest = max(int(labels_of(*arrays["y", part]).max()) for part in pairs)
     data = of_arrays("data", arrays, layout="NCHW" if channels_first else None, classes=classes or max(2, largest + 1))
-    return data, [line for part in pairs if (line := _rounded(*arrays["x", part]))]
+    return data, [line for part in pairs if (line := _understood(*arrays["x", part]))]
 
 
 def save_data(data: ImageData, folder: Path) -> None:
@@ -98,10 +99,12 @@ def _array(name: str, values: Any) -> Array:  # noqa: ANN401
         raise UsageError(msg) from error
 
 
-def _rounded(name: str, array: Array) -> str | None:
-    """Say how far images are from the 8 bits that they are kept in."""
-    if array.dtype.kind != "f" or not array.size or not 0 <= float(array.min()) <= float(array.max()) <= 1:
+def _understood(name: str, array: Array) -> str | None:
+    """Say in which range floating-point images are taken to be, or how far they are from their 8 bits."""
+    if array.dtype.kind != "f" or not array.size or float(array.min()) < 0:
         return None
+    if (largest := float(array.max())) > 1 + ROUNDING:
+        return f"{name} goes up to {largest:g}, so that 255 is white; the network is given images in [0, 1]"
     levels = array.astype(np.float64) * 255
     farthest = float(np.abs(levels - np.rint(levels)).max())
     return f"{name} was rounded to 8 bits, by up to {farthest / 255:.2g}" if farthest > LEVELS else None

@@ -1,5 +1,7 @@
 """Over seeds: mean, standard deviation, and for proportions an interval."""
 
+import math
+
 import pandas as pd
 
 from lrbench.columns import INTERVAL
@@ -31,7 +33,8 @@ def over_seeds(results: pd.DataFrame) -> pd.DataFrame:
         worst = known is not None and known.worst
         value = float(group["value"].max() if worst else group["value"].mean())
         n = group["n"].min()
-        several = len(group) > 1
+        # A median distance is infinite where under half of the images were fooled, and has no deviation over seeds.
+        several = len(group) > 1 and math.isfinite(value)
         sd = float(group["value"].std(ddof=1)) if several and not worst else float("nan")
         rows.append((*cell, value, sd, *_interval(metric, value, group), n, group["seed"].nunique()))
     return pd.DataFrame(rows, columns=[*columns, "value", "sd", "ci_low", "ci_high", "n", "seeds"])

@@ -206,7 +206,7 @@ def _rows(found: "Audit") -> Iterator[Row]:
 
 
 def _claims(shown: "Shown") -> list[str]:
-    return list(dict.fromkeys(shown.rows_of_seeds("audit_gap")["claim"]))
+    return list(dict.fromkeys(row["claim"] for row in shown.rows_of_seeds("audit_gap").to_dict("records")))
 
 
 def _verdicts(shown: "Shown", claim: str) -> Iterator[str]:

@@ -146,7 +146,8 @@ class Checker:
         threat = self.suite.threat_model
         for index, eps in enumerate(threat.eps):
             if threat.space == "pixel" and threat.norm == "linf" and eps > 1:
-                raise self.document.error(("threat_model", "eps", index), f"pixels span [0, 1]; got {eps:g}")
+                meant = f"; did you mean {eps:g}/255?" if eps <= 255 else ""
+                raise self.document.error(("threat_model", "eps", index), f"pixels span [0, 1]; got {eps:g}{meant}")
         for where, attack, eps in attacks_of(self.suite):
             self._check_attack(attack, where, data, eps)
 

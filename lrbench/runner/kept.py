@@ -31,7 +31,9 @@ def runs_at(folders: Iterable[str | Path]) -> tuple[Store, ...]:
     stores = tuple(Store(folder) for folder in folders)
     for store in stores:
         if not (store.root / "steps").is_dir():
-            msg = f"{shown(store.root)} holds no run whose steps could be reused: there is no folder `steps` in it"
+            lacks = "a published board has none" if (store.root / "records").is_dir() else "no folder `steps` in it"
+            why = lacks if store.root.exists() else "it does not exist"
+            msg = f"{shown(store.root)} holds no run whose steps could be reused: {why}"
             raise UsageError(msg)
     return stores
 

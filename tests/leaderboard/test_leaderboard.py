@@ -210,3 +210,14 @@ def test_one_seed_and_no_attacks_make_a_board():
     assert "±" not in printed(board)
     assert "of one seed" in printed(board)
     assert list(board.table().index) == ["weak"]
+
+
+def test_a_median_that_is_infinite_in_a_seed_has_no_deviation_and_warns_nobody(recwarn):
+    medians = [
+        {"model": "weak", "seed": seed, "attack": "deepfool", "metric": "median_linf", "value": value, "n": 90}
+        for seed, value in enumerate((0.1, np.inf))
+    ]
+    (row,) = Leaderboard(tidy(medians), suite()).aggregated.to_dict("records")
+    assert row["value"] == np.inf
+    assert np.isnan(row["sd"])
+    assert not [str(each.message) for each in recwarn if issubclass(each.category, RuntimeWarning)]

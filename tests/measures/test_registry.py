@@ -12,6 +12,9 @@ from pydantic import ValidationError
 import lrbench
 from lrbench.catalogue import MEASURES
 from lrbench.cli import main
+from lrbench.leaderboard import tidy
+from lrbench.leaderboard.charts import charts
+from lrbench.leaderboard.render import to_markdown
 from lrbench.measures import dimensions, layer_options, named_layers
 from lrbench.measures.registry import is_own, measure_of
 from lrbench.suite import Suite
@@ -97,3 +100,14 @@ def test_the_runner_knows_no_measure_by_name():
         text = path.read_text("utf-8")
         found = [name for name in names if re.search(rf"[\"'.]{name}\b(?!\.py)", text)]
         assert not found, f"{path}: {found}"
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_a_run_in_which_it_is_not_taken_yet_is_shown(name):
+    claims = {"claims": [{"model": "net", "attack": "pgd", "eps": "8/255"}]} if name == "audit" else {}
+    raw = {"name": "cut", "data": "digits", "models": {"net": {"arch": "resnet18"}}, "attacks": ["pgd"], **claims}
+    suite = Suite.model_validate({**raw, "diagnostics": {name: SAID[name]}}).model_dump(mode="json")
+    accuracy = {"model": "net", "seed": 0, "metric": "accuracy", "value": 0.9, "ci_low": 0.8, "ci_high": 0.95, "n": 90}
+    board = lrbench.Leaderboard(tidy([accuracy]), suite)
+    assert "90.0" in to_markdown(board)
+    assert [chart.name for chart in charts(board.shown, suite)] == []

@@ -113,11 +113,16 @@ def test_a_share_takes_over_its_own(paper, pixel, tmp_path):
     assert _took(out, "train/").keys() == {"train/net/seed-0"}
 
 
-@pytest.mark.parametrize("what", ["nothing", "a file"])
-def test_a_folder_without_a_run_is_refused_in_a_line(pixel, tmp_path, capsys, what):
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [("nothing", "it does not exist"), ("a file", "no folder `steps`"), ("a board", "a published board")],
+)
+def test_a_folder_without_a_run_is_refused_in_a_line(pixel, tmp_path, capsys, what, why):
     folder = tmp_path / "elsewhere"
     if what == "a file":
         folder.write_text("")
+    elif what == "a board":
+        (folder / "records").mkdir(parents=True)
     assert main(["run", str(pixel), "--out", str(tmp_path / "out"), "--reuse", str(folder)]) == 2
-    assert "elsewhere holds no run whose steps could be reused" in capsys.readouterr().err
+    assert f"elsewhere holds no run whose steps could be reused: {why}" in capsys.readouterr().err
     assert not Path(tmp_path / "out").exists()
