@@ -1,7 +1,9 @@
 """Over seeds: mean, standard deviation, and for proportions an interval."""
 
 import math
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lrbench.columns import INTERVAL
@@ -9,6 +11,10 @@ from lrbench.leaderboard.results import COMPARED, RETIRED, is_own
 from lrbench.measures.registry import metric_named
 from lrbench.statistics import interval_of
 from lrbench.views import CELL, parameters_of
+from lrbench.views.rows import Row
+
+NAN = float("nan")
+"""No two NaN are equal, but this one is itself."""
 
 
 def over_seeds(results: pd.DataFrame) -> pd.DataFrame:
@@ -25,31 +31,39 @@ def over_seeds(results: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Columns: those of `CELL`, a column for each parameter, value, sd, ci_low, ci_high, n, seeds.
     """
-    rows = []
     columns = [*CELL, *parameters_of(results)]
-    for cell, group in results[~results["metric"].isin(RETIRED)].groupby(columns, sort=False, dropna=False):
-        metric = str(cell[CELL.index("metric")])
-        known = metric_named(metric)
-        worst = known is not None and known.worst
-        value = float(group["value"].max() if worst else group["value"].mean())
-        n = group["n"].min()
-        # A median distance is infinite where under half of the images were fooled, and has no deviation over seeds.
-        several = len(group) > 1 and math.isfinite(value)
-        sd = float(group["value"].std(ddof=1)) if several and not worst else float("nan")
-        rows.append((*cell, value, sd, *_interval(metric, value, group), n, group["seed"].nunique()))
+    cells: dict[tuple[Any, ...], list[Row]] = {}
+    for row in results[~results["metric"].isin(RETIRED)].to_dict("records"):
+        cell = tuple(NAN if pd.isna(row[name]) else row[name] for name in columns)
+        cells.setdefault(cell, []).append(row)
+    rows = [(*cell, *_joined(str(cell[CELL.index("metric")]), group)) for cell, group in cells.items()]
     return pd.DataFrame(rows, columns=[*columns, "value", "sd", "ci_low", "ci_high", "n", "seeds"])
 
 
-def _interval(metric: str, value: float, group: pd.DataFrame) -> tuple[float, float]:
-    if group["ci_low"].isna().any():
-        return float("nan"), float("nan")
-    if metric in COMPARED:
-        return float(group["ci_low"].iloc[0]), float(group["ci_high"].iloc[0])
+def _joined(metric: str, group: list[Row]) -> tuple[Any, ...]:
+    """Give of a figure its value over seeds, its deviation, its interval, its n and how many seeds there are."""
+    values = np.array([row["value"] for row in group if not pd.isna(row["value"])], float)
     known = metric_named(metric)
-    if is_own(metric) or (known is not None and known.form == "points"):
-        # Of somebody's own nobody knows what it is an interval of, and a difference is no proportion: of several seeds
-        # there is none.
-        bounds = (group["ci_low"].iloc[0], group["ci_high"].iloc[0]) if len(group) == 1 else ("nan", "nan")
-        return float(bounds[0]), float(bounds[1])
-    named = str(group[INTERVAL].iloc[0]) if INTERVAL in group else ""
-    return interval_of(value, int(group["n"].min()), named)
+    worst = known is not None and known.worst
+    value = (float(values.max()) if worst else float(values.mean())) if len(values) else NAN
+    # A median distance is infinite where under half of the images were fooled, and has no deviation over seeds.
+    several = len(values) > 1 and math.isfinite(value)
+    sd = float(values.std(ddof=1)) if several and not worst else NAN
+    n = min((row["n"] for row in group if not pd.isna(row["n"])), default=pd.NA)
+    seeds = len({row["seed"] for row in group if not pd.isna(row["seed"])})
+    return value, sd, *_interval(metric, value, group), n, seeds
+
+
+def _interval(metric: str, value: float, group: list[Row]) -> tuple[float, float]:
+    if any(pd.isna(row["ci_low"]) for row in group):
+        return NAN, NAN
+    first = group[0]
+    known = metric_named(metric)
+    # Of somebody's own nobody knows what it is an interval of, and a difference is no proportion: of several seeds
+    # there is none.
+    single = is_own(metric) or (known is not None and known.form == "points")
+    if metric in COMPARED or (single and len(group) == 1):
+        return float(first["ci_low"]), float(first["ci_high"])
+    if single:
+        return NAN, NAN
+    return interval_of(value, int(min(row["n"] for row in group)), str(first.get(INTERVAL, "")))

@@ -11,6 +11,7 @@ from lrbench.leaderboard.layout import AT_L2, MISCLASSIFICATION, ROBUST
 from lrbench.measures.registry import metric_named
 from lrbench.statistics import holm, interval_of
 from lrbench.views import joined, tidy
+from lrbench.views.rows import Row
 
 ADJUSTED = "p_adjusted"
 COMPARED = ("robust_accuracy_difference", "p_value")
@@ -120,22 +121,27 @@ def _curves(results: pd.DataFrame) -> dict[tuple[str, str, int, str], Curve]:
     attacked = results[(results["attack"] != "") & results["metric"].isin([MISCLASSIFICATION, "l2_dissimilarity"])]
     clean = results[(results["attack"] == "") & (results["metric"] == MISCLASSIFICATION)]
     start = {(model, seed): value for model, seed, value in clean[["model", "seed", "value"]].itertuples(index=False)}
-    radii = {str(attack): set(group["eps"]) for attack, group in attacked.groupby("attack")}
+    radii: dict[str, set[float]] = {}
+    found: dict[tuple[str, str, int, str], dict[str, dict[float, Row]]] = {}
+    for row in attacked.dropna(subset=["eps"]).to_dict("records"):
+        radii.setdefault(row["attack"], set()).add(row["eps"])
+        if not pd.isna(row["seed"]):
+            points = found.setdefault((row["attack"], row["model"], int(row["seed"]), row["space"]), {})
+            points.setdefault(row["metric"], {})[row["eps"]] = row
     curves = {}
-    for (attack, model, seed, space), group in attacked.groupby(["attack", "model", "seed", "space"], sort=False):
-        wide = group.pivot_table(index="eps", columns="metric", values="value").sort_index()
-        if not {MISCLASSIFICATION, "l2_dissimilarity"} <= set(wide.columns):
-            continue  # a minimal attack, or the worst case: no one distance belongs to a radius
-        # A curve that lacks a point is another curve, and would shorten the range of all models.
-        whole = set(wide.index) == radii[str(attack)] and np.isfinite(wide.to_numpy()).all()
-        if not whole or (model, seed) not in start or not wide["l2_dissimilarity"].iloc[-1] > 0:
+    for (attack, model, seed, space), points in found.items():
+        errors, distances = points.get(MISCLASSIFICATION, {}), points.get("l2_dissimilarity", {})
+        # A minimal attack, or the worst case: no one distance belongs to a radius. And a curve that lacks a point is
+        # another curve, and would shorten the range of all models.
+        if not errors.keys() == distances.keys() == radii[attack] or (model, seed) not in start:
             continue
-        distances = np.concatenate([[0.0], wide["l2_dissimilarity"].to_numpy()])
-        errors = np.concatenate([[start[model, seed]], wide[MISCLASSIFICATION].to_numpy()])
-        order = np.argsort(distances, kind="stable")
-        n = int(group.loc[group["metric"] == MISCLASSIFICATION, "n"].min())
-        curve = (distances[order], errors[order], n)
-        curves[str(attack), str(model), int(str(seed)), str(space)] = curve
+        eps = sorted(errors)
+        x = np.array([0.0, *(distances[each]["value"] for each in eps)], float)
+        y = np.array([start[model, seed], *(errors[each]["value"] for each in eps)], float)
+        if np.isfinite([x[1:], y[1:]]).all() and x[-1] > 0:
+            order = np.argsort(x, kind="stable")
+            n = int(min(row["n"] for row in errors.values()))
+            curves[attack, model, seed, space] = x[order], y[order], n
     return curves
 
 

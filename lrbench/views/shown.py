@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from lrbench.names import eps_label, radius_text
-from lrbench.views.results import matching
+from lrbench.views.rows import Rows
 from lrbench.views.tables import Column, Form, cell_of
 
 
@@ -54,6 +54,8 @@ class Shown:
     prefix: str = ""
     classes: Sequence[str] = ()
     kept: Mapping[str, Mapping[str, Mapping[str, bytes]]] = field(default_factory=dict)
+    _memo: dict[int, Rows] = field(default_factory=dict, repr=False, compare=False)
+    """By the identity of a table, what finds its rows; whatever is replaced in this shares it."""
 
     @property
     def title(self) -> str:
@@ -64,13 +66,16 @@ class Shown:
         """Write a radius for readers, in its unit."""
         return radius_text(eps, self.norm, self.space)
 
+    def _of(self, table: pd.DataFrame) -> Rows:
+        return self._memo.setdefault(id(table), Rows(table))
+
     def rows(self, figure: str, /, **where: object) -> pd.DataFrame:
         """Rows over seeds of a figure, with the given values."""
-        return matching(self.aggregated, {"metric": self.prefix + figure, **where})
+        return self._of(self.aggregated).frame(self.prefix + figure, where)
 
     def rows_of_seeds(self, figure: str, /, **where: object) -> pd.DataFrame:
         """Rows of a figure of each seed, with the given values."""
-        return matching(self.results, {"metric": self.prefix + figure, **where})
+        return self._of(self.results).frame(self.prefix + figure, where)
 
     def column(self, figure: str, heading: str, form: Form, key: str = "", /, **where: object) -> Column:
         """Make the column of the rows of a figure that have the given values, a cell for each model.
@@ -85,7 +90,7 @@ class Shown:
         where
             layer, attack, eps or parameters.
         """
-        rows = self.rows(figure, **where).to_dict("records")
+        rows = self._of(self.aggregated).records(self.prefix + figure, where)
         cells = {str(row["model"]): cell_of(row, self.seeds) for row in rows}
         layer = where.get("layer")
         return Column(key or self.prefix + figure + (f"[{layer}]" if layer else ""), heading, form, cells)

@@ -6,6 +6,7 @@ CACHES = (
     meaning.parsed,
     meaning.folder_version,
     modules.module,
+    modules.definition_of,
     closure.closure,
     closure._hash,
     steps._shared,

@@ -1,7 +1,8 @@
 """The import statements of a syntax tree, wherever they stand."""
 
 import ast
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 
@@ -20,9 +21,36 @@ class Import(NamedTuple):
 IMPORTERS = ("import_module", "__import__")
 
 
-def imports_in(tree: ast.AST) -> Iterator[Import]:
-    """Give all imports in a tree, those for type checkers alone excepted."""
-    return _imports_in(tree, _importers(tree))
+class Refers(NamedTuple):
+    """What a tree refers to: names, and what it imports, that for type checkers alone excepted."""
+
+    names: frozenset[str]
+    imports: tuple[Import, ...]
+
+
+@cache
+def refers(tree: ast.AST) -> Refers:
+    """Give the names in a tree, and all imports in it."""
+    nodes = list(_nodes_of(tree))
+    importers = _importers(nodes)
+    # Most statements import nothing, which is seen without asking what stands in what.
+    some = any(isinstance(node, ast.Import | ast.ImportFrom) or _imports_by_call(node, importers) for node in nodes)
+    names = frozenset(node.id for node in nodes if isinstance(node, ast.Name))
+    return Refers(names, tuple(_imports_in(tree, importers)) if some else ())
+
+
+def _nodes_of(tree: ast.AST) -> Iterator[ast.AST]:
+    """Give all nodes of a tree, as `ast.walk` in no particular order and in a third of the time."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, ast.AST):
+                waiting.append(value)
+            elif isinstance(value, list):
+                waiting += [each for each in value if isinstance(each, ast.AST)]
 
 
 def _imports_in(tree: ast.AST, importers: Collection[str]) -> Iterator[Import]:
@@ -34,7 +62,8 @@ def _imports_in(tree: ast.AST, importers: Collection[str]) -> Iterator[Import]:
     elif isinstance(tree, ast.ImportFrom):
         for alias in tree.names:
             yield Import(alias.asname or alias.name, tree.module or "", alias.name, tree.level)
-    elif isinstance(tree, ast.Call) and _imports_by_call(tree, importers):
+    elif _imports_by_call(tree, importers):
+        assert isinstance(tree, ast.Call)  # noqa: S101
         name = tree.args[0]
         assert isinstance(name, ast.Constant)  # noqa: S101
         yield Import("", str(name.value), None)
@@ -48,23 +77,22 @@ def _for_type_checkers(test: ast.expr) -> bool:
     )
 
 
-def _imports_by_call(call: ast.Call, names: Collection[str]) -> bool:
+def _imports_by_call(call: ast.AST, names: Collection[str]) -> bool:
     """Whether it is `importlib.import_module("...")` or `__import__("...")`, called as it is or by another name."""
+    if not isinstance(call, ast.Call):
+        return False
     function = call.func
     name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
     first = call.args[0] if call.args else None
     return name in names and isinstance(first, ast.Constant) and isinstance(first.value, str)
 
 
-def _importers(tree: ast.AST) -> set[str]:
-    """Give the names by which a tree can import by calling."""
-    renamed = (alias.asname for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names
-               if alias.name in IMPORTERS and alias.asname)  # fmt: skip
-    assigned = (
-        target.id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and getattr(node.value, "attr", getattr(node.value, "id", "")) in IMPORTERS
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    )
-    return {*IMPORTERS, *renamed, *assigned}
+def _importers(nodes: Iterable[ast.AST]) -> set[str]:
+    """Give the names by which a tree of these nodes can import by calling."""
+    found = {*IMPORTERS}
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            found |= {alias.asname for alias in node.names if alias.name in IMPORTERS and alias.asname}
+        elif isinstance(node, ast.Assign) and getattr(node.value, "attr", getattr(node.value, "id", "")) in IMPORTERS:
+            found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return found

@@ -2,7 +2,7 @@
 
 import ast
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -16,8 +16,13 @@ def digest_of(nodes: Iterable[ast.Module | ast.stmt]) -> str:
     """Hash of syntax trees without docstrings, 16 hexadecimal digits."""
     digest = hashlib.sha256()
     for node in nodes:
-        digest.update(ast.dump(node).encode())
+        digest.update(_dumped(node))
     return digest.hexdigest()[:16]
+
+
+@cache
+def _dumped(node: ast.AST) -> bytes:
+    return ast.dump(node).encode()
 
 
 def source_of(file: Path) -> str:
@@ -27,9 +32,14 @@ def source_of(file: Path) -> str:
 
 @cache
 def parsed(file: Path) -> ast.Module:
-    """Parse a file; docstrings are taken out."""
-    tree = ast.parse(source_of(file))
-    for node in ast.walk(tree):
+    """Parse a file; docstrings are taken out. Of the same text it is the same tree."""
+    return _tree(source_of(file))
+
+
+@cache
+def _tree(source: str) -> ast.Module:
+    tree = ast.parse(source)
+    for node in _with_bodies(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
             if (
@@ -39,6 +49,17 @@ def parsed(file: Path) -> ast.Module:
             ):
                 node.body = node.body[1:]
     return tree
+
+
+def _with_bodies(tree: ast.AST) -> Iterator[ast.AST]:
+    """Give a tree and the statements in it, at any depth, but not what they are made of."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            value = getattr(node, name, None)
+            waiting += value if isinstance(value, list) else []
 
 
 @cache

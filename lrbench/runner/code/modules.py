@@ -6,7 +6,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from lrbench.runner.code.imports import Import, imports_in
+from lrbench.runner.code.imports import Import, refers
 from lrbench.runner.code.meaning import PACKAGE, parsed
 
 WHOLE = "*"
@@ -44,15 +44,16 @@ class Module:
         self.imported: dict[str, Import] = {}
         self.always: list[ast.stmt] = []
         self._targets: dict[str, frozenset[Import]] = {}
-        for statement in map(_without_showing, parsed(file).body):
+        self._tree = parsed(file)
+        for statement in map(_without_showing, self._tree.body):
             if isinstance(statement, ast.Import | ast.ImportFrom):
-                self.imported |= {each.local: self._absolute(each) for each in imports_in(statement)}
+                self.imported |= {each.local: self._absolute(each) for each in refers(statement).imports}
                 continue
             names = list(_names_defined(statement))
             for each in names:
                 self.defined.setdefault(each, []).append(statement)
             if not names:
-                self.imported |= {each.local: self._absolute(each) for each in imports_in(statement)}
+                self.imported |= {each.local: self._absolute(each) for each in refers(statement).imports}
                 self.always.append(statement)
 
     def _absolute(self, found: Import) -> Import:
@@ -85,20 +86,21 @@ class Module:
         found = frozenset(self._referred(self.always))
         if self.file.name == "__init__.py":
             return found
-        used = {node.id for node in ast.walk(parsed(self.file)) if isinstance(node, ast.Name)}
+        used = {name for statement in self._tree.body for name in refers(statement).names}
         return found | {each for local, each in self.imported.items() if local not in used}
 
     def _referred(self, statements: Iterable[ast.stmt]) -> Iterator[Import]:
         for statement in statements:
-            for node in ast.walk(statement):
-                if isinstance(node, ast.Name) and node.id in self.imported:
-                    yield self.imported[node.id]
-                elif isinstance(node, ast.Name) and node.id in self.defined:
-                    yield Import(node.id, self.name, node.id)
-            for found in imports_in(statement):
+            for name in refers(statement).names:
+                if name in self.imported:
+                    yield self.imported[name]
+                elif name in self.defined:
+                    yield Import(name, self.name, name)
+            for found in refers(statement).imports:
                 yield self._absolute(found)
 
 
+@cache
 def _without_showing(statement: ast.stmt) -> ast.stmt:
     """Leave out of a measure's class how it is shown, which changes no result unless the rest of it asks for that."""
     if not (isinstance(statement, ast.ClassDef) and _is_measure(statement)):
@@ -124,7 +126,7 @@ def _names_defined(statement: ast.stmt) -> Iterator[str]:
     elif isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         for target in targets:
-            yield from (node.id for node in ast.walk(target) if isinstance(node, ast.Name))
+            yield from sorted(refers(target).names)
 
 
 @cache
@@ -138,6 +140,7 @@ def module(name: str) -> Module | None:
     return Module(name, PACKAGE / "__init__.py") if name == PACKAGE.name else None
 
 
+@cache
 def definition_of(target: str, name: str | None) -> Definition | None:
     """Give what a module of the package calls `name`; None if it is defined in no module of it."""
     if name is not None and module(f"{target}.{name}") is not None:

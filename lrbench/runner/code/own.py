@@ -16,7 +16,7 @@ from lrbench.errors import UsageError
 from lrbench.models.objects import Handed
 from lrbench.models.onnx_file import files_of
 from lrbench.registry import Entry
-from lrbench.runner.code.imports import Import, imports_in
+from lrbench.runner.code.imports import Import, refers
 from lrbench.runner.code.libraries import is_installed
 from lrbench.runner.code.made import digest_of_made
 from lrbench.runner.code.meaning import PACKAGE, digest_of, file_hash, parsed
@@ -102,7 +102,7 @@ def _own_code(factory: Callable[..., Any], named: Path | None = None) -> Own:
         if each in files:
             continue
         files[each] = digest_of([parsed(each)])
-        for found in imports_in(parsed(each)):
+        for found in refers(parsed(each)).imports:
             beside = list(_beside(found, each, root)) or list(_loose(found))
             inside = beside and (
                 top is None

@@ -1,0 +1,48 @@
+"""Rows of a tidy table, found by their metric without looking through all of them."""
+
+from collections.abc import Hashable, Mapping
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from lrbench.columns import COLUMNS, as_text
+
+Row = dict[Hashable, Any]
+
+
+class Rows:
+    """A table of which many figures are asked for, one after the other.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Tidy; it is not changed afterwards.
+    """
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self.table = table
+
+    @cached_property
+    def _by_metric(self) -> dict[str, list[tuple[int, Row]]]:
+        found: dict[str, list[tuple[int, Row]]] = {}
+        for place, row in enumerate(self.table.to_dict("records")):
+            found.setdefault(row["metric"], []).append((place, row))
+        return found
+
+    def _found(self, metric: str, where: Mapping[str, object]) -> list[tuple[int, Row]]:
+        rows = self._by_metric.get(metric, [])
+        for name, value in where.items():
+            if name not in self.table:
+                return []
+            wanted = value if name in COLUMNS else as_text(value)
+            rows = [(place, row) for place, row in rows if row[name] is not pd.NA and row[name] == wanted]
+        return rows
+
+    def records(self, metric: str, where: Mapping[str, object]) -> list[Row]:
+        """Give the rows of a metric that have the given values, as dictionaries; none where a column lacks."""
+        return [row for _, row in self._found(metric, where)]
+
+    def frame(self, metric: str, where: Mapping[str, object]) -> pd.DataFrame:
+        """Give them as a table."""
+        return self.table.iloc[[place for place, _ in self._found(metric, where)]]
