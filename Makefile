@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Twice as many as there are cores: a third of their time tests wait for processes that they began.
-WORKERS = $(shell $(BIN)/python -c 'import os; print(2 * len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())')
+WORKERS = $(shell $(BIN)/python -c 'import os; print(3 * len(os.sched_getaffinity(0)) // 2 if hasattr(os, "sched_getaffinity") else os.cpu_count())')
 
 # A third of what is installed: tests of libraries, and parts of them that nothing here imports.
 UNUSED := /(tests?|rllib|sandbox)/|/(pip|mypyc|setuptools|ray/(serve|tune|data|train|air|llm)|moto/(?!core|s3|moto_|iam|sts|utilities)[a-z0-9]+)/

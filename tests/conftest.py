@@ -193,6 +193,12 @@ def unpictured(monkeypatch):
 
 
 @pytest.fixture
+def uncollected(monkeypatch):
+    """Where memory only seems to run out, nobody looks for garbage among all that the tests have imported."""
+    monkeypatch.setattr(gc, "collect", lambda: 0)
+
+
+@pytest.fixture
 def fooled():
     """Share of images that a model gets wrong."""
 

@@ -4,10 +4,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from sklearn.linear_model import SGDClassifier
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -15,6 +14,9 @@ from lrbench.attacks.frozen import frozen
 from lrbench.diagnostics.blocks import Matrix
 from lrbench.diagnostics.embeddings import embed, linear_classifier
 from lrbench.diagnostics.principal import principal
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import SGDClassifier
 
 
 class _Reached(Exception):  # noqa: N818
@@ -87,7 +89,7 @@ def compressed(model: nn.Module, layer: str, train: tuple[Matrix, Tensor], dim: 
     return nn.Sequential(Truncated(model, layer), project.to(device), decide.to(device)).eval()
 
 
-def _hinge_maps(hinge: SGDClassifier, classes: int, dim: int) -> tuple[Tensor, Tensor]:
+def _hinge_maps(hinge: "SGDClassifier", classes: int, dim: int) -> tuple[Tensor, Tensor]:
     """One row a class; a class that never occurred never wins, and two classes are the two signs of one row."""
     coef, intercept = torch.from_numpy(hinge.coef_).float(), torch.from_numpy(hinge.intercept_).float()
     if len(coef) == 1:

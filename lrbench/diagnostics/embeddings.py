@@ -1,28 +1,33 @@
 """Low-dimensional embeddings: PCA and a max-margin linear classifier (paper, section 4.4 and appendix B)."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import SGDClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from lrbench.diagnostics.blocks import Matrix, blocks_of
 from lrbench.diagnostics.principal import Principal, principal
 from lrbench.errors import LrbenchError
 
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
 Dim = int | Literal["full"]
 
 
-def linear_classifier(seed: int = 0) -> Pipeline:
+def linear_classifier(seed: int = 0) -> "Pipeline":
     """Build the paper's classifier: mean 0 and variance 1 per component, then hinge loss by SGD.
 
     l2 penalty, at most 1000 iterations; everything random follows `seed`. One classifier a class, on all cores.
     """
+    # Takes a second to load, which every command would wait for.
+    from sklearn.linear_model import SGDClassifier  # noqa: PLC0415
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
     classifier = SGDClassifier(loss="hinge", penalty="l2", max_iter=1000, random_state=seed, n_jobs=-1)
     return make_pipeline(StandardScaler(), classifier)
 

@@ -67,15 +67,6 @@ class Certificates:
         return self.certified(y, radius).double().mean().item()
 
 
-def failures(certificates: int, alpha: float, confidence: float = 0.999) -> int:
-    """Give how many of some certificates may be wrong at most, at a confidence.
-
-    Each fails with probability at most alpha, and the draws of different images are independent.
-    """
-    counts = range(certificates + 1)
-    return next(count for count in counts if special.bdtr(count, certificates, alpha) >= confidence)
-
-
 def certify(  # noqa: PLR0913
     model: Model,
     x: Tensor,

@@ -151,7 +151,7 @@ def _by_radius(shown: "Shown", figure: str) -> "pd.DataFrame":
 
 
 def _failures(images: int, alpha: float) -> int:
-    from lrbench.diagnostics.smoothing import failures
+    from lrbench.statistics import failures
 
     return failures(images, alpha, CONFIDENCE)
 

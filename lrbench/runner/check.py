@@ -21,7 +21,7 @@ from lrbench.runner.probe import check_weights, probe
 from lrbench.runner.references import unresolved
 from lrbench.runner.regularized import misfits
 from lrbench.runner.rehearse import built, imported
-from lrbench.runner.threat import kind_of, make_attack
+from lrbench.runner.threat import kind_of, make_attack, too_large
 from lrbench.runner.untrained import asked_in_vain
 from lrbench.strict import KeyPath
 from lrbench.suite import AttackSpec, ModelSpec, Normalization, Suite
@@ -143,11 +143,9 @@ class Checker:
         UsageError
             With the first thing that does not fit.
         """
-        threat = self.suite.threat_model
-        for index, eps in enumerate(threat.eps):
-            if threat.space == "pixel" and threat.norm == "linf" and eps > 1:
-                meant = f"; did you mean {eps:g}/255?" if eps <= 255 else ""
-                raise self.document.error(("threat_model", "eps", index), f"pixels span [0, 1]; got {eps:g}{meant}")
+        for index, eps in enumerate(self.suite.threat_model.eps):
+            if fault := too_large(eps, self.suite.threat_model):
+                raise self.document.error(("threat_model", "eps", index), fault)
         for where, attack, eps in attacks_of(self.suite):
             self._check_attack(attack, where, data, eps)
 

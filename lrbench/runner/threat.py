@@ -20,6 +20,13 @@ def kind_of(factory: Callable[..., Any]) -> Kind:
     return kind
 
 
+def too_large(eps: float, threat: ThreatModel) -> str:
+    """Say why a radius is none for such images; empty where it can be one."""
+    if threat.space != "pixel" or threat.norm != "linf" or eps <= 1:
+        return ""
+    return f"pixels span [0, 1]; got {eps:g}" + (f"; did you mean {eps:g}/255?" if eps <= 255 else "")
+
+
 def needs_gradients(factory: Callable[..., Any]) -> bool:
     """Say whether an attack asks more of a model than logits."""
     needs: bool = getattr(factory, "needs_gradients", True)

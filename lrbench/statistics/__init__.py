@@ -3,7 +3,7 @@
 from lrbench.statistics.difference import Components, Estimate, difference_of, discordant, on_the_same_images
 from lrbench.statistics.family import holm
 from lrbench.statistics.power import detectable, images_needed, power
-from lrbench.statistics.proportion import clopper_pearson, mcnemar, wilson
+from lrbench.statistics.proportion import clopper_pearson, failures, mcnemar, wilson
 from lrbench.statistics.sequence import Stopping, interval_of
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "detectable",
     "difference_of",
     "discordant",
+    "failures",
     "holm",
     "images_needed",
     "interval_of",

@@ -56,6 +56,15 @@ def clopper_pearson(successes: int, n: int, alpha: float) -> float:
     return float(special.betaincinv(successes, n - successes + 1, alpha)) if successes else 0.0
 
 
+def failures(certificates: int, alpha: float, confidence: float = 0.999) -> int:
+    """Give how many of some certificates may be wrong at most, at a confidence.
+
+    Each fails with probability at most alpha, and the draws of different images are independent.
+    """
+    counts = range(certificates + 1)
+    return next(count for count in counts if special.bdtr(count, certificates, alpha) >= confidence)
+
+
 def mcnemar(only_first: int, only_second: int) -> float:
     """Two-sided exact p-value that two paired proportions are equal (McNemar, 1947, in its binomial form).
 

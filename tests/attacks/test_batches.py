@@ -5,6 +5,7 @@ from lrbench.attacks import in_batches
 from lrbench.attacks.batches import out_of_memory
 
 
+@pytest.mark.usefixtures("uncollected")
 def test_slices_cover_everything_once_whatever_fits():
     for limit in range(1, 12):
 

@@ -192,6 +192,7 @@ def test_a_model_without_gradients_is_said_to_have_none(attack, small_net, batch
         attack(Detached(), *batch)
 
 
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("name", EACH)
 def test_memory_that_runs_out_halves_the_batch_and_changes_nothing(attack, small_net, batch):
     x, y = batch
@@ -218,6 +219,7 @@ def test_memory_that_runs_out_halves_the_batch_and_changes_nothing(attack, small
     assert torch.equal(found, parts), "twelve, six, three images at a time"
 
 
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("name", EACH)
 def test_an_attack_works_where_memory_holds_a_single_image_s_gradient(attack, small_net, batch):
     x, y = batch[0][:3], batch[1][:3]

@@ -27,7 +27,10 @@ def distances(model, x_adv, x, y, norm):
 
 @pytest.mark.parametrize(
     ("norm", "reference"),
-    [("l2", foolbox.attacks.L2DeepFoolAttack), ("linf", foolbox.attacks.LinfDeepFoolAttack)],
+    [
+        pytest.param("l2", foolbox.attacks.L2DeepFoolAttack, marks=pytest.mark.slow),
+        ("linf", foolbox.attacks.LinfDeepFoolAttack),
+    ],
 )
 def test_deepfool_gives_foolbox_s_images(trained, held_out, norm, reference):
     x, y = held_out[0][:40], held_out[1][:40]
@@ -66,6 +69,7 @@ def test_fab_without_targets_finds_points_as_close_as_adv_lib_s(trained, held_ou
     assert (ours <= 1.2 * theirs + 1e-6).float().mean() > 0.9
 
 
+@pytest.mark.slow
 def test_carlini_wagner_finds_points_as_close_as_foolbox_s(trained, held_out):
     x, y = held_out
     x, y = x[:20], y[:20]
@@ -83,7 +87,7 @@ def test_carlini_wagner_finds_points_as_close_as_foolbox_s(trained, held_out):
     [
         (FMN("l2", steps=50), foolbox.attacks.L2FMNAttack(steps=50)),
         (FMN("linf", steps=50), foolbox.attacks.LInfFMNAttack(steps=50)),
-        (FMN("l1", steps=50), foolbox.attacks.L1FMNAttack(steps=50)),
+        pytest.param(FMN("l1", steps=50), foolbox.attacks.L1FMNAttack(steps=50), marks=pytest.mark.slow),
         (DDN(steps=50), foolbox.attacks.DDNAttack(steps=50)),
     ],
     ids=["fmn-l2", "fmn-linf", "fmn-l1", "ddn"],
@@ -177,6 +181,7 @@ def test_without_bounds_the_projection_is_the_textbook_s():
     assert torch.allclose(linf.abs().amax(dim=1), gap.abs() / normal.abs().sum(dim=1), atol=1e-6)
 
 
+@pytest.mark.turns("steps")
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 @pytest.mark.parametrize("steps", [20, 100, 300])
 def test_fmn_stops_neither_in_front_of_a_boundary_nor_where_rounding_puts_it_back(norm, steps):
@@ -256,7 +261,8 @@ def test_ddn_finds_its_way_where_the_cross_entropy_is_saturated(scale):
     assert distances(model, DDN(60)(model, x, y), x, y, "l2").isfinite().all()
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.turns("dtype")
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_fmn_and_deepfool_find_a_point_for_every_image_of_a_linear_network(norm, dtype):
     for seed in range(6):

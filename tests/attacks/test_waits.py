@@ -103,7 +103,24 @@ class Sure(nn.Module):
         return self.fc(torch.tanh(self.conv(x)).flatten(1)) + self.sure
 
 
-@pytest.fixture(params=ATTACKS)
+USUAL = {
+    "iter-fsgm",
+    "pgd",
+    "pgd-stop",
+    "apgd-ce",
+    "apgd-t",
+    "fab-t",
+    "fab",
+    "deepfool",
+    "fmn",
+    "ddn",
+    "carlini-wagner",
+}
+USUAL |= {"square", "autoattack", "uniform-noise"}
+"""What others are a norm, a precision or a number of restarts away from."""
+
+
+@pytest.fixture(params=[name if name in USUAL else pytest.param(name, marks=pytest.mark.slow) for name in ATTACKS])
 def case(request):
     return *ATTACKS[request.param], STEPS.get(request.param, 10)
 

@@ -34,7 +34,7 @@ def made(rows, step):
     return [row["row"] for row in rows if row["step"] == step and row["status"] in ("ok", "left out")]
 
 
-@pytest.fixture(scope="module", params=["three", pytest.param("all", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=[pytest.param(each, marks=pytest.mark.slow) for each in ("three", "all")])
 def steps(request):
     """Of a rehearsal, whose whole takes half a minute."""
     return list(STEPS) if request.param == "all" else ["throughput", "attacks", "robust"]

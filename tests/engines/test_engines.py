@@ -97,7 +97,7 @@ def test_a_task_whose_place_on_a_cluster_is_lost_is_taken_again_on_another(ray, 
     assert recorder.notes == ["a process was lost with its place on the cluster; again, in a new one: loses"]
 
 
-@pytest.mark.parametrize("engine", ENGINES[1:], indirect=True)
+@pytest.mark.parametrize("engine", ["processes", pytest.param("ray", marks=pytest.mark.slow)], indirect=True)
 def test_two_processes_share_the_work(engine, tmp_path):
     run(engine, [Task(f"work-{i}-0.3") for i in range(6)], tmp_path)
     processes = {path.name.split(".")[-2] for path in tmp_path.iterdir()}

@@ -102,6 +102,7 @@ def test_factorised_weights_keep_their_rank(digits, monkeypatch):
     after_each_step(digits, {"low_rank_weights": ASKED["low_rank_weights"]}, monkeypatch, check)
 
 
+@pytest.mark.turns("options")
 @pytest.mark.parametrize("name", ASKED)
 @pytest.mark.parametrize("options", [{}, {"precision": "bfloat16", "averaging": {}}], ids=str)
 def test_a_resumed_training_ends_with_the_same_plain_network(digits, name, options):

@@ -97,7 +97,8 @@ def finished(suite, out):
     return [step for step, state in Session.open(suite, out).states.items() if state == "done"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_request_to_stop_ends_after_the_batch_and_keeps_what_is_done(tmp_path, number):
     suite = tmp_path / "long.yaml"
     suite.write_text(

@@ -66,7 +66,7 @@ def suite(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("engine", ["local", "ray"])
+@pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.slow)])
 def test_two_jobs_give_the_bytes_of_one_and_failures_are_kept(suite, tmp_path, capsys, engine):
     assert main(["run", str(suite), "--out", str(tmp_path / "one")]) == 1
     assert main(["run", str(suite), "--out", str(tmp_path / "two"), "--jobs", "2", "--engine", engine]) == 1

@@ -42,6 +42,10 @@ DEADLY = {
 ELSEWHERE = {"raises": 'raise ArithmeticError("odd")', "exits": "sys.exit(0)"}
 
 
+def with_slow(usual, *slow):
+    return [usual, *(pytest.param(each, marks=pytest.mark.slow) for each in slow)]
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("odd")
@@ -102,7 +106,9 @@ def run(folder, name, suite, options, request):
     return main(["run", "odd.yaml", "--out", out, *options]), folder / out
 
 
-@pytest.mark.parametrize("engine", ["one process", "two", pytest.param("ray", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "engine", ["one process", *(pytest.param(each, marks=pytest.mark.slow) for each in ("two", "ray"))]
+)
 def test_what_a_model_changes_does_not_reach_the_next(folder, alone, capfd, request, engine):
     # One that would notice comes before the odd ones, one after them.
     suite = HEAD + models(CHANGES + LASTING) + '  imports: {arch: "imported.py:build"}\n' + FINE
@@ -121,7 +127,9 @@ def test_what_a_model_changes_does_not_reach_the_next(folder, alone, capfd, requ
     assert not [line for line in printed.out.splitlines() if line.startswith(("one line", "imported"))]
 
 
-@pytest.mark.parametrize("engine", ["one process", "two", pytest.param("ray", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "engine", ["two", *(pytest.param(each, marks=pytest.mark.slow) for each in ("one process", "ray"))]
+)
 def test_a_model_that_ends_its_process_costs_its_own_steps(folder, alone, capsys, request, engine):
     elsewhere = "".join(f'  {name}: {{arch: "{name}.py:build"}}\n' for name in ELSEWHERE)
     options = [*ENGINES[engine], "--step-timeout", "6"]

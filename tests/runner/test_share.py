@@ -106,6 +106,7 @@ def one_line(capsys):
     return " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_shares_are_taken_at_the_same_time(suite, tmp_path):
     out = tmp_path / "shared"
     command = [sys.executable, "-m", "lrbench", "run", suite, "--out", str(out), "--steps", "train/*", "--share"]

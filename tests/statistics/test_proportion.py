@@ -1,10 +1,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 from statsmodels.stats.proportion import proportion_confint
 
-from lrbench.statistics import clopper_pearson, mcnemar, wilson
+from lrbench.statistics import clopper_pearson, failures, mcnemar, wilson
 
 
 @given(st.integers(1, 400), st.data())
@@ -33,3 +33,8 @@ def test_clopper_pearson_is_of_a_proportion(successes, n, alpha):
 def test_mcnemar_is_the_exact_binomial_test_of_the_discordant_pairs(first, second):
     expected = binomtest(first, first + second).pvalue if first + second else 1.0
     assert mcnemar(first, second) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("count", [1, 100, 10_000])
+def test_failures_are_the_quantile_of_the_binomial_distribution(count):
+    assert failures(count, 0.001, 0.999) == binom.ppf(0.999, count, 0.001)

@@ -91,9 +91,10 @@ def test_of_two_who_do_not_go_together_exactly_one_continues_in_an_object_store(
     assert threads(locations, parts) == [1] * len(locations)
 
 
+@pytest.mark.turns("parts")
 @pytest.mark.usefixtures("_slow")
 @pytest.mark.parametrize(("locations", "run"), [("memory", threads), ("s3", processes)], indirect=["locations"])
-@pytest.mark.parametrize("parts", [[None, None], [None, "1-of-2"]])
+@pytest.mark.parametrize("parts", [[None, None], [None, "1-of-2"]], ids=str)
 def test_exactly_one_takes_a_stale_lease(locations, run, parts, monkeypatch):
     # Kept: what is left lying would be given back.
     sleepers = [asleep(location, monkeypatch) for location in locations]
@@ -219,6 +220,7 @@ def test_one_who_wakes_and_finds_its_lease_continues(location, monkeypatch):
         assert before is None
 
 
+@pytest.mark.turns("part")
 @pytest.mark.parametrize("location", ["memory", "s3"], indirect=True)
 @pytest.mark.parametrize("part", [None, "1-of-2"])
 def test_who_writes_for_a_holder_writes_while_it_holds_and_no_longer(location, part, monkeypatch):

@@ -71,6 +71,7 @@ def finished(suite, tmp_path_factory):
     return of
 
 
+@pytest.mark.parametrize("location", ["local", "s3", pytest.param("memory", marks=pytest.mark.slow)], indirect=True)
 def test_a_run_is_what_it_is_in_a_folder_and_can_be_resumed(suite, location, finished, capsys):
     here = Path(finished("local"))
     assert main(["run", suite, "--out", location]) == 0
@@ -88,7 +89,7 @@ def test_a_run_is_what_it_is_in_a_folder_and_can_be_resumed(suite, location, fin
 
 
 @pytest.mark.usefixtures("s3_server", "unpictured")
-@pytest.mark.parametrize("kind", ["local", "memory", "s3"])
+@pytest.mark.parametrize("kind", ["s3", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("local", "memory"))])
 def test_commands_that_read_a_run_take_its_url(finished, kind, tmp_path, capsys):
     location = finished(kind)
     for command in (["show", location], ["compare", f"{location}:net", f"{location}:lr"], ["report", location]):
@@ -159,7 +160,7 @@ def test_nothing_there_is_said_in_a_line(location, capsys):
     assert f"no results in {location}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("location", ["local", "s3"], indirect=True)
+@pytest.mark.parametrize("location", ["s3", pytest.param("local", marks=pytest.mark.slow)], indirect=True)
 def test_processes_share_a_store(suite, location, finished):
     lrbench.run(suite, out=location, jobs=2)
     assert (as_path(location) / "results.csv").read_bytes() == (Path(finished("local")) / "results.csv").read_bytes()
@@ -170,7 +171,7 @@ def test_memory_is_not_shared(suite, capsys):
     assert "other processes have a memory of their own" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("location", ["memory", "s3"], indirect=True)
+@pytest.mark.parametrize("location", ["memory", pytest.param("s3", marks=pytest.mark.slow)], indirect=True)
 def test_a_run_that_lost_its_lease_stops_at_its_next_write_with_a_line(few, location, monkeypatch):
     save, taken = Store.save, []
 

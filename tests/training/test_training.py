@@ -131,7 +131,7 @@ def normal(digits):
     return fit(digits, epochs=5, count=600)[0]
 
 
-@pytest.mark.parametrize("space", ["pixel", "normalized"])
+@pytest.mark.parametrize("space", ["normalized", pytest.param("pixel", marks=pytest.mark.slow)])
 def test_adversarial_training_makes_robust(digits, normal, space):
     eps = 0.1 if space == "pixel" else 0.1 / digits.statistics[1][0]
     adversarial = {"eps": eps, "steps": 3, "space": space}
