@@ -11,8 +11,9 @@ from multiprocessing.context import BaseContext
 from types import ModuleType
 
 NEEDED = [*(f"lrbench.runner.{name}" for name in ("work", "train", "measure", "attack", "joint")), "torch._dynamo"]
-"""Loaded once, for all of them; torch, SciPy and scikit-learn, which come with it, take seconds, and so does what every
-optimiser of torch loads at its first step."""
+NEEDED += ["sklearn.linear_model"]
+"""Loaded once, for all of them: torch and SciPy, which come with it, and scikit-learn take seconds, and so does what
+every optimiser of torch loads at its first step."""
 
 
 def process_context() -> BaseContext:

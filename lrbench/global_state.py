@@ -47,8 +47,20 @@ def seeded(seed: int) -> Iterator[None]:
     with preserved():
         random.seed(seed)
         np.random.seed(seed % 2**32)  # noqa: NPY002 - what code of others draws from
-        torch.manual_seed(seed)
+        seed_torch(seed)
         yield
+
+
+def seed_torch(seed: int) -> None:
+    """Seed torch's global generators on every device that there is.
+
+    Where there is no accelerator, `torch.manual_seed` would keep each seed, with the stack of its call, until
+    there is one: gigabytes in a long run.
+    """
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
 
 
 def _attribute(where: Any, name: str) -> State:  # noqa: ANN401

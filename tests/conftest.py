@@ -1,6 +1,7 @@
 import gc
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 # Before torch is loaded. Results depend on the number of threads, and tests hold one process's against another's.
@@ -91,13 +92,26 @@ class SmallNet(nn.Module):
         return self.fc(self.dropout(self.avgpool(x).flatten(1)))
 
 
-@pytest.fixture(autouse=True)
-def _registries():
-    """What a test registers is not there in the next one."""
+@contextmanager
+def as_they_were():
     entries = [(registry, dict(registry._entries)) for registry in (MODELS, ATTACKS, DATASETS, MEASURES, REGULARIZERS)]
     yield
     for registry, before in entries:
         registry._entries = before
+
+
+@pytest.fixture(autouse=True)
+def _registries():
+    """What a test registers is not there in the next one."""
+    with as_they_were():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _registries_of_a_file():
+    """Nor what a fixture of a file registers in the next file."""
+    with as_they_were():
+        yield
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from lrbench import training
 from lrbench.global_state import STATES, preserved, seeded
 
 CHANGES = {
@@ -151,3 +152,14 @@ def test_a_seed_sets_every_generator():
         with seeded(2**31 - 1):
             drawn.append((random.random(), np.random.rand(), torch.rand(1).item()))  # noqa: NPY002, S311
     assert drawn[0] == drawn[1]
+
+
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="there the seeds of devices are set at once")
+@pytest.mark.parametrize("within", [seeded, training.seeded])
+def test_seeds_are_not_kept_for_devices_that_are_not_there(within):
+    before = len(torch.cuda._queued_calls)
+    with within(5):
+        drawn = torch.rand(3)
+    assert len(torch.cuda._queued_calls) == before
+    torch.manual_seed(5)
+    assert torch.equal(drawn, torch.rand(3))

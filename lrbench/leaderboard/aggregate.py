@@ -11,7 +11,7 @@ from lrbench.leaderboard.results import COMPARED, RETIRED, is_own
 from lrbench.measures.registry import metric_named
 from lrbench.statistics import interval_of
 from lrbench.views import CELL, parameters_of
-from lrbench.views.rows import Row
+from lrbench.views.rows import Row, records
 
 NAN = float("nan")
 """No two NaN are equal, but this one is itself."""
@@ -33,7 +33,7 @@ def over_seeds(results: pd.DataFrame) -> pd.DataFrame:
     """
     columns = [*CELL, *parameters_of(results)]
     cells: dict[tuple[Any, ...], list[Row]] = {}
-    for row in results[~results["metric"].isin(RETIRED)].to_dict("records"):
+    for row in records(results[~results["metric"].isin(RETIRED)]):
         cell = tuple(NAN if pd.isna(row[name]) else row[name] for name in columns)
         cells.setdefault(cell, []).append(row)
     rows = [(*cell, *_joined(str(cell[CELL.index("metric")]), group)) for cell, group in cells.items()]

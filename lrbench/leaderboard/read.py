@@ -12,6 +12,7 @@ from lrbench.errors import UsageError
 from lrbench.files import is_file
 from lrbench.renamed import renamed_row
 from lrbench.views import tidy
+from lrbench.views.rows import records
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -29,7 +30,7 @@ def read_table(path: Path) -> pd.DataFrame:
     # A class may be called None, and a layer NA: only a number can be missing.
     missing = {name: [""] for name in COLUMNS if name not in TEXT}
     table = pd.read_csv(io.BytesIO(content), dtype=types, keep_default_na=False, na_values=missing)
-    return tidy(renamed_row(row) for row in table.to_dict("records"))
+    return tidy(renamed_row(row) for row in records(table))
 
 
 def optional_json(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from lrbench.leaderboard.layout import AT_L2, MISCLASSIFICATION, ROBUST
 from lrbench.measures.registry import metric_named
 from lrbench.statistics import holm, interval_of
 from lrbench.views import joined, tidy
-from lrbench.views.rows import Row
+from lrbench.views.rows import Row, records
 
 ADJUSTED = "p_adjusted"
 COMPARED = ("robust_accuracy_difference", "p_value")
@@ -110,7 +110,7 @@ def _adjusted(results: pd.DataFrame) -> list[dict[str, Any]]:
     adjusted = holm(raw["value"].tolist())
     return [
         {str(key): value for key, value in row.items()} | {"metric": ADJUSTED, "value": p}
-        for row, p in zip(raw.to_dict("records"), adjusted, strict=True)
+        for row, p in zip(records(raw), adjusted, strict=True)
     ]
 
 
@@ -123,7 +123,7 @@ def _curves(results: pd.DataFrame) -> dict[tuple[str, str, int, str], Curve]:
     start = {(model, seed): value for model, seed, value in clean[["model", "seed", "value"]].itertuples(index=False)}
     radii: dict[str, set[float]] = {}
     found: dict[tuple[str, str, int, str], dict[str, dict[float, Row]]] = {}
-    for row in attacked.dropna(subset=["eps"]).to_dict("records"):
+    for row in records(attacked.dropna(subset=["eps"])):
         radii.setdefault(row["attack"], set()).add(row["eps"])
         if not pd.isna(row["seed"]):
             points = found.setdefault((row["attack"], row["model"], int(row["seed"]), row["space"]), {})

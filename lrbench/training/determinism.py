@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import torch
 
 from lrbench.attacks.precision import rounded_products
+from lrbench.global_state import seed_torch
 
 CUBLAS_WORKSPACE = ":4096:8"
 """Memory that cuBLAS works in; with this, it gives the same result every time."""
@@ -33,7 +34,7 @@ def seeded(seed: int, *, deterministic: bool = True) -> Iterator[None]:
     # cuBLAS reads this when it is first used; without it deterministic mode refuses matrix products.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", CUBLAS_WORKSPACE)
     with torch.random.fork_rng(), rounded_products(allowed=not deterministic):
-        torch.manual_seed(seed)
+        seed_torch(seed)
         torch.use_deterministic_algorithms(mode=deterministic)
         torch.backends.cudnn.benchmark = not deterministic
         try:

@@ -1,8 +1,10 @@
 """The tidy table of results: one row a measurement."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lrbench.columns import COLUMNS, TEXT, as_text
@@ -16,13 +18,18 @@ def tidy(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """
     listed = list(rows)
     parameters = sorted({name for row in listed for name in row if name not in COLUMNS})
-    table = pd.DataFrame(listed).reindex(columns=[*COLUMNS, *parameters])
-    for column in table:
-        if column in TEXT or column in parameters:
-            table[column] = table[column].astype(object).where(table[column].notna(), "").map(as_text).astype(str)
+    columns: dict[str, Any] = {}
+    for name in (*COLUMNS, *parameters):
+        values = [row.get(name) for row in listed]
+        if name in TEXT or name in parameters:
+            columns[name] = pd.Series(["" if _lacks(each) else as_text(each) for each in values], dtype=str)
         else:
-            table[column] = pd.to_numeric(table[column])
-    return table.astype({"seed": "Int64", "n": "Int64"})
+            columns[name] = pd.to_numeric(pd.Series(values, dtype=None if values else float))
+    return pd.DataFrame(columns).astype({"seed": "Int64", "n": "Int64"})
+
+
+def _lacks(value: object) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float | np.floating) and math.isnan(value))
 
 
 def joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:

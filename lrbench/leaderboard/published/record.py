@@ -26,6 +26,7 @@ from lrbench.suite import known_suite
 from lrbench.suite.document import Document
 from lrbench.verdicts import VERDICTS
 from lrbench.views import COLUMNS, tidy
+from lrbench.views.rows import records
 
 
 def record_of(run: Run, model: str, *, partial: bool = False) -> Content:
@@ -70,7 +71,7 @@ def record_of(run: Run, model: str, *, partial: bool = False) -> Content:
         "cautions": [],
         "verdict": verdict_of_checks(masking),
         "masking": masking,
-        "results": [_plain(row) for row in rows.to_dict("records")],
+        "results": [_plain(row) for row in records(rows)],
         "outcomes": {str(seed): packed(wrong) for seed in run.seeds(model) if (wrong := run.wrong(model, seed))},
         "artefacts": {record.id: record.files for record in steps.values()},
     }
@@ -162,7 +163,7 @@ def _require_found(run: Run, model: str, rows: pd.DataFrame, steps: dict[str, Re
     """Hold the run's table against what its steps say: whoever edits a table has not edited those."""
 
     def counted(table: pd.DataFrame) -> Counter[tuple[Any, ...]]:
-        rows = [_plain(row) for row in table.drop(columns=["suite", "dataset"]).to_dict("records")]
+        rows = [_plain(row) for row in records(table.drop(columns=["suite", "dataset"]))]
         return Counter(tuple(sorted(row.items())) for row in rows)
 
     found = tidy(
