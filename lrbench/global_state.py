@@ -52,11 +52,8 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def seed_torch(seed: int) -> None:
-    """Seed torch's global generators on every device that there is.
-
-    Where there is no accelerator, `torch.manual_seed` would keep each seed, with the stack of its call, until
-    there is one: gigabytes in a long run.
-    """
+    """Seed torch's global generators on every device that there is."""
+    # `torch.manual_seed` keeps seeds for devices that are not there, each with its stack: gigabytes in a long run.
     if torch.accelerator.is_available():
         torch.manual_seed(seed)
     else:

@@ -43,7 +43,7 @@ def test_deepfool_gives_foolbox_s_images(trained, held_out, norm, reference):
     assert same.float().mean() > 0.97
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", pytest.param("l2", marks=pytest.mark.slow)])
 def test_fab_finds_points_as_close_as_torchattacks_s(trained, held_out, norm):
     x, y = held_out
     x, y = x[:30], y[:30]
@@ -57,7 +57,7 @@ def test_fab_finds_points_as_close_as_torchattacks_s(trained, held_out, norm):
     assert (ours <= 1.2 * theirs + 1e-6).float().mean() > 0.9
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+@pytest.mark.parametrize("norm", ["l2", *(pytest.param(norm, marks=pytest.mark.slow) for norm in ("linf", "l1"))])
 def test_fab_without_targets_finds_points_as_close_as_adv_lib_s(trained, held_out, norm):
     pytest.importorskip("adv_lib")
     x, y = held_out

@@ -143,7 +143,7 @@ def test_every_point_is_in_the_l1_ball(space, name, eps):
     [
         ("linf", [8 / 255, 16 / 255]),
         ("l2", [0.4, 0.8]),
-        ("l1", [1.5]),
+        pytest.param("l1", [1.5], marks=pytest.mark.slow),
         pytest.param("linf", [e / 255 for e in RADII], marks=pytest.mark.slow),
         pytest.param("l2", [0.05, 0.1, 0.2, 0.4, 0.8], marks=pytest.mark.slow),
     ],
@@ -171,8 +171,10 @@ def test_autoattack_fools_whatever_a_member_fools(space, norm, radii):
     ("space", "version"),
     [
         ("pixel", "plus"),
-        ("normalized", "rand"),
-        *(pytest.param(*each, marks=pytest.mark.slow) for each in (("normalized", "plus"), ("pixel", "rand"))),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in (("normalized", "rand"), ("normalized", "plus"), ("pixel", "rand"))
+        ),
     ],
     indirect=["space"],
 )
@@ -206,8 +208,7 @@ def test_what_autoattack_found_counts_on_the_model_itself(trained, held_out):
     "attack",
     [
         FAB(steps=5, targets=2),
-        FAB("l2", steps=5),
-        FAB("l1", steps=5),
+        *(pytest.param(FAB(norm, steps=5), marks=pytest.mark.slow) for norm in ("l2", "l1")),
         DeepFool(steps=10),
         CarliniWagner(steps=30, searches=4, learning_rate=0.05),
     ],

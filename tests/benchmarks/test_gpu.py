@@ -138,6 +138,7 @@ def test_a_step_over_its_time_ends_with_all_that_it_began(tmp_path):
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_random_images_are_refused(tmp_path):
     command = [sys.executable, "-m", "benchmarks.gpu", "--out", str(tmp_path / "out"), "--data-dir", str(tmp_path)]
     ended = subprocess.run(

@@ -9,6 +9,8 @@ from lrbench.runner import Session
 from lrbench.suite import load_suite, shipped_suites
 
 CLAIMS = [name for name in shipped_suites() if name.startswith("claims/")]
+SIMILAR = {"claims/robust-representations", "claims/mean-sparse"}
+"""To one of the others: a plan takes seconds, since it looks at each network."""
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,9 @@ def test_there_is_a_suite_for_each_published_claim():
     assert set(CLAIMS) == published | {"claims/saturation"}
 
 
-@pytest.mark.parametrize("name", CLAIMS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SIMILAR else name for name in CLAIMS]
+)
 def test_a_plan_audits_every_model_of_which_something_is_claimed(name, folder, tmp_path):
     suite, _ = load_suite(name)
     assert all(claim.source for claim in suite.claims)

@@ -49,6 +49,7 @@ def context_of(run):
     return recipe.context(torch.device("cpu")), {step.id: step for step in session.plan}
 
 
+@pytest.mark.turns("seed")
 @pytest.mark.parametrize("name", ["net", "lr"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_network_gives_the_logits_that_the_run_saw(kept, name, seed):

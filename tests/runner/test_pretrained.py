@@ -49,7 +49,7 @@ def theirs(spec):
     return net, timm.data.create_transform(**timm.data.resolve_model_data_config(net))
 
 
-@pytest.mark.parametrize("spec", [SQUEEZENET, RESNET])
+@pytest.mark.parametrize("spec", [pytest.param(SQUEEZENET, marks=pytest.mark.slow), RESNET])
 def test_images_come_to_a_network_as_its_library_prepares_them(folder, spec):
     session = Session.open(written(folder, {"net": spec}), out=folder / "out", device="cpu", data_dir=folder)
     context = Context(session.suite, session.data, session.device, session.store)

@@ -42,6 +42,7 @@ class Drawing(Attack):
         return noisy
 
 
+@pytest.mark.turns("part")
 @pytest.mark.parametrize("part", [1000, 16])
 @pytest.mark.parametrize("stop_in", [1, 3, 5])
 def test_only_the_rest_is_attacked(tmp_path, monkeypatch, part, stop_in):

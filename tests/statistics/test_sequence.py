@@ -76,6 +76,7 @@ def test_the_mean_of_trainings_is_held_too():
     assert always(withstood.mean(axis=1), 0.4, stopping) >= binom.ppf(0.001, 1000, 0.95) / 1000
 
 
+@pytest.mark.turns("p")
 @pytest.mark.parametrize("p", [0.02, 0.1, 0.5])
 @pytest.mark.parametrize("points", [1, 2, 5])
 def test_as_few_images_as_stated(p, points):

@@ -63,7 +63,7 @@ def asleep(location, monkeypatch, *, for_good=True):
 
 
 @pytest.mark.parametrize("locations", ["local"], indirect=True)
-@pytest.mark.parametrize("jobs", [3, 16])
+@pytest.mark.parametrize("jobs", [16, pytest.param(3, marks=pytest.mark.slow)])
 def test_jobs_of_an_array_that_begin_at_once_all_continue(locations, jobs):
     location, rounds = locations[0], max(300 // jobs, len(locations))
     with Store(location).writing():
@@ -93,7 +93,11 @@ def test_of_two_who_do_not_go_together_exactly_one_continues_in_an_object_store(
 
 @pytest.mark.turns("parts")
 @pytest.mark.usefixtures("_slow")
-@pytest.mark.parametrize(("locations", "run"), [("memory", threads), ("s3", processes)], indirect=["locations"])
+@pytest.mark.parametrize(
+    ("locations", "run"),
+    [("memory", threads), pytest.param("s3", processes, marks=pytest.mark.slow)],
+    indirect=["locations"],
+)
 @pytest.mark.parametrize("parts", [[None, None], [None, "1-of-2"]], ids=str)
 def test_exactly_one_takes_a_stale_lease(locations, run, parts, monkeypatch):
     # Kept: what is left lying would be given back.
@@ -173,6 +177,7 @@ class TestSleepBetweenAskingAndWriting:
             for other in others:
                 other.__exit__(None, None, None)
 
+    @pytest.mark.turns("before")
     @pytest.mark.parametrize("before", [True, False])
     @pytest.mark.parametrize("what", WRITES)
     def test_it_overwrites_nothing(self, sleeper, what, before):
@@ -192,7 +197,7 @@ class TestSleepBetweenAskingAndWriting:
 
 
 @pytest.mark.usefixtures("_slow")
-@pytest.mark.parametrize("locations", ["memory", "s3"], indirect=True)
+@pytest.mark.parametrize("locations", ["memory", pytest.param("s3", marks=pytest.mark.slow)], indirect=True)
 def test_whatever_a_sleeper_writes_when_it_wakes_the_new_owner_has_the_last_word(locations, monkeypatch):
     for location in locations:
         sleeper, _ = asleep(location, monkeypatch)

@@ -131,7 +131,7 @@ def test_who_only_looks_reads_a_record_once_and_no_artefact_that_it_does_not_use
     assert len(asked) <= len(read) + 60
 
 
-@pytest.mark.parametrize("location", ["memory", "s3"], indirect=True)
+@pytest.mark.parametrize("location", ["memory", pytest.param("s3", marks=pytest.mark.slow)], indirect=True)
 def test_a_run_holds_against_its_checksum_what_plan_knows_by_its_size(few, location, capsys):
     lrbench.run(few, out=location)
     weights = as_path(location) / "steps/train/net/seed-0/weights.safetensors"

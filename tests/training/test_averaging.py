@@ -136,7 +136,10 @@ def test_trades_in_normalised_space_has_each_channel_s_radius_and_clips_nothing(
     assert found.max() > 1
 
 
-@pytest.mark.parametrize("options", [{}, {"precision": "bfloat16"}, {"averaging": {}}])
+@pytest.mark.parametrize(
+    "options",
+    [{"averaging": {}}, *(pytest.param(each, marks=pytest.mark.slow) for each in ({}, {"precision": "bfloat16"}))],
+)
 def test_trades_trains_and_resumes(digits, options):
     asked = {"adversarial": {"eps": 0.1, "steps": 2, "trades": 3.0}, **options}
     straight, history, snapshots = fit(digits, **asked)

@@ -54,7 +54,9 @@ def test_two_processes_train_what_one_trains(lr_layers, options):
             assert theirs.layers[name].rank == log.rank
 
 
-@pytest.mark.parametrize("name", ["srn", "spectral_norm", "jacobian", "condlr"])
+@pytest.mark.parametrize(
+    "name", ["srn", *(pytest.param(name, marks=pytest.mark.slow) for name in ("spectral_norm", "jacobian", "condlr"))]
+)
 def test_two_processes_regularize_as_one_does(name):
     # Of a penalty that draws directions for each process nothing else is asked than that it is descended.
     weights, history, _ = alone(Fit("plain", regularizers={name: {}}))
