@@ -193,7 +193,8 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from lrbench import __version__  # noqa: PLC0415
 
-        parser.exit(message=f"lrbench {__version__}\n")
+        print(f"lrbench {__version__}")
+        parser.exit()
 
 
 def _add_places(sub: argparse.ArgumentParser, out: str) -> None:

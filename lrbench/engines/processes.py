@@ -126,6 +126,11 @@ class _Run:
         self.busy.remove(child)
         if isinstance(outcome, Died):
             child.end()
+            if not self.stopping and self.watch.stopping():
+                self._stop()
+            # Whoever ended it asked this process to stop as well: a signal to all of a group.
+            if self.stopping and outcome.again:
+                return
         else:
             self.pool.idle.append(child)
         self.tries.settle(outcome, self.schedule, self.watch)

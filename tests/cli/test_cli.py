@@ -78,7 +78,7 @@ def test_the_package_runs_as_a_module(module, tmp_path):
         return subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True, check=False)
 
     done = ran("--version")
-    assert done.stdout + done.stderr == f"lrbench {lrbench.__version__}\n"
+    assert (done.stdout, done.stderr) == (f"lrbench {lrbench.__version__}\n", "")
     done = ran("show", str(tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
     assert f"no results in {tmp_path}" in done.stderr

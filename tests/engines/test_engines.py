@@ -1,5 +1,6 @@
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from support.workers import Recorder, Toy
@@ -72,6 +73,23 @@ def test_a_request_to_stop_is_heard_before_the_next_task(engine, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(engine, [Task("a"), Task("b", ("a",)), Task("c", ("b",))], tmp_path, stop_at="a")
     assert "c" not in names(tmp_path)
+
+
+def test_nothing_is_said_of_processes_that_were_ended_together_with_the_run(tmp_path):
+    class Ended(Recorder):
+        """Is asked to stop by what ends the processes, and so just afterwards."""
+
+        def stopping(self):
+            found = [*tmp_path.glob("dies*")]
+            while found and Path(f"/proc/{found[0].name.split('.')[1]}").exists():
+                time.sleep(0.01)
+            return bool(found)
+
+    recorder = Ended()
+    with pytest.raises(KeyboardInterrupt):
+        Processes(1).run([Task("dies-2"), Task("later")], Toy(tmp_path), recorder)
+    assert recorder.notes == []
+    assert recorder.events == [("started", "dies-2")]
 
 
 @pytest.mark.parametrize("engine", ENGINES[1:], indirect=True)
