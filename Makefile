@@ -1,7 +1,7 @@
 # `make run` and `make test` do everything on a machine that has only Python >= 3.11.
 PYTHON ?= python3
 BIN := .venv/bin
-# Twice as many as there are cores: a third of their time tests wait for processes that they began.
+# Half as many again as there are cores: some of their time tests wait for processes that they began.
 WORKERS = $(shell $(BIN)/python -c 'import os; print(3 * len(os.sched_getaffinity(0)) // 2 if hasattr(os, "sched_getaffinity") else os.cpu_count())')
 
 # A third of what is installed: tests of libraries, and parts of them that nothing here imports.
