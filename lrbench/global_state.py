@@ -57,7 +57,7 @@ def seed_torch(seed: int) -> None:
     if torch.accelerator.is_available():
         torch.manual_seed(seed)
     else:
-        torch.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(int(seed))
 
 
 def _attribute(where: Any, name: str) -> State:  # noqa: ANN401

@@ -236,8 +236,7 @@ def test_several_processes_give_the_same(evaluate, net, tmp_path):
     assert other.results_csv() == board.results_csv()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("way", ["a script", "a session"])
+@pytest.mark.parametrize("way", ["a script", pytest.param("a session", marks=pytest.mark.slow)])
 def test_a_script_needs_no_guard(tmp_path, way):
     script = (
         "import torch, lrbench\n"
@@ -311,6 +310,7 @@ def test_what_needs_training_images_is_left_out_where_there_are_none(evaluate, n
         ({"eps": None}, "quick attacks in normalised space.*give `eps` in pixels"),
         ({"space": "normalized"}, "whose unit comes from training images"),
         ({"eps": 8}, "got 8; did you mean 8/255"),
+        ({"diagnostics": {"masking": {"eps": 8}}}, r"masking\.eps: pixels span.*did you mean 8/255"),
         ({"attacks": ["pdg"]}, "unknown attack 'pdg'; did you mean 'pgd'"),
         ({"diagnostics": {"variance": {}}}, "unknown key"),
         ({"suite": "quik"}, "unknown suite 'quik'; did you mean 'quick'"),

@@ -11,7 +11,7 @@ from lrbench.leaderboard.results import COMPARED, RETIRED, is_own
 from lrbench.measures.registry import metric_named
 from lrbench.statistics import interval_of
 from lrbench.views import CELL, parameters_of
-from lrbench.views.rows import Row, records
+from lrbench.views.rows import Row, fewest, records
 
 NAN = float("nan")
 """No two NaN are equal, but this one is itself."""
@@ -49,7 +49,7 @@ def _joined(metric: str, group: list[Row]) -> tuple[Any, ...]:
     # A median distance is infinite where under half of the images were fooled, and has no deviation over seeds.
     several = len(values) > 1 and math.isfinite(value)
     sd = float(values.std(ddof=1)) if several and not worst else NAN
-    n = min((row["n"] for row in group if not pd.isna(row["n"])), default=pd.NA)
+    n = fewest(group)
     seeds = len({row["seed"] for row in group if not pd.isna(row["seed"])})
     return value, sd, *_interval(metric, value, group), n, seeds
 
@@ -66,4 +66,5 @@ def _interval(metric: str, value: float, group: list[Row]) -> tuple[float, float
         return float(first["ci_low"]), float(first["ci_high"])
     if single:
         return NAN, NAN
-    return interval_of(value, int(min(row["n"] for row in group)), str(first.get(INTERVAL, "")))
+    n = fewest(group)
+    return (NAN, NAN) if pd.isna(n) else interval_of(value, int(n), str(first.get(INTERVAL, "")))

@@ -11,7 +11,7 @@ from lrbench.leaderboard.layout import AT_L2, MISCLASSIFICATION, ROBUST
 from lrbench.measures.registry import metric_named
 from lrbench.statistics import holm, interval_of
 from lrbench.views import joined, tidy
-from lrbench.views.rows import Row, records
+from lrbench.views.rows import Row, fewest, records
 
 ADJUSTED = "p_adjusted"
 COMPARED = ("robust_accuracy_difference", "p_value")
@@ -122,12 +122,12 @@ def _curves(results: pd.DataFrame) -> dict[tuple[str, str, int, str], Curve]:
     clean = results[(results["attack"] == "") & (results["metric"] == MISCLASSIFICATION)]
     start = {(model, seed): value for model, seed, value in clean[["model", "seed", "value"]].itertuples(index=False)}
     radii: dict[str, set[float]] = {}
-    found: dict[tuple[str, str, int, str], dict[str, dict[float, Row]]] = {}
+    found: dict[tuple[str, str, int, str], dict[str, dict[float, list[Row]]]] = {}
     for row in records(attacked.dropna(subset=["eps"])):
         radii.setdefault(row["attack"], set()).add(row["eps"])
         if not pd.isna(row["seed"]):
             points = found.setdefault((row["attack"], row["model"], int(row["seed"]), row["space"]), {})
-            points.setdefault(row["metric"], {})[row["eps"]] = row
+            points.setdefault(row["metric"], {}).setdefault(row["eps"], []).append(row)
     curves = {}
     for (attack, model, seed, space), points in found.items():
         errors, distances = points.get(MISCLASSIFICATION, {}), points.get("l2_dissimilarity", {})
@@ -136,13 +136,17 @@ def _curves(results: pd.DataFrame) -> dict[tuple[str, str, int, str], Curve]:
         if not errors.keys() == distances.keys() == radii[attack] or (model, seed) not in start:
             continue
         eps = sorted(errors)
-        x = np.array([0.0, *(distances[each]["value"] for each in eps)], float)
-        y = np.array([start[model, seed], *(errors[each]["value"] for each in eps)], float)
+        x = np.array([0.0, *(_mean(distances[each]) for each in eps)])
+        y = np.array([start[model, seed], *(_mean(errors[each]) for each in eps)], float)
         if np.isfinite([x[1:], y[1:]]).all() and x[-1] > 0:
             order = np.argsort(x, kind="stable")
-            n = int(min(row["n"] for row in errors.values()))
+            n = int(fewest(row for rows in errors.values() for row in rows))
             curves[attack, model, seed, space] = x[order], y[order], n
     return curves
+
+
+def _mean(rows: list[Row]) -> float:
+    return float(np.mean([float(row["value"]) for row in rows]))
 
 
 def _area(distances: np.ndarray, errors: np.ndarray, limit: float) -> float:

@@ -21,7 +21,7 @@ from lrbench.runner.probe import check_weights, probe
 from lrbench.runner.references import unresolved
 from lrbench.runner.regularized import misfits
 from lrbench.runner.rehearse import built, imported
-from lrbench.runner.threat import kind_of, make_attack, too_large
+from lrbench.runner.threat import kind_of, make_attack, unfit_radius
 from lrbench.runner.untrained import asked_in_vain
 from lrbench.strict import KeyPath
 from lrbench.suite import AttackSpec, ModelSpec, Normalization, Suite
@@ -143,9 +143,8 @@ class Checker:
         UsageError
             With the first thing that does not fit.
         """
-        for index, eps in enumerate(self.suite.threat_model.eps):
-            if fault := too_large(eps, self.suite.threat_model):
-                raise self.document.error(("threat_model", "eps", index), fault)
+        if unfit := unfit_radius(self.suite):
+            raise self.document.error(*unfit)
         for where, attack, eps in attacks_of(self.suite):
             self._check_attack(attack, where, data, eps)
 

@@ -10,7 +10,8 @@ from lrbench.attacks.base import Kind
 from lrbench.attacks.cost import GRADIENT, LOOK, Passes
 from lrbench.data import ImageData
 from lrbench.runner.budget import within
-from lrbench.suite import AttackSpec, ThreatModel
+from lrbench.strict import KeyPath
+from lrbench.suite import AttackSpec, Suite, ThreatModel
 from lrbench.supplied import supplied_to
 
 
@@ -20,11 +21,19 @@ def kind_of(factory: Callable[..., Any]) -> Kind:
     return kind
 
 
-def too_large(eps: float, threat: ThreatModel) -> str:
-    """Say why a radius is none for such images; empty where it can be one."""
-    if threat.space != "pixel" or threat.norm != "linf" or eps <= 1:
-        return ""
-    return f"pixels span [0, 1]; got {eps:g}" + (f"; did you mean {eps:g}/255?" if eps <= 255 else "")
+def unfit_radius(suite: Suite) -> tuple[KeyPath, str] | None:
+    """Give the first radius of a suite that is none for such images, and why."""
+    threat, masking = suite.threat_model, suite.diagnostics.masking
+    radii: dict[KeyPath, float] = {("threat_model", "eps", place): eps for place, eps in enumerate(threat.eps)}
+    if masking and masking.eps is not None:
+        radii["diagnostics", "masking", "eps"] = masking.eps
+    if threat.space != "pixel" or threat.norm != "linf":
+        return None
+    for where, eps in radii.items():
+        if eps > 1:
+            meant = f"; did you mean {eps:g}/255?" if eps <= 255 and float(eps).is_integer() else ""
+            return where, f"pixels span [0, 1]; got {eps:g}{meant}"
+    return None
 
 
 def needs_gradients(factory: Callable[..., Any]) -> bool:

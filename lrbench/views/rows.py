@@ -1,6 +1,6 @@
 """Rows of a tidy table, found by their metric without looking through all of them."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +22,11 @@ def _listed(named: tuple[Hashable, "pd.Series[Any]"]) -> list[Any]:
     if isinstance(column.dtype, np.dtype):
         return list(column.tolist())
     return [None if value is pd.NA else value for value in column.to_numpy(object).tolist()]
+
+
+def fewest(rows: Iterable[Row]) -> Any:  # noqa: ANN401
+    """Give the smallest n of some rows, those left out that name none; NA where none does."""
+    return min((row["n"] for row in rows if not pd.isna(row["n"])), default=pd.NA)
 
 
 class Rows:
@@ -49,7 +54,8 @@ class Rows:
             if name not in self.table:
                 return []
             wanted = value if name in COLUMNS else as_text(value)
-            rows = [(place, row) for place, row in rows if row[name] == wanted]
+            # Nothing is equal to what is missing.
+            rows = [(place, row) for place, row in rows if wanted is not None and row[name] == wanted]
         return rows
 
     def records(self, metric: str, where: Mapping[str, object]) -> list[Row]:

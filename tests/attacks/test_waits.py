@@ -103,20 +103,8 @@ class Sure(nn.Module):
         return self.fc(torch.tanh(self.conv(x)).flatten(1)) + self.sure
 
 
-USUAL = {
-    "iter-fsgm",
-    "pgd",
-    "pgd-stop",
-    "apgd-ce",
-    "apgd-t",
-    "fab-t",
-    "fab",
-    "deepfool",
-    "fmn",
-    "ddn",
-    "carlini-wagner",
-}
-USUAL |= {"square", "autoattack", "uniform-noise"}
+USUAL = {"iter-fsgm", "pgd", "pgd-stop", "adaptive-lr", "apgd-ce", "apgd-dlr", "apgd-t", "fab-t", "fab-t-enough", "fab"}
+USUAL |= {"deepfool", "fmn", "ddn", "carlini-wagner", "square", "autoattack", "uniform-noise"}
 """What others are a norm, a precision or a number of restarts away from."""
 
 

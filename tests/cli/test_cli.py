@@ -195,8 +195,13 @@ def test_a_reader_that_leaves_is_no_error():
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.slow
-def test_the_live_display_runs_in_a_terminal(suite_file):
+@pytest.mark.parametrize("suite", ["one step", pytest.param("with pictures", marks=pytest.mark.slow)])
+def test_the_live_display_runs_in_a_terminal(suite_file, suite):
+    if suite == "one step":
+        suite_file.write_text(
+            "name: one\ndata: {name: digits, train: 60, test: 30}\ntraining: {epochs: 1}\n"
+            "models: {net: {arch: resnet18, width: 4}}\nattacks: []\ndiagnostics: {masking: false}\n"
+        )
     leader, follower = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
     command = [*COMMAND, "run", str(suite_file)]
@@ -214,5 +219,5 @@ def test_the_live_display_runs_in_a_terminal(suite_file):
     assert process.wait() == 0
     text = output.decode(errors="replace")
     assert "train/net/seed-0" in text
-    assert "Activations of avgpool" in text
+    assert ("Activations of avgpool" if suite == "with pictures" else "clean accuracy") in text
     assert "Traceback" not in text

@@ -55,7 +55,7 @@ def test_two_processes_train_what_one_trains(lr_layers, options):
 
 
 @pytest.mark.parametrize(
-    "name", ["srn", *(pytest.param(name, marks=pytest.mark.slow) for name in ("spectral_norm", "jacobian", "condlr"))]
+    "name", ["srn", "jacobian", *(pytest.param(name, marks=pytest.mark.slow) for name in ("spectral_norm", "condlr"))]
 )
 def test_two_processes_regularize_as_one_does(name):
     # Of a penalty that draws directions for each process nothing else is asked than that it is descended.

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrbench.leaderboard.aggregate import over_seeds
+from lrbench.leaderboard.results import derived
+from lrbench.statistics import wilson
 from lrbench.views import matching, tidy
 from lrbench.views.rows import Rows, records
 
@@ -17,10 +19,13 @@ ROW = st.fixed_dictionaries(
         "eps": st.sampled_from([None, 0.1, 0.2]),
         "value": st.one_of(st.none(), st.floats(0, 1), st.just(float("inf"))),
         "n": st.sampled_from([None, 10, 20]),
+        "ci_low": st.sampled_from([None, 0.0]),
     },
     optional={"k": st.sampled_from([1, 2.5, "full", None]), "attack": st.sampled_from(["", "pgd"])},
 )
-TABLES = st.lists(ROW, max_size=12).map(tidy)
+# What is no share has no interval.
+SOUND = ROW.map(lambda row: {**row, "ci_low": None} if row["value"] == float("inf") else row)
+TABLES = st.lists(SOUND, max_size=12).map(tidy)
 
 
 @given(TABLES)
@@ -58,3 +63,25 @@ def test_means_over_seeds_are_pandas_s(table):
         assert row["sd"] == pytest.approx(sd, rel=1e-12, nan_ok=True) or value == float("inf")
         assert row["seeds"] == group["seed"].nunique()
         assert pd.isna(row["n"]) if group["n"].isna().all() else row["n"] == group["n"].min()
+
+
+def test_a_seed_that_names_no_n_leaves_the_others():
+    row = {"metric": "misclassification", "model": "a", "attack": "pgd", "eps": 0.1, "value": 0.5, "ci_low": 0.3}
+    (found,) = records(over_seeds(tidy([{**row, "seed": 0, "n": 10}, {**row, "seed": 1}])))
+    assert (found["n"], found["seeds"]) == (10, 2)
+    assert (found["ci_low"], found["ci_high"]) == wilson(0.5, 10)
+
+
+def curve(*errors):
+    rows = [{"metric": "misclassification", "value": 0.1, "n": 10}]
+    rows += [{"metric": "l2_dissimilarity", "attack": "pgd", "eps": 0.1, "value": 0.5, "n": 10}]
+    rows += [
+        {"metric": "misclassification", "attack": "pgd", "eps": 0.1, "value": value, "n": n} for value, n in errors
+    ]
+    table, _ = derived(tidy([{"model": "a", "seed": 0, **row} for row in rows]))
+    (area,) = [row for row in records(table) if row["metric"] == "auc_l2"]
+    return area["value"], area["n"]
+
+
+def test_a_point_of_a_curve_that_is_there_twice_is_their_mean():
+    assert curve((0.2, 10), (0.6, None)) == curve((0.4, 10))
