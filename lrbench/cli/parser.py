@@ -174,7 +174,9 @@ class _Parser(argparse.ArgumentParser):
         _, unknown, given = message.partition("unrecognized arguments: ")
         option = given.split()[0] if unknown and given else ""
         if option.startswith("-"):
-            message = f"unknown option {option}; {nearest(option.partition('=')[0], _options_of(self))}"
+            name, known = option.partition("=")[0], _options_of(self)
+            here = f"this command has no option {name}, another has; see its --help"
+            message = here if name in known else f"unknown option {option}; {nearest(name, known)}"
         super().error(message)
 
 

@@ -207,7 +207,7 @@ def _differences(board: Leaderboard) -> Iterator[str]:
     yield (
         f"Differences of robust accuracy on the same images; positive: more robust than {baseline}. Each [95 % "
         "interval] is unadjusted: where it contains 0, the p_value in results.csv is 0.05 or more. Adjusted p: Holm, "
-        f"over the {len(compared)} differences of that table. They "
+        f"over the {len(compared)} difference{'s' * (len(compared) > 1)} of that table. They "
         + (
             f"generalise to other images and other trainings, as far as {seeds} trainings can tell."
             if seeds > 1

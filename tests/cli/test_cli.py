@@ -195,6 +195,13 @@ def test_a_reader_that_leaves_is_no_error():
     assert "Traceback" not in done.stderr
 
 
+def test_an_option_of_another_command_is_not_suggested_for_itself(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["show", "runs/quick", "--data-dir", "data"])
+    assert ended.value.code == 2
+    assert "this command has no option --data-dir, another has" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("suite", ["one step", pytest.param("with pictures", marks=pytest.mark.slow)])
 def test_the_live_display_runs_in_a_terminal(suite_file, suite):
     if suite == "one step":
