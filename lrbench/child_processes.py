@@ -10,8 +10,8 @@ from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from types import ModuleType
 
-NEEDED = [*(f"lrbench.runner.{name}" for name in ("work", "train", "measure", "attack", "joint")), "torch._dynamo"]
-NEEDED += ["sklearn.linear_model"]
+NEEDED = [*(f"lrbench.runner.{name}" for name in ("work", "train", "measure", "attack", "joint"))]
+NEEDED += ["torch._dynamo", "sklearn.linear_model"]
 """Loaded once, for all of them: torch and SciPy, which come with it, and scikit-learn take seconds, and so does what
 every optimiser of torch loads at its first step."""
 

@@ -83,8 +83,7 @@ class _Run:
             if not self.busy:
                 break
             wait([each for child in self.busy for each in child.waitables], self._patience())
-            if not self.stopping and self.watch.stopping():
-                self._stop()
+            self._heed()
             for child in list(self.busy):
                 self._look_at(child)
         if self.stopping:
@@ -107,8 +106,10 @@ class _Run:
         left = [child.left for child in self.busy if child.left is not None]
         return max(0.0, min([POLL_SECONDS, *left]))
 
-    def _stop(self) -> None:
-        """Let every process end its batch."""
+    def _heed(self) -> None:
+        """Let every process end its batch once somebody has asked to stop."""
+        if self.stopping or not self.watch.stopping():
+            return
         self.stopping = True
         for child in self.busy:
             child.stop()
@@ -126,8 +127,7 @@ class _Run:
         self.busy.remove(child)
         if isinstance(outcome, Died):
             child.end()
-            if not self.stopping and self.watch.stopping():
-                self._stop()
+            self._heed()
             # Whoever ended it asked this process to stop as well: a signal to all of a group.
             if self.stopping and outcome.again:
                 return

@@ -24,11 +24,11 @@ def kind_of(factory: Callable[..., Any]) -> Kind:
 def unfit_radius(suite: Suite) -> tuple[KeyPath, str] | None:
     """Give the first radius of a suite that is none for such images, and why."""
     threat, masking = suite.threat_model, suite.diagnostics.masking
+    if threat.space != "pixel" or threat.norm != "linf":
+        return None
     radii: dict[KeyPath, float] = {("threat_model", "eps", place): eps for place, eps in enumerate(threat.eps)}
     if masking and masking.eps is not None:
         radii["diagnostics", "masking", "eps"] = masking.eps
-    if threat.space != "pixel" or threat.norm != "linf":
-        return None
     for where, eps in radii.items():
         if eps > 1:
             meant = f"; did you mean {eps:g}/255?" if eps <= 255 and float(eps).is_integer() else ""
