@@ -1,7 +1,7 @@
 """Random numbers that belong to an example, whatever batch it comes in."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -24,15 +24,16 @@ class Noise:
     x : Tensor, (N, ...)
         The clean examples.
     seed : int
-    purpose : str
+    purpose : str, or one an example
         Sets apart streams of the same example, such as those of two restarts.
     """
 
-    def __init__(self, x: Tensor, seed: int, purpose: str = "") -> None:
+    def __init__(self, x: Tensor, seed: int, purpose: str | Sequence[str] = "") -> None:
         self.device, self.dtype = x.device, x.dtype
+        purposes = [purpose] * len(x) if isinstance(purpose, str) else purpose
         self._generators = [
-            torch.Generator().manual_seed(_digest(row.tobytes(), seed, purpose))
-            for row in x.detach().float().cpu().contiguous().numpy()
+            torch.Generator().manual_seed(_digest(content, seed, each))
+            for content, each in zip(contents(x), purposes, strict=True)
         ]
 
     def uniform(self, *shape: int) -> Tensor:
@@ -64,6 +65,11 @@ class FreshNoise:
     def normal(self, *shape: int) -> Tensor:
         """Draw from the standard normal distribution: (N, *shape)."""
         return torch.randn(len(self.x), *shape, dtype=self.x.dtype, device=self.x.device)
+
+
+def contents(x: Tensor) -> Iterator[bytes]:
+    """Give each example's numbers, in float32."""
+    return (row.tobytes() for row in x.detach().float().cpu().contiguous().numpy())
 
 
 def _digest(content: bytes, seed: int, purpose: str) -> int:

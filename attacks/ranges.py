@@ -9,8 +9,11 @@ HUGE = 1e18
 
 
 def at_least(least: int, **counts: int) -> None:
-    """Raise ValueError for a count below the least one, with its name."""
+    """Raise ValueError for a count that is no whole number or below the least one, with its name."""
     for name, count in counts.items():
+        if not hasattr(count, "__index__"):
+            msg = f"{name} must be a whole number, got {count!r}"
+            raise ValueError(msg)
         if count < least:
             msg = f"{name} must be at least {least}, got {count}"
             raise ValueError(msg)

@@ -19,7 +19,17 @@ from lrbench.attacks import PGD, Bounds
 from lrbench.attacks.inputs import as_labels
 from lrbench.attacks.noise import Noise
 from lrbench.attacks.ranges import at_least, finite
-from lrbench.diagnostics.smoothing import ABSTAINS, DRAWS, Certificates, Done, Model, certify, predict
+from lrbench.diagnostics.smoothing import (
+    ABSTAINS,
+    DRAWS,
+    Certificates,
+    Done,
+    Model,
+    certify,
+    predict,
+    under_noise,
+    wide,
+)
 
 
 class Smoothed(nn.Module):
@@ -46,8 +56,8 @@ class Smoothed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits, (N, classes)."""
-        noise = Noise(x, self.seed, "smoothed").normal(self.draws, *x.shape[1:])
-        logits: Tensor = self.model((x[:, None] + self.sigma * noise).flatten(0, 1))
+        noise = Noise(wide(x), self.seed, "smoothed").normal(self.draws, *x.shape[1:])
+        logits: Tensor = self.model(under_noise(x, self.sigma, noise))
         said = logits.log_softmax(dim=1).view(len(x), self.draws, -1)
         return said.logsumexp(dim=1) - math.log(self.draws)
 

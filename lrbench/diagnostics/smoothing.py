@@ -8,6 +8,7 @@ Source: Cohen, Rosenfeld and Kolter, *Certified adversarial robustness via rando
 Certify and Predict).
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from torch.nn import functional
 
 from lrbench.attacks import in_batches, prepared
 from lrbench.attacks.inputs import as_inputs
-from lrbench.attacks.noise import Noise
+from lrbench.attacks.noise import Noise, contents
 from lrbench.attacks.ranges import at_least, finite
 from lrbench.statistics import clopper_pearson
 
@@ -91,11 +92,13 @@ def certify(  # noqa: PLR0913
         Inputs to logits, (N, classes); left as it was. Noisy inputs are not clipped.
     x : Tensor, (N, ...), floating point
     sigma : float, > 0
-        Standard deviation of the noise, in the units of x.
+        Standard deviation of the noise, in the units of x. It is added in float32 at least; what reaches the model is
+        rounded to the dtype of x, and is certified as a part of it.
     n0, n : int, >= 1
     alpha : float, in (0, 1)
     seed : int
-        Of the noise, which depends on it and on the image alone: the same on every device, in batches of any size.
+        Of the noise, which depends on it and on the image alone: the same on every device, in batches of any size. A
+        second copy of an image has noise of its own, so that certificates fail independently of one another.
     batch_size : int
         Noisy images a pass, in whole images of `DRAWS` draws each; halved where memory runs out.
     done : callable, optional
@@ -104,7 +107,7 @@ def certify(  # noqa: PLR0913
     Raises
     ------
     ValueError
-        If an argument is out of range, or the model gives NaN.
+        If an argument is out of range, there are no images, or the model gives NaN.
     """
     _check(sigma, alpha, n0=n0, n=n)
     first, counts = _counts(model, x, sigma, {"guess": n0, "certify": n}, seed, batch_size, done)
@@ -159,14 +162,41 @@ def _counts(
     """How often each class is the largest output under noise, (N, classes), int64, for each purpose and its draws."""
     at_least(1, batch_size=batch_size)
     x = as_inputs(x, None)
+    if not len(x):
+        msg = "smoothing needs images, x holds none"
+        raise ValueError(msg)
     with prepared(model, x) as net, torch.no_grad():
+        copies = _copies(x)
 
         def work(rows: slice) -> list[Tensor]:
-            return [_counted(net, x[rows], sigma, count, Noise(x[rows], seed, why)) for why, count in asked.items()]
+            return [
+                _counted(net, x[rows], sigma, count, Noise(wide(x[rows]), seed, [why + each for each in copies[rows]]))
+                for why, count in asked.items()
+            ]
 
         images = max(1, batch_size // DRAWS)
         parts = in_batches(work, len(x), images, lambda so_far: done(so_far / len(x)))
     return [torch.cat(each) for each in zip(*parts, strict=True)]
+
+
+def _copies(x: Tensor) -> list[str]:
+    """Give for each image a mark of how many like it come before: empty for the first of them."""
+    seen: Counter[bytes] = Counter()
+    marks = []
+    for row in contents(x):
+        marks.append(f"/{seen[row]}" if seen[row] else "")
+        seen[row] += 1
+    return marks
+
+
+def wide(x: Tensor) -> Tensor:
+    """Give images in float32 at least: noise that is drawn or added in float16 or bfloat16 is not Gaussian."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def under_noise(x: Tensor, sigma: float, drawn: Tensor) -> Tensor:
+    """Add noise, (N, draws, ...), from the standard normal distribution, to images, (N, ...): (N * draws, ...)."""
+    return (wide(x)[:, None] + sigma * drawn).flatten(0, 1).to(x.dtype)
 
 
 def _counted(net: nn.Module, x: Tensor, sigma: float, count: int, noise: Noise) -> Tensor:
@@ -174,7 +204,7 @@ def _counted(net: nn.Module, x: Tensor, sigma: float, count: int, noise: Noise) 
     unknown = torch.zeros((), dtype=torch.int64, device=x.device)
     for begin in range(0, count, DRAWS):
         drawn = noise.normal(min(DRAWS, count - begin), *x.shape[1:])
-        logits: Tensor = net((x[:, None] + sigma * drawn).flatten(0, 1))
+        logits: Tensor = net(under_noise(x, sigma, drawn))
         unknown += logits.isnan().any(dim=1).sum()
         said = functional.one_hot(logits.argmax(dim=1), logits.shape[1])
         total = total + said.view(len(x), -1, logits.shape[1]).sum(dim=1)

@@ -141,6 +141,7 @@ def test_the_largest_radius_is_that_of_all_draws():
         ({"sigma": 0.0}, "sigma must be a finite number > 0"),
         ({"alpha": 1.0}, r"alpha must be in \(0, 1\), got 1"),
         ({"n": 0}, "n must be at least 1"),
+        ({"n": 100.0}, "n must be a whole number, got 100.0"),
         ({"n0": 0}, "n0 must be at least 1"),
         ({"batch_size": 0}, "batch_size must be at least 1"),
     ],
@@ -165,3 +166,59 @@ def test_counts_are_those_of_the_cpu():
     there = certify(net.cuda(), x.cuda(), 0.3, n=1000)
     assert there.radius.device.type == "cuda"
     assert (there.count.cpu() - here.count).abs().max() <= 2
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize("roundings", [0.3, 1, 3, 30, 300])
+def test_no_radius_is_exceeded_whatever_the_dtype_and_however_small_the_noise(dtype, roundings):
+    """What is certified is the network behind the rounding of its inputs; its plane is half way between two numbers."""
+    rounding = torch.finfo(dtype).eps / 2
+    sigma, below = roundings * rounding, 0.75
+    plane = below + rounding / 2
+    values = torch.linspace(plane - 3 * sigma, plane + 3 * sigma, 60, dtype=torch.float64).to(dtype)
+    x = torch.stack([values, torch.arange(60).to(dtype)], dim=1)
+
+    def beyond(z):
+        side = z[:, 0] > below
+        return torch.stack([~side, side], dim=1).double()
+
+    found = certify(beyond, x, sigma, n=20_000, alpha=1e-6, batch_size=4000)
+    distance = (values.double() - plane).abs()
+    assert (found.radius <= distance + 1e-3 * sigma).all()
+    assert (found.predicted >= 0).any()
+    # The noise has the size that it is said to have.
+    certain = found.radius.where(found.predicted >= 0, torch.inf)
+    near = distance < 2 * sigma
+    assert (certain[near] >= 0.7 * distance[near] - 0.15 * sigma).all()
+
+
+def test_copies_of_an_image_fail_independently():
+    x = torch.full((60, 2), 0.02)
+    x[::2] = 0.03
+    counts = certify(lambda z: torch.stack([-z[:, 0], z[:, 0]], 1), x, 0.25, n=200).count
+    assert len(counts[::2].unique()) > 10
+    assert len(counts[1::2].unique()) > 10
+    alone = certify(lambda z: torch.stack([-z[:, 0], z[:, 0]], 1), x[1:2], 0.25, n=200)
+    assert counts[1] == alone.count
+
+
+@pytest.mark.parametrize("asked", [certify, predict])
+def test_no_images_are_refused(asked):
+    with pytest.raises(ValueError, match="smoothing needs images"):
+        asked(First(), INPUTS[:0], 0.1)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_noise_meets_images_in_float32_and_is_rounded_once(dtype):
+    seen = []
+
+    def record(z):
+        seen.append(z)
+        return torch.zeros(len(z), 2)
+
+    x = torch.rand(3, 5, generator=torch.Generator().manual_seed(0)).to(dtype)
+    certify(record, x, 0.01, n0=DRAWS, n=1)
+    exact = x[:, None].double() + 0.01 * Noise(x.float(), 0, "guess").normal(DRAWS, 5).double()
+    noisy = next(each for each in seen if len(each) == 3 * DRAWS)
+    assert noisy.dtype == dtype
+    assert torch.equal(noisy, exact.flatten(0, 1).to(dtype))
