@@ -47,6 +47,7 @@ def audited_with(model, images, claim, **options):
         ("noisy", "pgd, steps 5, 0.1", "noisy", {"smoothed", "expectation"}),
         ("single_step_trained", "fgsm, 0.4", "single-step", {"steps", "apgd", "targeted"}),
         ("close", PGD_10, "uniform", {"margin", "rescaled", "targeted"}),
+        ("softmaxed", PGD_10, "vanishing", {"inner"}),
     ],
 )
 def test_the_cause_is_named(made, claim, cause, rung):
@@ -63,6 +64,56 @@ def test_what_was_measured_is_said_also_where_it_costs_little():
     found = audited_with(straight, digits(), PGD_10)
     assert (found.verdict.bill, found.verdict.cause) == ("clean", "jumping"), str(found)
     assert "Clean, but jumping" in found.conclusion
+
+
+@pytest.mark.parametrize(
+    "after", [lambda z: (100 * z).softmax(dim=1), lambda z: (30 * z).sigmoid(), lambda z: z.round()]
+)
+def test_what_hides_logits_hides_nothing_of_those_inside(after):
+    """Of two classes, too, of which neither another loss nor other logits undo a softmax."""
+    net = audited.plain()
+    two = audited.Around(net, after=lambda z: torch.stack([z[:, :5].logsumexp(1), z[:, 5:].logsumexp(1)], 1))
+    for bare, images in ((net, digits()), (two, (digits()[0], (digits()[1] >= 5).long()))):
+        left = audited_with(bare, images, PGD_10).own.value
+        hidden = audited_with(audited.Around(bare, after=after), images, PGD_10)
+        assert hidden.ladder.tried["inner"].alone.value <= left + 0.05, str(hidden)
+        assert hidden.verdict.bill == "masked" or hidden.verdict.gap <= 0.1, str(hidden)
+
+
+def test_inner_logits_are_those_of_the_last_modules_that_name_the_same_classes():
+    images = digits(10)
+    whole = audited_with(audited.plain(), images, "pgd, steps 1, 0.01")
+    assert "inner" not in whole.ladder.tried
+    ended = audited_with(nn.Sequential(audited.plain(), nn.LogSoftmax(dim=1)), images, "pgd, steps 1, 0.01")
+    assert ended.ladder.tried["inner"].tried.note.startswith("of ")
+    assert ended.verdict.bill == "clean"
+
+
+def test_where_no_gradient_arrives_there_is_no_clean_bill():
+    """Between two modules, where nothing can go straight through: attacks that find nothing have not attacked."""
+    *before, last = audited.plain()
+    first, hidden = nn.Sequential(*before), nn.Sequential(last, nn.Identity())
+
+    class Blocked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.hidden = first, hidden
+
+        def forward(self, x):
+            return self.hidden(self.first(x).detach())
+
+    found = audited_with(Blocked().eval(), digits(), "pgd, steps 10, 0.02")
+    assert found.verdict.bill == "inconclusive", str(found)
+    assert found.conclusion.startswith("Inconclusive: ")
+    assert "clean" not in found.conclusion.lower()
+
+
+def test_more_than_is_usual_is_not_usual_of_a_network_that_keeps_much():
+    """15 % of nearly all images would be more than honest attacks leave each other."""
+    close = audited.Around(audited.pgd_trained(), after=lambda z: z / 1e4)
+    found = audited_with(close, patterns(), "pgd, steps 10, 0.015")
+    assert 0.085 < found.verdict.gap < 0.01 + 0.15 * found.own.value, str(found)
+    assert (found.verdict.bill, found.verdict.cause) == ("weak attack", "uniform")
 
 
 def test_noise_does_not_hide_that_logits_are_saturated():
@@ -122,7 +173,7 @@ def test_the_figures_of_a_rung_are_those_of_its_attack():
 
 
 def test_every_rung_is_tried_or_says_why_not():
-    x, y = torch.rand(8, 3, 8, 8), torch.arange(8) % 4
+    x, y = torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 4
     found = audited_with(attach_lr_layers(conv_net().eval(), {"3": 2}), (x, y), "pgd, steps 2, 0.05")
     assert [rung.name for rung in found.ladder.rungs] == [rung.name for rung in LADDER]
     for rung in found.ladder.rungs:

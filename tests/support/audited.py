@@ -157,3 +157,7 @@ def noisy():
 
 def close():
     return Around(plain(), after=lambda z: z / 1000)
+
+
+def softmaxed():
+    return Around(plain(), after=lambda z: (100 * z).softmax(dim=1))

@@ -14,7 +14,7 @@ from lrbench.diagnostics.claims.bench import EFFORTS, Bench, Effort
 from lrbench.diagnostics.claims.cause import CAUSES, Verdict, verdict_of
 from lrbench.diagnostics.claims.claim import Claim
 from lrbench.diagnostics.claims.ladder import Climbed, Keep, Known, Ladder, Share, climbed
-from lrbench.diagnostics.claims.signs import Shares, of_withstanding, shares
+from lrbench.diagnostics.claims.signs import Shares, of_withstanding, shares, unreached
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,15 @@ def conclusion(verdict: Verdict) -> str:
     if verdict.bill == "nothing left":
         return "Nothing left: the claim's own attack fools every image, and no other is needed"
     cause = CAUSES.get(verdict.cause)
+    gap = f", {100 * verdict.gap:.1f} points (`{verdict.rung}`)" if verdict.rung else ""
+    held = f"other attacks find no more than is usual beside the claim's own{gap}"
+    if verdict.bill == "inconclusive":
+        return (
+            f"Inconclusive: {held}, but no gradient reaches most of the images that are left, so that gradient attacks "
+            "did not attack them. Attack a differentiable stand-in, such as what comes before the last step, or a "
+            "network trained alike (`transfer`)."
+        )
     if verdict.bill == "clean":
-        gap = f", {100 * verdict.gap:.1f} points (`{verdict.rung}`)" if verdict.rung else ""
-        held = f"other attacks find no more than is usual beside the claim's own{gap}"
         said = f"No masked gradients: {held}"
         return said if cause is None else f"Clean, but {verdict.cause}: {held}. {cause.warning}"
     assert cause is not None  # noqa: S101
@@ -173,5 +179,5 @@ def audit(  # noqa: PLR0913
         ladder = climbed(bench, known or {}, keep, progress, whole=whole)
         own: Any = ladder.tried["own"].tried
         found, fell = of_withstanding(bench, ~own.fooled), shares(bench, ladder.fooled & ~own.fooled)
-        verdict = verdict_of(bench, ladder, found, fell)
+        verdict = verdict_of(bench, ladder, found, fell, unreached(bench, ~ladder.fooled))
         return Audit(claim, Share.of(~bench.wrong), ladder, found, verdict, len(x))

@@ -9,7 +9,7 @@ from lrbench.diagnostics.claims.rung import is_ensemble
 from lrbench.diagnostics.claims.signs import Shares
 from lrbench.statistics import mcnemar
 
-Bill = Literal["clean", "masked", "weak attack", "nothing left"]
+Bill = Literal["clean", "masked", "weak attack", "nothing left", "inconclusive"]
 
 SURE = 0.01
 """Largest p-value at which what others find besides is more than chance: strict, since it is the best of many rungs."""
@@ -18,7 +18,7 @@ FORETOLD = 0.1
 """The same of one rung that what was measured foretells: two-sided, and thus 0.05 in the direction foretold."""
 
 USUAL, POINT = 0.15, 0.01
-"""What honest attacks leave to stronger ones: of what withstands them, and besides."""
+"""What honest attacks leave to stronger ones: of what withstands them, or of half of the images, and besides."""
 
 HALF = 0.5
 """Of the images: a sign at so many of those that others fool and the claim's attack does not can be why."""
@@ -64,7 +64,7 @@ CAUSES = {
     "saturated": Cause(
         "The cross-entropy is flat, since logits are far apart for floating-point numbers: its gradient is zero.",
         "Attack with the margin or the DLR loss, or with logits rescaled.",
-        ("margin", "dlr", "rescaled", "float64", "targeted"),
+        ("margin", "dlr", "rescaled", "inner", "float64", "targeted"),
     ),
     "jumping": Cause(
         "Modules jump, or their gradient is not their slope: what it says of small steps is wrong for larger ones.",
@@ -81,7 +81,7 @@ CAUSES = {
         "Logits are so close together that the cross-entropy weighs all wrong classes alike: its gradient raises their "
         "mean, and not the one that is nearest.",
         "Attack with the margin or the DLR loss, or with logits rescaled.",
-        ("margin", "dlr", "rescaled"),
+        ("margin", "dlr", "rescaled", "inner"),
     ),
     "bent": Cause(
         "The margin does not change as its gradient says: a step along it, or one of the radius's length, misleads.",
@@ -100,9 +100,10 @@ class Verdict:
 
     Attributes
     ----------
-    bill : {"clean", "masked", "weak attack", "nothing left"}
+    bill : {"clean", "masked", "weak attack", "nothing left", "inconclusive"}
         clean: others find no more than is usual. masked: they do, since gradients are hidden. weak attack: they do,
-        by effort alone. nothing left: the claim's own attack fools all, so that no other is needed.
+        by effort alone. nothing left: the claim's own attack fools all, so that no other is needed. inconclusive:
+        others find no more, but on no way does a gradient reach most of the images, so that hardly any was an attack.
     cause : str
         Of `CAUSES`. Where the bill is clean what was measured at most images nevertheless; empty if nothing was.
     rung : str
@@ -120,7 +121,7 @@ class Verdict:
     gap: float = 0.0
 
 
-def verdict_of(bench: Bench, ladder: Ladder, shares: Shares, fell: Shares) -> Verdict:
+def verdict_of(bench: Bench, ladder: Ladder, shares: Shares, fell: Shares, blocked: float) -> Verdict:
     """Say whether others find more than is usual, and if they do, why.
 
     Parameters
@@ -131,6 +132,8 @@ def verdict_of(bench: Bench, ladder: Ladder, shares: Shares, fell: Shares) -> Ve
         Of the images that withstood the claim's attack.
     fell : Shares
         Of those among them that did not withstand others.
+    blocked : float
+        Share of the images that withstood all that no gradient reaches.
     """
     own = ladder.tried["own"].alone
     if own is not None and own.value == 0:
@@ -143,9 +146,11 @@ def verdict_of(bench: Bench, ladder: Ladder, shares: Shares, fell: Shares) -> Ve
     most = max(closed.values(), default=0.0)
     rung = next((name for name, share in closed.items() if share >= NEARLY * most > 0), "")
     closes = closed.get(rung, 0.0)
-    usual = POINT if is_ensemble(bench.claim) else POINT + USUAL * own.value
+    usual = POINT if is_ensemble(bench.claim) else POINT + USUAL * min(own.value, HALF)
     p = mcnemar(round(gap * n), 0)
     if (gap <= usual or p > SURE) and not (_by_straight_through(ladder) or _as_foretold(ladder, fell)):
+        if blocked >= HALF:
+            return Verdict("inconclusive", "vanishing", rung, closes, gap)
         return Verdict("clean", _nevertheless(bench, ladder, shares), rung, closes, gap)
     cause = _cause(bench, ladder, fell, closed)
     weak = cause in {"effort", "uniform"} or (cause == "single-step" and fell.bent < BENT)
@@ -190,7 +195,9 @@ def _as_foretold(ladder: Ladder, shares: Shares) -> bool:
 
     Averaging is tried on networks that draw random numbers alone, going straight through where modules jump.
     """
-    foretold = ["expectation", "straight-through", *(["rescaled"] if shares.saturated >= HALF else [])]
+    foretold = ["expectation", "straight-through"]
+    if max(shares.saturated, shares.vanishing) >= HALF:
+        foretold += ["rescaled", "inner"]
     return any(_stronger(ladder, name, "own", FORETOLD) for name in foretold)
 
 

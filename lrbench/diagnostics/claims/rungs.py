@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lrbench.attacks import APGD, AdaptiveLR, AutoAttack, Square, TargetedAPGD
 from lrbench.diagnostics.claims.bench import Bench, Tried
+from lrbench.diagnostics.claims.inner import InnerLogits
 from lrbench.diagnostics.claims.rung import Changed, DoesNotApplyError, Rung, fit, is_ensemble, joined
 from lrbench.diagnostics.claims.straight import straight_through
 from lrbench.diagnostics.claims.views import InFloat64, Rescaled, Smoothed
@@ -243,7 +244,7 @@ class Ensemble(Rung):
 
 
 LADDER: tuple[Rung, ...] = (
-    Own(), Longer(), Margin(), Dlr(), RescaledLogits(), DoublePrecision(), SmoothedLogits(), Apgd(), Restarts(),
-    Targeted(), Expectation(), Transfer(), Adaptive(), StraightThrough(), BlackBox(), Ensemble(),
+    Own(), Longer(), Margin(), Dlr(), RescaledLogits(), InnerLogits(), DoublePrecision(), SmoothedLogits(), Apgd(),
+    Restarts(), Targeted(), Expectation(), Transfer(), Adaptive(), StraightThrough(), BlackBox(), Ensemble(),
 )  # fmt: skip
 """In the order in which they are climbed: cheap ones first."""

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lrbench.attacks.doubt import signs
 from lrbench.attacks.frozen import frozen
 from lrbench.attacks.gradients import NoGradientError, input_gradient
 from lrbench.attacks.losses import margin, rounding
 from lrbench.diagnostics.claims.bench import Bench
+from lrbench.diagnostics.claims.inner import with_inner_logits
+from lrbench.diagnostics.claims.straight import straight_through
 
 FEWEST = 10
 """Images that the claim's attack left; if there are fewer, all that are classified correctly are looked at."""
@@ -85,6 +87,32 @@ def shares(bench: Bench, rows: Tensor) -> Shares:
         "noisy": found.noisy,
     }
     return Shares(**{name: float(each.double().mean()) for name, each in kinds.items()}, images=len(x))
+
+
+def unreached(bench: Bench, rows: Tensor) -> float:
+    """Give the share of some images, (N,), bool, that no gradient of the margin reaches, on any way that rungs take.
+
+    Neither that of the network, nor that of logits inside it, nor the one that goes straight through modules.
+    """
+    chosen = rows.nonzero().squeeze(1)[:MOST]
+    x, y = bench.x[chosen], bench.y[chosen]
+    if not len(x):
+        return 0.0
+    through = [place for place in bench.places if place.flagged and place.same_shape]
+    with frozen(bench.model):
+        blocked = _vanishing(bench, bench.model, x, y)
+        for inner in with_inner_logits(bench):
+            blocked = blocked & _vanishing(bench, inner, x, y)
+        with straight_through(bench.model, through):
+            blocked = blocked & _vanishing(bench, bench.model, x, y)
+    return float(blocked.double().mean())
+
+
+def _vanishing(bench: Bench, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    try:
+        return signs(model, x, y, bench.claim.eps, bench.ball, bench.claim.bounds).vanishing
+    except NoGradientError:
+        return torch.ones(len(x), dtype=torch.bool, device=x.device)
 
 
 def _even(logits: Tensor, y: Tensor) -> Tensor:

@@ -1,0 +1,102 @@
+"""Logits that a network gives inside, before something is done to them that hides their gradient or flattens the loss.
+
+Such as a softmax in its own `forward`: attacks of the field that are given probabilities for logits are weak.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from lrbench.diagnostics.claims.bench import Bench, Tried
+from lrbench.diagnostics.claims.rung import DoesNotApplyError, Rung, joined
+
+AGREE = 0.9
+"""Share of the images of which inner logits have to give the network's own class."""
+
+LOOKED_AT = 64
+"""Images that agreement is measured on."""
+
+
+class Inner(nn.Module):
+    """What a module of a network gives, in place of the network's output.
+
+    Parameters
+    ----------
+    model : nn.Module
+    name : str
+        Of the module, as of `named_modules`.
+    """
+
+    def __init__(self, model: nn.Module, name: str) -> None:
+        super().__init__()
+        self.model, self.name = model, name
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of the module's last call."""
+        with _outputs(self.model, [self.name]) as outputs:
+            self.model(x)
+        return outputs[-1][1]
+
+
+class InnerLogits(Rung):
+    """Logits inside the network."""
+
+    name, change = "inner", "logits inside the network, before what is done to them"
+
+    def tried(self, bench: Bench) -> Tried:
+        """Attack what the first and the last such module give; what is found counts on the network itself."""
+        victims = with_inner_logits(bench)
+        if not victims:
+            msg = "no module gives logits that are not the network's own and name the same classes"
+            raise DoesNotApplyError(msg)
+        tried = joined([bench.tried(bench.claim.made(), victim) for victim in victims])
+        where = "of " + ", ".join(victim.name for victim in victims)
+        return replace(tried, note="; ".join(each for each in (where, tried.note) if each))
+
+
+def with_inner_logits(bench: Bench) -> list[Inner]:
+    """Give the network up to the first and to the last module whose output names its classes and is not its own.
+
+    The last one may be half way through what hides the gradient, and the first one an early exit.
+    """
+    x = bench.x[:LOOKED_AT]
+    names = [name for name, module in bench.model.named_modules() if name and not _scripted(module)]
+    with torch.no_grad(), _outputs(bench.model, names) as outputs:
+        logits = bench.model(x.clone())
+    found = list(dict.fromkeys(name for name, given in outputs if _alike(given, logits)))
+    return [Inner(bench.model, name) for name in dict.fromkeys((*found[:1], *found[-1:]))]
+
+
+def _alike(given: Tensor, logits: Tensor) -> bool:
+    if given.shape != logits.shape or not given.is_floating_point() or torch.equal(given, logits):
+        return False
+    # Where outputs saturate, several classes share the largest one.
+    same = logits.gather(1, given.argmax(dim=1, keepdim=True)).squeeze(1) >= logits.amax(dim=1)
+    return same.double().mean().item() >= AGREE
+
+
+def _scripted(module: nn.Module) -> bool:
+    return isinstance(module, torch.jit.ScriptModule)
+
+
+@contextmanager
+def _outputs(model: nn.Module, names: list[str]) -> Iterator[list[tuple[str, Tensor]]]:
+    """Keep what these modules give, in the order of their calls, each before anything is written into it."""
+    kept: list[tuple[str, Tensor]] = []
+
+    def keep(name: str, output: object) -> None:
+        if isinstance(output, Tensor) and output.ndim == 2:
+            kept.append((name, output.clone()))
+
+    handles = [
+        model.get_submodule(name).register_forward_hook(lambda _module, _given, output, name=name: keep(name, output))
+        for name in names
+    ]
+    try:
+        yield kept
+    finally:
+        for handle in handles:
+            handle.remove()
