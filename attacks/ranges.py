@@ -20,8 +20,11 @@ def at_least(least: int, **counts: int) -> None:
 
 
 def finite(*, above_zero: bool = False, **values: float) -> None:
-    """Raise ValueError for a value below 0, beyond `HUGE`, or, if it is to be above, of 0, with its name."""
+    """Raise ValueError for what is no number, below 0, beyond `HUGE`, or, if it is to be above, 0, with its name."""
     for name, value in values.items():
+        if not hasattr(value, "__float__"):
+            msg = f"{name} must be a number, got {value!r:.80}"
+            raise ValueError(msg)
         if not 0 <= value <= HUGE or (above_zero and value == 0):
             msg = f"{name} must be a finite number {'>' if above_zero else '>='} 0, at most {HUGE:g}, got {value:g}"
             raise ValueError(msg)

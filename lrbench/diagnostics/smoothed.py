@@ -11,13 +11,15 @@ Source of the attack: Salman et al., *Provably robust deep learning via adversar
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lrbench.attacks import PGD, Bounds
-from lrbench.attacks.inputs import as_labels
+from lrbench.attacks.inputs import as_inputs, as_labels
 from lrbench.attacks.noise import Noise
+from lrbench.attacks.outputs import as_logits, tensor_of
 from lrbench.attacks.ranges import at_least, finite
 from lrbench.diagnostics.smoothing import (
     ABSTAINS,
@@ -57,8 +59,10 @@ class Smoothed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits, (N, classes)."""
         noise = Noise(wide(x), self.seed, "smoothed").normal(self.draws, *x.shape[1:])
-        logits: Tensor = self.model(under_noise(x, self.sigma, noise))
-        said = logits.log_softmax(dim=1).view(len(x), self.draws, -1)
+        noisy = under_noise(x, self.sigma, noise)
+        output = self.model(noisy)
+        logits = as_logits(output, len(noisy)) if len(x) else tensor_of(output)
+        said = logits.log_softmax(dim=1).view(len(x), self.draws, logits.shape[1])
         return said.logsumexp(dim=1) - math.log(self.draws)
 
 
@@ -119,13 +123,14 @@ def bracket(  # noqa: PLR0913
     ValueError
         If an argument is out of range, or the model gives NaN.
     """
-    for each in radii:
-        finite(radius=each)
+    ordered = _ordered(radii)
     at_least(1, steps=steps, draws=draws)
-    y, ordered = as_labels(y, x), sorted(set(radii))
+    x = as_inputs(x, bounds)
+    y = as_labels(y, x)
+    rounded, x = _rounding(model, x.dtype), wide(x)
     share = 1 / (1 + len(ordered))
     found = certify(
-        model, x, sigma, n0, n, alpha, seed=seed, batch_size=batch_size, done=lambda each: done(each * share)
+        rounded, x, sigma, n0, n, alpha, seed=seed, batch_size=batch_size, done=lambda each: done(each * share)
     )
     certified = torch.stack([found.certified(y, radius) for radius in ordered])
     fooled, withstood = (found.predicted != y) & (found.predicted != ABSTAINS), []
@@ -133,11 +138,41 @@ def bracket(  # noqa: PLR0913
         open_ = (~fooled & ~sure).nonzero().squeeze(1)
         if radius > 0 and len(open_):
             attack = PGD(radius, steps=steps, norm="l2", bounds=bounds, seed=seed)
-            smoothed = Smoothed(model, sigma, draws, seed)
+            smoothed = Smoothed(rounded, sigma, draws, seed)
             group = max(1, batch_size // draws)
             moved = torch.cat([attack(smoothed, x[rows], y[rows]) for rows in open_.split(group)])
-            said = predict(model, moved, sigma, n, alpha, seed=seed, batch_size=batch_size)
+            said = predict(rounded, moved, sigma, n, alpha, seed=seed, batch_size=batch_size)
             fooled = fooled.index_put((open_,), (said != y[open_]) & (said != ABSTAINS))
         withstood.append(~fooled)
         done(share * (place + 2))
     return Bracket(found, ordered, certified, torch.stack(withstood))
+
+
+class _Rounding(nn.Module):
+    """A network whose inputs are rounded to a dtype; gradients go through that as through the identity."""
+
+    def __init__(self, model: Model, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.model, self.dtype = model, dtype
+
+    def forward(self, x: Tensor) -> Any:  # noqa: ANN401
+        return self.model(x.to(self.dtype))
+
+
+def _rounding(model: Model, dtype: torch.dtype) -> Model:
+    """Give the network as one of float32 inputs, so that steps of an attack are not rounded out of its ball."""
+    return model if torch.promote_types(dtype, torch.float32) == dtype else _Rounding(model, dtype)
+
+
+def _ordered(radii: Sequence[float]) -> list[float]:
+    try:
+        ordered = sorted({float(each) for each in radii})
+    except (TypeError, ValueError) as error:
+        msg = f"radii must be numbers, got {radii!r:.80}"
+        raise ValueError(msg) from error
+    if not ordered:
+        msg = "radii must hold one radius at least"
+        raise ValueError(msg)
+    for each in ordered:
+        finite(radius=each)
+    return ordered

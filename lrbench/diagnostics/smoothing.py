@@ -145,6 +145,7 @@ def predict(
 def _check(sigma: float, alpha: float, **counts: int) -> None:
     finite(sigma=sigma, above_zero=True)
     at_least(1, **counts)
+    finite(alpha=alpha)
     if not 0 < alpha < 1:
         msg = f"alpha must be in (0, 1), got {alpha:g}"
         raise ValueError(msg)

@@ -89,6 +89,86 @@ def test_inner_logits_are_those_of_the_last_modules_that_name_the_same_classes()
     assert ended.verdict.bill == "clean"
 
 
+class Exits(nn.Module):
+    """Calls its second head where the first one is not sure of every image, and one head on what is no image, too."""
+
+    def __init__(self, kind):
+        super().__init__()
+        *before, last = audited.plain()
+        self.features, self.head, self.kind = nn.Sequential(*before), last, kind
+        self.second = nn.Linear(32, 10)
+        self.register_buffer("prototypes", torch.rand(7, 32, generator=torch.Generator().manual_seed(0)))
+
+    def forward(self, x):
+        features = self.features(x)
+        z = self.head(features)
+        if self.kind == "exit":
+            return 2 * z if z.softmax(dim=1).amax(dim=1).min() > 0.9 else z + 1e-3 * self.second(features)
+        if self.kind == "called again":
+            return z - 0.1 * self.head(self.prototypes).mean(dim=0)
+        if self.kind == "wide":
+            return nn.functional.linear(features.double(), self.head.weight.double()).float() + self.head.bias
+        return z + 0.01
+
+
+@pytest.mark.parametrize("kind", ["exit", "called again", "wide", "shifted"])
+def test_modules_called_now_and_then_or_again_or_in_another_dtype_do_not_end_an_audit(kind):
+    found = audited_with(Exits(kind).eval(), digits(20), "pgd, steps 5, 0.05")
+    assert found.verdict.bill != "inconclusive", str(found)
+
+
+def test_a_module_in_float64_gives_inner_logits_in_the_network_s_dtype():
+    class Wide(nn.Module):
+        def __init__(self):
+            super().__init__()
+            *before, last = audited.plain()
+            self.features, self.head = nn.Sequential(*before), copy.deepcopy(last).double()
+
+        def forward(self, x):
+            return self.head(self.features(x).double()).float() * 3
+
+    found = audited_with(Wide().eval(), digits(20), "pgd, steps 5, 0.05")
+    assert "inner" in found.ladder.tried
+    assert found.verdict.bill == "clean"
+
+
+@pytest.mark.parametrize("after", [None, lambda z: (100 * z).softmax(dim=1)])
+def test_a_network_in_training_mode_is_left_as_it_was_and_audited_as_in_evaluation(after):
+    torch.manual_seed(0)
+    bare = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10))
+    net = bare if after is None else audited.Around(bare, after=after)
+    x, _ = digits(12)
+    y = net.eval()(x).argmax(dim=1)
+    expected = audited_with(copy.deepcopy(net), (x, y), "pgd, steps 3, 0.05")
+    net.train()
+    before = copy.deepcopy(net.state_dict())
+    state = torch.get_rng_state()
+    found = audited_with(net, (x, y), "pgd, steps 3, 0.05")
+    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
+    assert torch.equal(state, torch.get_rng_state())
+    assert [each.alone for each in found.ladder.rungs] == [each.alone for each in expected.ladder.rungs]
+
+
+def test_a_scripted_network_has_no_copy_in_float64_and_is_audited():
+    found = audited_with(torch.jit.script(audited.plain()), digits(10), "pgd, steps 2, 0.02")
+    reasons = {rung.name: rung.reason for rung in found.ladder.rungs if rung.tried is None}
+    assert "no copy in float64" in reasons["float64"] or "float64" in found.ladder.tried
+    assert found.verdict.bill in {"clean", "weak attack"}
+
+
+def test_under_autocast_modules_are_measured_in_the_precision_of_their_parameters():
+    with torch.autocast("cpu", torch.bfloat16):
+        found = audited_with(audited.plain(), digits(20), "pgd, steps 5, 0.02")
+    assert not found.ladder.places, str(found)
+    assert found.verdict.bill == "clean"
+
+
+def test_randomness_that_is_hidden_behind_a_flat_output_is_seen():
+    noisy = audited.Around(audited.noisy(), after=lambda z: (1e4 * z).softmax(dim=1))
+    found = audited_with(noisy, digits(20), "pgd, steps 2, 0.02")
+    assert "expectation" in found.ladder.tried
+
+
 def test_where_no_gradient_arrives_there_is_no_clean_bill():
     """Between two modules, where nothing can go straight through: attacks that find nothing have not attacked."""
     *before, last = audited.plain()
@@ -106,6 +186,33 @@ def test_where_no_gradient_arrives_there_is_no_clean_bill():
     assert found.verdict.bill == "inconclusive", str(found)
     assert found.conclusion.startswith("Inconclusive: ")
     assert "clean" not in found.conclusion.lower()
+
+
+@pytest.mark.parametrize("leak", ["other", "wrong sign"])
+def test_a_gradient_that_leaks_and_misleads_gives_no_clean_bill_either(leak):
+    net = audited.plain()
+    weight = torch.rand(10, 64, generator=torch.Generator().manual_seed(0)) - 0.5
+
+    class Leaking(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = net
+
+        def forward(self, x):
+            if leak == "other":
+                return self.net(x.detach()) + 1e-4 * nn.functional.linear(x.flatten(1), weight)
+            z = self.net(x)
+            return 2 * z.detach() - z
+
+    found = audited_with(Leaking().eval(), digits(), "pgd, steps 10, 0.05")
+    assert found.own.value > found.accuracy.value - 0.1
+    assert found.verdict.bill in {"inconclusive", "masked"}, str(found)
+
+
+def test_what_asks_for_no_gradient_takes_no_way_that_gradients_take():
+    found = audited_with(audited.quantised(), digits(20), "square, queries 20, 0.02")
+    assert found.ladder.tried["straight-through"].tried.backward == 0
+    assert found.verdict.bill in {"inconclusive", "masked"}, str(found)
 
 
 def test_more_than_is_usual_is_not_usual_of_a_network_that_keeps_much():

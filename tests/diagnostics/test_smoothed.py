@@ -97,9 +97,65 @@ def test_who_is_certified_or_wrong_is_not_attacked(halves, monkeypatch):
 
 @pytest.mark.parametrize(
     ("given", "said"),
-    [({"radii": [0.1, -1.0]}, "radius must be a finite number"), ({"steps": 0}, "steps must be at least 1")],
+    [
+        ({"radii": [0.1, -1.0]}, "radius must be a finite number"),
+        ({"radii": []}, "radii must hold one radius at least"),
+        ({"radii": 0.1}, "radii must be numbers, got 0.1"),
+        ({"radii": ["a"]}, "radii must be numbers"),
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"sigma": "1"}, "sigma must be a number, got '1'"),
+        ({"alpha": None}, "alpha must be a number, got None"),
+    ],
 )
 def test_arguments_out_of_range_are_named(halves, given, said):
     net, x, y, _ = halves
     with pytest.raises(ValueError, match=said):
-        bracket(net, x, y, 0.1, **{"radii": [0.0]} | given)
+        bracket(net, x, y, **{"sigma": 0.1, "radii": [0.0]} | given)
+
+
+def test_images_that_no_attack_takes_are_refused_before_anything_is_certified(halves):
+    net, x, y, _ = halves
+    with pytest.raises(ValueError, match="outside the attack's bounds"):
+        bracket(net, x + 1, y, 0.1, [0.1], done=lambda _share: pytest.fail("it was certified"))
+
+
+def forms(net):
+    """Outputs that are taken for the same logits."""
+    return {
+        "one": lambda x: net(x)[:, 1:] - net(x)[:, :1],
+        "named": lambda x: {"logits": net(x)},
+        "listed": lambda x: [net(x)],
+        "a map of one pixel": lambda x: net(x)[:, :, None, None],
+    }
+
+
+@pytest.mark.filterwarnings("ignore::lrbench.attacks.regular.LogitsWarning")
+@pytest.mark.parametrize("form", ["one", "named", "listed", "a map of one pixel"])
+def test_whatever_form_logits_have_the_bounds_are_the_same(halves, form):
+    net, x, y, _ = halves
+    expected = bracket(net, x, y, 0.25, [0.0, 0.4], n=400)
+    found = bracket(forms(net)[form], x, y, 0.25, [0.0, 0.4], n=400)
+    assert torch.equal(found.certified, expected.certified)
+    assert torch.equal(found.withstood, expected.withstood)
+    assert torch.allclose(Smoothed(forms(net)[form], 0.25)(x).softmax(1), Smoothed(net, 0.25)(x).softmax(1), atol=1e-6)
+
+
+def test_a_smoothed_network_takes_no_images():
+    assert Smoothed(conv_net().eval(), 0.3)(images(4)[0][:0]).shape == (0, 4)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_images_in_half_precision_are_attacked_within_the_radius(halves, dtype, monkeypatch):
+    net, x, y, _ = halves
+    moves, asked = [], PGD.__call__
+
+    def attack(self, model, x, y):
+        moved = asked(self, model, x, y)
+        moves.append((moved.double() - x.double()).flatten(1).norm(dim=1).max())
+        return moved
+
+    monkeypatch.setattr(lrbench.diagnostics.smoothed.PGD, "__call__", attack)
+    found = bracket(net.to(dtype), x.to(dtype), y, 0.25, [0.0, 0.3], n=400)
+    net.float()
+    assert max(moves) <= 0.3 * (1 + 1e-5)
+    assert 0 < found.withstood[1].sum() < found.withstood[0].sum()

@@ -139,6 +139,7 @@ def test_the_largest_radius_is_that_of_all_draws():
     ("given", "said"),
     [
         ({"sigma": 0.0}, "sigma must be a finite number > 0"),
+        ({"alpha": "0.1"}, "alpha must be a number, got '0.1'"),
         ({"alpha": 1.0}, r"alpha must be in \(0, 1\), got 1"),
         ({"n": 0}, "n must be at least 1"),
         ({"n": 100.0}, "n must be a whole number, got 100.0"),

@@ -15,6 +15,7 @@ from lrbench.diagnostics.claims.cause import CAUSES, Verdict, verdict_of
 from lrbench.diagnostics.claims.claim import Claim
 from lrbench.diagnostics.claims.ladder import Climbed, Keep, Known, Ladder, Share, climbed
 from lrbench.diagnostics.claims.signs import Shares, of_withstanding, shares, unreached
+from lrbench.global_state import preserved
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,9 @@ class Audit:
         return conclusion(self.verdict)
 
 
+HIDDEN = {"vanishing": "do not reach", "bent": "mislead at"}
+
+
 def conclusion(verdict: Verdict) -> str:
     """Write a verdict in words."""
     most = f"`{verdict.rung}` closes {100 * verdict.closes:.0f} % of the gap of {100 * verdict.gap:.1f} points"
@@ -89,9 +93,9 @@ def conclusion(verdict: Verdict) -> str:
     held = f"other attacks find no more than is usual beside the claim's own{gap}"
     if verdict.bill == "inconclusive":
         return (
-            f"Inconclusive: {held}, but no gradient reaches most of the images that are left, so that gradient attacks "
-            "did not attack them. Attack a differentiable stand-in, such as what comes before the last step, or a "
-            "network trained alike (`transfer`)."
+            f"Inconclusive: {held}, but gradients {HIDDEN[verdict.cause]} most of the images that are left, so that "
+            "attacks that follow them did not attack these. Attack a differentiable stand-in, such as what comes "
+            "before the last step, or a network trained alike (`transfer`)."
         )
     if verdict.bill == "clean":
         said = f"No masked gradients: {held}"
@@ -173,11 +177,12 @@ def audit(  # noqa: PLR0913
         raise ValueError(msg)
     net, classes = regular(model, x[:PROBED])
     made = {name: regular(other, x[:PROBED])[0] for name, other in (others or {}).items()}
-    with callers_modes_left(x.device):
+    with callers_modes_left(x.device), preserved():
         x, y = ordinary(x), ordinary(as_labels(y, x, classes))
         bench = Bench(net, x, y, claim, made, effort, batch_size, seed)
         ladder = climbed(bench, known or {}, keep, progress, whole=whole)
         own: Any = ladder.tried["own"].tried
         found, fell = of_withstanding(bench, ~own.fooled), shares(bench, ladder.fooled & ~own.fooled)
-        verdict = verdict_of(bench, ladder, found, fell, unreached(bench, ~ladder.fooled))
+        ways = [name for name, rung in ladder.tried.items() if rung.tried is not None and rung.tried.backward > 0]
+        verdict = verdict_of(bench, ladder, found, fell, unreached(bench, ~ladder.fooled, ways))
         return Audit(claim, Share.of(~bench.wrong), ladder, found, verdict, len(x))

@@ -124,9 +124,10 @@ class Bench:
 
     @cached_property
     def randomness(self) -> Answer:
-        """Whether the network draws random numbers."""
+        """Whether the network draws random numbers, be it that what follows hides them."""
         with seeded(self.seed):
-            return is_random(self._once, self.x, self._once(self.x))
+            found = is_random(self._once, self.x, self._once(self.x))
+            return Answer(found.figure, found.yes or any(place.random for place in self.places))
 
     @cached_property
     def places(self) -> list[Place]:

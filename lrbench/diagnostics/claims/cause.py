@@ -6,7 +6,7 @@ from typing import Literal
 from lrbench.diagnostics.claims.bench import Bench
 from lrbench.diagnostics.claims.ladder import Ladder
 from lrbench.diagnostics.claims.rung import is_ensemble
-from lrbench.diagnostics.claims.signs import Shares
+from lrbench.diagnostics.claims.signs import Shares, Unreached
 from lrbench.statistics import mcnemar
 
 Bill = Literal["clean", "masked", "weak attack", "nothing left", "inconclusive"]
@@ -25,6 +25,9 @@ HALF = 0.5
 
 BENT = 0.1
 """Share of those images from which on a single step counts as misled by the gradient, and not as weak alone."""
+
+LITTLE = 0.1
+"""Of the images that were right before, so many are little for the claim's attack to find."""
 
 NEARLY = 0.9
 """Of what the strongest rung closes of the gap, a simpler one before it closes most, too, from this share on."""
@@ -103,7 +106,8 @@ class Verdict:
     bill : {"clean", "masked", "weak attack", "nothing left", "inconclusive"}
         clean: others find no more than is usual. masked: they do, since gradients are hidden. weak attack: they do,
         by effort alone. nothing left: the claim's own attack fools all, so that no other is needed. inconclusive:
-        others find no more, but on no way does a gradient reach most of the images, so that hardly any was an attack.
+        others find no more, but on no way does a gradient reach most of the images that are left, or it misleads there
+        and the claim's attack found next to nothing: hardly any was an attack.
     cause : str
         Of `CAUSES`. Where the bill is clean what was measured at most images nevertheless; empty if nothing was.
     rung : str
@@ -121,7 +125,7 @@ class Verdict:
     gap: float = 0.0
 
 
-def verdict_of(bench: Bench, ladder: Ladder, shares: Shares, fell: Shares, blocked: float) -> Verdict:
+def verdict_of(bench: Bench, ladder: Ladder, shares: Shares, fell: Shares, hidden: Unreached) -> Verdict:
     """Say whether others find more than is usual, and if they do, why.
 
     Parameters
@@ -132,8 +136,8 @@ def verdict_of(bench: Bench, ladder: Ladder, shares: Shares, fell: Shares, block
         Of the images that withstood the claim's attack.
     fell : Shares
         Of those among them that did not withstand others.
-    blocked : float
-        Share of the images that withstood all that no gradient reaches.
+    hidden : Unreached
+        Of the images that withstood all.
     """
     own = ladder.tried["own"].alone
     if own is not None and own.value == 0:
@@ -149,8 +153,8 @@ def verdict_of(bench: Bench, ladder: Ladder, shares: Shares, fell: Shares, block
     usual = POINT if is_ensemble(bench.claim) else POINT + USUAL * min(own.value, HALF)
     p = mcnemar(round(gap * n), 0)
     if (gap <= usual or p > SURE) and not (_by_straight_through(ladder) or _as_foretold(ladder, fell)):
-        if blocked >= HALF:
-            return Verdict("inconclusive", "vanishing", rung, closes, gap)
+        if hides := _hides(bench, own.value, hidden):
+            return Verdict("inconclusive", hides, rung, closes, gap)
         return Verdict("clean", _nevertheless(bench, ladder, shares), rung, closes, gap)
     cause = _cause(bench, ladder, fell, closed)
     weak = cause in {"effort", "uniform"} or (cause == "single-step" and fell.bent < BENT)
@@ -171,6 +175,14 @@ def _cause(bench: Bench, ladder: Ladder, shares: Shares, closed: dict[str, float
         if present[name] and undone:
             return name
     return "effort"
+
+
+def _hides(bench: Bench, own: float, hidden: Unreached) -> str:
+    """Say why nothing was attacked, empty if something was: gradients that mislead and found something are of use."""
+    if hidden.vanishing >= HALF:
+        return "vanishing"
+    right = 1 - float(bench.wrong.double().mean())
+    return "bent" if hidden.misled >= HALF and own > (1 - LITTLE) * right else ""
 
 
 def _nevertheless(bench: Bench, ladder: Ladder, shares: Shares) -> str:

@@ -3,15 +3,19 @@
 Such as a softmax in its own `forward`: attacks of the field that are given probabilities for logits are weak.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from lrbench.attacks.frozen import frozen
 from lrbench.diagnostics.claims.bench import Bench, Tried
 from lrbench.diagnostics.claims.rung import DoesNotApplyError, Rung, joined
+from lrbench.global_state import seeded
 
 AGREE = 0.9
 """Share of the images of which inner logits have to give the network's own class."""
@@ -28,17 +32,21 @@ class Inner(nn.Module):
     model : nn.Module
     name : str
         Of the module, as of `named_modules`.
+    call : int
+        Which of its calls in a pass. Where a pass has no such call, or it gives another shape, the network's logits are
+        given.
     """
 
-    def __init__(self, model: nn.Module, name: str) -> None:
+    def __init__(self, model: nn.Module, name: str, call: int = 0) -> None:
         super().__init__()
-        self.model, self.name = model, name
+        self.model, self.name, self.call = model, name, call
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of the module's last call."""
+        """Logits, in the dtype of the network's."""
         with _outputs(self.model, [self.name]) as outputs:
-            self.model(x)
-        return outputs[-1][1]
+            logits: Tensor = self.model(x)
+        given = next((each.given.to(logits) for each in outputs if each.call == self.call), logits)
+        return given if given.shape == logits.shape else logits
 
 
 class InnerLogits(Rung):
@@ -64,14 +72,14 @@ def with_inner_logits(bench: Bench) -> list[Inner]:
     """
     x = bench.x[:LOOKED_AT]
     names = [name for name, module in bench.model.named_modules() if name and not _scripted(module)]
-    with torch.no_grad(), _outputs(bench.model, names) as outputs:
+    with frozen(bench.model), seeded(bench.seed), torch.no_grad(), _outputs(bench.model, names) as outputs:
         logits = bench.model(x.clone())
-    found = list(dict.fromkeys(name for name, given in outputs if _alike(given, logits)))
-    return [Inner(bench.model, name) for name in dict.fromkeys((*found[:1], *found[-1:]))]
+    found = [(each.name, each.call) for each in outputs if _alike(each.given, logits)]
+    return [Inner(bench.model, *each) for each in dict.fromkeys((*found[:1], *found[-1:]))]
 
 
 def _alike(given: Tensor, logits: Tensor) -> bool:
-    if given.shape != logits.shape or not given.is_floating_point() or torch.equal(given, logits):
+    if given.shape != logits.shape or not given.is_floating_point() or torch.equal(given.to(logits), logits):
         return False
     # Where outputs saturate, several classes share the largest one.
     same = logits.gather(1, given.argmax(dim=1, keepdim=True)).squeeze(1) >= logits.amax(dim=1)
@@ -82,20 +90,30 @@ def _scripted(module: nn.Module) -> bool:
     return isinstance(module, torch.jit.ScriptModule)
 
 
+class _Output(NamedTuple):
+    """What a module gave in a call, the first of a pass being 0."""
+
+    name: str
+    call: int
+    given: Tensor
+
+
 @contextmanager
-def _outputs(model: nn.Module, names: list[str]) -> Iterator[list[tuple[str, Tensor]]]:
+def _outputs(model: nn.Module, names: list[str]) -> Iterator[list[_Output]]:
     """Keep what these modules give, in the order of their calls, each before anything is written into it."""
-    kept: list[tuple[str, Tensor]] = []
+    kept: list[_Output] = []
+    calls: Counter[str] = Counter()
+    modules, handles = dict(model.named_modules()), []
 
     def keep(name: str, output: object) -> None:
         if isinstance(output, Tensor) and output.ndim == 2:
-            kept.append((name, output.clone()))
+            kept.append(_Output(name, calls[name], output.clone()))
+        calls[name] += 1
 
-    handles = [
-        model.get_submodule(name).register_forward_hook(lambda _module, _given, output, name=name: keep(name, output))
-        for name in names
-    ]
     try:
+        for name in names:
+            hook = modules[name].register_forward_hook(lambda _module, _given, output, name=name: keep(name, output))
+            handles.append(hook)
         yield kept
     finally:
         for handle in handles:

@@ -131,7 +131,7 @@ def _calls(model: nn.Module, x: Tensor) -> dict[str, _Call]:
         def hook(module: nn.Module, given: tuple[object, ...]) -> None:
             # LR-Layers and the like are given what has no gradient, and several things.
             if len(given) == 1 and isinstance(given[0], Tensor) and given[0].is_floating_point():
-                calls.setdefault(name, _Call(module, given[0].detach().clone()))
+                calls.setdefault(name, _Call(module, given[0].detach().clone().to(_dtype(module, given[0]))))
 
         return hook
 
@@ -143,6 +143,12 @@ def _calls(model: nn.Module, x: Tensor) -> dict[str, _Call]:
         for handle in handles:
             handle.remove()
     return calls
+
+
+def _dtype(module: nn.Module, given: Tensor) -> torch.dtype:
+    """Give the dtype of a module's parameters, else float32 at least: under autocast modules are given others."""
+    wide = torch.promote_types(given.dtype, torch.float32)
+    return next((each.dtype for each in module.parameters() if each.is_floating_point()), wide)
 
 
 def leaves(model: nn.Module) -> list[tuple[str, nn.Module]]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lrbench.attacks import APGD, AdaptiveLR, AutoAttack, Square, TargetedAPGD
+from lrbench.attacks.frozen import frozen
 from lrbench.diagnostics.claims.bench import Bench, Tried
 from lrbench.diagnostics.claims.inner import InnerLogits
 from lrbench.diagnostics.claims.rung import Changed, DoesNotApplyError, Rung, fit, is_ensemble, joined
@@ -123,7 +124,7 @@ class DoublePrecision(Rung):
         """Attack a copy in float64."""
         try:
             twin = InFloat64(copy.deepcopy(bench.model).double())
-            with torch.no_grad():
+            with frozen(twin), torch.no_grad():
                 twin(bench.x[:1].double())
         # What cannot be copied, or computes with constants in float32, raises what it likes.
         except Exception as error:
@@ -149,10 +150,9 @@ class Targeted(Rung):
 
     def tried(self, bench: Bench) -> Tried:
         """Attack with APGD-T; on the margin where there are too few classes for the DLR."""
-        effort, given = bench.effort, bench.claim.given(TargetedAPGD, "apgd-t")
-        loss: Any = "dlr" if bench.classes >= 4 else "margin"
-        attack = TargetedAPGD(**given, steps=effort.apgd_steps, targets=effort.targets, loss=loss)
-        return bench.tried(fit(bench, attack))
+        effort, loss = bench.effort, "dlr" if bench.classes >= 4 else "margin"
+        options: dict[str, Any] = {"steps": effort.apgd_steps, "targets": effort.targets, "loss": loss}
+        return bench.tried(fit(bench, TargetedAPGD(**bench.claim.given(TargetedAPGD, "apgd-t"), **options)))
 
 
 class BlackBox(Rung):

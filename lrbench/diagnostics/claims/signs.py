@@ -1,15 +1,17 @@
 """Why a gradient attack may fail at an image: shares of images, measured and not guessed."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from lrbench.attacks.doubt import signs
+from lrbench.attacks.doubt import outdone, signs
 from lrbench.attacks.frozen import frozen
 from lrbench.attacks.gradients import NoGradientError, input_gradient
 from lrbench.attacks.losses import margin, rounding
+from lrbench.attacks.noise import Noise
 from lrbench.diagnostics.claims.bench import Bench
 from lrbench.diagnostics.claims.inner import with_inner_logits
 from lrbench.diagnostics.claims.straight import straight_through
@@ -25,6 +27,9 @@ KEEPS = 0.5
 
 ALONG = (0.25, 0.5, 0.75)
 """Of the radius, where the margin is looked at along its gradient."""
+
+DRAWN = 6
+"""Random points on the radius that the gradient's step is held against."""
 
 EVEN = 0.95
 """Of the number of wrong classes, the perplexity of their probabilities from which on they count as equal."""
@@ -89,30 +94,54 @@ def shares(bench: Bench, rows: Tensor) -> Shares:
     return Shares(**{name: float(each.double().mean()) for name, each in kinds.items()}, images=len(x))
 
 
-def unreached(bench: Bench, rows: Tensor) -> float:
-    """Give the share of some images, (N,), bool, that no gradient of the margin reaches, on any way that rungs take.
+class Unreached(NamedTuple):
+    """Shares of some images on no way to which a gradient says something.
 
-    Neither that of the network, nor that of logits inside it, nor the one that goes straight through modules.
+    Attributes
+    ----------
+    vanishing : float
+        Where it is 0, no number, or does not arrive.
+    misled : float
+        Where that is so, or random steps raise the margin about as far as one along it.
     """
+
+    vanishing: float = 0.0
+    misled: float = 0.0
+
+
+def unreached(bench: Bench, rows: Tensor, ways: Collection[str]) -> Unreached:
+    """Look at some images, (N,), bool, on the network's own way and on those that rungs of these names take."""
     chosen = rows.nonzero().squeeze(1)[:MOST]
     x, y = bench.x[chosen], bench.y[chosen]
     if not len(x):
-        return 0.0
-    through = [place for place in bench.places if place.flagged and place.same_shape]
+        return Unreached()
     with frozen(bench.model):
-        blocked = _vanishing(bench, bench.model, x, y)
-        for inner in with_inner_logits(bench):
-            blocked = blocked & _vanishing(bench, inner, x, y)
-        with straight_through(bench.model, through):
-            blocked = blocked & _vanishing(bench, bench.model, x, y)
-    return float(blocked.double().mean())
+        found = [_hidden(bench, bench.model, x, y)]
+        found += [_hidden(bench, inner, x, y) for inner in (with_inner_logits(bench) if "inner" in ways else [])]
+        if "straight-through" in ways:
+            with straight_through(bench.model, [place for place in bench.places if place.flagged and place.same_shape]):
+                found.append(_hidden(bench, bench.model, x, y))
+    return Unreached(*(float(each.double().mean()) for each in torch.stack(found).all(dim=0)))
 
 
-def _vanishing(bench: Bench, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+def _hidden(bench: Bench, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    """Say where the gradient of the margin vanishes, and where it does or is no better than chance, (2, N), bool."""
+    claim, ball = bench.claim, bench.ball
     try:
-        return signs(model, x, y, bench.claim.eps, bench.ball, bench.claim.bounds).vanishing
+        found = signs(model, x, y, claim.eps, ball, claim.bounds)
+        _, here, gradient = input_gradient(model, x, lambda logits: margin(logits, y))
     except NoGradientError:
-        return torch.ones(len(x), dtype=torch.bool, device=x.device)
+        return torch.ones(2, len(x), dtype=torch.bool, device=x.device)
+
+    def highest(ends: Iterator[Tensor]) -> Tensor:
+        with torch.no_grad():
+            return torch.stack([margin(model(ball.project(end, x, claim.eps, claim.bounds)), y) for end in ends]).amax(
+                0
+            )
+
+    along = highest(x + share * claim.eps * ball.direction(gradient) for share in (*ALONG, 1.0))
+    chance = highest(ball.surface(x, claim.eps, Noise(x, bench.seed, f"way {draw}")) for draw in range(DRAWN))
+    return torch.stack([found.vanishing, found.vanishing | outdone(along - here, chance - here)])
 
 
 def _even(logits: Tensor, y: Tensor) -> Tensor:
