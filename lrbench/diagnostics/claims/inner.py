@@ -74,8 +74,9 @@ def with_inner_logits(bench: Bench) -> list[Inner]:
     names = [name for name, module in bench.model.named_modules() if name and not _scripted(module)]
     with frozen(bench.model), seeded(bench.seed), torch.no_grad(), _outputs(bench.model, names) as outputs:
         logits = bench.model(x.clone())
-    found = [(each.name, each.call) for each in outputs if _alike(each.given, logits)]
-    return [Inner(bench.model, *each) for each in dict.fromkeys((*found[:1], *found[-1:]))]
+    found = [each for each in outputs if _alike(each.given, logits)]
+    ends = [*found[:1], *(each for each in found[-1:] if not torch.equal(each.given, found[0].given))]
+    return [Inner(bench.model, each.name, each.call) for each in ends]
 
 
 def _alike(given: Tensor, logits: Tensor) -> bool:
