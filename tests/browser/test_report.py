@@ -67,6 +67,7 @@ def visible(page):
     return [row.locator("th").inner_text() for row in rows.all() if row.is_visible()]
 
 
+@pytest.mark.turns("width")
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_opens_without_a_complaint_and_fits(opened, page_file, width, scheme):
