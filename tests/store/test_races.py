@@ -229,7 +229,6 @@ def test_one_who_wakes_and_finds_its_lease_continues(location, monkeypatch):
 @pytest.mark.parametrize("location", ["memory", "s3"], indirect=True)
 @pytest.mark.parametrize("part", [None, "1-of-2"])
 def test_who_writes_for_a_holder_writes_while_it_holds_and_no_longer(location, part, monkeypatch):
-    monkeypatch.setattr(lease, "LOOK_SECONDS", 0.0)
     holder = Store(location)
     with holder.writing(part):
         worker = Store(location, pickle.loads(pickle.dumps(holder.hold)))  # noqa: S301
@@ -248,7 +247,6 @@ def test_who_writes_for_a_holder_writes_while_it_holds_and_no_longer(location, p
 def test_a_holder_whose_store_does_not_answer_stops_at_its_next_write(monkeypatch):
     store = Store(f"s3://runs/{uuid.uuid4().hex}")
     with store.writing():
-        monkeypatch.setattr(lease, "LOOK_SECONDS", 0.0)
         monkeypatch.setattr(store.root.fs, "ls", lambda *_a, **_o: (_ for _ in ()).throw(TimeoutError("away")))
         with pytest.raises(StoreError, match=r"cannot write .*: away"):
             store.write("results.csv", "")

@@ -184,8 +184,6 @@ def test_a_run_that_lost_its_lease_stops_at_its_next_write_with_a_line(few, loca
                 taken[0].__enter__()
         return save(self, record, files)
 
-    # The last word of a lease is old where somebody could take it over.
-    monkeypatch.setattr(lease, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(Store, "save", taken_over_meanwhile)
     with pytest.raises(LrbenchError, match="was taken over by process") as caught:
         lrbench.run(few, out=location)
