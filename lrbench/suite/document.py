@@ -81,8 +81,7 @@ def parse(text: str, name: str) -> Document:
         too deep or has too many or too long values.
     """
     try:
-        _scan(text, name)
-        loader = yaml.SafeLoader(text)
+        loader = _Replayed(_scanned(text, name))
         node = loader.get_single_node()
         if node is None:
             msg = f"{name}: the suite is empty"
@@ -99,9 +98,27 @@ def parse(text: str, name: str) -> Document:
         raise UsageError(msg) from error
 
 
-def _scan(text: str, name: str) -> None:
-    """Refuse bombs event by event: composing first can take unbounded time or space."""
-    depth = 0
+class _Replayed(yaml.composer.Composer, yaml.constructor.SafeConstructor, yaml.resolver.Resolver):
+    """A `SafeLoader` of events that were read before."""
+
+    def __init__(self, events: list[yaml.Event]) -> None:
+        for base in (yaml.composer.Composer, yaml.constructor.SafeConstructor, yaml.resolver.Resolver):
+            base.__init__(self)
+        self._events = events[::-1]
+
+    def check_event(self, *kinds: type[yaml.Event]) -> bool:
+        return bool(self._events) and isinstance(self._events[-1], kinds or yaml.Event)
+
+    def peek_event(self) -> yaml.Event:
+        return self._events[-1]
+
+    def get_event(self) -> yaml.Event:
+        return self._events.pop()
+
+
+def _scanned(text: str, name: str) -> list[yaml.Event]:
+    """Read events, and refuse bombs one by one: composing first can take unbounded time or space."""
+    depth, events = 0, []
     for count, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         fault = _fault(event)
@@ -113,6 +130,8 @@ def _scan(text: str, name: str) -> None:
             line = event.start_mark.line + 1 if event.start_mark else "?"
             msg = f"{name}, line {line}: {fault}"
             raise UsageError(msg)
+        events.append(event)
+    return events
 
 
 def _fault(event: yaml.Event) -> str | None:

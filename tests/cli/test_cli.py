@@ -202,7 +202,8 @@ def test_an_option_of_another_command_is_not_suggested_for_itself(capsys):
     assert "this command has no option --data-dir, another has" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("suite", ["one step", pytest.param("with pictures", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("suite", ["one step", "with pictures"])
 def test_the_live_display_runs_in_a_terminal(suite_file, suite):
     if suite == "one step":
         suite_file.write_text(

@@ -136,6 +136,7 @@ def outcome(process, folder):
     return (folder / "out/results.csv").read_text()
 
 
+@pytest.mark.slow
 def test_a_script_gives_what_one_run_gives_as_an_array(slurm, served):
     expected = lrbench.run(slurm / "queued.yaml", out=slurm / "alone").results_csv()
     with begun("array.sbatch", slurm) as process:

@@ -127,9 +127,8 @@ def test_what_a_model_changes_does_not_reach_the_next(folder, alone, capfd, requ
     assert not [line for line in printed.out.splitlines() if line.startswith(("one line", "imported"))]
 
 
-@pytest.mark.parametrize(
-    "engine", ["two", *(pytest.param(each, marks=pytest.mark.slow) for each in ("one process", "ray"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["two", "one process", "ray"])
 def test_a_model_that_ends_its_process_costs_its_own_steps(folder, alone, capsys, request, engine):
     elsewhere = "".join(f'  {name}: {{arch: "{name}.py:build"}}\n' for name in ELSEWHERE)
     options = [*ENGINES[engine], "--step-timeout", "6"]

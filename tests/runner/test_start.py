@@ -65,6 +65,7 @@ def test_a_changed_start_is_trained_again_and_what_follows_it(folder, capsys):
     assert all(f"train/{model}/seed-0" in again for model in ("warm", "next", "lr", "last"))
 
 
+@pytest.mark.slow
 def test_two_jobs_give_the_bytes_of_one(folder):
     assert run(folder) == 0
     assert run(folder, SUITE, "two", "--jobs", "2") == 0

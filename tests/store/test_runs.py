@@ -160,7 +160,8 @@ def test_nothing_there_is_said_in_a_line(location, capsys):
     assert f"no results in {location}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("location", ["s3", pytest.param("local", marks=pytest.mark.slow)], indirect=True)
+@pytest.mark.slow
+@pytest.mark.parametrize("location", ["s3", "local"], indirect=True)
 def test_processes_share_a_store(suite, location, finished):
     lrbench.run(suite, out=location, jobs=2)
     assert (as_path(location) / "results.csv").read_bytes() == (Path(finished("local")) / "results.csv").read_bytes()

@@ -171,6 +171,7 @@ def test_seeded_restores_what_it_set():
         assert torch.equal(torch.rand(2), first)
 
 
+@pytest.mark.slow
 def test_lr_layers_act_on_a_compiled_network_that_was_compiled_without_them_before(digits, monkeypatch):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     config = Training(epochs=1, batch_size=64, warmup_accuracy=0, compile=True)
