@@ -6,6 +6,7 @@ A source is a function `(root, name, train, test, **options) -> ImageData`; `roo
 
 import importlib.util
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,12 @@ def digits(root: Path, *, train: int | None, test: int | None) -> ImageData:  # 
     """
     levels, labels = _sklearn_digits()
     images = torch.from_numpy(np.round(levels * (255 / 16)).astype(np.uint8))[:, None]
-    everything = Split(images, torch.from_numpy(labels).long())
+    everything = Split(images, torch.tensor(labels))
     held_out, rest = everything.halves(360)
     return ImageData("digits", rest.balanced(train), held_out.balanced(test), tuple(str(digit) for digit in range(10)))
 
 
+@cache
 def _sklearn_digits() -> tuple[NDArray[Any], NDArray[Any]]:
     """Give images (N, 8, 8) and labels, from the file that scikit-learn ships: importing it takes a second."""
     spec = importlib.util.find_spec("sklearn")
