@@ -21,12 +21,19 @@ def of_seeds(results: pd.DataFrame, metric: str, where: dict[str, str]) -> pd.Da
     """Give a figure, a row a seed and a column a model, models in the order of the table."""
     rows = results[results["metric"] == metric]
     for column, value in where.items():
+        if column not in rows:
+            msg = f"no column {column!r}; there are {', '.join(results.columns)}"
+            raise SystemExit(msg)
         rows = rows[rows[column] == value]
-    rows = rows.assign(value=pd.to_numeric(rows["value"]))
     if rows.empty or rows.duplicated(["model", "seed"]).any():
         msg = f"{len(rows)} rows of {metric} with {where or 'nothing more said'}; one a model and seed is wanted"
         raise SystemExit(msg)
-    return rows.pivot_table(index="seed", columns="model", values="value")[list(dict.fromkeys(rows["model"]))]
+    models = list(dict.fromkeys(rows["model"]))
+    table = rows.assign(value=pd.to_numeric(rows["value"])).pivot_table(index="seed", columns="model", values="value")
+    if len(table) < 2 or table.isna().any(axis=None):
+        msg = f"{metric} of {', '.join(models)} for seeds {', '.join(table.index)}: two seeds of every model are wanted"
+        raise SystemExit(msg)
+    return table[models]
 
 
 def mean_and_interval(values: np.ndarray) -> str:
@@ -41,6 +48,10 @@ def main() -> None:
     parser.add_argument("metric")
     parser.add_argument("where", nargs="*", help="COLUMN=VALUE")
     given = parser.parse_args()
+    if not (given.run / "results.csv").is_file():
+        parser.error(f"{given.run} holds no results.csv")
+    if wrong := [each for each in given.where if "=" not in each]:
+        parser.error(f"{wrong[0]!r} is no COLUMN=VALUE")
     results = pd.read_csv(given.run / "results.csv", dtype=str, keep_default_na=False)
     table = of_seeds(results, given.metric, dict(each.split("=", 1) for each in given.where))
     baseline, *others = table.columns

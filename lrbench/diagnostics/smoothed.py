@@ -127,7 +127,8 @@ def bracket(  # noqa: PLR0913
     at_least(1, steps=steps, draws=draws)
     x = as_inputs(x, bounds)
     y = as_labels(y, x)
-    rounded, x = _rounding(model, x.dtype), wide(x)
+    # Steps of an attack on images in half precision would be rounded out of its ball.
+    rounded, x = model if wide(x) is x else _Rounding(model, x.dtype), wide(x)
     share = 1 / (1 + len(ordered))
     found = certify(
         rounded, x, sigma, n0, n, alpha, seed=seed, batch_size=batch_size, done=lambda each: done(each * share)
@@ -157,11 +158,6 @@ class _Rounding(nn.Module):
 
     def forward(self, x: Tensor) -> Any:  # noqa: ANN401
         return self.model(x.to(self.dtype))
-
-
-def _rounding(model: Model, dtype: torch.dtype) -> Model:
-    """Give the network as one of float32 inputs, so that steps of an attack are not rounded out of its ball."""
-    return model if torch.promote_types(dtype, torch.float32) == dtype else _Rounding(model, dtype)
 
 
 def _ordered(radii: Sequence[float]) -> list[float]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lrbench.attacks import in_batches, prepared
+from lrbench.attacks.geometry import at_least_float32
 from lrbench.attacks.inputs import as_inputs
 from lrbench.attacks.noise import Noise, contents
 from lrbench.attacks.ranges import at_least, finite
@@ -192,7 +193,7 @@ def _copies(x: Tensor) -> list[str]:
 
 def wide(x: Tensor) -> Tensor:
     """Give images in float32 at least: noise that is drawn or added in float16 or bfloat16 is not Gaussian."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+    return x.to(at_least_float32(x))
 
 
 def under_noise(x: Tensor, sigma: float, drawn: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lrbench.attacks.frozen import frozen
-from lrbench.attacks.geometry import Ball
+from lrbench.attacks.geometry import Ball, at_least_float32
 from lrbench.attacks.inputs import Bounds
 from lrbench.attacks.noise import Noise
 
@@ -147,8 +147,7 @@ def _calls(model: nn.Module, x: Tensor) -> dict[str, _Call]:
 
 def _dtype(module: nn.Module, given: Tensor) -> torch.dtype:
     """Give the dtype of a module's parameters, else float32 at least: under autocast modules are given others."""
-    wide = torch.promote_types(given.dtype, torch.float32)
-    return next((each.dtype for each in module.parameters() if each.is_floating_point()), wide)
+    return next((each.dtype for each in module.parameters() if each.is_floating_point()), at_least_float32(given))
 
 
 def leaves(model: nn.Module) -> list[tuple[str, nn.Module]]:

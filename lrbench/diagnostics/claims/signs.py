@@ -134,10 +134,9 @@ def _hidden(bench: Bench, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         return torch.ones(2, len(x), dtype=torch.bool, device=x.device)
 
     def highest(ends: Iterator[Tensor]) -> Tensor:
+        within = (ball.project(end, x, claim.eps, claim.bounds) for end in ends)
         with torch.no_grad():
-            return torch.stack([margin(model(ball.project(end, x, claim.eps, claim.bounds)), y) for end in ends]).amax(
-                0
-            )
+            return torch.stack([margin(model(end), y) for end in within]).amax(dim=0)
 
     along = highest(x + share * claim.eps * ball.direction(gradient) for share in (*ALONG, 1.0))
     chance = highest(ball.surface(x, claim.eps, Noise(x, bench.seed, f"way {draw}")) for draw in range(DRAWN))
