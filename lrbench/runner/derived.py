@@ -85,7 +85,7 @@ def suite_for(  # noqa: PLR0913
     raw["claims"] = [claim for claim in raw.get("claims", []) if claim["model"] in raw["models"]]
     data_before = raw["data"]
     changes(raw)
-    title = f"{', '.join(models)} on {source}"
+    title = f"{', '.join([*beside, *models])} on {source}"
     raw = validated(Suite, raw, Document(title, raw, {})).model_dump(mode="json", exclude_unset=True)
     derived = Document(title, raw, {})
     _rename(raw, layers or {})

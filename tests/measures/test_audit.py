@@ -201,7 +201,10 @@ def test_claims_that_are_none_are_refused(claim, says):
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        (["resnet18", "--claim", "pgd, step 5, 8/255: 70"], "unknown key; did you mean 'steps'"),
+        (
+            ["resnet18", "--claim", "pgd, step 5, 8/255: 70"],
+            "lrbench: resnet18 on quick: claims.0.attack.step: unknown key; did you mean 'steps'",
+        ),
         (["resnet18", "--claim", "pgdd, 8/255: 70"], "unknown attack 'pgdd'; did you mean 'pgd'"),
         (["resnet18", "--claim", "pgd, steps 5: 70"], "0 radii"),
         (["resnet18", "--claim", "fgsm, norm l2, 0.5: 70"], "fgsm works in the linf ball"),
