@@ -93,6 +93,9 @@ def parse(text: str, name: str) -> Document:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         msg = f"{name}{line}: not valid YAML: {printable(str(error.problem or error.context))}"
         raise UsageError(msg) from error
+    except LookupError as error:
+        msg = f"{name}: not valid YAML: a value is not what its tag (!!bool, !!int, !!float) says"
+        raise UsageError(msg) from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         msg = f"{name}: not valid YAML: {printable(str(error).splitlines()[0])}"
         raise UsageError(msg) from error

@@ -9,6 +9,7 @@ import torch
 from support import audited
 from support.nets import conv_net
 from torch import nn
+from torch.nn import functional
 
 import lrbench
 from lrbench.attacks import PGD
@@ -110,7 +111,7 @@ class Exits(nn.Module):
         if self.kind == "called again":
             return z - 0.1 * self.head(self.prototypes).mean(dim=0)
         if self.kind == "wide":
-            return nn.functional.linear(features.double(), self.head.weight.double()).float() + self.head.bias
+            return functional.linear(features.double(), self.head.weight.double()).float() + self.head.bias
         return z + 0.01
 
 
@@ -203,7 +204,7 @@ def test_a_gradient_that_leaks_and_misleads_gives_no_clean_bill_either(leak):
 
         def forward(self, x):
             if leak == "other":
-                return self.net(x.detach()) + 1e-4 * nn.functional.linear(x.flatten(1), weight)
+                return self.net(x.detach()) + 1e-4 * functional.linear(x.flatten(1), weight)
             z = self.net(x)
             return 2 * z.detach() - z
 
@@ -460,3 +461,18 @@ def test_it_is_three_lines_of_python():
     x, y = digits()
     found = lrbench.audit(audited.plain(), x[:30], np.asarray(y[:30]), claim="pgd, steps 3, 0.4: 78.5")
     assert "left after all" in str(found)
+
+
+@pytest.mark.parametrize("noise", ["dropout", "added"])
+def test_a_network_that_draws_is_judged_by_one_draw_whatever_was_drawn_before(noise):
+    changed = {"dropout": lambda x: functional.dropout(x, 0.2), "added": lambda x: x + 0.1 * torch.randn_like(x)}[noise]
+    net, images, claim = audited.Around(audited.plain(), before=changed), digits(16), "pgd, steps 3, 0.02"
+    kept = {}
+    torch.manual_seed(0)
+    first = audited_with(net, images, claim, keep=kept.__setitem__)
+    assert (first.verdict.bill, first.verdict.cause) == ("clean", "noisy"), str(first)
+    torch.manual_seed(1)
+    again = audited_with(net, images, claim, known=dict(list(kept.items())[:4]))
+    resumed = audited_with(net, images, claim, known=kept)
+    assert first.verdict == again.verdict == resumed.verdict
+    assert first.shares == again.shares == resumed.shares

@@ -15,7 +15,7 @@ from lrbench.diagnostics.claims.cause import CAUSES, Verdict, verdict_of
 from lrbench.diagnostics.claims.claim import Claim
 from lrbench.diagnostics.claims.ladder import Climbed, Keep, Known, Ladder, Share, climbed
 from lrbench.diagnostics.claims.signs import Shares, of_withstanding, shares, unreached
-from lrbench.global_state import preserved
+from lrbench.global_state import preserved, seeded
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,9 @@ def audit(  # noqa: PLR0913
         bench = Bench(net, x, y, claim, made, effort, batch_size, seed)
         ladder = climbed(bench, known or {}, keep, progress, whole=whole)
         own: Any = ladder.tried["own"].tried
-        found, fell = of_withstanding(bench, ~own.fooled), shares(bench, ladder.fooled & ~own.fooled)
         ways = [name for name, rung in ladder.tried.items() if rung.tried is not None and rung.tried.backward > 0]
-        verdict = verdict_of(bench, ladder, found, fell, unreached(bench, ~ladder.fooled, ways))
+        # Whatever the ladder drew, or did not draw since it was climbed before.
+        with seeded(seed):
+            found, fell = of_withstanding(bench, ~own.fooled), shares(bench, ladder.fooled & ~own.fooled)
+            verdict = verdict_of(bench, ladder, found, fell, unreached(bench, ~ladder.fooled, ways))
         return Audit(claim, Share.of(~bench.wrong), ladder, found, verdict, len(x))

@@ -15,6 +15,7 @@ from lrbench.attacks.noise import Noise
 from lrbench.diagnostics.claims.bench import Bench
 from lrbench.diagnostics.claims.inner import with_inner_logits
 from lrbench.diagnostics.claims.straight import straight_through
+from lrbench.global_state import seeded
 
 FEWEST = 10
 """Images that the claim's attack left; if there are fewer, all that are classified correctly are looked at."""
@@ -129,14 +130,18 @@ def _hidden(bench: Bench, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     claim, ball = bench.claim, bench.ball
     try:
         found = signs(model, x, y, claim.eps, ball, claim.bounds)
-        _, here, gradient = input_gradient(model, x, lambda logits: margin(logits, y))
+        # The same random numbers at every point, or one draw would be held against another.
+        with seeded(bench.seed):
+            _, here, gradient = input_gradient(model, x, lambda logits: margin(logits, y))
     except NoGradientError:
         return torch.ones(2, len(x), dtype=torch.bool, device=x.device)
 
+    def reached(end: Tensor) -> Tensor:
+        with torch.no_grad(), seeded(bench.seed):
+            return margin(model(ball.project(end, x, claim.eps, claim.bounds)), y)
+
     def highest(ends: Iterator[Tensor]) -> Tensor:
-        within = (ball.project(end, x, claim.eps, claim.bounds) for end in ends)
-        with torch.no_grad():
-            return torch.stack([margin(model(end), y) for end in within]).amax(dim=0)
+        return torch.stack([reached(end) for end in ends]).amax(dim=0)
 
     along = highest(x + share * claim.eps * ball.direction(gradient) for share in (*ALONG, 1.0))
     chance = highest(ball.surface(x, claim.eps, Noise(x, bench.seed, f"way {draw}")) for draw in range(DRAWN))
