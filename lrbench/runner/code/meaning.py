@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def digest_of(nodes: Iterable[ast.Module | ast.stmt]) -> str:
-    """Hash of syntax trees without docstrings, 16 hexadecimal digits."""
+    """Hash of syntax trees without docstrings, 16 hexadecimal digits; the same in every version of Python."""
     digest = hashlib.sha256()
     for node in nodes:
         digest.update(_dumped(node))
@@ -22,6 +23,9 @@ def digest_of(nodes: Iterable[ast.Module | ast.stmt]) -> str:
 
 @cache
 def _dumped(node: ast.AST) -> bytes:
+    # As Python 3.12 writes it: later ones leave out what is empty.
+    if sys.version_info >= (3, 13):
+        return ast.dump(node, show_empty=True).encode()
     return ast.dump(node).encode()
 
 
@@ -39,7 +43,11 @@ def parsed(file: Path) -> ast.Module:
 @cache
 def _tree(source: str) -> ast.Module:
     tree = ast.parse(source)
+    if sys.version_info[:2] == (3, 12):
+        _without_empty_ends(tree)
     for node in _with_bodies(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            _with_type_params(node)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
             if (
@@ -49,6 +57,19 @@ def _tree(source: str) -> ast.Module:
             ):
                 node.body = node.body[1:]
     return tree
+
+
+def _without_empty_ends(tree: ast.Module) -> None:
+    """Take out the empty text with which early releases of Python 3.12 end a format that is itself computed."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            node.values = [each for each in node.values if not (isinstance(each, ast.Constant) and each.value == "")]
+
+
+def _with_type_params(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+    """Give a definition the field that Python 3.12 added, empty: a run is resumed by another version than began it."""
+    if "type_params" not in node._fields:
+        vars(node).update(_fields=(*node._fields, "type_params"), type_params=[])
 
 
 def _with_bodies(tree: ast.AST) -> Iterator[ast.AST]:
