@@ -29,7 +29,11 @@ def read_table(path: Path) -> pd.DataFrame:
     types = {"seed": "Int64", "n": "Int64"} | dict.fromkeys([*TEXT, *parameters], str)
     # A class may be called None, and a layer NA: only a number can be missing.
     missing = {name: [""] for name in COLUMNS if name not in TEXT}
+    # By itself pandas < 3.1 reads some numbers as their neighbours.
+    numbers = [name for name in COLUMNS if name not in types]
+    types |= dict.fromkeys(numbers, str)
     table = pd.read_csv(io.BytesIO(content), dtype=types, keep_default_na=False, na_values=missing)
+    table = table.assign(**{name: table[name].map(float, na_action="ignore").astype(float) for name in numbers})
     return tidy(renamed_row(row) for row in records(table))
 
 
