@@ -113,7 +113,7 @@ class ClaimAudit(Measure):
 
     def notes(self, options: Any, shown: "Shown") -> Iterator[str]:
         """Say of each claim what is left, why, and what was not tried."""
-        from lrbench.diagnostics.claims import Verdict, conclusion
+        from lrbench.diagnostics.claims import Verdict, conclusion, not_tried
 
         for row in shown.rows_of_seeds("audit_verdict").to_dict("records"):
             where = {"claim": row["claim"], "model": row["model"], "seed": row["seed"]}
@@ -127,9 +127,8 @@ class ClaimAudit(Measure):
             places = [str(each["place"]) for each in shown.rows_of_seeds("audit_place", **where).to_dict("records")]
             if row["bill"] != "nothing left":
                 yield ". ".join([f"Of {signs[0]['n']:.0f} images that were looked at: {listed}", *places]) + "."
-            skipped = shown.rows_of_seeds("audit_not_tried", **where).to_dict("records")
-            if skipped:
-                yield "Not tried: " + "; ".join(f"{each['rung']}, {each['reason']}" for each in skipped) + "."
+                skipped = shown.rows_of_seeds("audit_not_tried", **where).to_dict("records")
+                yield from not_tried({each["rung"]: each["reason"] for each in skipped})
 
     def charts(self, options: Any, shown: "Shown") -> Iterator["Chart"]:
         """Draw the ladder of each claim: every rung alone, and together with those before."""

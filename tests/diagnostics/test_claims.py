@@ -14,7 +14,7 @@ from torch.nn import functional
 import lrbench
 from lrbench.attacks import PGD
 from lrbench.attacks.geometry import BALLS
-from lrbench.diagnostics.claims import LADDER, Claim, Effort, audit, read
+from lrbench.diagnostics.claims import LADDER, Claim, Effort, audit, not_tried, read
 from lrbench.diagnostics.claims.places import measured
 from lrbench.diagnostics.claims.straight import straight_through
 from lrbench.errors import UsageError
@@ -476,3 +476,9 @@ def test_a_network_that_draws_is_judged_by_one_draw_whatever_was_drawn_before(no
     resumed = audited_with(net, images, claim, known=kept)
     assert first.verdict == again.verdict == resumed.verdict
     assert first.shares == again.shares == resumed.shares
+
+
+def test_a_reason_is_given_once_for_all_that_were_not_tried():
+    assert list(not_tried({})) == []
+    reasons = {"float64": "no copy", "adaptive": "no LR-Layers", "transfer": "no copy"}
+    assert list(not_tried(reasons)) == ["Not tried: float64, transfer (no copy); adaptive (no LR-Layers)."]

@@ -139,6 +139,7 @@ def test_a_network_that_gets_nothing_right_has_a_board_as_well(tmp_path, monkeyp
     board = lrbench.evaluate(audited.plain(), data=(x, y), out=tmp_path / "run", **asked)
     assert not board.failures
     assert any("Nothing left" in line for line in notes(board))
+    assert not any("Not tried" in line for line in notes(board))
 
 
 def test_rungs_that_were_climbed_before_a_stop_count(monkeypatch):

@@ -1,18 +1,22 @@
 """A run that is killed in the middle of a training resumes from its last epoch and ends with the same weights."""
 
+import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
+import torch
 from safetensors.torch import load_file
 from support.plain import FACTORY
 from support.workers import dies
 
 import lrbench
 from lrbench.cli import main
+from lrbench.store import Store
 
 SUITE = """\
 name: long
@@ -63,9 +67,26 @@ def test_sigkill_in_an_epoch_loses_no_finished_one(tmp_path):
     assert again.results_csv() == straight.results_csv()
 
 
-def test_a_damaged_snapshot_counts_for_nothing(tmp_path):
-    from lrbench.store import Store  # noqa: PLC0415
+@pytest.mark.usefixtures("undrawn")
+def test_a_training_begun_on_another_kind_of_device_begins_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr("lrbench.runner.train.SNAPSHOT_SECONDS", 0.0)
+    suite, out, found = tmp_path / "long.yaml", tmp_path / "out", []
+    suite.write_text(SUITE.replace("epochs: 6", "epochs: 2"))
+    save = Store.save_unfinished
+    monkeypatch.setattr(Store, "save_unfinished", lambda store, *kept: found.append(kept) or save(store, *kept))
+    straight = lrbench.run(suite, out=tmp_path / "straight")
+    ((step, key, content),) = found
+    elsewhere = torch.load(io.BytesIO(content), weights_only=True)
+    elsewhere["generator"] = elsewhere["generator"][:16]  # as long as a CUDA generator's state
+    torch.save(elsewhere, buffer := io.BytesIO())
+    here = str(torch.device("cpu"))
+    for each in {key.removesuffix(f"-{here}"), key.replace(here, "cuda")}:
+        shutil.rmtree(out, ignore_errors=True)
+        save(Store(out), step, each, buffer.getvalue())
+        assert lrbench.run(suite, out=out).results_csv() == straight.results_csv()
 
+
+def test_a_damaged_snapshot_counts_for_nothing(tmp_path):
     store = Store(tmp_path)
     store.save_unfinished("train/lr", "key", b"state\nwith lines")
     assert store.unfinished("train/lr", "key") == b"state\nwith lines"

@@ -7,7 +7,7 @@ Sources: Athalye, Carlini and Wagner, *Obfuscated gradients give a false sense o
 Brendel and Madry, *On adaptive attacks to adversarial example defenses*, 2020.
 """
 
-from lrbench.diagnostics.claims.audit import Audit, audit, conclusion
+from lrbench.diagnostics.claims.audit import Audit, audit, conclusion, not_tried
 from lrbench.diagnostics.claims.bench import EFFORTS, Effort
 from lrbench.diagnostics.claims.cause import CAUSES, Cause, Verdict
 from lrbench.diagnostics.claims.claim import Claim, read
@@ -31,5 +31,6 @@ __all__ = [
     "Verdict",
     "audit",
     "conclusion",
+    "not_tried",
     "read",
 ]

@@ -1,6 +1,6 @@
 """A claim's audit: the ladder, the signs, and what they come to."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -104,6 +104,15 @@ def conclusion(verdict: Verdict) -> str:
     said = f"{most}. " if verdict.rung else ""
     headline = "Masked gradients" if verdict.bill == "masked" else "Weak attack"
     return f"{headline}, cause: {verdict.cause}. {said}{cause.explanation} {cause.advice}"
+
+
+def not_tried(reasons: Mapping[str, str]) -> Iterator[str]:
+    """Say which rungs (name -> reason) were not climbed, a reason once; nothing where there is none."""
+    rungs: dict[str, list[str]] = {}
+    for rung, reason in reasons.items():
+        rungs.setdefault(reason, []).append(rung)
+    if rungs:
+        yield "Not tried: " + "; ".join(f"{', '.join(names)} ({reason})" for reason, names in rungs.items()) + "."
 
 
 def _line(rung: Climbed) -> str:
