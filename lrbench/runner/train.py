@@ -39,13 +39,10 @@ def train_step(context: Context, step: Step, progress: Progress) -> Outcome:
         accuracy = f"training accuracy {100 * log.accuracy:.1f} %"
         progress(log.epoch / epochs, f"epoch {log.epoch}/{epochs}, {accuracy}")
 
-    # Random numbers of another kind of device would be others: there the training begins anew.
-    key = f"{step.key}-{context.device.type}"
-
     def keep(snapshot: bytes) -> None:
-        context.store.save_unfinished(step.id, key, snapshot)
+        context.store.save_unfinished(step.id, step.key, snapshot)
 
-    resume = context.store.unfinished(step.id, key)
+    resume = context.store.unfinished(step.id, step.key)
     start = step.needs[0] if step.needs else None
     job = _Job(step.model, step.seed, start, _description(context, step), resume)
     if processes == 1:

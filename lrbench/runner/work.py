@@ -180,6 +180,7 @@ class Recipe:
     def worker(self, suite: Suite, data: ImageData, store: Store) -> Worker:
         """Make a worker of what is in this process already."""
         device = own_device(torch.device(self.device))
+        store.device = device.type
         context = Context(suite, data.to(device), device, store, self.context, jobs=self.jobs)
         steps = {step.id: step for step in self.plan}
         return InTurn(StepWorker(context, steps), steps, store)

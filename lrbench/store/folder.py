@@ -37,10 +37,16 @@ class Store:
         A folder, or the URL of one (`lrbench.store.as_path`). Made at the first write.
     hold : Hold, optional
         Of the process for which this one writes: its `hold`.
+
+    Attributes
+    ----------
+    device : str
+        Kind of device on which steps are taken here. What is unfinished is resumed on such a one alone: random numbers
+        of another kind are others.
     """
 
     def __init__(self, root: str | Path, hold: Hold | None = None) -> None:
-        self.root = absolute(as_path(root))
+        self.root, self.device = absolute(as_path(root)), "cpu"
         self._locks: Locks | None = None
         self._held: HeldLock | None = None
         self._lent = hold
@@ -132,16 +138,18 @@ class Store:
 
     def save_unfinished(self, step_id: str, key: str, content: bytes) -> None:
         """Keep how far a long step has come; gone once the step is saved."""
-        whole = f"{key} {checksum(content)}\n".encode() + content
-        self._changing(self.folder(step_id)).write(UNFINISHED, whole)
+        self._changing(self.folder(step_id)).write(UNFINISHED, self._head(key, content) + b"\n" + content)
 
     def unfinished(self, step_id: str, key: str) -> bytes | None:
-        """Give what `save_unfinished` kept for a step with this key; None if nothing whole is there."""
+        """Give what `save_unfinished` kept for a step with this key, on such a device; None if nothing whole is there."""
         try:
             head, _, content = read_file(self.folder(step_id) / UNFINISHED).partition(b"\n")
         except OSError:
             return None
-        return content if head == f"{key} {checksum(content)}".encode() else None
+        return content if head == self._head(key, content) else None
+
+    def _head(self, key: str, content: bytes) -> bytes:
+        return f"{key} {self.device} {checksum(content)}".encode()
 
     def write(self, name: str, content: str) -> None:
         """Write one of the run's own files."""
