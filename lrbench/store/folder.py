@@ -141,7 +141,7 @@ class Store:
         self._changing(self.folder(step_id)).write(UNFINISHED, self._head(key, content) + b"\n" + content)
 
     def unfinished(self, step_id: str, key: str) -> bytes | None:
-        """Give what `save_unfinished` kept for a step with this key, on such a device; None if nothing whole is there."""
+        """Give what `save_unfinished` kept for a step with this key on such a device; None if nothing whole is."""
         try:
             head, _, content = read_file(self.folder(step_id) / UNFINISHED).partition(b"\n")
         except OSError:

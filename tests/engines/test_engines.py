@@ -75,6 +75,15 @@ def test_a_request_to_stop_is_heard_before_the_next_task(engine, tmp_path):
     assert "c" not in names(tmp_path)
 
 
+def test_on_a_cluster_what_is_about_to_end_is_not_cancelled(ray, tmp_path, monkeypatch):
+    """Ray ends the process that cancels a task just as it ends: one round in a hundred did."""
+    cancelled = []
+    monkeypatch.setattr(ray, "cancel", lambda reference, **_: cancelled.append(reference))
+    with pytest.raises(KeyboardInterrupt):
+        run(Cluster, [Task("a"), Task("b", ("a",))], tmp_path, stop_at="a")
+    assert cancelled == []
+
+
 def test_nothing_is_said_of_processes_that_were_ended_together_with_the_run(tmp_path):
     class Ended(Recorder):
         """Is asked to stop by what ends the processes, and so just afterwards."""
