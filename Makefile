@@ -5,7 +5,7 @@ BIN := .venv/bin
 WORKERS = $(shell $(BIN)/python -c 'import os; print(3 * len(os.sched_getaffinity(0)) // 2 if hasattr(os, "sched_getaffinity") else os.cpu_count())')
 
 # A third of what is installed: tests of libraries, and parts of them that nothing here imports.
-UNUSED := /(tests?|rllib|sandbox)/|/(pip|mypyc?|setuptools|skimage|graphql|cfnlint|torch/testing|sympy/physics|numba/cuda|statsmodels/(tsa|datasets)|pygments/lexers|ray/(serve|tune|data|train|air|llm)|moto/(?!core|s3|moto_|iam|sts|utilities)[a-z0-9]+)/
+UNUSED := /(tests?|rllib|sandbox)/|/(pip|mypyc?|setuptools|skimage|graphql|cfnlint|networkx|aws_xray_sdk|torch/(testing|_inductor|onnx)|numpy/distutils|onnx/reference|sympy/physics|numba/cuda|triton/(experimental|profiler|tools)|huggingface_hub/(inference|cli)|statsmodels/(tsa|datasets)|pygments/lexers|ray/(serve|tune|data|train|air|llm|dashboard/modules)|moto/(?!core|s3|moto_|iam|sts|utilities)[a-z0-9]+)/
 
 .PHONY: run test test-all check lint types audit clean
 .DELETE_ON_ERROR:

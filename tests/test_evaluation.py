@@ -236,7 +236,8 @@ def test_several_processes_give_the_same(evaluate, net, tmp_path):
     assert other.results_csv() == board.results_csv()
 
 
-@pytest.mark.parametrize("way", ["a script", pytest.param("a session", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["a script", "a session"])
 def test_a_script_needs_no_guard(tmp_path, way):
     script = (
         "import torch, lrbench\n"

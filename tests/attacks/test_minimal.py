@@ -85,7 +85,7 @@ def test_carlini_wagner_finds_points_as_close_as_foolbox_s(trained, held_out):
     ("attack", "reference"),
     [
         (FMN("l2", steps=50), foolbox.attacks.L2FMNAttack(steps=50)),
-        (FMN("linf", steps=50), foolbox.attacks.LInfFMNAttack(steps=50)),
+        pytest.param(FMN("linf", steps=50), foolbox.attacks.LInfFMNAttack(steps=50), marks=pytest.mark.slow),
         pytest.param(FMN("l1", steps=50), foolbox.attacks.L1FMNAttack(steps=50), marks=pytest.mark.slow),
         (DDN(steps=50), foolbox.attacks.DDNAttack(steps=50)),
     ],

@@ -142,7 +142,7 @@ def test_every_point_is_in_the_l1_ball(space, name, eps):
     ("norm", "radii"),
     [
         ("linf", [8 / 255, 16 / 255]),
-        ("l2", [0.4, 0.8]),
+        pytest.param("l2", [0.4, 0.8], marks=pytest.mark.slow),
         pytest.param("l1", [1.5], marks=pytest.mark.slow),
         pytest.param("linf", [e / 255 for e in RADII], marks=pytest.mark.slow),
         pytest.param("l2", [0.05, 0.1, 0.2, 0.4, 0.8], marks=pytest.mark.slow),
@@ -210,7 +210,7 @@ def test_what_autoattack_found_counts_on_the_model_itself(trained, held_out):
         FAB(steps=5, targets=2),
         *(pytest.param(FAB(norm, steps=5), marks=pytest.mark.slow) for norm in ("l2", "l1")),
         DeepFool(steps=10),
-        CarliniWagner(steps=30, searches=4, learning_rate=0.05),
+        pytest.param(CarliniWagner(steps=30, searches=4, learning_rate=0.05), marks=pytest.mark.slow),
     ],
     ids=["fab", "fab-l2", "fab-l1", "deepfool", "carlini-wagner"],
 )

@@ -80,9 +80,8 @@ def test_targeted_apgd_succeeds_as_often_as_torchattacks_s(trained, held_out, fo
     assert agree(ours, theirs)
 
 
-@pytest.mark.parametrize(
-    ("norm", "eps", "patch"), [("linf", EPS, 0.8), pytest.param("l2", 1.0, 0.1, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("norm", "eps", "patch"), [("linf", EPS, 0.8), ("l2", 1.0, 0.1)])
 def test_square_succeeds_as_often_as_torchattacks_s(trained, held_out, fooled, norm, eps, patch):
     x, y = held_out
     ours = fooled(trained, Square(eps, queries=200, norm=norm)(trained, x, y), y)

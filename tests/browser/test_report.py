@@ -152,6 +152,7 @@ def test_it_is_readable_without_javascript(opened):
     assert NASTY in page.locator("[data-chart='0'] > svg").text_content()
 
 
+@pytest.mark.slow
 def test_every_control_can_be_reached_by_keyboard(opened):
     page = opened()
     reached = set()

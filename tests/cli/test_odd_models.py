@@ -168,6 +168,7 @@ def figures(out):
     }
 
 
+@pytest.mark.slow
 def test_those_that_do_the_same_have_the_same_figures(capsys):
     specs = {name: {"arch": arch(name), "train": False} for name in (*brought.SAME, *brought.NEAR)}
     assert main(["run", suite(specs), "--out", "memory:same"]) == 0

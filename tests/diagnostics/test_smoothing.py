@@ -169,6 +169,7 @@ def test_counts_are_those_of_the_cpu():
     assert (there.count.cpu() - here.count).abs().max() <= 2
 
 
+@pytest.mark.turns("roundings")
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
 @pytest.mark.parametrize("roundings", [0.3, 1, 3, 30, 300])
 def test_no_radius_is_exceeded_whatever_the_dtype_and_however_small_the_noise(dtype, roundings):

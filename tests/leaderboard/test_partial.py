@@ -99,6 +99,7 @@ def test_what_a_model_lacks_is_said_of_it_alone(published):
     assert "steps done: what is missing is not in these figures" in board.cautions("lr")[0]
 
 
+@pytest.mark.slow
 def test_what_is_measured_later_takes_its_place(shown_run, shown_boards, published, tmp_path):
     to = tmp_path / "boards"
     shutil.copytree(published, to)

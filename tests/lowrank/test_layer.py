@@ -72,6 +72,7 @@ def test_nystrom_update_equals_algorithm_1_for_the_same_columns(dtype, tolerance
         assert (layer.weight - oracle.W).norm() <= tolerance * oracle.W.norm()
 
 
+@pytest.mark.turns("scale")
 @pytest.mark.parametrize("options", [{}, {"projection": "nystrom"}, {"projection": "nystrom", "runs": 3}])
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 50.0])
 def test_two_hundred_updates_stay_finite_symmetric_psd_and_of_low_rank(options, scale):

@@ -36,7 +36,7 @@ diagnostics:
   linear_probe: {layer: avgpool}
   compression: {layer: layer3, dim: 6}
   clusters: {layer: avgpool, samples: 40}
-  masking: {samples: 20, steps: 4, queries: 10, draws: 2, unbounded: 4}
+  masking: {samples: 8, steps: 2, queries: 4, draws: 2, unbounded: 2}
 reference:
   source: the paper
   figures: [{model: net, metric: vr, parameters: {k: 10}, layer: avgpool, value: 0.9, where: table 2}]

@@ -216,6 +216,7 @@ def test_images_of_another_size_than_the_weights_were_made_for_are_told_of(folde
     assert told == ["net sees images of 32 x 32 pixels; its weights were made for 160 x 160 pixels"]
 
 
+@pytest.mark.slow
 def test_a_registered_name_is_evaluated_on_the_images_that_its_weights_want(folder, capsys):
     written(folder, {"other": RESNET})
     assert main(["register", "tiny", "--factory", "timm:test_resnet", "--option", "pretrained=true"]) == 0

@@ -28,6 +28,7 @@ models: {net: {arch: support.nets:staged, width: 4}}
 training: {epochs: 1, batch_size: 30}
 threat_model: {space: pixel, eps: [1/255], samples: 20}
 attacks: [ATTACK]
+diagnostics: {masking: false}
 """
 
 

@@ -225,6 +225,7 @@ def test_a_run_that_was_interrupted_goes_on_at_the_same_place(finished, attacked
     assert sum(n for name, n in attacked if name == "FAB") == sum(2 * n for n in taken(board).values())
 
 
+@pytest.mark.slow
 def test_processes_take_the_same_images(finished, run_in, tmp_path):
     out, _ = finished
     run_in("{until: 8.5 points}", tmp_path / "side", jobs=2)

@@ -115,6 +115,7 @@ def words(text):
     return re.findall(r"[a-z_]+", text)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_the_tour_runs_and_shows_what_it_holds(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -101,7 +101,9 @@ def test_is_the_same_training(digits, recorded, layers, options):
 
 @pytest.mark.turns("layers")
 @pytest.mark.parametrize("layers", [{}, {"avgpool": 4}], ids=str)
-@pytest.mark.parametrize("regularizers", [{}, {"srn": {}, "jacobian": {}}], ids=str)
+@pytest.mark.parametrize(
+    "regularizers", [pytest.param({}, marks=pytest.mark.slow), {"srn": {}, "jacobian": {}}], ids=str
+)
 def test_is_the_same_training_with_regularizers_trades_and_averages(digits, recorded, layers, regularizers):
     trades = {"adversarial": {"eps": 8 / 255, "steps": 1, "trades": 2}, "averaging": {"decay": 0.9}}
     options = {"epochs": 2, "warmup_accuracy": 0, "regularizers": regularizers} | trades

@@ -41,7 +41,7 @@ def test_training_learns(digits):
     assert model.training
 
 
-@pytest.mark.parametrize("lr_layers", [{}, {"layer3": 8, "avgpool": 4}])
+@pytest.mark.parametrize("lr_layers", [pytest.param({}, marks=pytest.mark.slow), {"layer3": 8, "avgpool": 4}])
 def test_the_same_seed_gives_the_same_weights_and_another_one_others(digits, lr_layers):
     options = {"warmup_accuracy": 0.0, "augment": {"crop": 1, "flip": True}}
     first, _ = fit(digits, model=build(digits, **lr_layers), **options)
