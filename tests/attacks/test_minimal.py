@@ -69,12 +69,13 @@ def test_fab_without_targets_finds_points_as_close_as_adv_lib_s(trained, held_ou
     assert (ours <= 1.2 * theirs + 1e-6).float().mean() > 0.9
 
 
+@pytest.mark.slow
 def test_carlini_wagner_finds_points_as_close_as_foolbox_s(trained, held_out):
     x, y = held_out
-    x, y = x[:12], y[:12]
-    ours = distances(trained, CarliniWagner(steps=100, searches=3, initial_const=1.0)(trained, x, y), x, y, "l2")
+    x, y = x[:20], y[:20]
+    ours = distances(trained, CarliniWagner(steps=100, searches=5)(trained, x, y), x, y, "l2")
     viewed = foolbox.PyTorchModel(trained, bounds=(0, 1))
-    reference = foolbox.attacks.L2CarliniWagnerAttack(binary_search_steps=3, steps=100, initial_const=1.0)
+    reference = foolbox.attacks.L2CarliniWagnerAttack(binary_search_steps=5, steps=100)
     theirs = distances(trained, reference(viewed, x, y, epsilons=None)[0], x, y, "l2")
     both = ours.isfinite() & theirs.isfinite()
     assert both.float().mean() >= 0.9

@@ -60,6 +60,7 @@ def test_parts_give_what_the_whole_gives_even_for_a_model_that_draws(run_in, tmp
             torch.testing.assert_close(other[name], tensor, rtol=0, atol=0, equal_nan=True)
 
 
+@pytest.mark.slow
 def test_parts_are_whole_batches_and_a_few_images_are_not_split(run_in, tmp_path):
     run_in(30, "parted")
     parts = {path.parent.name for path in (tmp_path / "parted/steps/attack").rglob("part-*/step.json")}

@@ -89,7 +89,7 @@ def test_a_run_is_what_it_is_in_a_folder_and_can_be_resumed(suite, location, fin
 
 
 @pytest.mark.usefixtures("s3_server", "unpictured")
-@pytest.mark.parametrize("kind", ["s3", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("local", "memory"))])
+@pytest.mark.parametrize("kind", ["memory", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("local", "s3"))])
 def test_commands_that_read_a_run_take_its_url(finished, kind, tmp_path, capsys):
     location = finished(kind)
     for command in (["show", location], ["compare", f"{location}:net", f"{location}:lr"], ["report", location]):
