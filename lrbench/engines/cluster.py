@@ -125,12 +125,15 @@ class Cluster:
             raise
 
     def _end(self, running: list[Any]) -> None:
-        if running:
-            # Ray ends this process where a task ends as it is cancelled (ray#54798), so what is about to end may.
-            _, running = self.ray.wait(running, num_returns=len(running), timeout=POLL_SECONDS)
-        for reference in running:
-            # Raises KeyboardInterrupt in the task, which ends without a result.
-            self.ray.cancel(reference, recursive=True)
+        left = running
+        try:
+            if running:
+                # Ray ends this process where a task ends as it is cancelled (ray#54798), so what is about to end may.
+                _, left = self.ray.wait(running, num_returns=len(running), timeout=POLL_SECONDS)
+        finally:
+            for reference in left:
+                # Raises KeyboardInterrupt in the task, which ends without a result.
+                self.ray.cancel(reference, recursive=True)
 
     def _result(self, reference: Any, task: str) -> Done | Died:  # noqa: ANN401
         try:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from lrbench.files import is_file
 from lrbench.renamed import renamed_row
 from lrbench.views import tidy
 from lrbench.views.rows import records
+
+NUMBER = re.compile(r"[+-]?(inf|\d{1,30}(\.\d{0,30})?|\.\d{1,30})(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -33,8 +36,15 @@ def read_table(path: Path) -> pd.DataFrame:
     numbers = [name for name in COLUMNS if name not in types]
     types |= dict.fromkeys(numbers, str)
     table = pd.read_csv(io.BytesIO(content), dtype=types, keep_default_na=False, na_values=missing)
-    table = table.assign(**{name: table[name].map(float, na_action="ignore").astype(float) for name in numbers})
+    table = table.assign(**{name: table[name].map(_number, na_action="ignore").astype(float) for name in numbers})
     return tidy(renamed_row(row) for row in records(table))
+
+
+def _number(text: str) -> float:
+    if not NUMBER.fullmatch(text):
+        msg = f"not a number: {text:.40}"
+        raise ValueError(msg)
+    return float(text)
 
 
 def optional_json(path: Path) -> dict[str, Any]:

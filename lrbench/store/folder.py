@@ -41,8 +41,8 @@ class Store:
     Attributes
     ----------
     device : str
-        Kind of device on which steps are taken here. What is unfinished is resumed on such a one alone: random numbers
-        of another kind are others.
+        Kind of device on which steps are taken here. Each has what is unfinished to itself: random numbers of another
+        kind are others.
     """
 
     def __init__(self, root: str | Path, hold: Hold | None = None) -> None:
@@ -104,7 +104,7 @@ class Store:
         )
         self._confirm()
         folder.write(RECORD, whole.sealed())
-        for left in (UNFINISHED, FAILURE):
+        for left in (self._unfinished, FAILURE):
             folder.remove(left)
         return whole
 
@@ -138,18 +138,20 @@ class Store:
 
     def save_unfinished(self, step_id: str, key: str, content: bytes) -> None:
         """Keep how far a long step has come; gone once the step is saved."""
-        self._changing(self.folder(step_id)).write(UNFINISHED, self._head(key, content) + b"\n" + content)
+        whole = f"{key} {checksum(content)}\n".encode() + content
+        self._changing(self.folder(step_id)).write(self._unfinished, whole)
 
     def unfinished(self, step_id: str, key: str) -> bytes | None:
         """Give what `save_unfinished` kept for a step with this key on such a device; None if nothing whole is."""
         try:
-            head, _, content = read_file(self.folder(step_id) / UNFINISHED).partition(b"\n")
+            head, _, content = read_file(self.folder(step_id) / self._unfinished).partition(b"\n")
         except OSError:
             return None
-        return content if head == self._head(key, content) else None
+        return content if head == f"{key} {checksum(content)}".encode() else None
 
-    def _head(self, key: str, content: bytes) -> bytes:
-        return f"{key} {self.device} {checksum(content)}".encode()
+    @property
+    def _unfinished(self) -> str:
+        return UNFINISHED if self.device == "cpu" else f"unfinished-{self.device}.bin"
 
     def write(self, name: str, content: str) -> None:
         """Write one of the run's own files."""

@@ -84,6 +84,23 @@ def test_on_a_cluster_what_is_about_to_end_is_not_cancelled(ray, tmp_path, monke
     assert cancelled == []
 
 
+def test_a_cluster_that_is_stopped_twice_cancels_all(monkeypatch):
+    cancelled = []
+
+    class Twice:
+        def wait(self, *_, **__):
+            raise KeyboardInterrupt
+
+        def cancel(self, reference, **_):
+            cancelled.append(reference)
+
+    cluster = Cluster.__new__(Cluster)
+    monkeypatch.setattr(cluster, "ray", Twice(), raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        cluster._end(["a", "b"])
+    assert cancelled == ["a", "b"]
+
+
 def test_nothing_is_said_of_processes_that_were_ended_together_with_the_run(tmp_path):
     class Ended(Recorder):
         """Is asked to stop by what ends the processes, and so just afterwards."""

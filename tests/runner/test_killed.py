@@ -82,6 +82,7 @@ def test_a_training_begun_on_another_kind_of_device_begins_anew(tmp_path, monkey
     store.device = "cuda"
     store.save_unfinished(step, key, buffer.getvalue())
     assert lrbench.run(suite, out=out).results_csv() == straight.results_csv()
+    assert store.unfinished(step, key) == buffer.getvalue(), "there it is resumed"
 
 
 def test_a_damaged_snapshot_counts_for_nothing(tmp_path):

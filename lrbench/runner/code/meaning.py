@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import sys
+import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,9 @@ from lrbench.errors import UsageError
 from lrbench.files import is_file
 
 PACKAGE = Path(__file__).resolve().parents[2]
+
+OLD = unicodedata.ucd_3_2_0
+"""Characters of Unicode 3.2, which every Python knows."""
 
 
 def digest_of(nodes: Iterable[ast.Module | ast.stmt]) -> str:
@@ -25,8 +29,17 @@ def digest_of(nodes: Iterable[ast.Module | ast.stmt]) -> str:
 def _dumped(node: ast.AST) -> bytes:
     # As Python 3.12 writes it: later ones leave out what is empty.
     if sys.version_info >= (3, 13):
-        return ast.dump(node, show_empty=True).encode()
-    return ast.dump(node).encode()
+        return _escaped(ast.dump(node, show_empty=True)).encode()
+    return _escaped(ast.dump(node)).encode()
+
+
+def _escaped(text: str) -> str:
+    """Escape characters that are younger than some Python's tables, which does so itself."""
+    if text.isascii():
+        return text
+    return "".join(
+        each if OLD.category(each) != "Cn" else each.encode("ascii", "backslashreplace").decode() for each in text
+    )
 
 
 def source_of(file: Path) -> str:

@@ -113,6 +113,10 @@ def _without_showing(statement: ast.stmt) -> ast.stmt:
             break
         left_out -= asked
     rest = ast.ClassDef(statement.name, statement.bases, statement.keywords, counted, statement.decorator_list)
+    generic = getattr(statement, "type_params", [])
+    # Python 3.13 puts the field there, empty or not; 3.11 has none.
+    fields = [name for name in rest._fields if name != "type_params"] + ["type_params"] * bool(generic)
+    vars(rest).update(_fields=tuple(fields), type_params=generic)
     return ast.copy_location(rest, statement)
 
 
