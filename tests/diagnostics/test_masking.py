@@ -250,6 +250,7 @@ def test_wrong_arguments_are_named(plain, images):
         examine(plain, *images, 0.0)
 
 
+@pytest.mark.slow
 def test_margins_of_a_path_stay_with_their_images_when_batches_are_halved(plain, images):
     x, y = images
 

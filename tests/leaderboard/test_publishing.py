@@ -51,6 +51,7 @@ def models_of(to):
     return sorted(path.stem for path in (to / "small/records").iterdir())
 
 
+@pytest.mark.slow
 def test_of_two_that_publish_at_once_neither_loses_the_other_s_model(runs, tmp_path, monkeypatch):
     to, others = tmp_path / "boards", []
     write = publish.__globals__["_write_board"]

@@ -139,6 +139,7 @@ diagnostics: {masking: false}
 """
 
 
+@pytest.mark.slow
 def test_a_suite_s_attacks_cost_the_same_and_another_budget_makes_them_again(tmp_path):
     path = tmp_path / "suite.yaml"
     path.write_text(SUITE)
