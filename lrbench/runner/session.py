@@ -99,7 +99,7 @@ class Session:
         root = data_folder(data_dir).absolute()
         data = checker.load_data(root) if data is None else data
         checker.check_attacks(data)
-        store = Store(out if out is not None else Path("runs") / suite.name)
+        store = Store(out if out is not None else Path("runs") / suite.name, device=chosen.type)
         refuse_other_suite(store, suite)
         refuse_own_memory(store, execution)
         plan = make_plan(suite, data)

@@ -175,12 +175,11 @@ class Recipe:
         if torch.get_num_threads() != self.threads:
             torch.set_num_threads(self.threads)
         suite, data = self._loaded()
-        return self.worker(suite, data, Store(self.out, self.hold))
+        return self.worker(suite, data, self._store())
 
     def worker(self, suite: Suite, data: ImageData, store: Store) -> Worker:
         """Make a worker of what is in this process already."""
         device = own_device(torch.device(self.device))
-        store.device = device.type
         context = Context(suite, data.to(device), device, store, self.context, jobs=self.jobs)
         steps = {step.id: step for step in self.plan}
         return InTurn(StepWorker(context, steps), steps, store)
@@ -194,7 +193,10 @@ class Recipe:
             If the data is not here as it was where the run began.
         """
         suite, data = self._loaded()
-        return Context(suite, data.to(device), device, Store(self.out, self.hold))
+        return Context(suite, data.to(device), device, self._store())
+
+    def _store(self) -> Store:
+        return Store(self.out, self.hold, torch.device(self.device).type)
 
     def _loaded(self) -> tuple[Suite, ImageData]:
         suite = Suite.model_validate_json(self.suite)

@@ -37,16 +37,13 @@ class Store:
         A folder, or the URL of one (`lrbench.store.as_path`). Made at the first write.
     hold : Hold, optional
         Of the process for which this one writes: its `hold`.
-
-    Attributes
-    ----------
     device : str
         Kind of device on which steps are taken here. Each has what is unfinished to itself: random numbers of another
         kind are others.
     """
 
-    def __init__(self, root: str | Path, hold: Hold | None = None) -> None:
-        self.root, self.device = absolute(as_path(root)), "cpu"
+    def __init__(self, root: str | Path, hold: Hold | None = None, device: str = "cpu") -> None:
+        self.root, self.device = absolute(as_path(root)), device
         self._locks: Locks | None = None
         self._held: HeldLock | None = None
         self._lent = hold

@@ -78,8 +78,7 @@ def test_a_training_begun_on_another_kind_of_device_begins_anew(tmp_path, monkey
     elsewhere = torch.load(io.BytesIO(content), weights_only=True)
     elsewhere["generator"] = elsewhere["generator"][:16]  # as long as a CUDA generator's state
     torch.save(elsewhere, buffer := io.BytesIO())
-    store = Store(out)
-    store.device = "cuda"
+    store = Store(out, device="cuda")
     store.save_unfinished(step, key, buffer.getvalue())
     assert lrbench.run(suite, out=out).results_csv() == straight.results_csv()
     assert store.unfinished(step, key) == buffer.getvalue(), "there it is resumed"
