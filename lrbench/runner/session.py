@@ -133,11 +133,11 @@ class Session:
 
     @cached_property
     def costs(self) -> Costs:
-        """What a unit of work took in the steps that are done."""
+        """What a unit of work took in the steps that are done, on such a device; a GPU says nothing of a CPU."""
         costs = Costs(PassTimes(self.suite, self.data, self.device, self.execution.out_of_process))
         for step in self.plan:
             record = self.view.record(step.id)
-            if record is not None and self.states[step.id] == DONE:
+            if record and self.states[step.id] == DONE and self.view.taken_on(record) in {"", self.device.type}:
                 costs.learn(step, record.seconds)
         return costs
 

@@ -24,6 +24,7 @@ class View:
         self.store = store
         self._records: dict[str, Record | None] = {}
         self._damaged: dict[tuple[str, bool], str | None] = {}
+        self._devices: dict[str, str] = {}
 
     def record(self, step_id: str) -> Record | None:
         """Give the record of a finished step; None if there is none, or none that is as it was written."""
@@ -75,6 +76,13 @@ class View:
                 wrong = (name for name, size in record.sizes.items() if sizes.get(f"{record.id}/{name}") != size)
                 self._damaged[asked] = next(wrong, None)
         return self._damaged[asked]
+
+    def taken_on(self, record: Record) -> str:
+        """Name the kind of device that a step was taken on, such as "cuda"; empty if it is not known."""
+        name = record.environment
+        if name not in self._devices:
+            self._devices[name] = str(self.store.environment(name).get("device", "")).partition(":")[0]
+        return self._devices[name]
 
     def _ids(self) -> Iterator[str]:
         steps = self.store.root / "steps"

@@ -1,12 +1,17 @@
 """How long a pass takes, as plans say before anything has been taken."""
 
+import shutil
 import time
+from dataclasses import replace
 
 import pytest
 import torch
 
-from lrbench.runner import timing
+from lrbench.runner import Session, timing
+from lrbench.runner.reporter import Silent
+from lrbench.runner.share import Share
 from lrbench.runner.timing import PassTimes
+from lrbench.store import Store
 from lrbench.suite import Suite
 
 
@@ -43,3 +48,42 @@ def test_threads_that_wait_for_each_other_are_not_what_a_pass_takes(suite, digit
 
 def test_of_what_cannot_be_run_nothing_is_known(suite, digits):
     assert PassTimes(suite, digits, torch.device("cpu"))("none") is None
+
+
+TAKEN = """\
+name: taken
+data: {name: digits, train: 60, test: 20}
+models: {net: {arch: support.nets:staged, width: 4}}
+training: {epochs: 1, batch_size: 20}
+threat_model: {eps: [8/255], samples: 10}
+attacks: [fgsm, pgd]
+diagnostics: {masking: false}
+"""
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("taken")
+    (folder / "suite.yaml").write_text(TAKEN)
+    session = Session.open(folder / "suite.yaml", folder / "out", device="cpu")
+    session.run_share(Share(), Silent())
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("device", "counts"), [("cpu", True), ("cuda:0", False), ("cuda", False), ("mps", False), (None, True)]
+)
+def test_what_a_step_took_on_another_kind_of_device_says_nothing_of_this_one(done, tmp_path, device, counts):
+    shutil.copytree(done / "out", tmp_path / "out")
+    store = Store(tmp_path / "out")
+    described = {} if device is None else {"device": device}
+    environment = store.save_environment(described)
+    for record in list(store.view().records()):
+        files = {name: store.file(record, name) for name in record.files}
+        store.save(replace(record, environment=environment, seconds=1e6), files)
+        if "fgsm" in record.id:
+            (store.folder(record.id) / "step.json").unlink()
+    session = Session.open(done / "suite.yaml", tmp_path / "out", device="cpu")
+    left = [step for step in session.pending if step.kind == "attack"]
+    assert len(left) == 1
+    assert (session.costs.estimate(left) > 1e4) is counts
