@@ -76,9 +76,7 @@ def _every_step(session: "Session") -> "Table":
 
 def _reasons(session: "Session", given: argparse.Namespace) -> list[str]:
     """Say what is taken again and why, where no table does."""
-    from lrbench.runner.reasons import again  # noqa: PLC0415
-
-    return [] if given.all else again(session.states)
+    return [] if given.all else session.known.reasons()
 
 
 def _rest(session: "Session", workers: list[int]) -> list[str]:

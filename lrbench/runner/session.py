@@ -22,7 +22,6 @@ from lrbench.runner.kept import runs_at, take_over
 from lrbench.runner.lacking import without_what_lacks
 from lrbench.runner.plan import make_plan
 from lrbench.runner.pretrained import fetch, names_checked
-from lrbench.runner.reasons import again
 from lrbench.runner.refusals import refuse_other_suite, refuse_own_memory, refuse_parts_of_this_process
 from lrbench.runner.reporter import Costs, Reporter
 from lrbench.runner.share import Share, takable
@@ -118,18 +117,19 @@ class Session:
         return Tables(self.suite, self.data.name, self.plan, self.store)
 
     @cached_property
-    def _known(self) -> States:
+    def known(self) -> States:
+        """What is done and what is not, as it was when first looked at."""
         return States(self.plan, self.store, reuse=self.reuse)
 
     @property
     def view(self) -> View:
         """The steps in the folder."""
-        return self._known.view
+        return self.known.view
 
     @property
     def states(self) -> dict[str, str]:
         """Step id -> "done", or why the step has to be taken."""
-        return self._known.all
+        return self.known.all
 
     @cached_property
     def costs(self) -> Costs:
@@ -148,7 +148,7 @@ class Session:
     @property
     def pending(self) -> list[Step]:
         """Steps that are not done, in order."""
-        return self._known.pending
+        return self.known.pending
 
     def run(self, reporter: Reporter, prepare: Callable[[], None] = lambda: None) -> Leaderboard:
         """Take the pending steps, write the tables, and give the leaderboard; `prepare` once the folder is held.
@@ -196,7 +196,7 @@ class Session:
         with self.store.writing(share.name):
             self._look_again(own.union(*(step.needs for step in mine)))
             self._begin(mine, reporter)
-            done = self._known.done(own)
+            done = self.known.done(own)
             ready, waiting = takable([step for step in mine if step.id not in done], done)
             if waiting:
                 needed = next(need for need in waiting[0].needs if need not in done)
@@ -215,14 +215,14 @@ class Session:
     def _look_again(self, used: Collection[str]) -> None:
         """Forget what was in the folder before it was held: others may have written there."""
         self.__dict__.pop("costs", None)
-        self.__dict__["_known"] = States(self.plan, self.store, used, self.reuse)
+        self.__dict__["known"] = States(self.plan, self.store, used, self.reuse)
 
     def _begin(self, steps: list[Step], reporter: Reporter) -> None:
         """Say what is made again and why, take over what was called otherwise, and write what the run is."""
-        for line in [*again(self.states), *take_over(self.store, steps, self._known.kept)]:
+        for line in [*self.known.reasons(), *take_over(self.store, steps, self.known.kept)]:
             reporter.note(line)
-        if self._known.kept:
-            self._look_again(self._known.used)  # what was there a moment ago may be gone
+        if self.known.kept:
+            self._look_again(self.known.used)  # what was there a moment ago may be gone
         if self.pending:
             for line in other_threads(self._tables.environments(self._tables.finished()), self._environment):
                 reporter.note(line)

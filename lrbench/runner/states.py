@@ -1,13 +1,13 @@
 """What is done of a plan, what has to be made, and why."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from functools import cached_property
 
 from lrbench.names import whole_of
 from lrbench.runner.kept import Kept, found_in
-from lrbench.runner.reasons import difference
+from lrbench.runner.reasons import again, difference
 from lrbench.runner.step import Step
-from lrbench.store import RECORD, Store
+from lrbench.store import RECORD, Store, View, shown
 
 DONE = "done"
 
@@ -37,8 +37,9 @@ class States:
     def __init__(
         self, plan: list[Step], store: Store, used: Collection[str] = (), reuse: Collection[Store] = ()
     ) -> None:
-        self._plan, self.used, self._reuse = plan, used, reuse
+        self._plan, self.used = plan, used
         self.view = store.view()
+        self._others = [other.view() for other in reuse]
 
     @cached_property
     def all(self) -> dict[str, str]:
@@ -53,8 +54,7 @@ class States:
     @cached_property
     def kept(self) -> dict[str, Kept]:
         """Step id -> a step that was finished under another name, or in another run."""
-        views = (self.view, *(store.view() for store in self._reuse))
-        return found_in(views, [step for step in self._plan if self._own[step.id] != DONE], self.used)
+        return found_in((self.view, *self._others), self._wanted, self.used)
 
     def done(self, own: Collection[str]) -> set[str]:
         """Give the steps that are done for a share of the plan, whose own ids these are.
@@ -67,6 +67,30 @@ class States:
     def pending(self) -> list[Step]:
         """Steps that are not done, in order."""
         return [step for step in self._plan if self.all[step.id] != DONE]
+
+    def reasons(self) -> list[str]:
+        """Say what is made again and why, and which of the other runs has nothing of what is wanted, a line each."""
+        return [*again(self.all), *self._unfit()]
+
+    def _unfit(self) -> Iterator[str]:
+        used = {kept.store for kept in self.kept.values()}
+        for view in self._others if self._wanted else ():
+            if view.store not in used:
+                yield f"nothing in {shown(view.store.root)} can be reused: {self._why(view)}"
+
+    def _why(self, view: View) -> str:
+        # What needs other steps differs because they do.
+        for step in (step for step in self._wanted if not step.needs):
+            record = view.record(step.id)
+            if record is not None:
+                same = record.key == step.key
+                return f"{step.id}: {'damaged' if same else difference(record.config, step.config, step.kind)}"
+        return "it has no finished step of a name that is wanted here"
+
+    @property
+    def _wanted(self) -> list[Step]:
+        """Steps that are not done in the folder itself, under their names."""
+        return [step for step in self._plan if self._own[step.id] != DONE]
 
     @cached_property
     def _own(self) -> dict[str, str]:

@@ -57,6 +57,44 @@ def test_a_suite_of_another_threat_model_takes_over_the_trainings_and_no_attack(
     assert Session.open(pixel, out).pending == [], "the other run is not needed any more"
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("train: 60", "train: 50", "train/net/seed-0: the data set"),
+        ("epochs: 1", "epochs: 2", "train/net/seed-0: training.epochs 1 -> 2"),
+        ("net: ", "mine: ", "train/other/seed-0: training.epochs 1 -> 2"),
+        ("models: {net", "seeds: [4]\nmodels: {net", "it has no finished step of a name that is wanted here"),
+    ],
+    ids=["data", "training", "one-name", "no-name"],
+)
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_run_of_which_nothing_fits_is_said_to_be_one_and_why(paper, pixel, tmp_path, capsys, command, old, new, why):
+    changed = PIXEL.replace("epochs: 1", "epochs: 2") if old in {"net: ", "models: {net"} else PIXEL
+    pixel.write_text(changed.replace(old, new, 1))
+    out = tmp_path / "out"
+    assert main([command, str(pixel), "--out", str(out), "--reuse", str(paper)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    first = f"nothing in {paper} can be reused: "
+    assert said.count(first) == 1
+    assert said.partition(first)[2].startswith(why)
+    if command == "run":
+        assert main(["plan", str(pixel), "--out", str(out), "--reuse", str(paper)]) == 0
+        assert "can be reused" not in capsys.readouterr().out, "nothing is wanted any more"
+
+
+def test_of_several_runs_that_one_is_named_of_which_nothing_fits(paper, pixel, tmp_path, capsys):
+    other = tmp_path / "other.yaml"
+    other.write_text(SUITE.replace("epochs: 1", "epochs: 2"))
+    lrbench.run(other, out=tmp_path / "other")
+    capsys.readouterr()
+    asked = ["--out", str(tmp_path / "out"), "--reuse", str(paper), "--reuse", str(tmp_path / "other")]
+    assert main(["run", str(pixel), *asked]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"from {paper}, not run again" in said
+    assert said.count("can be reused") == 1
+    assert f"nothing in {tmp_path / 'other'} can be reused: train/net/seed-0: training.epochs 2 -> 1" in said
+
+
 def test_the_figures_are_those_of_a_run_that_took_every_step(paper, pixel, tmp_path):
     lrbench.run(pixel, out=tmp_path / "out", reuse=[paper])
     lrbench.run(pixel, out=tmp_path / "alone")
@@ -96,7 +134,7 @@ def test_what_is_gone_when_it_is_to_be_copied_is_made(paper, pixel, tmp_path, mo
         shutil.rmtree(copied / "steps/train/net", ignore_errors=True)
         return []
 
-    monkeypatch.setattr("lrbench.runner.session.again", lost)
+    monkeypatch.setattr("lrbench.runner.states.again", lost)
     if share is None:
         assert not session.run(Silent()).failures
         assert Session.open(pixel, tmp_path / "out").pending == []
