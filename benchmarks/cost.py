@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.machine import describe
-from lrbench.display import duration
+from lrbench.leaderboard.text import duration
 from lrbench.engines import Task, lower_bound, simulate
 from lrbench.runner import Session
 

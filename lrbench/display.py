@@ -8,21 +8,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from lrbench.leaderboard.text import duration
 from lrbench.runner.step import Step
 
 PLAIN_INTERVAL = 15.0
 """Seconds between two plain lines about the same step."""
-
-
-def duration(seconds: float | None) -> str:
-    """Write a duration for people: 42 s, 3 min 10 s, 2 h 5 min."""
-    if seconds is None:
-        return "unknown"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 class LiveDisplay:

@@ -48,7 +48,7 @@ def _counted(session: "Session") -> "Table":
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    from lrbench.display import duration  # noqa: PLC0415
+    from lrbench.leaderboard.text import duration  # noqa: PLC0415
 
     pending = {step.id for step in session.pending}
     table = Table("kind", "model", "steps", "done", "time left", pad_edge=False)
@@ -64,7 +64,7 @@ def _every_step(session: "Session") -> "Table":
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    from lrbench.display import duration  # noqa: PLC0415
+    from lrbench.leaderboard.text import duration  # noqa: PLC0415
 
     pending = {step.id for step in session.pending}
     table = Table("step", "state", "estimate", pad_edge=False)
@@ -81,8 +81,8 @@ def _reasons(session: "Session", given: argparse.Namespace) -> list[str]:
 
 def _rest(session: "Session", workers: list[int]) -> list[str]:
     """Say what the rest will take, here and on so many workers, and which difference the whole will find."""
-    from lrbench.display import duration  # noqa: PLC0415
     from lrbench.leaderboard.resolution import resolution  # noqa: PLC0415
+    from lrbench.leaderboard.text import duration  # noqa: PLC0415
 
     threat, pending = session.suite.threat_model, session.pending
     seconds = session.costs.estimate(pending)

@@ -36,6 +36,17 @@ AROUND = 12
 """Characters that stay of what both have in common, on either side of what differs."""
 
 
+def duration(seconds: float | None) -> str:
+    """Write a duration for people: 42 s, 3 min 10 s, 2 h 5 min."""
+    if seconds is None:
+        return "unknown"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 def beside_each_other(first: str, second: str) -> tuple[str, str]:
     """Shorten two texts that differ so that it is seen in what: first what they have in common at their ends."""
     if max(len(first), len(second)) <= WIDEST:

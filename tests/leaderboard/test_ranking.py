@@ -91,7 +91,7 @@ def test_equal_figures_are_a_tie_and_nobody_is_best_alone():
     twins = [*rows_of("one"), *rows_of("other"), *rows_of("third", wrong=(0.5, 0.7))]
     board = board_of(twins)
     assert board.ranks == {"one": 1, "other": 1, "third": 3}
-    _, markdown = index_page({"mine": board})
+    _, markdown = index_page({"mine": (board, [])})
     assert "| one, other |" in markdown
     # 59.96 and 60.04 % are both shown as 60.0.
     near = board_of([*rows_of("one", wrong=(0.3, 0.4004)), *rows_of("other", wrong=(0.3, 0.3996))])
@@ -109,9 +109,9 @@ def test_equal_means_over_seeds_are_equal_whatever_their_last_bit():
 
 
 def test_nobody_is_crowned_whose_robust_accuracy_is_missing():
-    _, markdown = index_page({"mine": board_of(rows_of("lost", wrong=None))})
+    _, markdown = index_page({"mine": (board_of(rows_of("lost", wrong=None)), [])})
     assert "lost |" not in markdown
-    assert markdown.splitlines()[4].endswith("| 1 | - |")
+    assert markdown.splitlines()[4].startswith("| [mine](mine/README.md) | 1 | - |")
 
 
 def test_a_verdict_that_lacks_a_seed_stands_behind_a_whole_one():

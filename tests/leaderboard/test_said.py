@@ -14,7 +14,7 @@ from lrbench.attacks import AutoAttack, IterFSGM
 from lrbench.catalogue import ATTACKS
 from lrbench.errors import UsageError
 from lrbench.leaderboard import Leaderboard
-from lrbench.leaderboard.kept import read_record
+from lrbench.leaderboard.kept import FORMAT, read_record
 from lrbench.leaderboard.notes import notes
 from lrbench.leaderboard.published import check, publish
 from lrbench.leaderboard.said import is_noise, is_weak, other_than_standard, said_of
@@ -140,7 +140,7 @@ def test_a_record_of_this_form_says_of_its_attacks_and_an_older_one_need_not(boa
     shutil.copytree(board, tmp_path / "to")
     path = tmp_path / "to/theirs/records/net.json"
     resealed(path, lambda record: record.pop("attacks"))
-    with pytest.raises(UsageError, match="it lacks what format 3 has"):
+    with pytest.raises(UsageError, match=f"it lacks what format {FORMAT} has"):
         read_record(path)
     resealed(path, lambda record: record.update(format=2))
     assert "attacks" not in read_record(path), "whose noise may be among its worst cases, or not"

@@ -27,7 +27,13 @@ def printed(board):
 
 
 def views(board):
-    return [printed(board), to_markdown(board), board._repr_html_(), board.to_json(), index_page({"mine": board})[0]]
+    return [
+        printed(board),
+        to_markdown(board),
+        board._repr_html_(),
+        board.to_json(),
+        index_page({"mine": (board, [])})[0],
+    ]
 
 
 def test_every_view_says_how_many_steps_are_done():

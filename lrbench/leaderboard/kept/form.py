@@ -1,13 +1,15 @@
 """What a record is made of: which keys, and of which types. What they say is held against each other elsewhere."""
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from lrbench.errors import short
 from lrbench.verdicts import VerdictName
 
 Digits = Annotated[str, StringConstraints(pattern=r"^\d{1,10}$")]
+Day = Annotated[str, AfterValidator(lambda text: date.fromisoformat(text).isoformat())]
 Whole = Annotated[int, Field(ge=0)]
 
 
@@ -65,11 +67,12 @@ class Packages(BaseModel):
 
 
 class Steps(Strict):
-    """How many of the model's steps are done, and which are not."""
+    """How many of the model's steps are done, which are not, and how long those took, one after the other."""
 
     done: Whole
     planned: Whole
     missing: list[str]
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
 class Said(Strict):
@@ -118,6 +121,7 @@ class Form(Strict):
     test_images: str
     configuration: Configuration
     steps: Steps | None = None
+    published: Day | None = None
     environments: Annotated[list[Packages], Field(min_length=1)] | None = None
     environment: Packages | None = None
     attacks: dict[str, Said] = {}
@@ -135,10 +139,15 @@ class Form(Strict):
             msg = "it says of no machine"
             raise ValueError(msg)
         lacking = self.format > 1 and (self.steps is None or self.environments is None)
-        if lacking or (self.format > 2 and "attacks" not in self.model_fields_set):
+        lacking |= self.format > 2 and "attacks" not in self.model_fields_set
+        if lacking or (self.format > 3 and not self._dated):
             msg = f"it lacks what format {self.format} has"
             raise ValueError(msg)
         return self
+
+    @property
+    def _dated(self) -> bool:
+        return self.published is not None and self.steps is not None and self.steps.seconds is not None
 
 
 def misshapen(content: Any) -> str | None:  # noqa: ANN401

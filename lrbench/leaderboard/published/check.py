@@ -4,6 +4,7 @@ from pathlib import Path
 
 from lrbench.errors import UsageError
 from lrbench.leaderboard.board import Leaderboard
+from lrbench.leaderboard.kept import Content
 from lrbench.leaderboard.published.files import FIGURES, MANIFEST, index, manifest, record_path, tables
 from lrbench.leaderboard.published.read import board_folders, sound_records
 from lrbench.leaderboard.published.record import board_of
@@ -33,12 +34,13 @@ def check(to: Path) -> int:
     # What takes no time comes first: pages are made only of what is whole.
     boards = {folder: sound_records(folder) for folder in folders}
     pictures = {folder: _pictures(to, folder) for folder in folders}
-    shown: dict[str, Leaderboard] = {}
+    shown: dict[str, tuple[Leaderboard, list[Content]]] = {}
     known = {record_path(folder, record["model"]) for folder, records in boards.items() for record in records}
     count = len(known)
     for folder, records in boards.items():
         known |= {path for record in records for path in published_files(folder, record)}
-        board = shown[folder.name] = board_of(records)
+        board = board_of(records)
+        shown[folder.name] = board, records
         made = tables(board, records, pictures[folder])
         for name, content in made.items():
             _require(to, folder / name, content)

@@ -44,8 +44,8 @@ def tables(board: Leaderboard, records: list[Content], pictures: Iterable[str]) 
     return {name: text.encode() for name, text in content.items()} | masking | costs
 
 
-def index(boards: dict[str, Leaderboard]) -> dict[str, bytes]:
-    """Give the pages over all boards, by their names."""
+def index(boards: dict[str, tuple[Leaderboard, list[Content]]]) -> dict[str, bytes]:
+    """Give the pages over all boards, each with its records, by their names."""
     html, markdown = index_page(boards)
     return {"index.html": html.encode(), "README.md": markdown.encode()}
 

@@ -1,11 +1,10 @@
 """Pages of published leaderboards: Markdown for code hosts, and one HTML index over all suites."""
 
-from collections.abc import Iterable
-
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.figure_text import MISSING
-from lrbench.leaderboard.kept import Content, environments_of
+from lrbench.leaderboard.kept import Content
 from lrbench.leaderboard.layout import ROBUST
+from lrbench.leaderboard.published.made import HEADINGS, made
 from lrbench.leaderboard.render import to_markdown
 from lrbench.leaderboard.report.page import asset, table_of_block, template
 from lrbench.leaderboard.text import in_markdown
@@ -20,17 +19,14 @@ def suite_page(board: Leaderboard, records: list[Content], figures: list[str]) -
         parts += ["## Figures", ""]
         parts += [f"![{in_markdown(name.removesuffix('.svg'))}](figures/{name})" for name in sorted(figures)]
         parts.append("")
-    parts += ["## Records", "", "| model | steps done | verdict | commit | device | torch | record | sha256 |"]
-    parts.append("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    headings = ("model", "steps done", "verdict", *HEADINGS, "record", "sha256")
+    parts += ["## Records", "", f"| {' | '.join(headings)} |", f"| {' | '.join('---' for _ in headings)} |"]
     for record in records:
-        environments = environments_of(record)
         cells = (
             board.labels.get(str(record["model"]), str(record["model"])),
             _steps(record),
             str(record["verdict"] or NOT_CHECKED),
-            _each(str(each.get("commit")) for each in environments),
-            _each(f"{each.get('device_name')} ({each.get('device')})" for each in environments),
-            _each(str(each.get("packages", {}).get("torch")) for each in environments),
+            *made([record]),
         )
         file = f"{in_path(record['model'])}.json".replace("%", "%25")
         linked = f"[{in_markdown(file)}](records/{file})"
@@ -48,23 +44,25 @@ def _steps(record: Content) -> str:
     return "not known" if steps is None else f"{steps['done']} of {steps['planned']}"
 
 
-def _each(values: Iterable[str]) -> str:
-    return ", ".join(dict.fromkeys(values))
-
-
-def index_page(boards: dict[str, Leaderboard]) -> tuple[str, str]:
+def index_page(boards: dict[str, tuple[Leaderboard, list[Content]]]) -> tuple[str, str]:
     """Write the index over all suites, as HTML and as Markdown."""
-    shown = [(name, table_of_block(board, board.blocks[0]), _cautions(board)) for name, board in boards.items()]
+    shown = [
+        (name, table_of_block(board, board.blocks[0]), zip(HEADINGS, made(records), strict=True), _cautions(board))
+        for name, (board, records) in boards.items()
+    ]
     html = template("published/index.html").render(
         boards=shown,
         style=asset("style.css"),
         script=asset("page.js"),
     )
-    lines = ["# Leaderboards", "", "| suite | models | first by verdict and robust accuracy |", "| --- | ---: | --- |"]
-    for name, board in boards.items():
-        best = in_markdown(", ".join(_first(board)) or MISSING)
-        lines.append(f"| [{in_markdown(name)}]({name}/README.md) | {len(board.models)} | {best} |")
-    lines += ["", *(f"- {in_markdown(line)}" for board in boards.values() for line in _cautions(board))]
+    headings = ("suite", "models", "first by verdict and robust accuracy", *HEADINGS)
+    aligned = ("---", "---:", *("---" for _ in headings[2:]))
+    lines = ["# Leaderboards", "", f"| {' | '.join(headings)} |", f"| {' | '.join(aligned)} |"]
+    for name, (board, records) in boards.items():
+        cells = (", ".join(_first(board)) or MISSING, *made(records))
+        linked = f"[{in_markdown(name)}]({name}/README.md)"
+        lines.append(f"| {linked} | {len(board.models)} | {' | '.join(map(in_markdown, cells))} |")
+    lines += ["", *(f"- {in_markdown(line)}" for board, _ in boards.values() for line in _cautions(board))]
     return html, "\n".join([*lines, ""]).replace("\n\n\n", "\n\n").rstrip() + "\n"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from lrbench.errors import UsageError
 from lrbench.leaderboard.charts import charts
 from lrbench.leaderboard.drawing import as_files
-from lrbench.leaderboard.kept import Content, as_written, require_sound
+from lrbench.leaderboard.kept import Content, as_written, checksum, read_record, require_sound
 from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.published.files import COSTS, FIGURES, MANIFEST, MASKING, index, manifest, record_path, tables
 from lrbench.leaderboard.published.read import board_folders, ordered, read_records, require_one_measure, sound_records
@@ -58,6 +58,7 @@ def publish(
     with _alone(to):
         board_folder = to / in_path(run.board.suite["name"])
         others, damaged = read_records(board_folder, frozenset(new))
+        new = {model: _unless_it_stands(record, record_path(board_folder, model)) for model, record in new.items()}
         records = ordered([*others, *new.values()])
         require_one_measure(records, board_folder)
         for model, record in new.items():
@@ -90,6 +91,15 @@ def _records_of(run: Run, models: list[str], *, partial: bool) -> dict[str, Cont
     for model, record in new.items():
         require_sound(record, f"the record of {model} in {run.folder}")
     return new
+
+
+def _unless_it_stands(record: Content, path: Path) -> Content:
+    """Give the record that is there if it says the same, and so keeps its day: published again, nothing changes."""
+    try:
+        there = read_record(path)
+    except UsageError:
+        return record
+    return there if checksum({**there, "published": record["published"]}) == record["sha256"] else record
 
 
 def rebuild(to: Path) -> int:
@@ -197,6 +207,6 @@ def _write_board(folder: Path, records: list[Content]) -> None:
 
 
 def _write_index(to: Path) -> None:
-    boards = {folder.name: board_of(sound_records(folder)) for folder in board_folders(to)}
-    for name, content in index(boards).items():
+    records = {folder.name: sound_records(folder) for folder in board_folders(to)}
+    for name, content in index({name: (board_of(those), those) for name, those in records.items()}).items():
         write_file(to / name, content)

@@ -4,6 +4,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -65,7 +66,9 @@ def record_of(run: Run, model: str, *, partial: bool = False) -> Content:
             "done": len(steps),
             "planned": len(planned),
             "missing": [step for step in planned if step not in steps],
+            "seconds": round(sum(record.seconds for record in steps.values()), 1),
         },
+        "published": datetime.now(UTC).date().isoformat(),
         "environments": environments,
         "attacks": _said(suite, run.board.status.attacks),
         "cautions": [],
