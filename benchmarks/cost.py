@@ -11,8 +11,8 @@ import argparse
 from pathlib import Path
 
 from benchmarks.machine import describe
-from lrbench.leaderboard.text import duration
 from lrbench.engines import Task, lower_bound, simulate
+from lrbench.leaderboard.text import duration
 from lrbench.runner import Session
 
 
