@@ -1,6 +1,7 @@
 """Tables and records of earlier versions, whose figures had their parameters in their names."""
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
