@@ -1,0 +1,64 @@
+"""The findings against the boards that they sum up: no figure of theirs is another one there."""
+
+import re
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from lrbench import Leaderboard
+
+ROOT = Path(__file__).parents[2]
+FINDINGS = (ROOT / "docs/findings.md").read_text("utf-8")
+PLACES = {"late-confirmation-cifar10-jpeg": "on-at-80", "late-confirmation": "on-at-80"}
+RIVALS = {
+    "LR-Layer, 8": "1-lr",
+    "the same, 4": "1-lr",
+    "its norm": "norm-penalty",
+    "two": "2-lr",
+    "PGD training": "pgd",
+}
+
+
+def lines():
+    """Rows of the table that are of robust accuracy: what is compared, the board, and the figures."""
+    for line in re.findall(r"^\| (?!---)(.+) \|$", FINDINGS.partition("![")[0], re.MULTILINE):
+        cells = [cell.strip().replace("*", "") for cell in line.split(" | ")]
+        board = re.match(r"`([\w-]+)`", cells[1])
+        if board and cells[2].endswith("%"):
+            yield pytest.param(cells, board[1], id=f"{board[1]}-{cells[0][:16]}")
+
+
+def test_the_table_is_found():
+    assert len(list(lines())) >= 7
+
+
+@pytest.mark.parametrize(("cells", "board"), lines())
+def test_a_difference_is_that_of_its_board(cells, board):
+    shown = Leaderboard.load(ROOT / "leaderboards" / board)
+    rows = shown.results
+    model = PLACES.get(board) or next(model for start, model in RIVALS.items() if cells[0].startswith(start))
+    radius = re.search(r"(\d+)/255", cells[0])
+    eps = float(Fraction(f"{radius[1] if radius else 8}/255"))
+    here = rows[(rows["attack"] == "worst-case") & (rows["eps"] - eps).abs().lt(1e-6)]
+    for cell, name in ((cells[2], model), (cells[3], next(iter(shown.suite["models"])))):
+        wrong = here[(here["model"] == name) & (here["metric"] == "misclassification")]["value"]
+        assert cell == f"{100 * (1 - wrong.mean()):.1f} %"
+    found = here[(here["model"] == model) & (here["metric"] == "robust_accuracy_difference")]
+    difference, low, high = (100 * float(found[key].iloc[0]) for key in ("value", "ci_low", "ci_high"))
+    assert cells[4] == f"{difference:+.1f} [{low:+.1f}, {high:+.1f}]"
+    p = shown.table().loc[model, f"p_adjusted[worst-case,{round(255 * eps)}/255]"]
+    assert cells[5] == ("< 1e-10" if p < 1e-10 else f"{p:.2g}" if p >= 0.001 else f"{p:.1e}")
+
+
+@pytest.mark.parametrize(
+    ("picture", "board"),
+    [
+        ("low-rank", "late-confirmation-cifar10-jpeg/figures/variance-ratio-avgpool"),
+        ("robust", "rivals/figures/worst-case"),
+    ],
+)
+def test_a_picture_is_that_of_its_board(picture, board):
+    mine, theirs = ROOT / f"docs/figures/findings/{picture}.png", ROOT / f"leaderboards/{board}.png"
+    assert mine.read_bytes() == theirs.read_bytes()
+    assert f"figures/findings/{picture}.png" in FINDINGS
