@@ -73,9 +73,9 @@ class States:
         return [*again(self.all), *self._unfit()]
 
     def _unfit(self) -> Iterator[str]:
-        used = {kept.store for kept in self.kept.values()}
         for view in self._others if self._wanted else ():
-            if view.store not in used:
+            # Not by what is taken over: of two runs that hold the same step the first one's is.
+            if not found_in([view], self._wanted, self.used):
                 yield f"nothing in {shown(view.store.root)} can be reused: {self._why(view)}"
 
     def _why(self, view: View) -> str:

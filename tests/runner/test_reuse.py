@@ -95,6 +95,24 @@ def test_of_several_runs_that_one_is_named_of_which_nothing_fits(paper, pixel, t
     assert f"nothing in {tmp_path / 'other'} can be reused: train/net/seed-0: training.epochs 2 -> 1" in said
 
 
+def test_of_two_runs_that_hold_the_same_neither_is_said_to_be_of_no_use(paper, pixel, tmp_path, capsys):
+    again = shutil.copytree(paper, tmp_path / "again")
+    for first, second in ((paper, again), (again, paper)):
+        asked = ["--out", str(tmp_path / "out"), "--reuse", str(first), "--reuse", str(second)]
+        assert main(["plan", str(pixel), *asked]) == 0
+        said = capsys.readouterr().out
+        assert "9 steps, 2 done" in said
+        assert "can be reused" not in said
+
+
+def test_a_run_whose_only_fitting_steps_are_damaged_says_so(paper, pixel, tmp_path, capsys):
+    damaged = shutil.copytree(paper, tmp_path / "damaged")
+    for model in ("net", "other"):
+        next((damaged / f"steps/train/{model}/seed-0").glob("*.safetensors")).write_bytes(b"")
+    assert main(["plan", str(pixel), "--out", str(tmp_path / "out"), "--reuse", str(damaged)]) == 0
+    assert "can be reused: train/net/seed-0: damaged" in " ".join(capsys.readouterr().out.split())
+
+
 def test_the_figures_are_those_of_a_run_that_took_every_step(paper, pixel, tmp_path):
     lrbench.run(pixel, out=tmp_path / "out", reuse=[paper])
     lrbench.run(pixel, out=tmp_path / "alone")

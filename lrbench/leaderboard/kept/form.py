@@ -9,7 +9,7 @@ from lrbench.errors import short
 from lrbench.verdicts import VerdictName
 
 Digits = Annotated[str, StringConstraints(pattern=r"^\d{1,10}$")]
-Day = Annotated[str, AfterValidator(lambda text: date.fromisoformat(text).isoformat())]
+Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$"), AfterValidator(date.fromisoformat)]
 Whole = Annotated[int, Field(ge=0)]
 
 
