@@ -20,6 +20,7 @@ MODELS = {
     "1-LR": "1-lr",
     "norm penalty alone": "norm-penalty",
     "2-LR": "2-lr",
+    "gradient penalty": "jacobian",
     "PGD training": "pgd",
 }
 """How the table's lines begin, and what their models are called on the boards."""
