@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrbench.cli.commands import session_of
@@ -11,24 +12,43 @@ from lrbench.cli.terminal import console
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from lrbench.leaderboard.published import PublishedState
     from lrbench.runner import Session
 
 
 def plan_command(given: argparse.Namespace) -> int:
     """Show the steps of a suite: counted by kind and model, each by itself, or as JSON."""
     session = session_of(given)
+    published = _published(session, given)
     if given.format == "json":
-        sys.stdout.write(_as_json(session))
+        sys.stdout.write(_as_json(session, published))
         return 0
     screen = console()
     screen.print(_every_step(session) if given.all else _counted(session))
-    for line in [*_reasons(session, given), *_rest(session, given.jobs)]:
+    for line in [*_reasons(session, given), *_rest(session, given.jobs), *_held_against(published)]:
         screen.print(line, highlight=False, markup=False)
     return 0
 
 
-def _as_json(session: "Session") -> str:
-    """Write a list of all steps; `seconds` is null of what is done, and where nothing is known yet."""
+def _published(session: "Session", given: argparse.Namespace) -> "PublishedState | None":
+    from lrbench.leaderboard.published import PublishedState  # noqa: PLC0415
+
+    if given.published is None:
+        return None
+    return PublishedState(Path(given.published), session.suite.name, {step.id: step.key for step in session.plan})
+
+
+def _held_against(published: "PublishedState | None") -> list[str]:
+    from lrbench.runner.environment import packages  # noqa: PLC0415
+
+    return [] if published is None else [*published.lines(packages())]
+
+
+def _as_json(session: "Session", published: "PublishedState | None") -> str:
+    """Write a list of all steps; `seconds` is null of what is done, and where nothing is known yet.
+
+    `published` says, where boards are given, whether a published step was made from the same; null of others.
+    """
     pending = {step.id for step in session.pending}
     steps = [
         {
@@ -38,6 +58,7 @@ def _as_json(session: "Session") -> str:
             "seed": step.seed,
             "state": session.states[step.id],
             "seconds": session.costs.estimate([step]) if step.id in pending else None,
+            **({} if published is None else {"published": published.same.get(step.id)}),
         }
         for step in session.plan
     ]

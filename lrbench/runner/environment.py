@@ -67,9 +67,14 @@ def describe_environment(device: torch.device, threads: int | None = None, jobs:
         "flags": _flags(),
         "platform": platform.platform(),
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": packages(),
         "commit": _commit(),
     }
+
+
+def packages() -> dict[str, str | None]:
+    """Give the versions that are installed here of what results depend on."""
+    return {name: _version(name) for name in PACKAGES}
 
 
 def other_threads(done: Iterable[dict[str, Any]], now: dict[str, Any]) -> Iterator[str]:

@@ -49,6 +49,8 @@ def _steps(record: Content) -> Iterator[str]:
     others = [step for step in record["artefacts"] if step.count("/") < 2 or model_in(step) != record["model"]]
     if others:
         yield f"names a step of another model ({others[0]})"
+    if "keys" in record and (differs := sorted(record["keys"].keys() ^ record["artefacts"].keys())):
+        yield f"has a key or files of a step, and not both ({differs[0]})"
     steps = record.get("steps")
     if steps is None:
         return

@@ -10,6 +10,7 @@ from lrbench.verdicts import VerdictName
 
 Digits = Annotated[str, StringConstraints(pattern=r"^\d{1,10}$")]
 Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$"), AfterValidator(date.fromisoformat)]
+Key = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Whole = Annotated[int, Field(ge=0)]
 
 
@@ -131,6 +132,7 @@ class Form(Strict):
     results: Annotated[list[Row], Field(min_length=1)]
     outcomes: dict[Digits, dict[str, Any]] = {}
     artefacts: dict[str, dict[str, str]]
+    keys: dict[str, Key] = {}
     sha256: str
 
     @model_validator(mode="after")
@@ -140,7 +142,9 @@ class Form(Strict):
             raise ValueError(msg)
         lacking = self.format > 1 and (self.steps is None or self.environments is None)
         lacking |= self.format > 2 and "attacks" not in self.model_fields_set
-        if lacking or (self.format > 3 and not self._dated):
+        lacking |= self.format > 3 and not self._dated
+        lacking |= self.format > 4 and "keys" not in self.model_fields_set
+        if lacking:
             msg = f"it lacks what format {self.format} has"
             raise ValueError(msg)
         return self

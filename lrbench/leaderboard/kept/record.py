@@ -12,11 +12,11 @@ from lrbench.renamed import renamed_row, renamed_suite
 from lrbench.suite import known_suite
 from lrbench.suite.document import Document
 
-FORMAT = 4
+FORMAT = 5
 """1 did not say how many of the model's steps are done. 1 and 2 had the parameters of figures in their names.
 
-They did not say which attacks are weak, or noise, either; and none before 4 when it was published, and how long its
-steps took.
+They did not say which attacks are weak, or noise, either; none before 4 when it was published, and how long its steps
+took; and none before 5 what they were made from (the keys of steps).
 """
 
 NAMES_WITH_PARAMETERS = 2

@@ -2,5 +2,6 @@
 
 from lrbench.leaderboard.published.check import check
 from lrbench.leaderboard.published.publish import publish, rebuild
+from lrbench.leaderboard.published.state import PublishedState
 
-__all__ = ["check", "publish", "rebuild"]
+__all__ = ["PublishedState", "check", "publish", "rebuild"]

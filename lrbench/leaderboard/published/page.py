@@ -31,12 +31,25 @@ def suite_page(board: Leaderboard, records: list[Content], figures: list[str]) -
         file = f"{in_path(record['model'])}.json".replace("%", "%25")
         linked = f"[{in_markdown(file)}](records/{file})"
         parts.append(f"| {' | '.join(map(in_markdown, cells))} | {linked} | `{record['sha256'][:12]}` |")
-    parts += [
-        "",
-        "To repeat it: `git checkout COMMIT`, then `lrbench run` with the [suite.yaml](suite.yaml) beside this page.",
-        "",
-    ]
-    return "\n".join(parts)
+    return "\n".join([*parts, "", repeating(records), ""])
+
+
+def repeating(records: list[Content]) -> str:
+    """Say how the figures of these records are made again."""
+    lacking = sorted(_needed(records) - {record["model"] for record in records})
+    suite = "the [suite.yaml](suite.yaml) beside this page"
+    if lacking:
+        names = ", ".join(map(in_markdown, lacking))
+        suite = f"the suite as it was there: the one beside this page lacks models that others need ({names})"
+    return f"To repeat it: `git checkout COMMIT`, then `lrbench run` with {suite}."
+
+
+def _needed(records: list[Content]) -> set[str]:
+    """Names of the models that others start from, or are attacked by way of."""
+    configurations = [record["configuration"] for record in records]
+    needed = [spec.get("init_from") for each in configurations for spec in each["models"].values()]
+    needed += [attack.get("surrogate") for each in configurations for attack in each["attacks"]]
+    return {name for name in needed if name}
 
 
 def _steps(record: Content) -> str:

@@ -61,7 +61,7 @@ def record_of(run: Run, model: str, *, partial: bool = False) -> Content:
         "baseline": next(iter(suite["models"])),
         "dataset": str(rows["dataset"].iloc[0]),
         "test_images": run.test_images(model),
-        "configuration": {**suite, **_of_model(suite, model), "reference": None},
+        "configuration": {**suite, **of_model(suite, model), "reference": None},
         "steps": {
             "done": len(steps),
             "planned": len(planned),
@@ -77,13 +77,14 @@ def record_of(run: Run, model: str, *, partial: bool = False) -> Content:
         "results": [_plain(row) for row in records(rows)],
         "outcomes": {str(seed): packed(wrong) for seed in run.seeds(model) if (wrong := run.wrong(model, seed))},
         "artefacts": {record.id: record.files for record in steps.values()},
+        "keys": {record.id: record.key for record in steps.values()},
     }
     # Of this model alone: the run's own are of all its models.
     content["cautions"] = board_of([content]).cautions(model)
     return {**content, "sha256": checksum(content)}
 
 
-def _of_model(suite: dict[str, Any], model: str) -> dict[str, Any]:
+def of_model(suite: dict[str, Any], model: str) -> dict[str, Any]:
     """Give what a suite says of one model alone."""
     claims = [claim for claim in suite.get("claims") or () if claim["model"] == model]
     return {"models": {model: suite["models"][model]}, "claims": claims}
@@ -155,6 +156,8 @@ def suite_of(records: list[Content]) -> Content:
     suite["seeds"] = sorted({seed for record in records for seed in record["configuration"]["seeds"]})
     attacks = {attack["label"]: attack for record in records for attack in record["configuration"]["attacks"]}
     suite["attacks"] = list(attacks.values())
+    # A model's record keeps the claims about it alone.
+    suite["claims"] = [claim for record in records for claim in record["configuration"].get("claims") or ()]
     suite["diagnostics"] = {}
     for record in records:
         for kind, spec in record["configuration"]["diagnostics"].items():

@@ -1,0 +1,33 @@
+"""The suite beside a published board is the one that ran: whoever runs it makes all of the board again."""
+
+import pytest
+
+from lrbench.leaderboard.published.page import repeating
+from lrbench.leaderboard.published.record import of_model, suite_of
+from lrbench.suite import load_suite, shipped_suites
+
+
+def records(suite, models):
+    baseline = next(iter(suite["models"]))
+    return [
+        {"configuration": {**suite, **of_model(suite, model), "reference": None}, "baseline": baseline, "model": model}
+        for model in models
+    ]
+
+
+@pytest.mark.parametrize("name", shipped_suites())
+def test_the_suite_of_all_records_is_the_one_that_they_were_cut_from(name):
+    suite = load_suite(name)[0].model_dump(mode="json")
+    first, *others = suite["models"]
+    made = suite_of(records(suite, [first, *reversed(others)]))
+    assert made["models"] == suite["models"]
+    assert sorted(made["claims"], key=str) == sorted(suite["claims"], key=str)
+    assert {**made, "models": 0, "claims": 0} == {**suite, "models": 0, "claims": 0, "reference": None}
+    assert "suite.yaml](suite.yaml)" in repeating(records(suite, [first, *others]))
+
+
+def test_a_board_that_lacks_what_others_start_from_does_not_say_that_its_suite_can_be_run():
+    suite = load_suite("cifar10-jpeg-pixel")[0].model_dump(mode="json")
+    said = repeating(records(suite, ["resnet18", "resnet18-pgd"]))
+    assert "resnet18-warm" in said
+    assert "(suite.yaml)" not in said

@@ -1,0 +1,128 @@
+"""Whether what is published was made from what a plan would make it from."""
+
+import json
+import shutil
+
+import pytest
+from support.boards import resealed
+
+from lrbench.cli import main
+from lrbench.errors import UsageError
+from lrbench.leaderboard.kept import read_record
+from lrbench.leaderboard.published import PublishedState, check
+from lrbench.store import Store
+
+pytestmark = pytest.mark.usefixtures("unpictured")
+
+STEP = "accuracy/net/seed-0"
+
+
+@pytest.fixture
+def boards(pair_boards, tmp_path):
+    return shutil.copytree(pair_boards, tmp_path / "boards")
+
+
+@pytest.fixture
+def wanted(pair_run):
+    return json.loads((pair_run / "plan.json").read_text("utf-8"))
+
+
+def record(boards, model="net"):
+    return boards / f"small/records/{model}.json"
+
+
+def said(boards, wanted, packages=None):
+    return [*PublishedState(boards, "small", wanted).lines(packages or {})]
+
+
+def test_a_record_keeps_the_key_of_each_step_that_it_has_files_of(pair_run, boards):
+    keys = {each.id: each.key for each in Store(pair_run).view().records()}
+    for model in ("net", "lr"):
+        kept = read_record(record(boards, model))
+        assert kept["keys"] == {step: keys[step] for step in kept["artefacts"]}
+        assert kept["keys"]
+    assert check(boards) == 2
+
+
+def test_a_board_of_this_plan_says_so(boards, wanted):
+    (line,) = said(boards, wanted)
+    kept = read_record(record(boards))["keys"] | read_record(record(boards, "lr"))["keys"]
+    assert line.endswith(f"{len(kept)} of {len(kept)} steps, each as it would be made now")
+
+
+def test_a_step_made_from_something_else_is_named_with_the_versions_that_differ(boards, wanted):
+    assert STEP in wanted
+    kept = sum(len(read_record(record(boards, each))["keys"]) for each in ("net", "lr"))
+    packages = read_record(record(boards))["environments"][0]["packages"]
+    here = packages | {"torch": "99.0"}
+    line, other = said(boards, wanted | {STEP: "0" * 64}, here)
+    assert f"{kept} of {kept} steps, 1 of them made from something else" in line
+    assert other == f"made from something else: {STEP} (torch {packages['torch']}, here 99.0)"
+    _, other = said(boards, wanted | {STEP: "0" * 64}, packages)
+    assert other == f"made from something else: {STEP}", "the same versions are no reason"
+    state = PublishedState(boards, "small", wanted | {STEP: "0" * 64})
+    assert [step for step, same in state.same.items() if not same] == [STEP]
+
+
+def test_what_is_not_published_and_what_is_not_planned_is_told_apart(boards, wanted):
+    more = wanted | {"attack/net/seed-0/pgd/eps-99": "0" * 64}
+    (line,) = said(boards, more)
+    assert "each as it would be made now" in line
+    there, planned = (int(each) for each in line.partition(": ")[2].partition(" steps")[0].split(" of "))
+    assert planned == there + 1
+    less = {step: key for step, key in wanted.items() if step != STEP}
+    line, gone = said(boards, less)
+    assert f"{there - 1} of {there - 1} steps" in line
+    assert gone == f"published, and not in this plan: {STEP}"
+
+
+def test_parts_of_what_was_finished_as_a_whole_are_not_missed(boards, wanted):
+    assert said(boards, wanted | {f"{STEP}/part-0": "0" * 64}) == said(boards, wanted)
+
+
+def test_an_older_record_says_nothing_and_that_is_said(boards, wanted):
+    def age(content):
+        content["format"] = 4
+        del content["keys"]
+
+    resealed(record(boards), age)
+    line, older = said(boards, wanted)
+    assert "each as it would be made now" in line
+    assert "does not say what net was made from" in older
+    resealed(record(boards, "lr"), age)
+    (older,) = said(boards, wanted)
+    assert "does not say what net, lr was made from" in older
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content.pop("keys"),
+        lambda content: content["keys"].pop(STEP),
+        lambda content: content["keys"].update({STEP: "abc"}),
+        lambda content: content["keys"].update({STEP: None}),
+        lambda content: content["keys"].update({"accuracy/net/seed-9": "0" * 64}),
+    ],
+)
+def test_a_record_of_this_format_without_a_key_or_with_a_strange_one_is_refused(boards, change):
+    resealed(record(boards), change)
+    with pytest.raises(UsageError, match=r"net\.json"):
+        read_record(record(boards))
+
+
+def test_the_command_says_it_and_its_list_says_it_of_each_step(pair_run, boards, tmp_path, capsys):
+    asked = ["plan", str(pair_run / "suite.yaml"), "--out", str(tmp_path / "none"), "--published", str(boards)]
+    assert main(asked) == 0
+    assert "steps, each as it would be made now" in capsys.readouterr().out.replace("\n", " ")
+    assert main([*asked, "--format", "json"]) == 0
+    steps = json.loads(capsys.readouterr().out)
+    assert all(step["published"] for step in steps if step["kind"] != "part")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_board_that_is_not_there_is_answered_in_a_line(pair_run, boards, tmp_path, capsys):
+    shutil.move(boards / "small", boards / "smaller")
+    asked = ["plan", str(pair_run / "suite.yaml"), "--out", str(tmp_path / "none"), "--published"]
+    for folder, told in ((boards, "did you mean 'smaller'?"), (tmp_path / "nowhere", "there is none to choose from")):
+        assert main([*asked, str(folder)]) == 2
+        assert told in capsys.readouterr().err.replace("\n", " ")
