@@ -11,7 +11,7 @@ from lrbench.errors import UsageError, short
 from lrbench.files import is_file
 from lrbench.leaderboard.aggregate import over_seeds
 from lrbench.leaderboard.figure_text import verdict_shown
-from lrbench.leaderboard.layout import WORST, blocks_of, by_weight
+from lrbench.leaderboard.layout import WORST, blocks_of, by_weight, ranking
 from lrbench.leaderboard.read import optional_json, read_table, without_tables
 from lrbench.leaderboard.reference import Comparison, comparisons
 from lrbench.leaderboard.results import DERIVED, derived, spent
@@ -124,9 +124,7 @@ class Leaderboard:
         By verdict, since figures of an attack that failed rank nothing; then by robust accuracy in the worst case at
         the radius that the summary shows; then by clean accuracy; each as it is shown. What is missing ranks last.
         """
-        if not self.blocks:
-            return {}
-        return {model: int(cell.value) for model, cell in self.blocks[0].columns[0].cells.items()}
+        return {model: int(cell.value) for model, cell in ranking(self.shown, self.suite).cells.items()}
 
     @cached_property
     def models(self) -> list[str]:

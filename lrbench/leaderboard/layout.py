@@ -27,12 +27,26 @@ def blocks_of(shown: Shown, suite: dict[str, Any], data: str, progress: str = ""
 
     `data` is the data set's name for the title, and `progress` what it says of a run that is not whole.
     """
-    seeds, models = shown.seeds, list(dict.fromkeys(shown.aggregated["model"]))
+    seeds, models = shown.seeds, shown.aggregated["model"]
     title = f"{suite['name']} on {data}, {seeds} seed{'s' * (seeds > 1)}" + (f": {progress}" if progress else "")
-    summary = [rank_column(_ranked_by(shown, suite), models), *_summary(shown, suite)]
-    found = [Block(title, summary), *_attack_blocks(shown, suite), *measured_blocks(shown, suite)]
-    filled = [replace(block, columns=[*_filled(block, checked=bool(models))]) for block in found]
+    found = [
+        Block(title, [*_places(shown, suite), *_summary(shown, suite)]),
+        *_attack_blocks(shown, suite),
+        *measured_blocks(shown, suite),
+    ]
+    filled = [replace(block, columns=[*_filled(block, checked=len(models) > 0)]) for block in found]
     return [with_n(block) for block in filled if block.columns]
+
+
+def ranking(shown: Shown, suite: dict[str, Any]) -> Column:
+    """Give the column of ranks."""
+    return rank_column(_ranked_by(shown, suite), list(dict.fromkeys(shown.aggregated["model"])))
+
+
+def _places(shown: Shown, suite: dict[str, Any]) -> list[Column]:
+    """Give the column of ranks; nothing as long as the robust accuracy that a suite asks for is known of nobody."""
+    known = not suite["attacks"] or _headline(shown, suite).cells
+    return [ranking(shown, suite)] if known else []
 
 
 def _filled(block: Block, *, checked: bool) -> Iterator[Column]:

@@ -6,6 +6,7 @@ import pytest
 from support.tables import board_of, rows_of
 
 from lrbench.leaderboard.published.page import index_page
+from lrbench.leaderboard.render import to_markdown
 from lrbench.leaderboard.report.page import table_of_block
 
 WHOLE = {"accuracy": 0.5, "wrong": (0.9, 0.95), "verdict": "suspicious"}
@@ -106,6 +107,17 @@ def test_equal_means_over_seeds_are_equal_whatever_their_last_bit():
     ]
     other = [*rows_of("b", 0, wrong=(0.1, 0.3)), *rows_of("b", 1, wrong=(0.1, 0.3)), *rows_of("b", 2, wrong=(0.1, 0.0))]
     assert board_of([*one, *other], seeds=[0, 1, 2]).ranks == {"one": 1, "b": 1}
+
+
+def test_nobody_has_a_place_as_long_as_no_robust_accuracy_is_known():
+    first, second = (rows_of(name, wrong=None) for name in ("one", "two"))
+    for board in (board_of([*first, *second]), board_of(rows_of("one", wrong=None))):
+        assert "place" not in to_markdown(board)
+        assert "rank" not in board.table()
+        assert "clean accuracy" in to_markdown(board)
+    board = board_of([*first, *rows_of("two", wrong=(0.1, 0.3))])
+    assert list(board.table()["rank"]) == [1, 2], "what one has the other lacks"
+    assert board.models == ["two", "one"]
 
 
 def test_nobody_is_crowned_whose_robust_accuracy_is_missing():
