@@ -95,10 +95,12 @@ def _reading(board: Leaderboard) -> Iterator[str]:
     yield from stopped(board)
     if board.suite["attacks"]:
         at = board.shown.radius(middle(board.suite))
-        yield (
-            f"Place: by verdict, then robust accuracy at {at}, then clean accuracy, rounded as shown. Equal figures "
-            "tie; missing figures (-) come last, as do models that were not checked for masked gradients."
-        )
+        placed = any(column.form == "rank" for column in board.blocks[0].columns)
+        if placed:
+            yield (
+                f"Place: by verdict, then robust accuracy at {at}, then clean accuracy, rounded as shown. Equal "
+                "figures tie; missing figures (-) come last, as do models that were not checked for masked gradients."
+            )
         if board.suite["threat_model"]["space"] == "normalized":
             yield (
                 "Radii are in sd, standard deviations of the training images' pixels: 8/255 in the suite is 0.0314 sd, "

@@ -23,7 +23,8 @@ def test_the_suite_of_all_records_is_the_one_that_they_were_cut_from(name):
     assert made["models"] == suite["models"]
     assert sorted(made["claims"], key=str) == sorted(suite["claims"], key=str)
     assert {**made, "models": 0, "claims": 0} == {**suite, "models": 0, "claims": 0, "reference": None}
-    assert "suite.yaml](suite.yaml)" in repeating(records(suite, [first, *others]))
+    # Which models an audit attacks by way of hangs on their order, which no record keeps.
+    assert ("(suite.yaml)" in repeating(records(suite, [first, *others]))) != bool(suite["claims"])
 
 
 def test_a_board_that_lacks_what_others_start_from_does_not_say_that_its_suite_can_be_run():
@@ -31,3 +32,18 @@ def test_a_board_that_lacks_what_others_start_from_does_not_say_that_its_suite_c
     said = repeating(records(suite, ["resnet18", "resnet18-pgd"]))
     assert "resnet18-warm" in said
     assert "(suite.yaml)" not in said
+
+
+def test_a_board_without_its_baseline_or_of_several_suites_does_not_either():
+    suite = load_suite("quick")[0].model_dump(mode="json")
+    assert "(resnet18)" in repeating(records(suite, ["resnet18-1-lr", "resnet18-2-lr"]))
+    for other in ({"seeds": [7]}, {"low_rank": {**suite["low_rank"], "lambda_1": 7.0}}):
+        mixed = [*records(suite, ["resnet18"]), *records({**suite, **other}, ["resnet18-1-lr"])]
+        assert "put together of several" in repeating(mixed)
+
+
+def test_a_record_from_before_there_were_claims_makes_no_suite_with_any():
+    suite = load_suite("quick")[0].model_dump(mode="json")
+    old = records(suite, ["resnet18"])
+    del old[0]["configuration"]["claims"]
+    assert "claims" not in suite_of(old)

@@ -76,8 +76,45 @@ def test_what_is_not_published_and_what_is_not_planned_is_told_apart(boards, wan
     assert gone == f"published, and not in this plan: {STEP}"
 
 
-def test_parts_of_what_was_finished_as_a_whole_are_not_missed(boards, wanted):
-    assert said(boards, wanted | {f"{STEP}/part-0": "0" * 64}) == said(boards, wanted)
+@pytest.mark.parametrize("published", [True, False])
+def test_parts_of_what_was_finished_as_a_whole_are_not_counted(boards, wanted, published):
+    whole = said(boards, wanted)
+    part = f"{STEP}/part-0"
+    if published:
+
+        def cut(content):
+            content["artefacts"][part], content["keys"][part] = {}, "0" * 64
+            content["steps"]["done"] += 1
+            content["steps"]["planned"] += 1
+
+        resealed(record(boards), cut)
+    assert said(boards, wanted | {part: "0" * 64}) == whole
+    assert said(boards, wanted | {part: "1" * 64}) == whole
+    assert said(boards, wanted) == whole, "another part makes nothing again"
+
+
+def test_what_is_called_otherwise_is_published_all_the_same(boards, wanted):
+    renamed = {step.replace("/net/", "/other/"): key for step, key in wanted.items()}
+    assert said(boards, renamed) == said(boards, wanted)
+
+
+def test_versions_are_those_of_the_records_that_differ_and_builds_are_none(boards, wanted):
+    def old(content):
+        for environment in content["environments"]:
+            environment["packages"] |= {"torch": "1.0", "pandas": "0.1", "lrbench": "0.0.1"}
+
+    packages = read_record(record(boards))["environments"][0]["packages"]
+    resealed(record(boards, "lr"), old)
+    _, other = said(boards, wanted | {STEP: "0" * 64}, packages)
+    assert other == f"made from something else: {STEP}", "the other record's versions are no reason"
+    _, other = said(
+        boards, wanted | {STEP: "0" * 64}, packages | {"torch": f"{packages['torch'].partition('+')[0]}+cu1"}
+    )
+    assert other == f"made from something else: {STEP}"
+    _, other = said(boards, wanted | {"accuracy/lr/seed-0": "0" * 64}, packages)
+    assert other.startswith("made from something else: accuracy/lr/seed-0 (torch 1.0, here ")
+    assert "pandas" not in other
+    assert "lrbench" not in other
 
 
 def test_an_older_record_says_nothing_and_that_is_said(boards, wanted):

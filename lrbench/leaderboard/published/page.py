@@ -11,6 +11,9 @@ from lrbench.leaderboard.text import in_markdown
 from lrbench.names import in_path
 from lrbench.verdicts import NOT_CHECKED
 
+SHARED = ("seeds", "low_rank", "diagnostics")
+"""What the records of a board may differ in; the rest of their suites is the same."""
+
 
 def suite_page(board: Leaderboard, records: list[Content], figures: list[str]) -> str:
     """Write one suite's board as Markdown, with its figures and what each record comes from."""
@@ -36,20 +39,26 @@ def suite_page(board: Leaderboard, records: list[Content], figures: list[str]) -
 
 def repeating(records: list[Content]) -> str:
     """Say how the figures of these records are made again."""
-    lacking = sorted(_needed(records) - {record["model"] for record in records})
-    suite = "the [suite.yaml](suite.yaml) beside this page"
-    if lacking:
-        names = ", ".join(map(in_markdown, lacking))
-        suite = f"the suite as it was there: the one beside this page lacks models that others need ({names})"
+    lack = _lack(records)
+    suite = f"the suite as it was there: the one beside this page {lack}" if lack else ""
+    suite = suite or "the [suite.yaml](suite.yaml) beside this page"
     return f"To repeat it: `git checkout COMMIT`, then `lrbench run` with {suite}."
 
 
-def _needed(records: list[Content]) -> set[str]:
-    """Names of the models that others start from, or are attacked by way of."""
+def _lack(records: list[Content]) -> str:
+    """Say in what the suite that is put together of records is not the one that ran; nothing if in nothing."""
     configurations = [record["configuration"] for record in records]
     needed = [spec.get("init_from") for each in configurations for spec in each["models"].values()]
     needed += [attack.get("surrogate") for each in configurations for attack in each["attacks"]]
-    return {name for name in needed if name}
+    needed += [record["baseline"] for record in records]
+    lacking = sorted({name for name in needed if name} - {record["model"] for record in records})
+    if lacking:
+        return f"lacks models that others need ({', '.join(map(in_markdown, lacking))})"
+    if any(each.get("claims") or each["diagnostics"].get("audit") for each in configurations):
+        return "has its models in another order, which decides what an audit attacks by way of"
+    if any(each.get(key) != configurations[0].get(key) for each in configurations for key in SHARED):
+        return "is put together of several"
+    return ""
 
 
 def _steps(record: Content) -> str:

@@ -157,7 +157,8 @@ def suite_of(records: list[Content]) -> Content:
     attacks = {attack["label"]: attack for record in records for attack in record["configuration"]["attacks"]}
     suite["attacks"] = list(attacks.values())
     # A model's record keeps the claims about it alone.
-    suite["claims"] = [claim for record in records for claim in record["configuration"].get("claims") or ()]
+    if any("claims" in record["configuration"] for record in records):
+        suite["claims"] = [claim for record in records for claim in record["configuration"].get("claims") or ()]
     suite["diagnostics"] = {}
     for record in records:
         for kind, spec in record["configuration"]["diagnostics"].items():

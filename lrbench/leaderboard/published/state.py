@@ -10,6 +10,9 @@ from lrbench.names import in_path, whole_of
 
 Versions = dict[str, str | None]
 
+INERT = {"lrbench", "pandas"}
+"""Of the packages that records name: what is in no key. Of lrbench it is the code that is."""
+
 
 class PublishedState:
     """A published board, held against a plan of its suite.
@@ -40,32 +43,47 @@ class PublishedState:
         if self._folder.name not in boards:
             msg = f"{to} has no board of {suite!r}; {nearest(self._folder.name, boards)}"
             raise UsageError(msg)
-        self._records, self._wanted = sound_records(self._folder), wanted
-        self._keys = {step: key for record in self._records for step, key in record.get("keys", {}).items()}
+        self._records = sound_records(self._folder)
+        called = {key: step for step, key in wanted.items()}
+        # Names are not content: what the plan calls otherwise is published all the same.
+        keys = {
+            step if wanted.get(step) == key else called.get(key, step): key
+            for record in self._records
+            for step, key in record.get("keys", {}).items()
+        }
+        # Nor is how the images of an attack were parted.
+        self._keys = {step: key for step, key in keys.items() if whole_of(step) == step or whole_of(step) not in keys}
+        self._wanted = {
+            step: key for step, key in wanted.items() if whole_of(step) == step or whole_of(step) not in self._keys
+        }
         self.same = {step: wanted[step] == key for step, key in self._keys.items() if step in wanted}
 
     def lines(self, packages: Versions) -> Iterator[str]:
         """Say how many steps are published, and which would be made from something else; `packages` are those here."""
-        # Parts of what was finished as a whole are in no record.
-        asked = [step for step in self._wanted if whole_of(step) == step or whole_of(step) not in self._keys]
         other = [step for step, same in self.same.items() if not same]
         if self._keys:
             what = f"{len(other)} of them made from something else" if other else "each as it would be made now"
-            there = f"{len(self.same)} of {len(asked)} steps" + (f", {what}" if self.same else "")
+            there = f"{len(self.same)} of {len(self._wanted)} steps" + (f", {what}" if self.same else "")
             yield f"published in {self._folder}: {there}"
         if other:
-            yield f"made from something else: {some(other)}{self._versions(packages)}"
+            yield f"made from something else: {some(other)}{self._versions(other, packages)}"
         if gone := [step for step in self._keys if step not in self._wanted]:
             yield f"published, and not in this plan: {some(gone)}"
         if older := [record["model"] for record in self._records if "keys" not in record]:
             yield f"{self._folder} does not say what {some(older)} was made from (an older format); publish it again"
 
-    def _versions(self, packages: Versions) -> str:
-        """Name the libraries of which another version made figures: that alone gives other keys."""
-        made = [environment.get("packages", {}) for record in self._records for environment in environments_of(record)]
+    def _versions(self, other: list[str], packages: Versions) -> str:
+        """Name the libraries of which another version made these steps, which may be why; builds are no versions."""
+        records = [record for record in self._records if {*other} & record.get("keys", {}).keys()]
+        made = [environment.get("packages", {}) for record in records for environment in environments_of(record)]
         found = {
-            name: sorted({str(each[name]) for each in made if each.get(name, here) != here})
+            name: sorted({_version(each[name]) for each in made if each.get(name)} - {_version(here)})
             for name, here in packages.items()
+            if name not in INERT
         }
         told = [f"{name} {', '.join(versions)}, here {packages[name]}" for name, versions in found.items() if versions]
         return f" ({'; '.join(told)})" if told else ""
+
+
+def _version(version: str | None) -> str:
+    return str(version).partition("+")[0]
