@@ -38,9 +38,7 @@ def make_parser() -> argparse.ArgumentParser:
             sub.add_argument("--jobs", type=number, nargs="+", default=[], metavar="N", help="estimate for N workers")
             sub.add_argument("--all", action="store_true", help="each step by itself, with its state")
             sub.add_argument("--format", default="table", choices=("table", "json"), help="json: all steps")
-            sub.add_argument(
-                "--published", metavar="DIR", help="published leaderboards: were their figures made from the same?"
-            )
+            sub.add_argument("--published", metavar="DIR", help="boards: were their figures made from the same?")
         if name == "run":
             sub.add_argument(
                 "--steps", action="append", default=[], metavar="P", help="only steps that match, such as 'train/*'"

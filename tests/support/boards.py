@@ -49,7 +49,8 @@ def renamed(content, name):
     old, place = content["model"], f"/{in_path(content['model'])}/"
     content["model"] = name
     content["configuration"]["models"] = {name: content["configuration"]["models"][old]}
-    content["artefacts"] = {step.replace(place, f"/{name}/"): of for step, of in content["artefacts"].items()}
+    for key in ("artefacts", "keys"):
+        content[key] = {step.replace(place, f"/{name}/"): of for step, of in content[key].items()}
     for row in content["results"]:
         row["model"] = name
 

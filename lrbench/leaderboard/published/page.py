@@ -54,8 +54,10 @@ def _lack(records: list[Content]) -> str:
     lacking = sorted({name for name in needed if name} - {record["model"] for record in records})
     if lacking:
         return f"lacks models that others need ({', '.join(map(in_markdown, lacking))})"
-    if any(each.get("claims") or each["diagnostics"].get("audit") for each in configurations):
-        return "has its models in another order, which decides what an audit attacks by way of"
+    if any((record.get("steps") or {}).get("missing") for record in records):
+        return "is of a run that is not whole"
+    if any(each.get("claims") for each in configurations):
+        return "has its models in another order, on which the transfer attacks of audits depend"
     if any(each.get(key) != configurations[0].get(key) for each in configurations for key in SHARED):
         return "is put together of several"
     return ""
