@@ -64,7 +64,8 @@ def test_a_difference_is_that_of_its_board(cells, board):
     difference, low, high = (100 * float(found[key].iloc[0]) for key in ("value", "ci_low", "ci_high"))
     assert cells[4] == f"{difference:+.1f} [{low:+.1f}, {high:+.1f}]"
     p = shown.table().loc[model, f"p_adjusted[worst-case,{round(255 * eps)}/255]"]
-    assert cells[6] == f"{100 * _found(board, model, eps):.1f}"
+    detected = _found(board, model, eps)
+    assert cells[6] == ("-" if detected is None else f"{100 * detected:.1f}")
     assert cells[5] == ("< 1e-10" if p < 1e-10 else f"{p:.2g}" if p >= 0.001 else f"{p:.1e}")
 
 
