@@ -95,7 +95,7 @@ def _reading(board: Leaderboard) -> Iterator[str]:
     yield from stopped(board)
     if board.suite["attacks"]:
         at = board.shown.radius(middle(board.suite))
-        placed = any(column.form == "rank" for column in board.blocks[0].columns)
+        placed = any(column.form == "rank" for block in board.blocks[:1] for column in block.columns)
         if placed:
             yield (
                 f"Place: by verdict, then robust accuracy at {at}, then clean accuracy, rounded as shown. Equal "
