@@ -98,6 +98,23 @@ def test_what_is_called_otherwise_is_published_all_the_same(boards, wanted):
     assert said(boards, renamed) == said(boards, wanted)
 
 
+def test_names_that_changed_places_and_twins_are_each_found(boards, wanted):
+    swapped = {
+        step.replace("/net/", "/#/").replace("/lr/", "/net/").replace("/#/", "/lr/"): key
+        for step, key in wanted.items()
+    }
+    assert said(boards, swapped) == said(boards, wanted)
+    twins = wanted | {step.replace("/net/", "/twin/"): key for step, key in wanted.items() if "/net/" in step}
+    (line,) = said(boards, twins)
+    assert line.endswith("each as it would be made now")
+    state = PublishedState(boards, "small", twins)
+    assert state.same["train/net/seed-0"]
+    assert state.same["train/twin/seed-0"]
+    # A name that is taken anew: what it was is published under another, and itself it is not.
+    anew = {step.replace("/net/", "/old/"): key for step, key in wanted.items()} | {STEP: "0" * 64}
+    assert STEP not in PublishedState(boards, "small", anew).same
+
+
 def test_versions_are_those_of_the_records_that_differ_and_builds_are_none(boards, wanted):
     def old(content):
         for environment in content["environments"]:
@@ -160,6 +177,10 @@ def test_the_command_says_it_and_its_list_says_it_of_each_step(pair_run, boards,
 def test_a_board_that_is_not_there_is_answered_in_a_line(pair_run, boards, tmp_path, capsys):
     shutil.move(boards / "small", boards / "smaller")
     asked = ["plan", str(pair_run / "suite.yaml"), "--out", str(tmp_path / "none"), "--published"]
-    for folder, told in ((boards, "did you mean 'smaller'?"), (tmp_path / "nowhere", "there is none to choose from")):
+    for folder, told in (
+        (boards, "did you mean 'smaller'?"),
+        (tmp_path / "nowhere", "there is none to choose from"),
+        (boards / "smaller", f"is a board itself; name the folder that it is in, {boards}"),
+    ):
         assert main([*asked, str(folder)]) == 2
         assert told in capsys.readouterr().err.replace("\n", " ")

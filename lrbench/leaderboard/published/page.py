@@ -11,8 +11,8 @@ from lrbench.leaderboard.text import in_markdown
 from lrbench.names import in_path
 from lrbench.verdicts import NOT_CHECKED
 
-SHARED = ("seeds", "low_rank", "diagnostics")
-"""What the records of a board may differ in; the rest of their suites is the same."""
+MAY_DIFFER = ("seeds", "low_rank", "diagnostics")
+"""Sections that records of one board may have different ones of."""
 
 
 def suite_page(board: Leaderboard, records: list[Content], figures: list[str]) -> str:
@@ -39,9 +39,9 @@ def suite_page(board: Leaderboard, records: list[Content], figures: list[str]) -
 
 def repeating(records: list[Content]) -> str:
     """Say how the figures of these records are made again."""
-    lack = _lack(records)
-    suite = f"the suite as it was there: the one beside this page {lack}" if lack else ""
-    suite = suite or "the [suite.yaml](suite.yaml) beside this page"
+    suite = "the [suite.yaml](suite.yaml) beside this page"
+    if lack := _lack(records):
+        suite = f"the suite as it was there: the one beside this page {lack}"
     return f"To repeat it: `git checkout COMMIT`, then `lrbench run` with {suite}."
 
 
@@ -58,7 +58,7 @@ def _lack(records: list[Content]) -> str:
         return "is of a run that is not whole"
     if any(each.get("claims") for each in configurations):
         return "has its models in another order, on which the transfer attacks of audits depend"
-    if any(each.get(key) != configurations[0].get(key) for each in configurations for key in SHARED):
+    if any(each.get(key) != configurations[0].get(key) for each in configurations for key in MAY_DIFFER):
         return "is put together of several"
     return ""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lrbench.errors import UsageError, nearest, some
-from lrbench.leaderboard.kept import environments_of
+from lrbench.leaderboard.kept import RECORDS, environments_of
 from lrbench.leaderboard.published.read import board_folders, sound_records
 from lrbench.names import in_path, whole_of
 
@@ -39,24 +39,20 @@ class PublishedState:
 
     def __init__(self, to: Path, suite: str, wanted: dict[str, str]) -> None:
         self._folder = to / in_path(suite)
-        boards = [each.name for each in board_folders(to)]
-        if self._folder.name not in boards:
-            msg = f"{to} has no board of {suite!r}; {nearest(self._folder.name, boards)}"
-            raise UsageError(msg)
+        _require_board(to, self._folder.name, suite)
         self._records = sound_records(self._folder)
-        called = {key: step for step, key in wanted.items()}
-        # Names are not content: what the plan calls otherwise is published all the same.
-        keys = {
-            step if wanted.get(step) == key else called.get(key, step): key
-            for record in self._records
-            for step, key in record.get("keys", {}).items()
+        told = {step: key for record in self._records for step, key in record.get("keys", {}).items()}
+        # How the images of an attack were parted is not content, nor are names: what the plan calls otherwise counts.
+        self._keys = {step: key for step, key in told.items() if whole_of(step) == step or whole_of(step) not in told}
+        there, planned = {*self._keys.values()}, {*wanted.values()}
+        held = {
+            step: key in there
+            for step, key in wanted.items()
+            if key in there or (step in self._keys and self._keys[step] not in planned)
         }
-        # Nor is how the images of an attack were parted.
-        self._keys = {step: key for step, key in keys.items() if whole_of(step) == step or whole_of(step) not in keys}
-        self._wanted = {
-            step: key for step, key in wanted.items() if whole_of(step) == step or whole_of(step) not in self._keys
-        }
-        self.same = {step: wanted[step] == key for step, key in self._keys.items() if step in wanted}
+        self._wanted = [step for step in wanted if whole_of(step) == step or whole_of(step) not in held]
+        self.same = {step: held[step] for step in self._wanted if step in held}
+        self._gone = [step for step, key in self._keys.items() if step not in wanted and key not in planned]
 
     def lines(self, packages: Versions) -> Iterator[str]:
         """Say how many steps are published, and which would be made from something else; `packages` are those here."""
@@ -67,8 +63,8 @@ class PublishedState:
             yield f"published in {self._folder}: {there}"
         if other:
             yield f"made from something else: {some(other)}{self._versions(other, packages)}"
-        if gone := [step for step in self._keys if step not in self._wanted]:
-            yield f"published, and not in this plan: {some(gone)}"
+        if self._gone:
+            yield f"published, and not in this plan: {some(self._gone)}"
         if older := [record["model"] for record in self._records if "keys" not in record]:
             yield f"{self._folder} does not say what {some(older)} was made from (an older format); publish it again"
 
@@ -83,6 +79,16 @@ class PublishedState:
         }
         told = [f"{name} {', '.join(versions)}, here {packages[name]}" for name, versions in found.items() if versions]
         return f" ({'; '.join(told)})" if told else ""
+
+
+def _require_board(to: Path, name: str, suite: str) -> None:
+    boards = [each.name for each in board_folders(to)]
+    if name in boards:
+        return
+    msg = f"{to} has no board of {suite!r}; {nearest(name, boards)}"
+    if (to / RECORDS).is_dir():
+        msg = f"{to} is a board itself; name the folder that it is in, {to.parent}"
+    raise UsageError(msg)
 
 
 def _version(version: str | None) -> str:
