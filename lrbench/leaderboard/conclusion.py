@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.paired import Difference, Paired
-from lrbench.statistics import Components, detectable, images_needed
+from lrbench.statistics import Components, detectable, images_needed, largest_difference
 from lrbench.statistics.difference import LEVEL
 
 SEEDS = (2, 3, 5, 10)
@@ -74,8 +74,9 @@ def _resolution(row: Difference) -> str:
     seeds = f"{found.seeds} seed{'s' * (found.seeds > 1)}"
     if least is None:
         return (
-            f"With {found.images} images and {seeds} like these no difference, however large, would be detected in "
-            "80 % of cases."
+            f"With {found.images} images and {seeds} like these not even a difference of "
+            f"{100 * largest_difference(found.seeds, found.components):.1f} points, the share of outcomes that differ, would be "
+            "detected in 80 % of cases."
         )
     return (
         f"With {found.images} images and {seeds} like these, {100 * least:.1f} points would have been detected in "

@@ -2,7 +2,7 @@
 
 from lrbench.statistics.difference import Components, Estimate, difference_of, discordant, on_the_same_images
 from lrbench.statistics.family import holm
-from lrbench.statistics.power import detectable, images_needed, power
+from lrbench.statistics.power import detectable, images_needed, largest_difference, power
 from lrbench.statistics.proportion import clopper_pearson, failures, mcnemar, wilson
 from lrbench.statistics.sequence import Stopping, interval_of
 
@@ -18,6 +18,7 @@ __all__ = [
     "holm",
     "images_needed",
     "interval_of",
+    "largest_difference",
     "mcnemar",
     "on_the_same_images",
     "power",

@@ -50,6 +50,11 @@ def _beyond(difference: float, reach: np.ndarray, spread: float) -> float:
     return float(np.mean(special.ndtr((difference - reach) / spread) + special.ndtr((-difference - reach) / spread)))
 
 
+def largest_difference(seeds: int, components: Components) -> float:
+    """Give the largest difference that there can be: the share of outcomes that differ; of one seed it may be all."""
+    return min(1.0, (components.seeds or 0.0) + components.images + components.rest) if seeds > 1 else 1.0
+
+
 def detectable(seeds: int, images: int, components: Components, wanted: float = POWER) -> float | None:
     """Smallest difference, in (0, 1], that is found with a power; None if not even the largest that there can be is.
 
@@ -62,9 +67,7 @@ def detectable(seeds: int, images: int, components: Components, wanted: float = 
         As in `power`.
     wanted : float in (0, 1)
     """
-    low, high = 0.0, 1.0
-    if seeds > 1:
-        high = min(high, (components.seeds or 0.0) + components.images + components.rest)
+    low, high = 0.0, largest_difference(seeds, components)
     if power(high, seeds, images, components) < wanted:
         return None
     for _ in range(40):
