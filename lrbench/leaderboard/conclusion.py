@@ -73,10 +73,10 @@ def _resolution(row: Difference) -> str:
     least = detectable(found.seeds, found.images, found.components)
     seeds = f"{found.seeds} seed{'s' * (found.seeds > 1)}"
     if least is None:
+        most = 100 * largest_difference(found.seeds, found.components)
         return (
-            f"With {found.images} images and {seeds} like these not even a difference of "
-            f"{100 * largest_difference(found.seeds, found.components):.1f} points, the share of outcomes that differ, would be "
-            "detected in 80 % of cases."
+            f"With {found.images} images and {seeds} like these not even a difference of {most:.1f} points, the share "
+            "of outcomes that differ, would be detected in 80 % of cases."
         )
     return (
         f"With {found.images} images and {seeds} like these, {100 * least:.1f} points would have been detected in "
