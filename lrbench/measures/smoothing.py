@@ -103,14 +103,16 @@ class Smoothing(Measure):
         table = pd.concat([gap, edge], ignore_index=True)[[*keys, "line", "value", "low", "high", "n"]]
         y = Axis("value", f"robust accuracy, %{n_suffix(lower)}", domain=(0, 100))
         x = Axis("radius", "L2 radius, in pixels of [0, 1]")
+        ends = pd.concat([_end(lower, "ci_low"), _end(upper, "ci_high")], ignore_index=True)
         panels = [
-            Panel(rows, x, y, "line", label)
+            Panel(rows, x, y, "line", label, faint=ends[ends["model"] == model])
             for model, label in shown.labels.items()
             if len(rows := table[table["model"] == model])
         ]
         caption = (
             f"Networks smoothed by Gaussian noise of sigma {options.sigma:g}: the lower line is certified, the upper "
-            "one is what an attack left, and the truth lies in the shaded gap. At the radii that are marked; at "
+            "one is what an attack left, and the truth lies in the shaded gap. Thin: the ends of both bounds' 95 % "
+            "Wilson intervals over images. At the radii that are marked; at "
             f"confidence {1 - options.alpha:.6g} an image. {options.n:,} draws certify no radius above "
             f"{_limit(options)}."
         )
@@ -148,6 +150,11 @@ def _by_radius(shown: "Shown", figure: str) -> "pd.DataFrame":
         return rows
     rows = rows.assign(radius=pd.to_numeric(rows["radius"]), value=100 * rows["value"])
     return rows.sort_values("radius", kind="stable")
+
+
+def _end(rows: "pd.DataFrame", end: str) -> "pd.DataFrame":
+    """Give one end of the intervals of a bound as a line."""
+    return rows.assign(line=end, value=100 * rows[end])[["model", "radius", "line", "value"]]
 
 
 def _failures(images: int, alpha: float) -> int:

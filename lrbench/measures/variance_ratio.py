@@ -135,7 +135,8 @@ def _curves(shown: "Shown", ratios: "pd.DataFrame", layer: str, limit: int) -> "
         Panel(left, x, Axis("value", "leakage 1 - VR_k", scale="log"), "line"),
     ]
     caption = (
-        f"Share of the variance of {layer}'s activations in k directions, and what is left; the band spans the seeds."
+        f"Share of the variance of {layer}'s activations A + b in k directions, and what is left. An LR-Layer's b "
+        "takes their mean out; a network without one has no b, and its mean counts; the band spans the seeds."
     )
     name, title = f"variance-{layer}", f"Variance of the activations of {layer}"
     return Chart(name, title, caption, panels, shown.labels, file=f"variance-ratio-{layer}")

@@ -12,6 +12,7 @@ from lrbench.leaderboard.charts.robustness import _in_parts
 NAMES = {
     "radius-worst-case": "worst-case",
     "radius-iter-fsgm": "",
+    "differences": "differences",
     "distance-iter-fsgm": "misclassification-iter-fsgm",
     "smallest-perturbation-deepfool": "smallest-perturbation-deepfool",
     "variance-avgpool": "variance-ratio-avgpool",
@@ -47,7 +48,8 @@ def test_every_chart_is_there_with_the_name_of_its_files(drawn):
 def test_a_notebook_draws_what_follows_from_the_results(board):
     names = [name for name in NAMES if name not in {"training", "clusters-avgpool", "smallest-perturbation-deepfool"}]
     for name in names:
-        assert board.plot(name).to_dict()["params"][0]["value"] == MODELS
+        series = ["adjusted p below 0.05", "adjusted p of 0.05 and more"] if name == "differences" else MODELS
+        assert board.plot(name).to_dict()["params"][0]["value"] == series
     with pytest.raises(KeyError, match="no chart 'training'; there are radius-worst-case, radius-iter-fsgm, "):
         board.plot("training")
 
@@ -88,6 +90,37 @@ def test_an_attack_has_no_line_through_radii_at_which_it_did_not_run():
     lines = found.set_index(["model", "radius"])["line"]
     assert lines["a", 0.0] != lines["a", 16.0]
     assert set(lines["b"]) == {"square"}
+
+
+def test_differences_have_a_row_for_each_model_with_what_chance_makes_of_it(drawn):
+    chart = drawn["differences"]
+    assert [panel.title for panel in chart.panels] == ["8/255", "16/255"]
+    assert chart.caption.endswith("n = 100; the bar is the 95 % interval over seeds and images, before adjustment.")
+    for panel in chart.panels:
+        assert list(panel.y.order) == MODELS[1:], "the largest first"
+        assert list(panel.rules) == [0]
+        assert panel.x.domain == (-30, 25), "all radii share it"
+        table = panel.table.set_index("label")
+        assert list(table.loc["low-rank", ["value", "low", "high"]]) == pytest.approx([20, 15, 25])
+        assert list(table["found"]) == ["adjusted p below 0.05", "adjusted p of 0.05 and more"]
+
+
+def test_one_difference_is_told_by_the_tables_alone():
+    assert "differences" not in charts_of(board_of(MODELS[:2]))
+
+
+def test_of_many_models_bands_and_thin_lines_would_hide_one_another():
+    names = [f"net-{index}" for index in range(8)]
+    few, many = (charts_of(board_of(models)) for models in (names, [*names, "one more"]))
+    for name in ("radius-worst-case", "radius-iter-fsgm", "distance-iter-fsgm"):
+        (crowded,) = many[name].panels
+        assert not {"low", "high"} & {*crowded.table}
+        assert crowded.faint is None
+        assert "band" not in many[name].caption
+        assert "the tables have the 95 % intervals" in many[name].caption
+        assert {"low", "high"} <= {*few[name].panels[0].table}
+        assert "the band is the 95 % Wilson interval" in few[name].caption
+    assert "Fewer attacks ran at 8/255" in many["radius-worst-case"].caption
 
 
 def test_misclassification_is_there_by_distance(drawn):

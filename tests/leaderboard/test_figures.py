@@ -43,7 +43,13 @@ def many():
 @pytest.mark.usefixtures("drawn_anew")
 def test_every_picture_is_there_in_both_formats_and_the_same_each_time(plain):
     files = as_files(plain.values())
-    names = {"variance-ratio-avgpool", "class-variance-avgpool", "misclassification-iter-fsgm", "worst-case"}
+    names = {
+        "differences",
+        "variance-ratio-avgpool",
+        "class-variance-avgpool",
+        "misclassification-iter-fsgm",
+        "worst-case",
+    }
     names |= {"embeddings", "clusters-avgpool", "training", "smallest-perturbation-deepfool"}
     assert set(files) == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
     for name, content in files.items():

@@ -77,7 +77,10 @@ def test_every_view_and_record_of_a_partial_board_says_so(published, tmp_path, c
     assert f"{of_lr} of lr" in readme
     assert f"| net | {net['planned']} of {net['planned']} |" in readme
     for page in ("README.md", "index.html"):
-        assert of_lr in (published / page).read_text()
+        text = (published / page).read_text()
+        assert of_lr in text
+        assert "need not be ahead by more than chance" in text
+    assert f"- small: lr: {of_lr}" in (published / "README.md").read_text(), "an index names the board"
     table = (board / "leaderboard.csv").read_text().splitlines()
     assert [of_lr in line for line in table if line.startswith(("net,", "lr,"))].count(True) == 1
     assert main(["show", str(board)]) == 0

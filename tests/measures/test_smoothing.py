@@ -72,6 +72,11 @@ def test_the_picture_shades_the_gap(rows):
         assert lower["radius"].tolist() == [0.0, 0.1, 0.2]
         assert (lower["high"] >= lower["low"]).all()
         assert lower["high"].max() > 1  # in percent
+        of = {figure: {float(row["radius"]): row for row in rows if row["metric"] == figure} for figure in TWO}
+        for line, figure in zip(("ci_low", "ci_high"), TWO, strict=True):
+            thin = panel.faint[panel.faint["line"] == line].set_index("radius")["value"]
+            assert thin.to_dict() == pytest.approx({radius: 100 * row[line] for radius, row in of[figure].items()})
+        assert set(panel.faint["model"]) == {model}
 
 
 @pytest.mark.usefixtures("undrawn")

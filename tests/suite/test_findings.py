@@ -73,7 +73,7 @@ def test_a_difference_is_that_of_its_board(cells, board):
     ("picture", "board"),
     [
         ("low-rank", "late-confirmation-cifar10-jpeg/figures/variance-ratio-avgpool"),
-        ("robust", "rivals-short/figures/worst-case"),
+        ("differences", "rivals-short/figures/differences"),
     ],
 )
 def test_a_picture_is_that_of_its_board(picture, board):

@@ -7,7 +7,8 @@ from safetensors.numpy import save
 
 from lrbench.leaderboard import Leaderboard, tidy
 from lrbench.leaderboard.charts import Artefacts, charts
-from lrbench.statistics import wilson
+from lrbench.leaderboard.difference_rows import difference_rows
+from lrbench.statistics import Components, Estimate, wilson
 from lrbench.suite import Suite
 
 MODELS = ["normal", "low-rank", "a rather long name for a model"]
@@ -40,7 +41,20 @@ def board_of(models=MODELS, classes=CLASSES, **changes):
         for seed in (0, 1):
             common = {"suite": "mine", "dataset": "digits", "model": model, "seed": seed}
             rows += [{**common, **row} for row in _rows(place / len(models), classes, seed)]
+    for place, model in enumerate(models[1:]):
+        common = {"suite": "mine", "dataset": "digits", "model": model}
+        rows += [{**common, **row} for row in _differences(place)]
     return Leaderboard(tidy(rows), suite_of(models, **changes))
+
+
+def _differences(place):
+    """The second model gains 20 points, surely, and each further one nothing, by chance."""
+    for eps in EPS:
+        width = 0.05 + 0.2 * (place > 0)
+        found = 0.2 * (place == 0) - 0.03 * place
+        ends = (found - width, found + width)
+        chance = 0.001 if place == 0 else 0.6
+        yield from difference_rows(Estimate(found, ends, chance, 2, 100, Components(0, 0, 0)), eps, "pixel")
 
 
 def _share(metric, value, **columns):

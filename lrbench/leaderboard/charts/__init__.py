@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lrbench.leaderboard.charts.differences import differences
 from lrbench.leaderboard.charts.robustness import by_distance, by_radius, smallest
 from lrbench.leaderboard.charts.training import History, training
 from lrbench.leaderboard.measured import measured_charts
@@ -35,6 +36,7 @@ def charts(shown: Shown, suite: dict[str, Any], artefacts: Artefacts | None = No
     """Give every chart that there is something to draw of."""
     made = artefacts or Artefacts()
     yield from by_radius(shown, suite)
+    yield from differences(shown, suite)
     yield from by_distance(shown, suite)
     yield from smallest(shown, suite, made.sizes)
     yield from measured_charts(shown, suite)

@@ -14,6 +14,11 @@ from lrbench.views.charts import Axis, Chart, Panel
 GRID = 200
 """Sizes of perturbations at which a curve is taken."""
 
+CROWD = 8
+"""Models whose bands and thin lines can be told apart, at most."""
+
+BAND = "; the band is the 95 % Wilson interval"
+
 NORMS = {"linf": "Linf", "l2": "L2", "l1": "L1"}
 
 
@@ -25,21 +30,31 @@ def by_radius(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
     unit = "units of the pixel range" if in_pixels else "standard deviations of the pixels"
     title = "radius, in 1/255 of the pixel range" if scale == 255 else f"radius in {NORMS[threat['norm']]}, in {unit}"
     tables = {attack: _at_radii(shown, ROBUST, attack, scale) for attack in [WORST, *labels(suite)]}
-    for attack, table in tables.items():
-        if not table["attack"].any():
+    for attack, whole in tables.items():
+        if not whole["attack"].any():
             continue
-        caption = f"Robust accuracy by radius, mean over seeds{n_suffix(table)}; the band is the 95 % Wilson interval."
+        table, band = _banded(whole)
+        caption = f"Robust accuracy by radius, mean over seeds{n_suffix(table)}{band}."
         faint = None
-        if attack == WORST:
+        if attack == WORST and band == BAND:
             radii = sorted(set(table["radius"]))
             others = [_in_parts(each, label, radii) for label, each in tables.items() if label != WORST]
             faint = pd.concat(others) if others else None
-            caption += " Thin: each attack." + _fewer(shown)
+            caption += " Thin: each attack."
+        if attack == WORST:
+            caption += _fewer(shown)
         y = Axis("value", f"robust accuracy, %{n_suffix(table)}", domain=(0, 100))
         panel = Panel(table, Axis("radius", title), y, "line", faint=faint)
         name = "Worst case over attacks" if attack == WORST else attack
         file = WORST if attack == WORST else ""
         yield Chart(f"radius-{attack}", name, caption, [panel], shown.labels, file=file)
+
+
+def _banded(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Give a table as it is drawn, without bands where they would hide one another, and what is said of them."""
+    if table["model"].nunique() <= CROWD:
+        return table, BAND
+    return table.drop(columns=["low", "high"]), "; the tables have the 95 % intervals"
 
 
 def _in_parts(table: pd.DataFrame, label: str, radii: list[float]) -> pd.DataFrame:
@@ -84,9 +99,10 @@ def by_distance(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
         errors = errors.assign(l2=displaced).dropna(subset=["l2"]).sort_values(["model", "l2"])
         if not errors["attack"].any():
             continue
+        errors, band = _banded(errors)
         caption = (
             f"As in the paper's figure 5, {suite['threat_model']['space']} space: misclassified images by how far the "
-            f"attack moved them{n_suffix(errors)}; the band is the 95 % Wilson interval."
+            f"attack moved them{n_suffix(errors)}{band}."
             f"{' Dotted: where the tables read it off.' if levels else ''}"
         )
         x = Axis("l2", "mean L2 dissimilarity |x_adv - x| / |x|", domain=(0, None))

@@ -15,6 +15,9 @@ MAY_DIFFER = ("seeds", "low_rank", "diagnostics")
 """Sections that records of one board may have different ones of."""
 
 
+PLACES = "Who stands first need not be ahead by more than chance: each suite's page has differences, intervals and p."
+
+
 def suite_page(board: Leaderboard, records: list[Content], figures: list[str]) -> str:
     """Write one suite's board as Markdown, with its figures and what each record comes from."""
     parts = [to_markdown(board)]
@@ -76,6 +79,7 @@ def index_page(boards: dict[str, tuple[Leaderboard, list[Content]]]) -> tuple[st
     ]
     html = template("published/index.html").render(
         boards=shown,
+        places=PLACES,
         style=asset("style.css"),
         script=asset("page.js"),
     )
@@ -86,7 +90,9 @@ def index_page(boards: dict[str, tuple[Leaderboard, list[Content]]]) -> tuple[st
         cells = (", ".join(_first(board)) or MISSING, *made(records))
         linked = f"[{in_markdown(name)}]({name}/README.md)"
         lines.append(f"| {linked} | {len(board.models)} | {' | '.join(map(in_markdown, cells))} |")
-    lines += ["", *(f"- {in_markdown(line)}" for board, _ in boards.values() for line in _cautions(board))]
+    lines += ["", PLACES, ""]
+    for name, (board, _) in boards.items():
+        lines += [f"- {in_markdown(f'{name}: {line}')}" for line in _cautions(board)]
     return html, "\n".join([*lines, ""]).replace("\n\n\n", "\n\n").rstrip() + "\n"
 
 

@@ -1,0 +1,70 @@
+"""The chart of how each model differs from the first one in the worst case over attacks."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from lrbench.leaderboard.layout import DIFFERENCES, WORST, middle
+from lrbench.statistics.difference import LEVEL
+from lrbench.views import Shown, n_suffix
+from lrbench.views.charts import Axis, Chart, Panel
+
+FEWEST = 2
+"""Models held against the first one that are worth a picture."""
+
+STEP = 5
+"""Points to which the ends of the axis are rounded."""
+
+BELOW, OTHER = f"adjusted p below {LEVEL:g}", f"adjusted p of {LEVEL:g} and more"
+
+
+def differences(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
+    """Give a panel for each radius, with a row for each model, the largest difference at the top.
+
+    A single model that is held against the first one is told better by a table.
+    """
+    table = _differences(shown)
+    if table["label"].nunique() < FEWEST:
+        return
+    first = shown.labels[next(iter(suite["models"]))]
+    at = {eps: table[table["eps"] == eps] for eps in sorted(set(table["eps"]))}
+    headline = at.get(middle(suite), table).sort_values("value", ascending=False, kind="stable")
+    order = list(dict.fromkeys([*headline["label"], *table["label"]]))
+    x = Axis("value", f"points of robust accuracy above {first}{n_suffix(table)}", domain=_ends(table))
+    y = Axis("label", "model", "category", order=order)
+    panels = [Panel(rows, x, y, "points", shown.radius(eps), rules=[0.0]) for eps, rows in at.items()]
+    over = "seeds and images" if shown.seeds > 1 else "images"
+    caption = (
+        f"Robust accuracy in the worst case over attacks minus that of {first}, mean over seeds{n_suffix(table)}; the "
+        f"bar is the 95 % interval over {over}, before adjustment."
+    )
+    there = [each for each in (BELOW, OTHER) if each in set(table["found"])]
+    title = f"Robust accuracy minus that of {first}"
+    yield Chart("differences", title, caption, panels, {each: each for each in there}, by="found")
+
+
+def _ends(table: pd.DataFrame) -> tuple[float, float]:
+    """Give the ends of the axis that all radii share."""
+    low, high = min(0.0, *table[["value", "low"]].min()), max(0.0, *table[["value", "high"]].max())
+    return STEP * math.floor(low / STEP), STEP * math.ceil(high / STEP)
+
+
+def _differences(shown: Shown) -> pd.DataFrame:
+    """Differences in points, one row for each model and radius, and whether chance can be left out."""
+    (difference, *_), (adjusted, *_) = DIFFERENCES
+    rows = shown.rows(difference, attack=WORST).dropna(subset=["value"])
+    p = shown.rows(adjusted, attack=WORST).set_index(["model", "eps"])["value"]
+    below = [p.get(key, 1.0) < LEVEL for key in rows[["model", "eps"]].itertuples(index=False, name=None)]
+    return pd.DataFrame(
+        {
+            "label": [shown.labels[model] for model in rows["model"]],
+            "found": [BELOW if each else OTHER for each in below],
+            "eps": rows["eps"],
+            "value": 100 * rows["value"],
+            "low": 100 * rows["ci_low"],
+            "high": 100 * rows["ci_high"],
+            "n": rows["n"],
+        }
+    )
