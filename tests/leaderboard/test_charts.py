@@ -105,6 +105,14 @@ def test_differences_have_a_row_for_each_model_with_what_chance_makes_of_it(draw
         assert list(table["found"]) == ["adjusted p below 0.05", "adjusted p of 0.05 and more"]
 
 
+def test_differences_without_an_interval_have_a_place(board):
+    bare = board.results["metric"] == "robust_accuracy_difference"
+    results = board.results.assign(**{end: board.results[end].mask(bare) for end in ("ci_low", "ci_high")})
+    chart = charts_of(Leaderboard(results, board.suite))["differences"]
+    assert [panel.x.domain for panel in chart.panels] == [(-5, 20)] * 2
+    assert all(panel.table["value"].notna().all() for panel in chart.panels)
+
+
 def test_one_difference_is_told_by_the_tables_alone():
     assert "differences" not in charts_of(board_of(MODELS[:2]))
 

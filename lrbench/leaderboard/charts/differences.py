@@ -47,7 +47,8 @@ def differences(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
 
 def _ends(table: pd.DataFrame) -> tuple[float, float]:
     """Give the ends of the axis that all radii share."""
-    low, high = min(0.0, *table[["value", "low"]].min()), max(0.0, *table[["value", "high"]].max())
+    spans = table[["value", "low", "high"]]
+    low, high = min(0.0, float(spans.min().min())), max(0.0, float(spans.max().max()))
     return STEP * math.floor(low / STEP), STEP * math.ceil(high / STEP)
 
 
