@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lrbench import Leaderboard
+from lrbench.leaderboard.figure_text import write_value
 from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.outcomes import Run
 from lrbench.statistics import detectable, difference_of, on_the_same_images
@@ -60,7 +61,7 @@ def test_a_difference_is_that_of_its_board(cells, board):
     here = rows[(rows["attack"] == "worst-case") & (rows["eps"] - eps).abs().lt(1e-6)]
     for cell, name in ((cells[2], model), (cells[3], next(iter(shown.suite["models"])))):
         wrong = here[(here["model"] == name) & (here["metric"] == "misclassification")]["value"]
-        assert cell == f"{100 * (1 - wrong.mean()):.1f} %"
+        assert cell == f"{write_value(1 - wrong.mean(), 'percent')} %"
     found = here[(here["model"] == model) & (here["metric"] == "robust_accuracy_difference")]
     difference, low, high = (100 * float(found[key].iloc[0]) for key in ("value", "ci_low", "ci_high"))
     assert cells[4] == f"{difference:+.1f} [{low:+.1f}, {high:+.1f}]"
