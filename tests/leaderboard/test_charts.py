@@ -95,7 +95,8 @@ def test_an_attack_has_no_line_through_radii_at_which_it_did_not_run():
 def test_differences_have_a_row_for_each_model_with_what_chance_makes_of_it(drawn):
     chart = drawn["differences"]
     assert [panel.title for panel in chart.panels] == ["8/255", "16/255"]
-    assert chart.caption.endswith("n = 100; the bar is the 95 % interval over seeds and images, before adjustment.")
+    assert chart.caption.endswith("before adjustment.")
+    assert "minus that of normal, n = 100; the bar is the 95 % interval" in chart.caption
     for panel in chart.panels:
         assert list(panel.y.order) == MODELS[1:], "the largest first"
         assert list(panel.rules) == [0]
@@ -111,6 +112,22 @@ def test_differences_without_an_interval_have_a_place(board):
     chart = charts_of(Leaderboard(results, board.suite))["differences"]
     assert [panel.x.domain for panel in chart.panels] == [(-5, 20)] * 2
     assert all(panel.table["value"].notna().all() for panel in chart.panels)
+
+
+def test_a_difference_without_a_p_is_not_called_chance(board):
+    lost = (board.results["metric"] == "p_value") & (board.results["model"] == "low-rank")
+    chart = charts_of(Leaderboard(board.results[~lost], board.suite))["differences"]
+    found = chart.panels[0].table.set_index("label")["found"]
+    assert found["low-rank"] == "no p"
+    assert list(chart.series) == ["adjusted p of 0.05 and more", "no p"]
+
+
+def test_no_difference_at_all_has_an_axis(board):
+    same = board.results["metric"] == "robust_accuracy_difference"
+    names = ("value", "ci_low", "ci_high")
+    results = board.results.assign(**{name: board.results[name].mask(same, 0.0) for name in names})
+    chart = charts_of(Leaderboard(results, board.suite))["differences"]
+    assert [panel.x.domain for panel in chart.panels] == [(-5, 5)] * 2
 
 
 def test_one_difference_is_told_by_the_tables_alone():

@@ -17,7 +17,7 @@ FEWEST = 2
 STEP = 5
 """Points to which the ends of the axis are rounded."""
 
-BELOW, OTHER = f"adjusted p below {LEVEL:g}", f"adjusted p of {LEVEL:g} and more"
+BELOW, OTHER, UNKNOWN = f"adjusted p below {LEVEL:g}", f"adjusted p of {LEVEL:g} and more", "no p"
 
 
 def differences(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
@@ -32,15 +32,14 @@ def differences(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
     at = {eps: table[table["eps"] == eps] for eps in sorted(set(table["eps"]))}
     headline = at.get(middle(suite), table).sort_values("value", ascending=False, kind="stable")
     order = list(dict.fromkeys([*headline["label"], *table["label"]]))
-    x = Axis("value", f"points of robust accuracy above {first}{n_suffix(table)}", domain=_ends(table))
+    x = Axis("value", f"robust accuracy minus that of {first}, points{n_suffix(table)}", domain=_ends(table))
     y = Axis("label", "model", "category", order=order)
     panels = [Panel(rows, x, y, "points", shown.radius(eps), rules=[0.0]) for eps, rows in at.items()]
-    over = "seeds and images" if shown.seeds > 1 else "images"
     caption = (
-        f"Robust accuracy in the worst case over attacks minus that of {first}, mean over seeds{n_suffix(table)}; the "
-        f"bar is the 95 % interval over {over}, before adjustment."
+        f"Robust accuracy in the worst case over attacks minus that of {first}{n_suffix(table)}; the bar is the "
+        "95 % interval over images, and over seeds where there are several, before adjustment."
     )
-    there = [each for each in (BELOW, OTHER) if each in set(table["found"])]
+    there = [each for each in (BELOW, OTHER, UNKNOWN) if each in set(table["found"])]
     title = f"Robust accuracy minus that of {first}"
     yield Chart("differences", title, caption, panels, {each: each for each in there}, by="found")
 
@@ -49,7 +48,14 @@ def _ends(table: pd.DataFrame) -> tuple[float, float]:
     """Give the ends of the axis that all radii share."""
     spans = table[["value", "low", "high"]]
     low, high = min(0.0, float(spans.min().min())), max(0.0, float(spans.max().max()))
-    return STEP * math.floor(low / STEP), STEP * math.ceil(high / STEP)
+    left, right = STEP * math.floor(low / STEP), STEP * math.ceil(high / STEP)
+    return (left, right) if left < right else (-STEP, STEP)
+
+
+def _found(p: float) -> str:
+    if math.isnan(p):
+        return UNKNOWN
+    return BELOW if p < LEVEL else OTHER
 
 
 def _differences(shown: Shown) -> pd.DataFrame:
@@ -57,11 +63,11 @@ def _differences(shown: Shown) -> pd.DataFrame:
     (difference, *_), (adjusted, *_) = DIFFERENCES
     rows = shown.rows(difference, attack=WORST).dropna(subset=["value"])
     p = shown.rows(adjusted, attack=WORST).set_index(["model", "eps"])["value"]
-    below = [p.get(key, 1.0) < LEVEL for key in rows[["model", "eps"]].itertuples(index=False, name=None)]
+    keys = rows[["model", "eps"]].itertuples(index=False, name=None)
     return pd.DataFrame(
         {
             "label": [shown.labels[model] for model in rows["model"]],
-            "found": [BELOW if each else OTHER for each in below],
+            "found": [_found(p.get(key, math.nan)) for key in keys],
             "eps": rows["eps"],
             "value": 100 * rows["value"],
             "low": 100 * rows["ci_low"],

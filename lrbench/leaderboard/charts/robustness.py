@@ -33,7 +33,7 @@ def by_radius(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
     for attack, whole in tables.items():
         if not whole["attack"].any():
             continue
-        table, band = _banded(whole)
+        table, band = _banded(shown, whole)
         caption = f"Robust accuracy by radius, mean over seeds{n_suffix(table)}{band}."
         faint = None
         if attack == WORST and band == BAND:
@@ -50,9 +50,9 @@ def by_radius(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
         yield Chart(f"radius-{attack}", name, caption, [panel], shown.labels, file=file)
 
 
-def _banded(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+def _banded(shown: Shown, table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Give a table as it is drawn, without bands where they would hide one another, and what is said of them."""
-    if table["model"].nunique() <= CROWD:
+    if len(shown.labels) <= CROWD:
         return table, BAND
     return table.drop(columns=["low", "high"]), "; the tables have the 95 % intervals"
 
@@ -99,7 +99,7 @@ def by_distance(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
         errors = errors.assign(l2=displaced).dropna(subset=["l2"]).sort_values(["model", "l2"])
         if not errors["attack"].any():
             continue
-        errors, band = _banded(errors)
+        errors, band = _banded(shown, errors)
         caption = (
             f"As in the paper's figure 5, {suite['threat_model']['space']} space: misclassified images by how far the "
             f"attack moved them{n_suffix(errors)}{band}."
