@@ -17,8 +17,6 @@ GRID = 200
 CROWD = 8
 """Models whose bands and thin lines can be told apart, at most."""
 
-BAND = "; the band is the 95 % Wilson interval"
-
 NORMS = {"linf": "Linf", "l2": "L2", "l1": "L1"}
 
 
@@ -33,10 +31,10 @@ def by_radius(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
     for attack, whole in tables.items():
         if not whole["attack"].any():
             continue
-        table, band = _banded(shown, whole)
-        caption = f"Robust accuracy by radius, mean over seeds{n_suffix(table)}{band}."
+        table = _drawn(shown, whole)
+        caption = f"Robust accuracy by radius, mean over seeds{n_suffix(table)}; {_intervals(shown)}."
         faint = None
-        if attack == WORST and band == BAND:
+        if attack == WORST and not _crowded(shown):
             radii = sorted(set(table["radius"]))
             others = [_in_parts(each, label, radii) for label, each in tables.items() if label != WORST]
             faint = pd.concat(others) if others else None
@@ -50,11 +48,17 @@ def by_radius(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
         yield Chart(f"radius-{attack}", name, caption, [panel], shown.labels, file=file)
 
 
-def _banded(shown: Shown, table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Give a table as it is drawn, without bands where they would hide one another, and what is said of them."""
-    if len(shown.labels) <= CROWD:
-        return table, BAND
-    return table.drop(columns=["low", "high"]), "; the tables have the 95 % intervals"
+def _crowded(shown: Shown) -> bool:
+    """Whether bands would hide one another."""
+    return len(shown.labels) > CROWD
+
+
+def _drawn(shown: Shown, table: pd.DataFrame) -> pd.DataFrame:
+    return table.drop(columns=["low", "high"]) if _crowded(shown) else table
+
+
+def _intervals(shown: Shown) -> str:
+    return "the tables have the 95 % intervals" if _crowded(shown) else "the band is the 95 % Wilson interval"
 
 
 def _in_parts(table: pd.DataFrame, label: str, radii: list[float]) -> pd.DataFrame:
@@ -99,10 +103,10 @@ def by_distance(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
         errors = errors.assign(l2=displaced).dropna(subset=["l2"]).sort_values(["model", "l2"])
         if not errors["attack"].any():
             continue
-        errors, band = _banded(shown, errors)
+        errors = _drawn(shown, errors)
         caption = (
             f"As in the paper's figure 5, {suite['threat_model']['space']} space: misclassified images by how far the "
-            f"attack moved them{n_suffix(errors)}{band}."
+            f"attack moved them{n_suffix(errors)}; {_intervals(shown)}."
             f"{' Dotted: where the tables read it off.' if levels else ''}"
         )
         x = Axis("l2", "mean L2 dissimilarity |x_adv - x| / |x|", domain=(0, None))

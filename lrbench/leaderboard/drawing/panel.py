@@ -17,7 +17,7 @@ SHOWN = "shown"
 def drawn(panel: Panel, chart: Chart, medium: Medium, looks: Spec, usual: tuple[int, int]) -> Spec:
     """Draw one panel of a usual size; `looks` are the encodings of what the colour stands for."""
     rows = rows_of(panel, panel.table, chart.by)
-    beside = len({row["series"] for row in rows}) if _is_beside(panel, rows) and _share_places(panel, rows) else 1
+    beside = len({row["series"] for row in rows}) if _is_beside(panel, rows) else 1
     size = size_of(panel, usual, beside)
     axes = {
         "x": channel(panel.x, "x", rows, size["width"]),
@@ -46,13 +46,9 @@ def _there(chart: Chart, rows: list[Row]) -> list[str]:
 
 def _is_beside(panel: Panel, rows: list[Row]) -> bool:
     """Whether what shares a category stands side by side: bars and error bars would hide one another."""
-    across = "category" in (panel.x.kind, panel.y.kind)
-    return across and (panel.mark == "bars" or (panel.mark == "points" and any("low" in row for row in rows)))
-
-
-def _share_places(panel: Panel, rows: list[Row]) -> bool:
-    """Whether some category holds more than one series."""
-    way = "y" if panel.y.kind == "category" else "x"
+    way = next((way for way, axis in (("y", panel.y), ("x", panel.x)) if axis.kind == "category"), None)
+    if way is None or not (panel.mark == "bars" or (panel.mark == "points" and any("low" in row for row in rows))):
+        return False
     return len({(row[way], row["series"]) for row in rows}) > len({row[way] for row in rows})
 
 

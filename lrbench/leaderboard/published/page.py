@@ -14,7 +14,6 @@ from lrbench.verdicts import NOT_CHECKED
 MAY_DIFFER = ("seeds", "low_rank", "diagnostics")
 """Sections that records of one board may have different ones of."""
 
-
 PLACES = "Who stands first need not be ahead by more than chance: each suite's page has differences, intervals and p."
 
 
