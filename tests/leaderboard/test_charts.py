@@ -48,7 +48,7 @@ def test_every_chart_is_there_with_the_name_of_its_files(drawn):
 def test_a_notebook_draws_what_follows_from_the_results(board):
     names = [name for name in NAMES if name not in {"training", "clusters-avgpool", "smallest-perturbation-deepfool"}]
     for name in names:
-        series = ["adjusted p below 0.05", "adjusted p of 0.05 and more"] if name == "differences" else MODELS
+        series = ["adjusted p below 0.05", "adjusted p of 0.05 and more", "no p"] if name == "differences" else MODELS
         assert board.plot(name).to_dict()["params"][0]["value"] == series
     with pytest.raises(KeyError, match="no chart 'training'; there are radius-worst-case, radius-iter-fsgm, "):
         board.plot("training")
@@ -119,7 +119,7 @@ def test_a_difference_without_a_p_is_not_called_chance(board):
     chart = charts_of(Leaderboard(board.results[~lost], board.suite))["differences"]
     found = chart.panels[0].table.set_index("label")["found"]
     assert found["low-rank"] == "no p"
-    assert list(chart.series) == ["adjusted p of 0.05 and more", "no p"]
+    assert list(chart.series) == ["adjusted p below 0.05", "adjusted p of 0.05 and more", "no p"], "on every board"
 
 
 def test_no_difference_at_all_has_an_axis(board):

@@ -17,7 +17,8 @@ FEWEST = 2
 STEP = 5
 """Points to which the ends of the axis are rounded."""
 
-BELOW, OTHER, UNKNOWN = f"adjusted p below {LEVEL:g}", f"adjusted p of {LEVEL:g} and more", "no p"
+FOUND = BELOW, OTHER, UNKNOWN = f"adjusted p below {LEVEL:g}", f"adjusted p of {LEVEL:g} and more", "no p"
+"""All of them have a colour, so that it means the same on every board."""
 
 
 def differences(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
@@ -39,9 +40,8 @@ def differences(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
         f"Robust accuracy in the worst case over attacks minus that of {first}{n_suffix(table)}; the bar is the "
         "95 % interval over images, and over seeds where there are several, before adjustment."
     )
-    there = [each for each in (BELOW, OTHER, UNKNOWN) if each in set(table["found"])]
     title = f"Robust accuracy minus that of {first}"
-    yield Chart("differences", title, caption, panels, {each: each for each in there}, by="found")
+    yield Chart("differences", title, caption, panels, {each: each for each in FOUND}, by="found")
 
 
 def _ends(table: pd.DataFrame) -> tuple[float, float]:
