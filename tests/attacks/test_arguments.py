@@ -165,7 +165,7 @@ def test_the_table_is_what_is_tested_here():
     assert all(cases for cases in (SPELT | REFUSED).values())
 
 
-@pytest.mark.parametrize(("name", "argument", "cases"), by_argument(SPELT, in_turn=True))
+@pytest.mark.parametrize(("name", "argument", "cases"), [*by_argument(SPELT, in_turn=True)])
 def test_arguments_are_read_as_people_write_them(name, argument, cases):
     plain = {}
     for other, meant in cases:
@@ -184,7 +184,7 @@ def outcome(name, argument, value):
         return str(error)
 
 
-@pytest.mark.parametrize(("name", "argument", "cases"), by_argument(REFUSED))
+@pytest.mark.parametrize(("name", "argument", "cases"), [*by_argument(REFUSED)])
 def test_what_cannot_be_read_is_named(name, argument, cases):
     for other, message in cases:
         with pytest.raises(

@@ -140,14 +140,14 @@ def staying(near):
     return found
 
 
-@pytest.mark.parametrize(("name", "pace"), in_turn(BUSY))
+@pytest.mark.parametrize(("name", "pace"), [*in_turn(BUSY)])
 def test_leaving_refilling_and_looking_ahead_change_no_bit(name, pace, near, staying, paced):
     expected = staying(name)
     paced(pace)
     assert torch.equal(ATTACKS[name](*near), expected)
 
 
-@pytest.mark.parametrize(("name", "size"), in_turn([1, 7]))
+@pytest.mark.parametrize(("name", "size"), [*in_turn([1, 7])])
 def test_an_image_s_outcome_is_the_same_to_the_bit_in_a_batch_of_any_size(name, size, near, staying):
     attack, (model, x, y) = ATTACKS[name], near
     parts = [attack(model, x[i : i + size], y[i : i + size]) for i in range(0, N, size)]

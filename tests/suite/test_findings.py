@@ -50,7 +50,7 @@ def test_the_table_is_found():
     assert len(list(lines())) >= 9
 
 
-@pytest.mark.parametrize(("cells", "board"), lines())
+@pytest.mark.parametrize(("cells", "board"), [*lines()])
 def test_a_difference_is_that_of_its_board(cells, board):
     shown = Leaderboard.load(ROOT / "leaderboards" / board)
     rows = shown.results
