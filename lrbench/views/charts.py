@@ -46,7 +46,8 @@ class Panel:
     table : DataFrame
         A row for each point, with the columns of both axes and the one that the colour stands for. Where it has `low`
         and `high`, lines have a band between them, and points and bars an error bar; `n` is shown beside a point; lines
-        of one colour go by `line`; and points where `ring` is true have a ring around them.
+        of one colour go by `line`; points where `ring` is true have a ring around them; and where the colour stands for
+        something else than models, rows with a `model` are hidden with it.
     x, y : Axis
         `low` and `high` are of y, unless y has categories.
     mark : {"line", "steps", "points", "bars", "scatter"}

@@ -133,13 +133,40 @@ def test_lines_hold_the_figures_and_are_told_apart_in_three_ways(plain):
 def test_a_page_hides_models_and_says_what_a_point_is(plain):
     for name, chart in plain.items():
         spec = drawing(chart, PAGE)
-        assert spec["params"] == [{"name": "shown", "value": list(chart.series)}]
+        (shown,) = spec["params"]
         text = json.dumps(spec)
-        assert ("indexof(shown" in text) == (chart.by == "model"), name
+        assert ("indexof(shown" in text) == (name != "clusters-avgpool"), name
+        assert shown["name"] == "shown"
+        assert {*shown["value"]} == models_of(chart), name
         assert ("tooltip" in text) == (name != "clusters-avgpool")
         assert "params" not in drawing(chart, PAPER)
     faint = next(layer for layer in layers_of(drawing(plain["radius-worst-case"], PAGE)) if "data" in layer)
     assert "indexof(shown" in json.dumps(faint["transform"])
+
+
+def models_of(chart):
+    return {model for panel in chart.panels if "model" in panel.table for model in panel.table["model"]}
+
+
+def test_a_live_chart_shows_all_models_at_first(plain):
+    for name, chart in plain.items():
+        live = as_svg(drawing(chart, PAGE))
+        assert _told(live) == _told(as_svg(_unfiltered(drawing(chart, PAGE)))), name
+
+
+def _unfiltered(spec):
+    for panel in panels_of(spec):
+        panel.pop("transform", None)
+    return spec
+
+
+def test_a_difference_is_hidden_with_its_model(plain):
+    spec = drawing(plain["differences"], PAGE)
+    names = {row["y"].strip() for panel in panels_of(spec) for row in panel["data"]["values"]}
+    assert names <= _told(as_svg(spec))
+    for name in names:
+        spec["params"][0]["value"] = [name]
+        assert names & _told(as_svg(spec)) == {name}
 
 
 def test_hidden_models_are_not_drawn(plain):

@@ -66,6 +66,7 @@ def _differences(shown: Shown) -> pd.DataFrame:
     keys = rows[["model", "eps"]].itertuples(index=False, name=None)
     return pd.DataFrame(
         {
+            "model": rows["model"],
             "label": [shown.labels[model] for model in rows["model"]],
             "found": [_found(p.get(key, math.nan)) for key in keys],
             "eps": rows["eps"],

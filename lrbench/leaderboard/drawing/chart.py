@@ -2,7 +2,7 @@
 
 from lrbench.leaderboard.drawing.axes import Spec
 from lrbench.leaderboard.drawing.look import Medium, looks_of
-from lrbench.leaderboard.drawing.panel import SHOWN, drawn
+from lrbench.leaderboard.drawing.panel import SHOWN, drawn, models_of
 from lrbench.leaderboard.drawing.words import BOLD, FONT, SIZE, key_of, label_expression, lines_of, text_of, width_of
 from lrbench.views.charts import Chart
 
@@ -38,7 +38,7 @@ def drawing(chart: Chart, medium: Medium) -> Spec:
     if medium.titled or heading:
         spec["title"] = _title(chart, heading, medium, width)
     if medium.live:
-        spec["params"] = [{"name": SHOWN, "value": list(chart.series)}]
+        spec["params"] = [{"name": SHOWN, "value": models_of(chart)}]
     return {**spec, "config": _config(medium)}
 
 

@@ -10,6 +10,9 @@ from lrbench.views.charts import Panel
 
 Row = dict[str, Any]
 
+MODEL = "model"
+"""Column whose models a page shows or hides."""
+
 OPTIONAL = ("low", "high", "n", "line", "ring")
 
 MARKED = 10
@@ -21,11 +24,13 @@ DIGITS = 6
 def rows_of(panel: Panel, table: pd.DataFrame, by: str) -> list[Row]:
     """Give the rows of a table that have a place in the panel, under names that no table chooses.
 
-    `series`, `x`, `y`, and where the table has them `low`, `high`, `n`, `line` and `ring`; `marked` is where a line has
-    a marker.
+    `series`, `x`, `y`, and where the table has them `low`, `high`, `n`, `line`, `ring` and, if the colour stands for
+    something else, `model`; `marked` is where a line has a marker.
     """
     kept = {"series": by, "x": panel.x.column, "y": panel.y.column}
     kept |= {name: name for name in OPTIONAL if name in table and table[name].notna().any()}
+    if by != MODEL and MODEL in table:
+        kept[MODEL] = MODEL
     content = {name: table[column].tolist() for name, column in kept.items()}
     for name in ("series", *(way for way, axis in (("x", panel.x), ("y", panel.y)) if axis.kind == "category")):
         content[name] = [key_of(each) for each in content[name]]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrbench.leaderboard.drawing.axes import FORMATS, Spec, channel, size_of
-from lrbench.leaderboard.drawing.data import Row, rows_of
+from lrbench.leaderboard.drawing.data import MODEL, Row, rows_of
 from lrbench.leaderboard.drawing.look import Medium
 from lrbench.leaderboard.drawing.words import KEY, key_of
 from lrbench.views.charts import Chart, Panel
@@ -26,9 +26,7 @@ def drawn(panel: Panel, chart: Chart, medium: Medium, looks: Spec, usual: tuple[
     if beside > 1:
         across = "yOffset" if panel.y.kind == "category" else "xOffset"
         axes[across] = {"field": "series", "type": "nominal", "scale": {"domain": _there(chart, rows)}}
-    only_shown: Spec = {}
-    if medium.live and chart.by == "model":
-        only_shown = {"transform": [{"filter": f"indexof({SHOWN}, slice(datum.series, {len(KEY)})) >= 0"}]}
+    only_shown = _only_shown(panel, chart) if medium.live else {}
     layers = _Layers(panel, chart, medium, looks, axes, rows)
     behind = [each | only_shown for each in layers.faint()]
     return {
@@ -37,6 +35,24 @@ def drawn(panel: Panel, chart: Chart, medium: Medium, looks: Spec, usual: tuple[
         **size,
         "layer": [*behind, *layers.rules(), *layers.marks()],
     }
+
+
+def _only_shown(panel: Panel, chart: Chart) -> Spec:
+    """Leave out rows of models that are hidden, where rows are of models."""
+    if chart.by == MODEL:
+        model = f"slice(datum.series, {len(KEY)})"
+    elif MODEL in panel.table:
+        model = f"datum.{MODEL}"
+    else:
+        return {}
+    return {"transform": [{"filter": f"indexof({SHOWN}, {model}) >= 0"}]}
+
+
+def models_of(chart: Chart) -> list[str]:
+    """Give the models that a live chart shows at first: all."""
+    if chart.by == MODEL:
+        return list(chart.series)
+    return list(dict.fromkeys(model for panel in chart.panels if MODEL in panel.table for model in panel.table[MODEL]))
 
 
 def _there(chart: Chart, rows: list[Row]) -> list[str]:
