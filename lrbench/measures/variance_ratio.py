@@ -74,8 +74,9 @@ class VarianceRatio(Measure):
     def notes(self, options: Any, shown: "Shown") -> Iterator[str]:
         """Say what b does."""
         yield (
-            "VR_k is of A + b with an LR-Layer's b, as in the paper, and b removes the mean: compare an LR model with "
-            "a normal one by the centred VR_k."
+            "VR_k, that of a class, stable and effective rank are of A + b with an LR-Layer's b, as in the paper. b "
+            "removes the mean, which is most of a normal model's first direction: compare an LR model with a normal "
+            "one by the centred VR_k alone."
         )
 
     def charts(self, options: Any, shown: "Shown") -> Iterator["Chart"]:
