@@ -46,10 +46,10 @@ def conclusion(paired: Paired) -> str:
 
 
 def _judged(row: Difference, paired: Paired) -> str:
-    found, family = row.estimate, len(paired.differences)
+    found, family = row.estimate, paired.family(row)
     where, what = _where(row, paired), "robust accuracy" if row.attack else "accuracy"
     low, high = found.interval
-    adjusted = f", {row.p_adjusted:.2g} adjusted for {family} rows" if family > 1 else ""
+    adjusted = f", {row.p_adjusted:.2g} adjusted for {family} {_rows(row)}" if family > 1 else ""
     sure = f"95 % interval {points(low)} to {points(high)}, p = {found.p:.2g}{adjusted}"
     if row.p_adjusted < LEVEL:
         better, worse = ("B", "A") if found.difference > 0 else ("A", "B")
@@ -60,6 +60,10 @@ def _judged(row: Difference, paired: Paired) -> str:
         return f"Tie {where}: equal {what} (B - A: {sure}). {_scope(found.seeds)}"
     shown = f"B - A is {points(found.difference)} points of {what} ({sure})"
     return f"Neither is shown to be better {where}: {shown}. {_scope(found.seeds)}"
+
+
+def _rows(row: Difference) -> str:
+    return "radii" if row.attack == WORST else "rows"
 
 
 def _scope(seeds: int) -> str:

@@ -42,7 +42,7 @@ class Difference:
     estimate : Estimate
         Of the difference; positive where B is more robust.
     p_adjusted : float
-        For all rows of its table.
+        For all differences of its family: those in the worst case, or all others.
     only_first, only_second : list of list of int
         For each seed: images that only A, or only B, gets wrong, by their position among the images attacked.
     """
@@ -98,6 +98,10 @@ class Paired:
     def radius(self, eps: float) -> str:
         """Write a radius for readers, in its unit."""
         return radius_text(eps, self.norm, self.space)
+
+    def family(self, difference: Difference) -> int:
+        """Give the number of differences for which the p of one of them is adjusted."""
+        return sum((each.attack == WORST) == (difference.attack == WORST) for each in self.differences)
 
     @property
     def identical(self) -> bool:
@@ -174,18 +178,32 @@ def _why_not(key: Key, other: set[str], own: set[str], pairs: Pairs) -> str:
 
 
 def _differences(seeds: dict[Key, tuple[int, ...]], pairs: Pairs, stopping: Stopping | None = None) -> list[Difference]:
-    """Hold B against A under each key, over the seeds whose positions are given."""
+    """Hold B against A under each key, over the seeds whose positions are given.
+
+    What counts is the worst case, whose p are adjusted as on a board of the two: for its radii, and not for what each
+    attack says, too, which repeats it.
+    """
     both = {
         key: on_the_same_images([pairs[index][0][key] for index in of], [pairs[index][1][key] for index in of])
         for key, of in seeds.items()
     }
-    estimates = [difference_of(~b, ~a, stopping) for a, b in both.values()]
-    adjusted = holm([each.p for each in estimates])
+    estimates = {key: difference_of(~b, ~a, stopping) for key, (a, b) in both.items()}
+    families = [key for key in both if key[0] == WORST], [key for key in both if key[0] != WORST]
+    adjusted = {
+        key: p for family in families for key, p in zip(family, holm([estimates[key].p for key in family]), strict=True)
+    }
     return [
         Difference(
-            *key, float((~a).mean()), float((~b).mean()), seeds[key], estimate, p, _images(a & ~b), _images(b & ~a)
+            *key,
+            float((~a).mean()),
+            float((~b).mean()),
+            seeds[key],
+            estimates[key],
+            adjusted[key],
+            _images(a & ~b),
+            _images(b & ~a),
         )
-        for (key, (a, b)), estimate, p in zip(both.items(), estimates, adjusted, strict=True)
+        for key, (a, b) in both.items()
     ]
 
 

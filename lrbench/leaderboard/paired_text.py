@@ -12,6 +12,7 @@ from rich.text import Text
 
 from lrbench.errors import some
 from lrbench.leaderboard.conclusion import conclusion, points, required, requirement
+from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.paired import Difference, Paired
 from lrbench.leaderboard.sides import Side
 from lrbench.leaderboard.table import TextTable
@@ -78,9 +79,14 @@ def remarks(paired: Paired, wanted: Wanted) -> list[str]:
     found = paired.headline.estimate
     lines = [
         f"Robust accuracy %, {paired.space} space, n = {found.images} images, {found.seeds} "
-        f"seed{'s' * (found.seeds > 1)}. Positive: B is more robust. p adjusted for the {len(paired.differences)} rows "
-        "(Holm)."
+        f"seed{'s' * (found.seeds > 1)}. Positive: B is more robust. {_adjusted(paired)}"
     ]
+    models = len(paired.first.run.board.suite["models"])
+    if paired.first.run is paired.second.run and models > len("AB"):
+        lines.append(
+            f"A and B are two of {models} models: if they were picked for their figures, go by their board's table of "
+            "differences, whose p are adjusted for all."
+        )
     for name, side in _sides(paired):
         board = side.run.board
         lines += [f"{name}: {line}" for line in (*board.cautions(side.model), *board.unread)]
@@ -98,6 +104,14 @@ def remarks(paired: Paired, wanted: Wanted) -> list[str]:
     if wanted.difference is not None:
         lines += required(paired, requirement(paired, wanted.difference))
     return lines
+
+
+def _adjusted(paired: Paired) -> str:
+    worst = sum(each.attack == WORST for each in paired.differences)
+    others = len(paired.differences) - worst
+    if not worst or not others:
+        return f"p adjusted for the {len(paired.differences)} rows (Holm)."
+    return f"p adjusted (Holm) for the {worst} worst-case row{'s' * (worst > 1)}, and for the {others} others."
 
 
 def _sides(paired: Paired) -> list[tuple[str, Side]]:

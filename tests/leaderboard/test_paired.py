@@ -1,8 +1,10 @@
 import csv
 import io
 import json
+import re
 import shutil
 from itertools import product
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,6 +22,8 @@ from lrbench.leaderboard.paired import Paired, _differences, _headline, compare
 from lrbench.leaderboard.paired_text import FORMATS, HEADINGS, Wanted, remarks, rows
 from lrbench.leaderboard.text import in_latex, in_markdown
 from lrbench.statistics import detectable, difference_of, holm, images_needed
+
+PUBLISHED = Path(__file__).parents[2] / "leaderboards"
 
 
 def test_a_run_against_itself_is_a_tie(shown_run, capsys):
@@ -71,9 +75,34 @@ def test_figures_are_those_of_the_outcomes(pair_run):
         assert each.estimate.difference == pytest.approx(net.mean() - lr.mean())
         seen += 1
     assert seen == 4
-    assert [each.p_adjusted for each in paired.differences] == pytest.approx(
-        holm([each.estimate.p for each in paired.differences])
-    )
+    families = [
+        [each for each in paired.differences if (each.attack == "worst-case") == worst] for worst in (True, False)
+    ]
+    assert [len(family) for family in families] == [2, 7]
+    for family in families:
+        assert [each.p_adjusted for each in family] == pytest.approx(holm([each.estimate.p for each in family]))
+        assert {paired.family(each) for each in family} == {len(family)}
+    assert "p adjusted (Holm) for the 2 worst-case rows, and for the 7 others." in remarks(paired, Wanted())[0]
+
+
+def test_adjusted_p_of_a_board_of_two_are_those_of_the_board():
+    for board in ("late-confirmation", "late-confirmation-cifar10-jpeg"):
+        shown = Leaderboard.load(PUBLISHED / board)
+        baseline, other = shown.suite["models"]
+        (paired,) = compare(f"{PUBLISHED / board}:{baseline}", f"{PUBLISHED / board}:{other}")
+        theirs = [column for column in shown.table() if re.fullmatch(r"p_adjusted\[worst-case.*\]", column)]
+        ours = {each.eps: each.p_adjusted for each in paired.differences if each.attack == "worst-case"}
+        assert len(theirs) == len(ours) == 1
+        assert [*ours.values()] == pytest.approx([shown.table().loc[other, theirs[0]]])
+
+
+def test_a_pair_of_many_is_said_to_be_one(pair_run):
+    (paired,) = compare(f"{pair_run}:net", f"{pair_run}:lr")
+    warning = "if they were picked for their figures"
+    assert warning not in " ".join(remarks(paired, Wanted()))
+    (paired,) = compare(f"{PUBLISHED / 'rivals-short'}:normal", f"{PUBLISHED / 'rivals-short'}:1-lr")
+    assert "A and B are two of 17 models" in " ".join(remarks(paired, Wanted()))
+    assert warning in " ".join(remarks(paired, Wanted()))
 
 
 def test_the_headline_is_chosen_by_the_suite_and_not_by_the_figures(pair_run):
@@ -245,7 +274,7 @@ def made(seeds=3, images=400, shares=(0.5, 0.5), **rows):
     """A comparison of outcomes that are drawn, and not measured."""
     rng = np.random.default_rng(0)
     wrong = [[{CLEAN: np.zeros(images, bool)} for _ in range(seeds)] for _ in shares]
-    for (attack, eps), both in ({("worst-case", 8 / 255): shares} | rows).items():
+    for (attack, eps), both in ({("worst-case", 8 / 255): shares, ("worst-case", 16 / 255): shares} | rows).items():
         hard = rng.random(images)
         for side, share in zip(wrong, both, strict=True):
             for seed in side:
@@ -265,7 +294,7 @@ def test_the_sentence_says_which_is_better_by_how_much_and_how_sure():
             f"{name} is better than {other} in the worst case over attacks at 8/255: its robust accu"
         )
         assert f"{size:.1f} points higher" in said
-        assert f"{paired.headline.p_adjusted:.2g} adjusted for 2 rows" in said
+        assert f"{paired.headline.p_adjusted:.2g} adjusted for 2 radii" in said
         assert "other images and other trainings" in said
 
 
