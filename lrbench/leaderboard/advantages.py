@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lrbench.leaderboard.board import Leaderboard
+from lrbench.leaderboard.figure_text import in_points
 from lrbench.leaderboard.layout import DIFFERENCES, PAPER, WORST, labels, middle
 from lrbench.leaderboard.said import is_weak
 from lrbench.statistics.difference import LEVEL
@@ -38,8 +39,10 @@ def _advantage(board: Leaderboard, model: str, baseline: str, attack: str) -> st
     eps = min(common, key=lambda radius: abs(radius - headline))
     kept, p = float(difference["value"][eps]), float(adjusted["value"][eps])
     where = board.shown.radius(eps)
-    interval = f"[{_points(difference['ci_low'][eps])}, {_points(difference['ci_high'][eps])}]"
-    figures = f"{_points(lead[eps])} points under {attack}, {_points(kept)} {interval} in the worst case over attacks"
+    interval = f"[{in_points(difference['ci_low'][eps])}, {in_points(difference['ci_high'][eps])}]"
+    figures = (
+        f"{in_points(lead[eps])} points under {attack}, {in_points(kept)} {interval} in the worst case over attacks"
+    )
     says = _outcome(lead[eps], kept, p)
     return f"Robust accuracy of {model} minus that of {baseline} at {where}: {figures} (adjusted p = {p:.2g}). {says}"
 
@@ -61,7 +64,3 @@ def _lead(errors: Any, model: str, baseline: str, attack: str) -> dict[float, fl
         matching(errors, {"model": name, "attack": attack}).set_index("eps")["value"] for name in (model, baseline)
     )
     return {float(eps): float(other[eps] - own[eps]) for eps in own.index if eps in other.index}
-
-
-def _points(value: float) -> str:
-    return f"{100 * value:+.1f}"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from lrbench.leaderboard.figure_text import in_percent, in_points
 from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.paired import Difference, Paired
 from lrbench.statistics import Components, detectable, images_needed, largest_difference
@@ -40,7 +41,7 @@ def conclusion(paired: Paired) -> str:
         said.append(_resolution(row))
     beyond = [each for each in paired.differences if each is not row and each.p_adjusted < LEVEL]
     if beyond:
-        listed = (f"{_where(each, paired)} ({points(each.estimate.difference)})" for each in beyond)
+        listed = (f"{_where(each, paired)} ({in_points(each.estimate.difference)})" for each in beyond)
         said.append(f"B - A is also beyond chance {', '.join(listed)}.")
     return " ".join(said)
 
@@ -50,15 +51,15 @@ def _judged(row: Difference, paired: Paired) -> str:
     where, what = _where(row, paired), "robust accuracy" if row.attack else "accuracy"
     low, high = found.interval
     adjusted = f", {row.p_adjusted:.2g} adjusted for {family} {_rows(row)}" if family > 1 else ""
-    sure = f"95 % interval {points(low)} to {points(high)}, p = {found.p:.2g}{adjusted}"
+    sure = f"95 % interval {in_points(low)} to {in_points(high)}, p = {found.p:.2g}{adjusted}"
     if row.p_adjusted < LEVEL:
         better, worse = ("B", "A") if found.difference > 0 else ("A", "B")
-        size = f"{100 * abs(found.difference):.1f} points"
+        size = f"{in_percent(abs(found.difference))} points"
         lead = f"{better} is better than {worse} {where}: its {what} is {size} higher"
         return f"{lead} (B - A: {sure}). {_scope(found.seeds)}"
     if found.difference == 0:
         return f"Tie {where}: equal {what} (B - A: {sure}). {_scope(found.seeds)}"
-    shown = f"B - A is {points(found.difference)} points of {what} ({sure})"
+    shown = f"B - A is {in_points(found.difference)} points of {what} ({sure})"
     return f"Neither is shown to be better {where}: {shown}. {_scope(found.seeds)}"
 
 
@@ -124,8 +125,3 @@ def _where(row: Difference, paired: Paired) -> str:
         return "without an attack"
     at = paired.radius(row.eps)
     return f"in the worst case over attacks at {at}" if row.attack == WORST else f"under {row.attack} at {at}"
-
-
-def points(share: float) -> str:
-    """Write a difference of shares in points, with its sign."""
-    return f"{100 * share:+.1f}"

@@ -1,5 +1,7 @@
 """How a figure is written, wherever it is shown."""
 
+from decimal import ROUND_HALF_UP, Decimal
+
 from lrbench.verdicts import NOT_CHECKED, VERDICTS
 from lrbench.views import Cell, Column, Form
 
@@ -40,20 +42,36 @@ def _seeds(cell: Cell) -> list[str]:
 
 
 def write_value(value: float, form: Form) -> str:
-    """Write a number in its form."""
+    """Write a number in its form, of percent and points the last half up."""
     if form == "number" and 0 < value < LEAST:
         return f"under {LEAST:g}"
     # Equal means may differ in their last bit, and must not be rounded to different digits.
     value = round(value, 12) + 0.0
     if form == "percent":
-        return f"{100 * value:.1f}"
+        return in_percent(value)
     if form == "points":
-        return f"{100 * value:+.1f}"
+        return in_points(value)
     if form == "milliseconds":
         return f"{1000 * value:.3g}"
     if form == "count":
         return _count(value)
     return f"{value:.0f}" if form == "rank" else f"{value:.4g}"
+
+
+def in_percent(share: float) -> str:
+    """Write a share in percent, to a tenth."""
+    return f"{_tenths(share)}"
+
+
+def in_points(share: float) -> str:
+    """Write a difference of shares in points, to a tenth, with its sign."""
+    return f"{_tenths(share):+}"
+
+
+def _tenths(share: float) -> Decimal:
+    """Round as people do: four seeds of 500 images have halves of a tenth, which binary numbers round up or down."""
+    exact = Decimal(repr(round(float(share), 12) + 0.0)).scaleb(2)
+    return exact.quantize(Decimal("0.1"), ROUND_HALF_UP) if exact.is_finite() else exact
 
 
 def _count(value: float) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from lrbench.errors import some
 from lrbench.leaderboard.advantages import advantages
 from lrbench.leaderboard.board import Leaderboard
+from lrbench.leaderboard.figure_text import in_percent
 from lrbench.leaderboard.layout import PAPER, ROBUST, labels, middle, summed_up
 from lrbench.leaderboard.measured import measured_notes
 from lrbench.leaderboard.results import ADJUSTED
@@ -149,7 +150,7 @@ def _above_clean(board: Leaderboard) -> Iterator[str]:
     clean = {row["model"]: row for row in robust[robust["attack"] == ""].to_dict("records")}
     found = [
         f"{row['attack']} on {row['model']} at {board.shown.radius(row['eps'])} "
-        f"({100 * row['value']:.1f} %, clean {100 * clean[row['model']]['value']:.1f} %)"
+        f"({in_percent(row['value'])} %, clean {in_percent(clean[row['model']]['value'])} %)"
         for row in robust[robust["attack"].isin(labels(board.suite))].to_dict("records")
         if row["model"] in clean and _is_above(row, clean[row["model"]])
     ]

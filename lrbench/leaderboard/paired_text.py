@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from lrbench.errors import some
-from lrbench.leaderboard.conclusion import conclusion, points, required, requirement
+from lrbench.leaderboard.conclusion import conclusion, required, requirement
+from lrbench.leaderboard.figure_text import in_percent, in_points
 from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.paired import Difference, Paired
 from lrbench.leaderboard.sides import Side
@@ -59,10 +60,10 @@ def rows(paired: Paired) -> Rows:
         (
             each.attack or "clean",
             paired.radius(each.eps) if each.attack else "",
-            f"{100 * each.first:.1f}",
-            f"{100 * each.second:.1f}",
-            points(each.estimate.difference),
-            f"[{', '.join(map(points, each.estimate.interval))}]",
+            in_percent(each.first),
+            in_percent(each.second),
+            in_points(each.estimate.difference),
+            f"[{', '.join(map(in_points, each.estimate.interval))}]",
             f"{each.estimate.p:.3g}",
             f"{each.p_adjusted:.3g}",
         )

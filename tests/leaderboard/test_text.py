@@ -90,6 +90,20 @@ def test_a_figure_that_is_not_0_is_not_shown_as_0(value, shown):
     assert write_value(value, "number") == shown
 
 
+@pytest.mark.parametrize("wrong", [501, 571, 1279, 1999, 1, 2001, 35])
+def test_halves_of_a_tenth_are_rounded_up_whatever_their_bits(wrong):
+    tenths = (wrong * 10 + 10) // 20
+    for share in (wrong / 2000, 1 - (2000 - wrong) / 2000, sum([wrong / 500 / 4 / 3] * 3)):
+        assert write_value(share, "percent") == f"{tenths // 10}.{tenths % 10}"
+        assert write_value(share, "points") == f"+{tenths // 10}.{tenths % 10}"
+        assert write_value(-share, "points") == f"-{tenths // 10}.{tenths % 10}"
+
+
+def test_what_is_no_number_is_written_as_one_that_is_not():
+    assert write_value(float("nan"), "percent") == "NaN"
+    assert write_value(-0.0, "points") == "+0.0"
+
+
 def test_terminal(shown_run):
     buffer = io.StringIO()
     console = Console(file=buffer, width=400, color_system=None)

@@ -63,8 +63,8 @@ def test_a_difference_is_that_of_its_board(cells, board):
         wrong = here[(here["model"] == name) & (here["metric"] == "misclassification")]["value"]
         assert cell == f"{write_value(1 - wrong.mean(), 'percent')} %"
     found = here[(here["model"] == model) & (here["metric"] == "robust_accuracy_difference")]
-    difference, low, high = (100 * float(found[key].iloc[0]) for key in ("value", "ci_low", "ci_high"))
-    assert cells[4] == f"{difference:+.1f} [{low:+.1f}, {high:+.1f}]"
+    difference, low, high = (write_value(found[key].iloc[0], "points") for key in ("value", "ci_low", "ci_high"))
+    assert cells[4] == f"{difference} [{low}, {high}]"
     p = shown.table().loc[model, f"p_adjusted[worst-case,{round(255 * eps)}/255]"]
     detected = _found(board, model, eps)
     assert cells[6] == ("-" if detected is None else f"{100 * detected:.1f}")
