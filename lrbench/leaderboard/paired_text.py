@@ -82,8 +82,9 @@ def remarks(paired: Paired, wanted: Wanted) -> list[str]:
         f"Robust accuracy %, {paired.space} space, n = {found.images} images, {found.seeds} "
         f"seed{'s' * (found.seeds > 1)}. Positive: B is more robust. {_adjusted(paired)}"
     ]
-    models = len(paired.first.run.board.suite["models"])
-    if paired.first.run is paired.second.run and models > len("AB"):
+    first, second = paired.first, paired.second
+    models = len(first.run.board.suite["models"])
+    if first.run is second.run and first.model != second.model and models > len("AB"):
         lines.append(
             f"A and B are two of {models} models: if they were picked for their figures, go by their board's table of "
             "differences, whose p are adjusted for all."

@@ -103,6 +103,8 @@ def test_a_pair_of_many_is_said_to_be_one(pair_run):
     (paired,) = compare(f"{PUBLISHED / 'rivals-short'}:normal", f"{PUBLISHED / 'rivals-short'}:1-lr")
     assert "A and B are two of 17 models" in " ".join(remarks(paired, Wanted()))
     assert warning in " ".join(remarks(paired, Wanted()))
+    (paired,) = compare(f"{PUBLISHED / 'rivals-short'}:normal@0", f"{PUBLISHED / 'rivals-short'}:normal@1")
+    assert warning not in " ".join(remarks(paired, Wanted())), "two seeds of one are no pick among models"
 
 
 def test_the_headline_is_chosen_by_the_suite_and_not_by_the_figures(pair_run):
