@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.figure_text import in_points
 from lrbench.leaderboard.layout import DIFFERENCES, PAPER, WORST, labels, middle
 from lrbench.leaderboard.said import is_weak
 from lrbench.statistics.difference import LEVEL
-from lrbench.views import matching
+from lrbench.views import in_points, matching
 
 POINT = 0.01
 

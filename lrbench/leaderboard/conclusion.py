@@ -1,12 +1,13 @@
 """A comparison in words: which model is better under what, by how much, how sure, and what it takes to know more."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lrbench.leaderboard.figure_text import in_percent, in_points
 from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.paired import Difference, Paired
 from lrbench.statistics import Components, detectable, images_needed, largest_difference
 from lrbench.statistics.difference import LEVEL
+from lrbench.views import in_percent, in_points
 
 SEEDS = (2, 3, 5, 10)
 """Numbers of seeds for which it is said how many images a difference needs."""
@@ -39,11 +40,31 @@ def conclusion(paired: Paired) -> str:
     said = [_judged(row, paired)]
     if row.p_adjusted >= LEVEL and row.estimate.stopping is None:
         said.append(_resolution(row))
-    beyond = [each for each in paired.differences if each is not row and each.p_adjusted < LEVEL]
-    if beyond:
-        listed = (f"{_where(each, paired)} ({in_points(each.estimate.difference)})" for each in beyond)
-        said.append(f"B - A is also beyond chance {', '.join(listed)}.")
-    return " ".join(said)
+    return " ".join([*said, *_beyond(row, paired), *_picked(paired)])
+
+
+def _beyond(headline: Difference, paired: Paired) -> Iterator[str]:
+    """List what else is beyond chance, each family of adjusted p by itself."""
+    found = [each for each in paired.differences if each is not headline and each.p_adjusted < LEVEL]
+    alike = [each for each in found if (each.attack == WORST) == (headline.attack == WORST)]
+    if alike:
+        yield f"B - A is also beyond chance {_listed(alike, paired)}."
+    others = [each for each in found if each not in alike]
+    if others:
+        yield f"Of the other {paired.family(others[0])} rows, adjusted for these, it is {_listed(others, paired)}."
+
+
+def _listed(found: Sequence[Difference], paired: Paired) -> str:
+    return ", ".join(f"{_where(each, paired)} ({in_points(each.estimate.difference)})" for each in found)
+
+
+def _picked(paired: Paired) -> Iterator[str]:
+    """Warn of a pair that may have been picked from many for its figures."""
+    if paired.among > len("AB"):
+        yield (
+            f"A and B are two of the suite's {paired.among} models: a pair that is picked for its figures needs a p "
+            "adjusted for all that it was picked from."
+        )
 
 
 def _judged(row: Difference, paired: Paired) -> str:
@@ -78,13 +99,13 @@ def _resolution(row: Difference) -> str:
     least = detectable(found.seeds, found.images, found.components)
     seeds = f"{found.seeds} seed{'s' * (found.seeds > 1)}"
     if least is None:
-        most = 100 * largest_difference(found.seeds, found.components)
+        most = largest_difference(found.seeds, found.components)
         return (
-            f"With {found.images} images and {seeds} like these not even a difference of {most:.1f} points, the share "
-            "of outcomes that differ, would be detected in 80 % of cases."
+            f"With {found.images} images and {seeds} like these not even a difference of {in_percent(most)} points, "
+            "the share of outcomes that differ, would be detected in 80 % of cases."
         )
     return (
-        f"With {found.images} images and {seeds} like these, {100 * least:.1f} points would have been detected in "
+        f"With {found.images} images and {seeds} like these, {in_percent(least)} points would have been detected in "
         "80 % of cases (p < 0.05, not adjusted)."
     )
 

@@ -1,9 +1,7 @@
 """How a figure is written, wherever it is shown."""
 
-from decimal import ROUND_HALF_UP, Decimal
-
 from lrbench.verdicts import NOT_CHECKED, VERDICTS
-from lrbench.views import Cell, Column, Form
+from lrbench.views import Cell, Column, Form, in_percent, in_points
 
 MISSING = "-"
 
@@ -58,22 +56,6 @@ def write_value(value: float, form: Form) -> str:
     return f"{value:.0f}" if form == "rank" else f"{value:.4g}"
 
 
-def in_percent(share: float) -> str:
-    """Write a share in percent, to a tenth."""
-    return f"{_tenths(share)}"
-
-
-def in_points(share: float) -> str:
-    """Write a difference of shares in points, to a tenth, with its sign."""
-    return f"{_tenths(share):+}"
-
-
-def _tenths(share: float) -> Decimal:
-    """Round as people do: four seeds of 500 images have halves of a tenth, which binary numbers round up or down."""
-    exact = Decimal(repr(round(float(share), 12) + 0.0)).scaleb(2)
-    return exact.quantize(Decimal("0.1"), ROUND_HALF_UP) if exact.is_finite() else exact
-
-
 def _count(value: float) -> str:
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= size:
@@ -83,7 +65,7 @@ def _count(value: float) -> str:
 
 def _deviation(sd: float, form: Form) -> str:
     if form in {"percent", "points"}:
-        return f"{100 * sd:.1f}"
+        return in_percent(sd)
     shown = 1000 * sd if form == "milliseconds" else sd
     # One digit, and 20 rather than 2e+01.
     return f"{float(f'{shown:.1g}'):g}"

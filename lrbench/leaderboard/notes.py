@@ -6,7 +6,6 @@ from typing import Any
 from lrbench.errors import some
 from lrbench.leaderboard.advantages import advantages
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.figure_text import in_percent
 from lrbench.leaderboard.layout import PAPER, ROBUST, labels, middle, summed_up
 from lrbench.leaderboard.measured import measured_notes
 from lrbench.leaderboard.results import ADJUSTED
@@ -14,7 +13,7 @@ from lrbench.leaderboard.said import class_of, is_weak, other_than_standard
 from lrbench.leaderboard.status import in_what_they_differ
 from lrbench.leaderboard.stopped import fixed, stopped
 from lrbench.leaderboard.worth import ALONE, OPTIMALITY
-from lrbench.views import matching
+from lrbench.views import in_percent, matching
 
 
 def notes(board: Leaderboard) -> list[str]:

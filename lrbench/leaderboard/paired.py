@@ -82,6 +82,8 @@ class Paired:
         What some of the seeds lack, so that it is compared over the others.
     configuration, environment : dict
         What differs: key path -> (of A, of B).
+    among : int
+        Models that the two may have been picked from: all of their suite, where both are of one run.
     """
 
     first: Side
@@ -94,6 +96,7 @@ class Paired:
     fewer: list[str] = field(default_factory=list)
     configuration: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     environment: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    among: int = 2
 
     def radius(self, eps: float) -> str:
         """Write a radius for readers, in its unit."""
@@ -162,7 +165,13 @@ def _compared(first: Side, second: Side) -> Paired:
         ],
         differing(making(first), making(second)),
         differing(first.run.environment, second.run.environment),
+        _among(first, second),
     )
+
+
+def _among(first: Side, second: Side) -> int:
+    one_run = first.run.folder.resolve() == second.run.folder.resolve()
+    return len(first.run.board.suite["models"]) if one_run and first.model != second.model else 2
 
 
 def _why_not(key: Key, other: set[str], own: set[str], pairs: Pairs) -> str:

@@ -12,12 +12,12 @@ from rich.text import Text
 
 from lrbench.errors import some
 from lrbench.leaderboard.conclusion import conclusion, required, requirement
-from lrbench.leaderboard.figure_text import in_percent, in_points
 from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.paired import Difference, Paired
 from lrbench.leaderboard.sides import Side
 from lrbench.leaderboard.table import TextTable
 from lrbench.leaderboard.text import beside_each_other, in_latex, in_markdown
+from lrbench.views import in_percent, in_points
 
 HEADINGS = ("attack", "radius", "A %", "B %", "B - A, points", "95 % interval", "p", "adjusted p")
 CSV_COLUMNS = (
@@ -82,13 +82,6 @@ def remarks(paired: Paired, wanted: Wanted) -> list[str]:
         f"Robust accuracy %, {paired.space} space, n = {found.images} images, {found.seeds} "
         f"seed{'s' * (found.seeds > 1)}. Positive: B is more robust. {_adjusted(paired)}"
     ]
-    first, second = paired.first, paired.second
-    models = len(first.run.board.suite["models"])
-    if first.run is second.run and first.model != second.model and models > len("AB"):
-        lines.append(
-            f"A and B are two of {models} models: if they were picked for their figures, go by their board's table of "
-            "differences, whose p are adjusted for all."
-        )
     for name, side in _sides(paired):
         board = side.run.board
         lines += [f"{name}: {line}" for line in (*board.cautions(side.model), *board.unread)]
@@ -112,8 +105,12 @@ def _adjusted(paired: Paired) -> str:
     worst = sum(each.attack == WORST for each in paired.differences)
     others = len(paired.differences) - worst
     if not worst or not others:
-        return f"p adjusted for the {len(paired.differences)} rows (Holm)."
-    return f"p adjusted (Holm) for the {worst} worst-case row{'s' * (worst > 1)}, and for the {others} others."
+        return f"p adjusted for {_number(len(paired.differences), 'row')} (Holm)."
+    return f"p adjusted (Holm) for {_number(worst, 'worst-case row')}, and for {_number(others, 'other')}."
+
+
+def _number(count: int, name: str) -> str:
+    return f"the {count} {name}s" if count > 1 else f"the one {name}"
 
 
 def _sides(paired: Paired) -> list[tuple[str, Side]]:
@@ -203,7 +200,7 @@ def to_latex(found: Sequence[Paired], wanted: Wanted) -> str:  # noqa: ARG001
     """Write comparisons as LaTeX tables (package booktabs), each with what it comes to."""
     parts = []
     for each in found:
-        parts += [*_table(each).in_latex(), in_latex(conclusion(each)), ""]
+        parts += [*_table(each).in_latex(), in_latex(_adjusted(each)), in_latex(conclusion(each)), ""]
     return "\n".join(parts)
 
 

@@ -12,6 +12,7 @@ from lrbench.leaderboard.stopped import known_to
 from lrbench.names import radius_text
 from lrbench.statistics import Components, detectable, difference_of, largest_difference, on_the_same_images
 from lrbench.store import View
+from lrbench.views import in_percent
 
 DISCORDANT, SCATTER = 0.2, 0.03
 ASSUMED = Components(2 * SCATTER**2, DISCORDANT / 2, DISCORDANT / 2)
@@ -43,10 +44,10 @@ def resolution(suite: dict[str, Any], images: int, folder: Path, view: View | No
     components, source = (ASSUMED, _assumption(seeds)) if not measured else _pooled(measured, seeds, suite)
     least = detectable(seeds, images, components)
     design = f"{images} images and {seeds} seed{'s' * (seeds > 1)}"
-    most = f"{100 * largest_difference(seeds, components):.1f} points, the share of outcomes that differ,"
+    most = f"{in_percent(largest_difference(seeds, components))} points, the share of outcomes that differ,"
     found = f"not even a difference of robust accuracy of {most} is"
     if least is not None:
-        found = f"differences of robust accuracy of {100 * least:.1f} points and more are"
+        found = f"differences of robust accuracy of {in_percent(least)} points and more are"
     return [f"{design}: {found} found in 80 % of cases (p < 0.05, not adjusted), {source}"]
 
 

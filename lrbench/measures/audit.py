@@ -238,12 +238,14 @@ def _columns(figures: Mapping[str, Metric], shown: "Shown", claim: str, rung: st
 
 def _said(shown: "Shown", where: Mapping[str, Any]) -> str:
     """Write what is claimed, what is found with the claim's own attack, and what is left."""
+    from lrbench.views import in_percent
+
     claimed = shown.rows_of_seeds("audit_claimed", **where)["value"]
     own = shown.rows_of_seeds("audit_robust_accuracy", rung="own", **where).iloc[0]
     left = shown.rows_of_seeds("audit_worst", **where)["value"].min()
     said = f"{100 * claimed.iloc[0]:.4g} % claimed, " if len(claimed) else ""
     if len(claimed) and not own["ci_low"] <= claimed.iloc[0] <= own["ci_high"]:
         said = f"NOT REPRODUCED: {said}"
-    interval = f"({100 * own['ci_low']:.1f} to {100 * own['ci_high']:.1f})"
-    with_own = f"ours {100 * own['value']:.1f} % {interval} with the claim's own attack, {where['claim']}"
-    return f"{said}{with_own}; {100 * left:.1f} % left after all"
+    interval = f"({in_percent(own['ci_low'])} to {in_percent(own['ci_high'])})"
+    with_own = f"ours {in_percent(own['value'])} % {interval} with the claim's own attack, {where['claim']}"
+    return f"{said}{with_own}; {in_percent(left)} % left after all"

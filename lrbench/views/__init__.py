@@ -3,6 +3,7 @@
 from lrbench.columns import CELL, COLUMNS, TEXT
 from lrbench.views.charts import Axis, Chart, Panel
 from lrbench.views.results import joined, matching, parameters_of, tidy
+from lrbench.views.shares import in_percent, in_points
 from lrbench.views.shown import Shown
 from lrbench.views.tables import Block, Cell, Column, Form, cell_of, n_suffix, with_n
 
@@ -19,6 +20,8 @@ __all__ = [
     "Panel",
     "Shown",
     "cell_of",
+    "in_percent",
+    "in_points",
     "joined",
     "matching",
     "n_suffix",

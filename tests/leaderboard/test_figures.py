@@ -169,6 +169,20 @@ def test_a_difference_is_hidden_with_its_model(plain):
         assert names & _told(as_svg(spec)) == {name}
 
 
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
+def test_what_is_of_no_model_stays_where_others_are_hidden(missing):
+    table = pd.DataFrame({"model": ["a", "b", missing], "kind": ["p", "q", "r"], "v": [1.0, 2.0, 3.0]})
+    faint = table[["kind", "v"]].assign(v=[4.0, 5.0, 6.0])
+    axes = Axis("v", "value"), Axis("kind", "kind", "category", order=["p", "q", "r"])
+    chart = Chart("own", "own", "", [Panel(table, *axes, "points", faint=faint)], {k: k for k in "pqr"}, by="kind")
+    spec = drawing(chart, PAGE)
+    assert spec["params"] == [{"name": "shown", "value": ["a", "b"]}]
+    json.loads(json.dumps(spec, allow_nan=False))
+    assert {"1", "2", "3", "4", "5", "6"} <= _told(as_svg(spec))
+    spec["params"][0]["value"] = ["b"]
+    assert _told(as_svg(spec)) & set("123456") == {"2", "3", "4", "5", "6"}
+
+
 def test_hidden_models_are_not_drawn(plain):
     for chart in plain.values():
         if chart.by != "model":

@@ -100,7 +100,8 @@ def test_halves_of_a_tenth_are_rounded_up_whatever_their_bits(wrong):
 
 
 def test_what_is_no_number_is_written_as_one_that_is_not():
-    assert write_value(float("nan"), "percent") == "NaN"
+    assert write_value(float("nan"), "percent") == "nan"
+    assert float(write_value(1e25, "percent")) == pytest.approx(1e27)
     assert write_value(-0.0, "points") == "+0.0"
 
 

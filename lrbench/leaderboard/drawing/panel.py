@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from lrbench.leaderboard.drawing.axes import FORMATS, Spec, channel, size_of
 from lrbench.leaderboard.drawing.data import MODEL, Row, rows_of
 from lrbench.leaderboard.drawing.look import Medium
@@ -26,9 +28,9 @@ def drawn(panel: Panel, chart: Chart, medium: Medium, looks: Spec, usual: tuple[
     if beside > 1:
         across = "yOffset" if panel.y.kind == "category" else "xOffset"
         axes[across] = {"field": "series", "type": "nominal", "scale": {"domain": _there(chart, rows)}}
-    only_shown = _only_shown(panel, chart) if medium.live else {}
     layers = _Layers(panel, chart, medium, looks, axes, rows)
-    behind = [each | only_shown for each in layers.faint()]
+    only_shown, faint_shown = (_only_shown(table, chart) if medium.live else {} for table in (panel.table, panel.faint))
+    behind = [each | faint_shown for each in layers.faint()]
     return {
         "data": {"values": rows},
         **only_shown,
@@ -37,22 +39,25 @@ def drawn(panel: Panel, chart: Chart, medium: Medium, looks: Spec, usual: tuple[
     }
 
 
-def _only_shown(panel: Panel, chart: Chart) -> Spec:
-    """Leave out rows of models that are hidden, where rows are of models."""
+def _only_shown(table: pd.DataFrame | None, chart: Chart) -> Spec:
+    """Leave out rows of models that are hidden, of a table whose rows are of models; those of no model stay."""
+    if table is None:
+        return {}
     if chart.by == MODEL:
-        model = f"slice(datum.series, {len(KEY)})"
-    elif MODEL in panel.table:
-        model = f"datum.{MODEL}"
+        test = f"indexof({SHOWN}, slice(datum.series, {len(KEY)})) >= 0"
+    elif MODEL in table:
+        test = f"datum.{MODEL} == null || indexof({SHOWN}, datum.{MODEL}) >= 0"
     else:
         return {}
-    return {"transform": [{"filter": f"indexof({SHOWN}, {model}) >= 0"}]}
+    return {"transform": [{"filter": test}]}
 
 
 def models_of(chart: Chart) -> list[str]:
     """Give the models that a live chart shows at first: all."""
     if chart.by == MODEL:
         return list(chart.series)
-    return list(dict.fromkeys(model for panel in chart.panels if MODEL in panel.table for model in panel.table[MODEL]))
+    tables = [table for panel in chart.panels for table in (panel.table, panel.faint) if table is not None]
+    return list(dict.fromkeys(model for table in tables if MODEL in table for model in table[MODEL].dropna()))
 
 
 def _there(chart: Chart, rows: list[Row]) -> list[str]:
