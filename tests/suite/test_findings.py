@@ -74,7 +74,7 @@ def test_a_difference_is_that_of_its_board(cells, board):
 @pytest.mark.parametrize(
     ("picture", "board"),
     [
-        ("low-rank", "late-confirmation-cifar10-jpeg/figures/variance-ratio-avgpool"),
+        ("low-rank", "on-at-65-cifar10-jpeg/figures/variance-ratio-avgpool"),
         ("differences", "rivals-short/figures/differences"),
     ],
 )
