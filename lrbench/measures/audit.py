@@ -242,10 +242,9 @@ def _said(shown: "Shown", where: Mapping[str, Any]) -> str:
 
     claimed = shown.rows_of_seeds("audit_claimed", **where)["value"]
     own = shown.rows_of_seeds("audit_robust_accuracy", rung="own", **where).iloc[0]
-    left = shown.rows_of_seeds("audit_worst", **where)["value"].min()
+    left = in_percent(shown.rows_of_seeds("audit_worst", **where)["value"].min())
     said = f"{100 * claimed.iloc[0]:.4g} % claimed, " if len(claimed) else ""
-    if len(claimed) and not own["ci_low"] <= claimed.iloc[0] <= own["ci_high"]:
-        said = f"NOT REPRODUCED: {said}"
-    interval = f"({in_percent(own['ci_low'])} to {in_percent(own['ci_high'])})"
-    with_own = f"ours {in_percent(own['value'])} % {interval} with the claim's own attack, {where['claim']}"
-    return f"{said}{with_own}; {in_percent(left)} % left after all"
+    missed = len(claimed) and not own["ci_low"] <= claimed.iloc[0] <= own["ci_high"]
+    ours, low, high = (in_percent(own[each]) for each in ("value", "ci_low", "ci_high"))
+    said = f"{'NOT REPRODUCED: ' if missed else ''}{said}ours {ours} % ({low} to {high})"
+    return f"{said} with the claim's own attack, {where['claim']}; {left} % left after all"

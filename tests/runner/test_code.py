@@ -55,7 +55,7 @@ def test_what_cannot_change_a_result_is_there_and_is_followed_nowhere():
     ("old", "new", "changes"),
     [
         ('yield Block(f"Activations of {layer}", columns)', 'yield Block(f"What {layer} gives", columns)', False),
-        ("VR_k is of A + b", "VR_k is of A and b", False),
+        ("are of A + b with", "are of A and b with", False),
         ('Metric("stable rank")', 'Metric("stable rank of A")', False),
         ('"value": effective_rank(sample)', '"value": 2 * effective_rank(sample)', True),
         ("return 0.6 * train", "return 0.7 * train", True),
