@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.paired import Difference, Paired
 from lrbench.statistics import Components, detectable, images_needed, largest_difference
 from lrbench.statistics.difference import LEVEL
@@ -45,13 +44,15 @@ def conclusion(paired: Paired) -> str:
 
 def _beyond(headline: Difference, paired: Paired) -> Iterator[str]:
     """List what else is beyond chance, each family of adjusted p by itself."""
-    found = [each for each in paired.differences if each is not headline and each.p_adjusted < LEVEL]
-    alike = [each for each in found if (each.attack == WORST) == (headline.attack == WORST)]
+    alike, others = (
+        [each for each in paired.family(counts=counts) if each is not headline and each.p_adjusted < LEVEL]
+        for counts in (headline.counts, not headline.counts)
+    )
     if alike:
         yield f"B - A is also beyond chance {_listed(alike, paired)}."
-    others = [each for each in found if each not in alike]
     if others:
-        yield f"Of the other {paired.family(others[0])} rows, adjusted for these, it is {_listed(others, paired)}."
+        family = len(paired.family(counts=not headline.counts))
+        yield f"Of the other {family} rows, adjusted for these, it is {_listed(others, paired)}."
 
 
 def _listed(found: Sequence[Difference], paired: Paired) -> str:
@@ -68,10 +69,10 @@ def _picked(paired: Paired) -> Iterator[str]:
 
 
 def _judged(row: Difference, paired: Paired) -> str:
-    found, family = row.estimate, paired.family(row)
+    found, family = row.estimate, len(paired.family(counts=row.counts))
     where, what = _where(row, paired), "robust accuracy" if row.attack else "accuracy"
     low, high = found.interval
-    adjusted = f", {row.p_adjusted:.2g} adjusted for {family} {_rows(row)}" if family > 1 else ""
+    adjusted = f", {row.p_adjusted:.2g} adjusted for {family} {'radii' if row.counts else 'rows'}" if family > 1 else ""
     sure = f"95 % interval {in_points(low)} to {in_points(high)}, p = {found.p:.2g}{adjusted}"
     if row.p_adjusted < LEVEL:
         better, worse = ("B", "A") if found.difference > 0 else ("A", "B")
@@ -82,10 +83,6 @@ def _judged(row: Difference, paired: Paired) -> str:
         return f"Tie {where}: equal {what} (B - A: {sure}). {_scope(found.seeds)}"
     shown = f"B - A is {in_points(found.difference)} points of {what} ({sure})"
     return f"Neither is shown to be better {where}: {shown}. {_scope(found.seeds)}"
-
-
-def _rows(row: Difference) -> str:
-    return "radii" if row.attack == WORST else "rows"
 
 
 def _scope(seeds: int) -> str:
@@ -145,4 +142,4 @@ def _where(row: Difference, paired: Paired) -> str:
     if not row.attack:
         return "without an attack"
     at = paired.radius(row.eps)
-    return f"in the worst case over attacks at {at}" if row.attack == WORST else f"under {row.attack} at {at}"
+    return f"in the worst case over attacks at {at}" if row.counts else f"under {row.attack} at {at}"

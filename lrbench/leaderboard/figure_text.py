@@ -43,12 +43,12 @@ def write_value(value: float, form: Form) -> str:
     """Write a number in its form, of percent and points the last half up."""
     if form == "number" and 0 < value < LEAST:
         return f"under {LEAST:g}"
-    # Equal means may differ in their last bit, and must not be rounded to different digits.
-    value = round(value, 12) + 0.0
     if form == "percent":
         return in_percent(value)
     if form == "points":
         return in_points(value)
+    # Equal means may differ in their last bit, and must not be rounded to different digits.
+    value = round(value, 12) + 0.0
     if form == "milliseconds":
         return f"{1000 * value:.3g}"
     if form == "count":

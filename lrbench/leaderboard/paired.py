@@ -63,6 +63,11 @@ class Difference:
         return self.estimate.images
 
     @property
+    def counts(self) -> bool:
+        """Whether it is of the worst case, by which models are judged, and not of one attack or none."""
+        return self.attack == WORST
+
+    @property
     def identical(self) -> bool:
         """Whether both get the same images wrong with every seed."""
         return not any(self.only_first) and not any(self.only_second)
@@ -102,9 +107,9 @@ class Paired:
         """Write a radius for readers, in its unit."""
         return radius_text(eps, self.norm, self.space)
 
-    def family(self, difference: Difference) -> int:
-        """Give the number of differences for which the p of one of them is adjusted."""
-        return sum((each.attack == WORST) == (difference.attack == WORST) for each in self.differences)
+    def family(self, *, counts: bool) -> list[Difference]:
+        """Give the differences whose p are adjusted for one another: those in the worst case, or all others."""
+        return [each for each in self.differences if each.counts == counts]
 
     @property
     def identical(self) -> bool:

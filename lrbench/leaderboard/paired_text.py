@@ -12,7 +12,6 @@ from rich.text import Text
 
 from lrbench.errors import some
 from lrbench.leaderboard.conclusion import conclusion, required, requirement
-from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.paired import Difference, Paired
 from lrbench.leaderboard.sides import Side
 from lrbench.leaderboard.table import TextTable
@@ -102,8 +101,7 @@ def remarks(paired: Paired, wanted: Wanted) -> list[str]:
 
 
 def _adjusted(paired: Paired) -> str:
-    worst = sum(each.attack == WORST for each in paired.differences)
-    others = len(paired.differences) - worst
+    worst, others = (len(paired.family(counts=counts)) for counts in (True, False))
     if not worst or not others:
         return f"p adjusted for {_number(len(paired.differences), 'row')} (Holm)."
     return f"p adjusted (Holm) for {_number(worst, 'worst-case row')}, and for {_number(others, 'other')}."
