@@ -7,7 +7,7 @@ WORKERS = $(shell $(BIN)/python -c 'import os; print(3 * len(os.sched_getaffinit
 # A third of what is installed: tests of libraries, and parts of them that nothing here imports.
 UNUSED := /(tests?|rllib|sandbox)/|/(pip|mypyc?|setuptools|skimage|graphql|cfnlint|networkx|aws_xray_sdk|torch/(testing|_inductor|onnx)|numpy/distutils|onnx/reference|sympy/physics|numba/cuda|triton/(experimental|profiler|tools)|huggingface_hub/(inference|cli)|statsmodels/(tsa|datasets)|pygments/lexers|ray/(serve|tune|data|train|air|llm|dashboard/modules)|moto/(?!core|s3|moto_|iam|sts|utilities)[a-z0-9]+)/
 
-.PHONY: run test test-all check lint types audit clean
+.PHONY: run test test-all test-lowest check lint types audit clean
 .DELETE_ON_ERROR:
 
 run: .venv/installed
@@ -19,6 +19,10 @@ test check: .venv/installed-dev lint types
 # All of them, those that take minutes as well.
 test-all: .venv/installed-dev lint types
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+# With the lowest versions that pyproject.toml allows of all that it names.
+test-lowest: .venv/lowest/installed
+	OMP_NUM_THREADS=1 .venv/lowest/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -44,6 +48,12 @@ types: .venv/installed-dev
 	$(BIN)/python .ci/uv pip install --quiet --no-deps 'torchattacks>=3.5.1' 'adv-lib>=0.2.8'
 	-$(BIN)/python -m compileall -qq -j 0 -x '$(UNUSED)' .venv/lib lrbench attacks
 	touch .venv/installed $@
+
+.venv/lowest/installed: pyproject.toml | .venv/installed-dev
+	$(PYTHON) -m venv --clear .venv/lowest
+	$(BIN)/python .ci/uv pip install --quiet --python .venv/lowest/bin/python --resolution lowest-direct --editable '.[dev]'
+	$(BIN)/python .ci/uv pip install --quiet --python .venv/lowest/bin/python --no-deps torchattacks==3.5.1 adv-lib==0.2.8
+	touch $@
 
 # Needs the network: asks for known vulnerabilities of everything that the tests install.
 audit: .venv/installed-dev

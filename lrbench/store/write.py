@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,11 @@ def read_file(path: Path) -> bytes:
     """
     if not is_remote(path):
         return path.read_bytes()
-    # In one request: opening an object asks for its size first, and s3fs otherwise reads in ranges what another process
-    # may replace in between.
+    # In one request: opening an object asks for its size first, and s3fs, since it takes `max_concurrency` (2026),
+    # otherwise reads in ranges what another process may replace in between.
     remote: Any = path
-    at_once = {"max_concurrency": 1} if "s3" in remote.fs.protocol else {}
-    content: bytes = remote.fs.cat_file(remote.path, **at_once)
+    ranges = "s3" in remote.fs.protocol and "max_concurrency" in signature(remote.fs._cat_file).parameters
+    content: bytes = remote.fs.cat_file(remote.path, **({"max_concurrency": 1} if ranges else {}))
     return content
 
 

@@ -3,6 +3,7 @@
 import math
 import re
 from functools import cache
+from types import NoneType
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -203,7 +204,7 @@ def options_of(name: str) -> type[Strict]:
 
 @cache
 def _diagnostics(options: tuple[tuple[str, type[Options] | None], ...]) -> type[Diagnostics]:
-    fields: dict[str, Any] = {name: (None if kind is None else kind | None, None) for name, kind in options}
+    fields: dict[str, Any] = {name: (NoneType if kind is None else kind | None, None) for name, kind in options}
     return create_model("Diagnostics", __base__=Diagnostics, **fields)
 
 

@@ -1,6 +1,7 @@
 """What a model's training is regularized by, besides its LR-Layers: names, each with its own options."""
 
 from functools import cache
+from types import NoneType
 from typing import Any
 
 from pydantic import SerializerFunctionWrapHandler, create_model, model_serializer
@@ -47,5 +48,5 @@ def read_regularizers(value: Any) -> Any:  # noqa: ANN401
 
 @cache
 def _regularizers(options: tuple[tuple[str, type[Options] | None], ...]) -> type[Regularizers]:
-    fields: dict[str, Any] = {name: (None if kind is None else kind | None, None) for name, kind in options}
+    fields: dict[str, Any] = {name: (NoneType if kind is None else kind | None, None) for name, kind in options}
     return create_model("Regularizers", __base__=Regularizers, **fields)

@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.autograd.grad_mode import _unsafe_preserve_version_counter
+from torch.nn.parallel import DistributedDataParallel
 
 from lrbench.child_processes import begin_as_child, process_context, without_main
 from lrbench.errors import LrbenchError
@@ -140,6 +142,7 @@ def _begin(
     torch.set_num_threads(threads)
     # Of 1x1 convolutions in channels-last layout, whose gradients DDP copies.
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+    _send_buffers_unseen()
     device = torch.device(f"cuda:{rank}" if kind == "cuda" else "cpu")
 
     def send(content: Any) -> None:  # noqa: ANN401
@@ -161,3 +164,17 @@ def _begin(
         failed = LrbenchError(f"process {rank} of {count}: {type(error).__name__}: {error}")
         failed.add_note("".join(traceback.format_exception(error)))
         messages.put(("error", failed))
+
+
+def _send_buffers_unseen() -> None:
+    """Keep the versions of buffers that DDP sends before a pass, as newer versions of torch do by themselves.
+
+    Autograd took running statistics for changed in place where a loss is of two passes, as that of TRADES is.
+    """
+    send = DistributedDataParallel._sync_buffers
+
+    def unseen(module: DistributedDataParallel) -> None:
+        with _unsafe_preserve_version_counter(tuple(module.module.buffers())):
+            send(module)  # type: ignore[no-untyped-call]
+
+    DistributedDataParallel._sync_buffers = unseen  # type: ignore[method-assign]

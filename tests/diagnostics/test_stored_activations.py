@@ -113,6 +113,6 @@ def test_a_suites_figures_do_not_depend_on_where_they_are_stored(tmp_path, monke
     # A classifier trained by SGD sees the rows in another order.
     loose = there["metric"].str.contains("accuracy")
     exact = ~timed & ~loose
-    for chosen, tolerance in ((exact, 1e-4), (loose & ~timed, 0.1)):
+    for chosen, tolerance in ((exact, 1e-4), (loose & ~timed, 0.1 + 1e-9)):
         difference = (board.results["value"][chosen] - there["value"][chosen]).abs()
         assert difference.max() <= tolerance, board.results[chosen][difference > tolerance]
