@@ -4,6 +4,7 @@ import io
 import warnings
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 from support.inputs import interlaced_png, png, png_lines, rows, tiff
@@ -196,6 +197,8 @@ REFUSED = {
     "no image": [b"<svg/>", b"hello", bytes(100)],
 }  # fmt: skip
 SIZES = {"of another size than the first", "too narrow for its `size` (1 x 4000 pixels)"}
+OLDER = {"grey and premultiplied alpha (`La`)", "`YCbCr`"} if int(PIL.__version__.split(".")[0]) < 13 else set()
+"""What Pillow reads of TIFF since version 13 alone."""
 FLAT = [
     pytest.param(name, number, id=f"{name}-{number}") for name, cases in SHOWN.items() for number in range(len(cases))
 ]
@@ -215,6 +218,10 @@ def test_an_image_becomes_what_a_viewer_shows(tmp_path, name, number):
     content, expected, tolerance = SHOWN[name][number]
     path = tmp_path / "image.png"
     path.write_bytes(content)
+    if name in OLDER:
+        with pytest.raises(UsageError, match="not a readable image"):
+            decode(str(path), Shape("RGB"))
+        return
     expected = rgb(np.asarray(expected)).astype(float)
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")

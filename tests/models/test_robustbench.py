@@ -8,6 +8,7 @@ import torch
 import lrbench
 
 robustbench = pytest.importorskip("robustbench", exc_type=ImportError)
+autoattack = pytest.importorskip("autoattack")
 
 NAME = "Addepalli2021Towards_RN18"
 EPS = 0.4 / 255
@@ -52,14 +53,12 @@ def images(tmp_path, monkeypatch):
 
 
 def test_its_figures_are_those_that_robustbench_gives_itself(images, tmp_path):
-    from autoattack import AutoAttack  # noqa: PLC0415
-
     x, y = images
     board = lrbench.run("suite.yaml", out="out", data_dir=tmp_path, device="cpu")
     rows = board.results.set_index("metric")["value"]
     model = robustbench.load_model(NAME, dataset="cifar10", threat_model="Linf")
     assert rows["accuracy"] == pytest.approx(robustbench.utils.clean_accuracy(model, x, y)) == pytest.approx(20 / 24)
-    adversary = AutoAttack(
+    adversary = autoattack.AutoAttack(
         model, norm="Linf", eps=EPS, version="custom", attacks_to_run=["apgd-ce"], device="cpu", verbose=False
     )
     adversary.apgd.n_iter, adversary.apgd.n_restarts = 10, 1
