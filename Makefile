@@ -20,7 +20,7 @@ test check: .venv/installed-dev lint types
 test-all: .venv/installed-dev lint types
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-# With the lowest versions that pyproject.toml allows of all that it names.
+# With the lowest versions that pyproject.toml allows of all that it names; Python 3.11 or 3.12, for which they have wheels.
 test-lowest: .venv/lowest/installed
 	OMP_NUM_THREADS=1 .venv/lowest/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
 
@@ -49,7 +49,7 @@ types: .venv/installed-dev
 	-$(BIN)/python -m compileall -qq -j 0 -x '$(UNUSED)' .venv/lib lrbench attacks
 	touch .venv/installed $@
 
-.venv/lowest/installed: pyproject.toml | .venv/installed-dev
+.venv/lowest/installed: pyproject.toml .ci/uv | .venv/installed-dev
 	$(PYTHON) -m venv --clear .venv/lowest
 	$(BIN)/python .ci/uv pip install --quiet --python .venv/lowest/bin/python --resolution lowest-direct --editable '.[dev]'
 	$(BIN)/python .ci/uv pip install --quiet --python .venv/lowest/bin/python --no-deps torchattacks==3.5.1 adv-lib==0.2.8

@@ -29,8 +29,8 @@ def read_file(path: Path) -> bytes:
     """
     if not is_remote(path):
         return path.read_bytes()
-    # In one request: opening an object asks for its size first, and s3fs, since it takes `max_concurrency` (2026),
-    # otherwise reads in ranges what another process may replace in between.
+    # In one request, unlike open(), which asks for the size first: s3fs that takes `max_concurrency`, as versions after
+    # 2026.1 do, otherwise reads in ranges what another process may replace in between.
     remote: Any = path
     ranges = "s3" in remote.fs.protocol and "max_concurrency" in signature(remote.fs._cat_file).parameters
     content: bytes = remote.fs.cat_file(remote.path, **({"max_concurrency": 1} if ranges else {}))

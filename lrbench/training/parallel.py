@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 from torch.nn.parallel import DistributedDataParallel
 
 from lrbench.child_processes import begin_as_child, process_context, without_main
@@ -167,11 +166,15 @@ def _begin(
 
 
 def _send_buffers_unseen() -> None:
-    """Keep the versions of buffers that DDP sends before a pass, as newer versions of torch do by themselves.
+    """Keep the versions of buffers that DDP overwrites before a pass, where torch (2.11) does not do so by itself.
 
-    Autograd took running statistics for changed in place where a loss is of two passes, as that of TRADES is.
+    Autograd otherwise refuses a loss of two passes, as that of TRADES is: running statistics, which the gradient of
+    batch norm in training does not use, were sent in between.
     """
     send = DistributedDataParallel._sync_buffers
+    if "_unsafe_preserve_version_counter" in send.__code__.co_names:
+        return
+    from torch.autograd.grad_mode import _unsafe_preserve_version_counter  # noqa: PLC0415
 
     def unseen(module: DistributedDataParallel) -> None:
         with _unsafe_preserve_version_counter(tuple(module.module.buffers())):
