@@ -75,8 +75,13 @@ class States:
     def _unfit(self) -> Iterator[str]:
         for view in self._others if self._wanted else ():
             # Not by what is taken over: of two runs that hold the same step the first one's is.
-            if not found_in([view], self._wanted, self.used):
+            if not self._gave(view) and not found_in([view], self._wanted, self.used):
                 yield f"nothing in {shown(view.store.root)} can be reused: {self._why(view)}"
+
+    def _gave(self, view: View) -> bool:
+        """Whether something that is done here lies there, too, as after a run that was resumed."""
+        keys = {record.key for record in view.records()}
+        return any(self._own[step.id] == DONE and step.key in keys for step in self._plan)
 
     def _why(self, view: View) -> str:
         # What needs other steps differs because they do.

@@ -95,6 +95,14 @@ def test_of_several_runs_that_one_is_named_of_which_nothing_fits(paper, pixel, t
     assert f"nothing in {tmp_path / 'other'} can be reused: train/net/seed-0: training.epochs 2 -> 1" in said
 
 
+def test_a_run_that_is_resumed_is_not_said_to_have_got_nothing_from_what_gave_it_a_step(paper, pixel, tmp_path, capsys):
+    again = ["run", str(pixel), "--out", str(tmp_path / "out"), "--reuse", str(paper)]
+    assert main([*again, "--steps", "train/*"]) == 0
+    capsys.readouterr()
+    assert main([*again, "--steps", "accuracy/*"]) == 0
+    assert "can be reused" not in capsys.readouterr().out
+
+
 def test_of_two_runs_that_hold_the_same_neither_is_said_to_be_of_no_use(paper, pixel, tmp_path, capsys):
     again = shutil.copytree(paper, tmp_path / "again")
     for first, second in ((paper, again), (again, paper)):
