@@ -55,7 +55,7 @@ def _outcome(lead: float, kept: float, p: float) -> str:
         return "In the worst case the advantage is lost."
     if p >= LEVEL:
         return "In the worst case the advantage is within chance."
-    return f"The advantage {'shrinks' if kept < 0.75 * lead else 'stays'}."
+    return f"In the worst case the advantage {'shrinks' if kept < 0.75 * lead else 'stays'}, on this board."
 
 
 def _lead(errors: Any, model: str, baseline: str, attack: str) -> dict[float, float]:  # noqa: ANN401

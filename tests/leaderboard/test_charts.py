@@ -106,6 +106,14 @@ def test_differences_have_a_row_for_each_model_with_what_chance_makes_of_it(draw
         assert list(table["found"]) == ["adjusted p below 0.05", "adjusted p of 0.05 and more"]
 
 
+@pytest.mark.parametrize(("value", "says"), [(0, ""), (1, " (suspicious)"), (2, " (broken)")])
+def test_a_difference_whose_verdict_speaks_against_it_says_so(board, value, says):
+    row = {"suite": "s", "dataset": "d", "model": "low-rank", "seed": 0, "metric": "verdict", "value": value}
+    results = pd.concat([board.results, tidy([row])], ignore_index=True)
+    chart = charts_of(Leaderboard(results, board.suite))["differences"]
+    assert set(chart.panels[0].table["label"]) == {"low-rank" + says, *MODELS[2:]}
+
+
 def test_differences_without_an_interval_have_a_place(board):
     bare = board.results["metric"] == "robust_accuracy_difference"
     results = board.results.assign(**{end: board.results[end].mask(bare) for end in ("ci_low", "ci_high")})

@@ -118,8 +118,8 @@ def test_an_advantage_is_judged_at_a_radius_that_the_figures_do_not_choose():
         ({"leads": (0.0, -0.02, 0.3)}, "Under this attack it has no advantage."),
         ({"leads": (0.0, 0.005, 0.3)}, "it leads by a point or less, which is held against nothing."),
         ({"differences": (0.0, 0.01, 0.0)}, "In the worst case the advantage is lost."),
-        ({"ps": ((0.5, 0.001, 0.5), (0.4, 0.6, 0.9))}, "The advantage stays."),
-        ({"differences": (0.0, 0.03, 0.0), "ps": ((0.5, 0.001, 0.5), (0.4, 0.6, 0.9))}, "The advantage shrinks."),
+        ({"ps": ((0.5, 0.001, 0.5), (0.4, 0.6, 0.9))}, "the advantage stays, on this board."),
+        ({"differences": (0.0, 0.03, 0.0), "ps": ((0.5, 0.001, 0.5), (0.4, 0.6, 0.9))}, "shrinks, on this board."),
     ],
 )
 def test_what_becomes_of_an_advantage(changes, says):

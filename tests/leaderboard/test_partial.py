@@ -11,6 +11,7 @@ from lrbench.cli import main
 from lrbench.errors import UsageError
 from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.published import check, publish
+from lrbench.leaderboard.worth import WORTH
 from lrbench.runner import Session
 
 
@@ -94,6 +95,17 @@ def test_every_view_and_record_of_a_partial_board_says_so(published, tmp_path, c
     assert main(["compare", f"{board}:net@0", f"{board}:lr@0"]) == 0
     assert f"B: lr: {of_lr}" in " ".join(capsys.readouterr().out.split())
     assert check(published) == 2
+
+
+def test_what_attacks_were_worth_is_told_of_the_seeds_that_met_all_of_them(shown_run, tmp_path):
+    lacking = "attack/net/seed-1/autoattack/"
+    run = cut(shown_run, tmp_path / "run", lambda _, step: not step.id.startswith(lacking))
+    to = tmp_path / "boards"
+    assert main(["publish", str(run), "--to", str(to), "--partial"]) == 0
+    results = Run.open(to / "small").board.results
+    seeds = results[results["metric"].isin(WORTH)].groupby("model")["seed"].unique()
+    assert [*seeds["net"]] == [0]
+    assert sorted(seeds["lr"]) == [0, 1]
 
 
 def test_what_a_model_lacks_is_said_of_it_alone(published):

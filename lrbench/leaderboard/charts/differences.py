@@ -6,8 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from lrbench.leaderboard.figure_text import verdict_shown
 from lrbench.leaderboard.layout import DIFFERENCES, WORST, middle
 from lrbench.statistics.difference import LEVEL
+from lrbench.verdicts import VERDICTS
 from lrbench.views import Shown, n_suffix
 from lrbench.views.charts import Axis, Chart, Panel
 
@@ -64,10 +66,11 @@ def _differences(shown: Shown) -> pd.DataFrame:
     rows = shown.rows(difference, attack=WORST).dropna(subset=["value"])
     p = shown.rows(adjusted, attack=WORST).set_index(["model", "eps"])["value"]
     keys = rows[["model", "eps"]].itertuples(index=False, name=None)
+    doubts = _doubts(shown)
     return pd.DataFrame(
         {
             "model": rows["model"],
-            "label": [shown.labels[model] for model in rows["model"]],
+            "label": [shown.labels[model] + doubts.get(model, "") for model in rows["model"]],
             "found": [_found(p.get(key, math.nan)) for key in keys],
             "eps": rows["eps"],
             "value": 100 * rows["value"],
@@ -76,3 +79,9 @@ def _differences(shown: Shown) -> pd.DataFrame:
             "n": rows["n"],
         }
     )
+
+
+def _doubts(shown: Shown) -> dict[str, str]:
+    """Give the verdicts that speak against a figure, as they stand behind a model's name."""
+    said = {model: verdict_shown(cell) for model, cell in shown.column("verdict", "verdict", "verdict").cells.items()}
+    return {model: f" ({verdict})" for model, verdict in said.items() if verdict in VERDICTS[1:]}

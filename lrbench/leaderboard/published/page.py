@@ -14,7 +14,10 @@ from lrbench.verdicts import NOT_CHECKED
 MAY_DIFFER = ("seeds", "low_rank", "diagnostics")
 """Sections that records of one board may have different ones of."""
 
-PLACES = "Who stands first need not be ahead by more than chance: each suite's page has differences, intervals and p."
+PLACES = (
+    "Who stands first need not be ahead by more than chance: where robust accuracies are compared, the suite's page "
+    "has their differences, intervals and p."
+)
 
 
 def suite_page(board: Leaderboard, records: list[Content], figures: list[str]) -> str:

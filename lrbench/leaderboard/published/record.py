@@ -124,12 +124,17 @@ def _differences(record: Content, baseline: Content) -> list[dict[str, Any]]:
 
 
 def _worth(record: Content) -> Iterator[dict[str, Any]]:
-    """Give what each attack was worth; nothing where a record keeps no outcomes."""
+    """Give what each attack was worth; nothing where a record keeps no outcomes.
+
+    Nor of a seed that has not met an attack which another one has: beside fewer, each is worth more.
+    """
     common = {name: record[name] for name in ("suite", "model", "dataset")}
     configuration, recorded = record["configuration"], record.get("attacks", {})
     labels = [each["label"] for each in configuration["attacks"] if not is_noise(each["name"], recorded)]
-    for seed, outcomes in (record.get("outcomes") or {}).items():
-        for row in worth_rows(unpacked(outcomes), labels, configuration["threat_model"]["space"]):
+    wrong = {seed: unpacked(outcomes) for seed, outcomes in (record.get("outcomes") or {}).items()}
+    met = set().union(*wrong.values())
+    for seed, under in wrong.items():
+        for row in worth_rows(under, labels, configuration["threat_model"]["space"]) if under.keys() == met else ():
             yield {**common, "seed": int(seed), **row}
 
 
