@@ -102,14 +102,14 @@ def test_a_pair_of_many_is_said_to_be_one_in_every_format(pair_run, tmp_path):
     warning = "a pair that is picked for its figures needs a p adjusted"
     (paired,) = compare(f"{pair_run}:net", f"{pair_run}:lr")
     assert warning not in conclusion(paired)
-    board = PUBLISHED / "rivals-short"
+    board = PUBLISHED / "late-controls"
     (link := tmp_path / "link").symlink_to(board)
     for first, second in ((board, board), (link, board), (board, board / ".." / board.name)):
-        (paired,) = compare(f"{first}:normal", f"{second}:1-lr")
-        assert "A and B are two of the suite's 17 models: " in conclusion(paired)
+        (paired,) = compare(f"{first}:normal", f"{second}:on-at-80")
+        assert "A and B are two of the suite's 4 models: " in conclusion(paired)
     for form in FORMATS.keys() - {"csv"}:
         assert warning in FORMATS[form]([paired], Wanted()), form
-    (paired,) = compare(f"{board}:normal@0", f"{board}:normal@1")
+    (paired,) = compare(f"{board}:normal@3", f"{board}:normal@4")
     assert warning not in conclusion(paired), "two seeds of one are no pick among models"
 
 

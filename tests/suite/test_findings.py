@@ -2,6 +2,7 @@
 
 import re
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,9 +37,14 @@ def lines():
             yield pytest.param(cells, board[1], id=f"{board[1]}-{cells[0][:16]}")
 
 
+run_of = cache(lambda board: Run.open(ROOT / "leaderboards" / board))
+shown_of = cache(lambda board: Leaderboard.load(ROOT / "leaderboards" / board))
+"""Boards by name: each is read once, and they are only looked at."""
+
+
 def _found(board, model, eps):
     """Give the smallest difference that is found in 80 % of cases, if it scatters as this one does."""
-    run = Run.open(ROOT / "leaderboards" / board)
+    run = run_of(board)
     seeds = run.seeds(model)
     sides = [[run.wrong(name, seed) for seed in seeds] for name in (model, next(iter(run.board.suite["models"])))]
     (key,) = (key for key in sides[0][0] if key[0] == WORST and abs(key[1] - eps) < 1e-6)
@@ -52,7 +58,7 @@ def test_the_table_is_found():
 
 @pytest.mark.parametrize(("cells", "board"), [*lines()])
 def test_a_difference_is_that_of_its_board(cells, board):
-    shown = Leaderboard.load(ROOT / "leaderboards" / board)
+    shown = shown_of(board)
     rows = shown.results
     model = next(model for start, model in MODELS.items() if cells[0].startswith(start))
     model = model if model in shown.suite["models"] else f"resnet18-{model}"
