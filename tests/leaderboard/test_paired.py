@@ -17,9 +17,9 @@ from lrbench.cli import main
 from lrbench.errors import UsageError
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.conclusion import conclusion, requirement
-from lrbench.leaderboard.layout import middle
+from lrbench.leaderboard.layout import WORST, middle
 from lrbench.leaderboard.outcomes import CLEAN
-from lrbench.leaderboard.paired import Paired, _differences, _headline, compare
+from lrbench.leaderboard.paired import Paired, _differences, _headline, _why_not, compare
 from lrbench.leaderboard.paired_text import FORMATS, HEADINGS, Wanted, remarks, rows
 from lrbench.leaderboard.text import in_latex, in_markdown
 from lrbench.statistics import detectable, difference_of, holm, images_needed
@@ -165,6 +165,20 @@ def test_shares_are_those_of_the_board(pair_run):
 def test_what_differs_in_the_making_is_told(pair_run):
     (paired,) = compare(f"{pair_run}:net", f"{pair_run}:lr")
     assert list(paired.configuration) == ["model.lr_layers.avgpool", "low_rank"]
+
+
+def test_why_a_figure_is_not_compared_is_told():
+    key, worst, there = ("pgd", 0.1), (WORST, 0.1), {("pgd", 0.1): None}
+    for pairs, expected in (
+        ([(there, {}), (there, {})], "B lacks it"),
+        ([({}, there)], "A lacks it"),
+        ([({}, {})], "A and B lack it"),
+        ([(there, {}), ({}, there)], "no seed for which both have it"),
+    ):
+        assert _why_not(key, set(), set(), pairs) == expected
+    assert _why_not(key, {"pgd"}, set(), []) == "other options"
+    assert _why_not(worst, {WORST}, set(), []) == "over other attacks"
+    assert _why_not(key, {"pgd"}, {"pgd"}, []) == "made on one of the two"
 
 
 @pytest.mark.parametrize(

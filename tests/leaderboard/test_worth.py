@@ -169,6 +169,15 @@ def test_who_took_more_than_the_budget_is_named():
     assert line.startswith("OVER BUDGET: deepfool took 255 passes an image, of 10.")
 
 
+def test_a_budget_is_of_the_passes_at_one_radius_and_may_be_used_up():
+    made = board()
+    spent = made.results.iloc[[0]].assign(attack="fab", metric="forward_passes", value=300.0)
+    whole = Leaderboard(pd.concat([made.results, *(spent.assign(eps=eps / 255) for eps in (4, 8))]), made.suite)
+    for budget, over in ((300, 0), (299, 1)):
+        whole.suite["threat_model"]["budget"] = budget
+        assert sum(line.startswith("OVER BUDGET") for line in notes(whole)) == over
+
+
 def run_of(folder, optimalities, options=(), space="pixel", budget=None):
     """A run's folder with attacks of the given mean optimality on two models."""
     attacks = [{"name": "pgd", "label": label, **dict(options)} for label in optimalities]

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import ttest_1samp
+from scipy.stats import t, ttest_1samp
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from lrbench.statistics import difference_of
+from lrbench.statistics import difference_of, on_the_same_images
 from lrbench.statistics.difference import mean_squares
 
 SHAPES = st.tuples(st.integers(1, 5), st.integers(1, 40))
@@ -65,6 +65,27 @@ def test_where_seeds_say_the_same_it_is_nearly_the_t_test_over_images():
     assert expected.pvalue < estimate.p < expected.pvalue + 0.01
     width, expected_width = (high - low for low, high in (estimate.interval, expected.confidence_interval()))
     assert expected_width < width < 1.03 * expected_width
+
+
+def test_where_seeds_say_the_same_a_hundredth_is_put_down_to_them():
+    seeds, images = 3, 200
+    first, second = (np.repeat(side, seeds, axis=0) for side in outcomes((0.6, 0.5), 1, images))
+    of_images = (first.astype(float) - second)[0].var(ddof=1) / images
+    parts = np.array([0.01 * of_images, of_images])
+    reach = np.average(t.ppf(0.975, [seeds - 1, images - 1]), weights=parts) * np.sqrt(parts.sum())
+    estimate = difference_of(first, second)
+    assert estimate.interval == pytest.approx((estimate.difference - reach, estimate.difference + reach))
+
+
+def test_components_are_the_variances_that_outcomes_were_drawn_with():
+    rng = np.random.default_rng(0)
+    lean, shift, found = 0.2, 0.07, []
+    for _ in range(100):
+        chance = 0.5 + rng.choice([-lean, lean], 200) + rng.choice([-shift, shift], (20, 1))
+        found.append(difference_of(rng.random(chance.shape) < chance, rng.random(chance.shape) < 0.5).components)
+    assert np.mean([each.seeds for each in found]) == pytest.approx(shift**2, rel=0.2)
+    assert np.mean([each.images for each in found]) == pytest.approx(lean**2, rel=0.05)
+    assert np.mean([each.rest for each in found]) == pytest.approx(0.5 - lean**2 - shift**2, rel=0.02)
 
 
 @given(SHAPES.flatmap(lambda shape: st.tuples(arrays(bool, shape), arrays(bool, shape))))
@@ -129,6 +150,12 @@ def test_seeds_that_agree_by_chance_are_not_sure():
     estimate = difference_of(first, second)
     assert estimate.difference == 0.05
     assert estimate.p > 0.05
+
+
+def test_of_models_with_unequally_many_images_the_first_ones_that_all_have_are_compared():
+    first, second = on_the_same_images([np.arange(5), np.arange(3)], [np.arange(10, 14), np.arange(10, 16)])
+    assert first.tolist() == [[0, 1, 2]] * 2
+    assert second.tolist() == [[10, 11, 12]] * 2
 
 
 def test_one_seed_knows_nothing_of_others():

@@ -1,5 +1,8 @@
+import math
+
 import numpy as np
 import pytest
+from scipy.stats import norm
 from statsmodels.stats.power import TTestPower
 
 from benchmarks.calibration import World, kept_power
@@ -19,6 +22,28 @@ def test_where_seeds_make_the_error_it_is_that_of_the_t_test(seeds, difference):
 
 def test_at_no_difference_it_is_the_level():
     assert power(0.0, 1, 500, Components(None, 0.3, 0.0)) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(("discordant", "difference", "images"), [(0.5, 0.45, 20), (0.5, 0.35, 30), (0.3, 0.1, 100)])
+def test_of_one_seed_it_is_connor_s_formula(discordant, difference, images):
+    reach = norm.ppf(0.975) * math.sqrt(discordant)
+    expected = norm.cdf((math.sqrt(images) * difference - reach) / math.sqrt(discordant - difference**2))
+    found = power(difference, 1, images, Components(None, discordant, 0.0))
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("seeds", [1, 3, 5])
+@pytest.mark.parametrize("difference", [0.2, 0.05, 0.0005])
+def test_images_needed_are_the_fewest_that_are_enough(seeds, difference):
+    components = Components(0.0, 0.05, 0.1)
+    needed = images_needed(difference, seeds, components)
+    assert power(difference, seeds, needed - 1, components) < 0.8 <= power(difference, seeds, needed, components)
+
+
+def test_where_nothing_ever_differed_nothing_is_found():
+    never = Components(0.0, 0.0, 0.0)
+    assert 0 < power(0.0, 3, 200, never) < 0.05, "one more image in each direction could differ"
+    assert detectable(3, 200, never) is None
 
 
 @pytest.mark.parametrize("seeds", [1, 3, 5])

@@ -14,6 +14,17 @@ def test_wilson_is_scipy_s(n, data):
     assert wilson(count / n, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
+def test_at_its_ends_wilson_s_interval_ends_exactly_there():
+    assert {wilson(0.0, n)[0] for n in range(1, 401)} == {0.0}
+    assert {wilson(1.0, n)[1] for n in range(1, 401)} == {1.0}
+
+
+@pytest.mark.parametrize(("proportion", "n"), [(-0.1, 5), (1.1, 5), (float("nan"), 5), (0.5, 0)])
+def test_wilson_is_of_a_proportion(proportion, n):
+    with pytest.raises(ValueError, match="expected a proportion"):
+        wilson(proportion, n)
+
+
 @given(st.integers(1, 400), st.data(), st.sampled_from([0.001, 0.05, 0.5]))
 def test_clopper_pearson_is_statsmodels_s(n, data, alpha):
     count = data.draw(st.integers(0, n))
@@ -37,4 +48,5 @@ def test_mcnemar_is_the_exact_binomial_test_of_the_discordant_pairs(first, secon
 
 @pytest.mark.parametrize("count", [1, 100, 10_000])
 def test_failures_are_the_quantile_of_the_binomial_distribution(count):
-    assert failures(count, 0.001, 0.999) == binom.ppf(0.999, count, 0.001)
+    assert failures(count, 0.001) == binom.ppf(0.999, count, 0.001)
+    assert failures(count, 0.001, 0.9) == binom.ppf(0.9, count, 0.001)

@@ -8,7 +8,8 @@ from scipy import integrate
 from scipy.stats import binom
 
 from benchmarks.stopping import always, always_paired, drawn, paired, stopped
-from lrbench.statistics import Stopping, difference_of, interval_of, wilson
+from lrbench.statistics import Stopping, difference_of, interval_of, tango, wilson
+from lrbench.statistics import discordant as discordant_images
 from lrbench.statistics.sequence import BEYOND, EDGE, EDGE_STAKE
 
 RUNS, IMAGES = 2000, 1500
@@ -51,6 +52,23 @@ def test_an_interval_is_what_was_not_bet_away(share, n):
     assert stopping.proportion(1 - share, n) == pytest.approx((1 - high, 1 - low), abs=1e-12)
 
 
+def test_at_a_bound_a_stake_is_just_large_enough():
+    stopping = Stopping(0.03, 2000)
+    low, high = stopping.proportion(0.3, 700)
+    assert stopping.stake(0.3, 700, low) == pytest.approx(BEYOND, abs=1e-6)
+    assert stopping.stake(0.7, 700, 1 - high) == pytest.approx(BEYOND, abs=1e-6)
+    low, high = stopping.difference(40, 20, 500)
+    assert stopping.stake_on_difference(40, 20, 500, low) == pytest.approx(BEYOND, abs=1e-6)
+    assert stopping.stake_on_difference(20, 40, 500, -high) == pytest.approx(BEYOND, abs=1e-6)
+
+
+@pytest.mark.parametrize("until", [0.01, 0.05, 0.1])
+def test_an_interval_of_just_the_width_wanted_is_narrow(until):
+    for low in np.linspace(0, 0.7, 50):
+        assert Stopping(until, 100).narrow((low, low + 2 * until))
+        assert not Stopping(until, 100).narrow((low, low + 2.001 * until))
+
+
 def test_bets_are_fair():
     """Whatever the value, what a stake of 1 becomes by one more image is 1 in expectation; by their definition."""
     stopping = Stopping(0.03, 2000)
@@ -89,6 +107,26 @@ def test_as_few_images_as_stated(p, points):
         next(value for value in np.linspace(end, p, 1000) if _mixture(p, n, value) < math.log(20)) for end in (0, 1)
     )
     assert not stopping.narrow((low, high))
+
+
+@pytest.mark.parametrize(("points", "discordance"), [(1, 0.05), (2, 0.2), (5, 0.5)])
+def test_a_difference_takes_less_than_3_times_the_images_of_a_given_number(points, discordance):
+    def half(n):
+        return round(discordance * n / 2)
+
+    stopping = Stopping(points / 100, 10**9)
+    n = next(n for n in _more() if stopping.narrow(stopping.difference(half(n), half(n), n)))
+    given = next(n for n in _more() if stopping.narrow(tango.interval(half(n), half(n), n)))
+    assert given < n < 3 * given
+
+
+@pytest.mark.parametrize("discordance", [0.5, 0.1, 0.02])
+def test_more_than_all_images_can_show_is_not_bet_on(discordance):
+    """Once all images are seen, an interval is less than 1.7 times as wide as one for a given number."""
+    half, most = round(10_000 * discordance / 2), 10_000
+    low, high = Stopping(0.0005, most).difference(half, half, most)
+    given = tango.interval(half, half, most)
+    assert given[1] - given[0] < high - low < 1.7 * (given[1] - given[0])
 
 
 def _more():
@@ -138,6 +176,18 @@ def test_an_estimate_allows_for_stopping():
         assert found.p >= given.p
         assert (found.p < 0.05) == (not found.interval[0] <= 0 <= found.interval[1])
         assert (given.stopping, found.stopping) == (None, stopping)
+
+
+@pytest.mark.parametrize("shares", [(0.55, 0.55, 0.55), (0.58, 0.6, 0.59), (0.75, 0.75, 0.75), (0.3, 0.6, 0.9)])
+def test_of_several_seeds_the_wider_interval_and_the_larger_p_count(shares):
+    rng = np.random.default_rng(0)
+    first, second = rng.random((3, 800)) < np.array(shares)[:, None], rng.random((3, 800)) < 0.5
+    stopping = Stopping(0.05, 1000)
+    given, found = difference_of(first, second), difference_of(first, second, stopping)
+    counts = discordant_images(first, second)
+    low, high = stopping.difference(*counts, 800)
+    assert found.interval == (min(low, given.interval[0]), max(high, given.interval[1]))
+    assert found.p == max(stopping.p_of_difference(*counts, 800), given.p)
 
 
 def test_it_is_named_and_read_again():

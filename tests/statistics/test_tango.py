@@ -45,9 +45,10 @@ def test_p_is_mcnemar_s_without_correction(more, less):
         assert tango.score_p(more, less) == pytest.approx(expected)
 
 
-def test_no_discordant_pair():
+@pytest.mark.parametrize("pairs", [1, 200, 1_000_000])
+def test_no_discordant_pair(pairs):
     assert tango.score_p(0, 0) == 1
-    assert tango.interval(0, 0, 200) == pytest.approx((-(Z_95**2) / (200 + Z_95**2), Z_95**2 / (200 + Z_95**2)))
+    assert tango.interval(0, 0, pairs) == pytest.approx((-(Z_95**2) / (pairs + Z_95**2), Z_95**2 / (pairs + Z_95**2)))
 
 
 def test_all_pairs_discordant():
