@@ -8,7 +8,7 @@ from lrbench.attacks.noise import Noise
 from lrbench.attacks.precision import rounded_products
 from lrbench.diagnostics.masking.check import Measured, check
 from lrbench.diagnostics.masking.subject import Subject
-from lrbench.models.questions import WITHOUT, lacks_gradients
+from lrbench.models.questions import WITHOUT, lacks_gradients, share_of
 
 SMALL = 0.1
 """Small step and small noise, as shares of eps."""
@@ -46,7 +46,7 @@ def misleading_gradients(subject: Subject) -> Measured:
         step = SMALL * subject.eps
         ahead = ball.project(subject.x + step * ball.direction(gradient), subject.x, step, subject.bounds)
         before, after = (margin(subject.logits(x), subject.y) for x in (subject.x, ahead))
-    share = (after < before - 1e-4 * before.abs()).float().mean().item()
+    share = share_of(after < before - 1e-4 * before.abs())
     return Measured(share, share > 0.1)
 
 
@@ -67,5 +67,5 @@ def unstable_predictions(subject: Subject) -> Measured:
     for _ in range(5):
         near = ball.project(ball.random(subject.x, size, noise), subject.x, size, subject.bounds)
         changed |= subject.logits(near).argmax(dim=1) != classes
-    share = changed.float().mean().item()
+    share = share_of(changed)
     return Measured(share, share > 0.1)

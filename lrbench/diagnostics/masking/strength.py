@@ -5,6 +5,7 @@ from torch import Tensor
 
 from lrbench.diagnostics.masking.check import Measured, check
 from lrbench.diagnostics.masking.subject import Subject, differ
+from lrbench.models.questions import share_of
 
 POINT = 0.01
 RISE = 1e-6
@@ -46,11 +47,10 @@ def single_step_stronger(subject: Subject) -> Measured:
 )
 def single_step_only(subject: Subject) -> Measured:
     """Compare the gains over no attack."""
-    clean = subject.wrong.float().mean().item()
-    single, white = (fooled.float().mean().item() - clean for fooled in (subject.single, subject.white))
-    if white < 0.3:
+    single, white = (int(fooled.sum()) - int(subject.wrong.sum()) for fooled in (subject.single, subject.white))
+    if white / len(subject.wrong) < 0.3:
         return Measured(float("nan"), flagged=False)
-    return Measured(single / white, single < 0.2 * white)
+    return Measured(single / white, single / white < 0.2)
 
 
 @check(
@@ -81,7 +81,7 @@ def not_growing_with_eps(subject: Subject) -> Measured:
 )
 def unbounded_fails(subject: Subject) -> Measured:
     """Attack without a radius."""
-    share = subject.unlimited.float().mean().item()
+    share = share_of(subject.unlimited)
     return Measured(share, share < 1)
 
 
@@ -160,7 +160,7 @@ def still_rising(subject: Subject) -> Measured:
 )
 def silent_success(subject: Subject) -> Measured:
     """Compare the path with its end."""
-    share = ((subject.path.margins > 0).any(dim=0) & ~subject.path.end).float().mean().item()
+    share = share_of((subject.path.margins > 0).any(dim=0) & ~subject.path.end)
     return Measured(share, share > 0.05)
 
 
