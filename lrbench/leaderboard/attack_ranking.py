@@ -49,7 +49,7 @@ def ranking(folders: Sequence[str]) -> list[TextTable]:
     Raises
     ------
     UsageError
-        If a folder holds no results, or one in which no attack had another beside it.
+        If a folder holds no results, or one in which no attack had another beside it, or no seed met all.
     """
     kinds: dict[tuple[str, str], dict[tuple[str, str], _Attack]] = {}
     models: dict[tuple[str, str], int] = {}
@@ -57,7 +57,10 @@ def ranking(folders: Sequence[str]) -> list[TextTable]:
     for folder in {str(as_path(each).resolve()): each for each in folders}.values():
         board = Leaderboard.load(folder)
         if OPTIMALITY not in set(board.results["metric"]):
-            msg = f"{folder} does not say what its attacks were worth: it has fewer than two, or is of an older lrbench"
+            msg = (
+                f"{folder} does not say what its attacks were worth: it has fewer than two, or no seed that met all of "
+                "them, or is of an older lrbench"
+            )
             raise UsageError(msg)
         threat = board.suite["threat_model"]["norm"], board.suite["threat_model"]["space"]
         models[threat] = models.get(threat, 0) + len(board.models)

@@ -18,6 +18,7 @@ from lrbench.models.questions import (
     gives_probabilities,
     is_random,
     lacks_gradients,
+    share_of,
 )
 
 Level = Literal["good", "warning", "fault"]
@@ -171,7 +172,7 @@ def _convention(
 ) -> Iterator[Finding]:
     def accuracy(mean: Sequence[float], std: Sequence[float]) -> float:
         with torch.no_grad():
-            return float((Classifier(net, mean, std).eval()(images).argmax(dim=1) == labels).float().mean())
+            return share_of(Classifier(net, mean, std).eval()(images).argmax(dim=1) == labels)
 
     ours = accuracy(*statistics)
     others = {name: accuracy([mean], [std]) for name, (mean, std) in CONVENTIONS.items()}

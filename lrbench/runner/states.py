@@ -79,9 +79,10 @@ class States:
                 yield f"nothing in {shown(view.store.root)} can be reused: {self._why(view)}"
 
     def _gave(self, view: View) -> bool:
-        """Whether something that is done here lies there, too, as after a run that was resumed."""
-        keys = {record.key for record in view.records()}
-        return any(self._own[step.id] == DONE and step.key in keys for step in self._plan)
+        """Whether something that is done here was taken from there, as before a run is resumed: a copy took as long."""
+        there = {(record.key, record.seconds) for record in view.records()}
+        done = [self.view.record(step.id) for step in self._plan if self._own[step.id] == DONE]
+        return any((record.key, record.seconds) in there for record in done if record)
 
     def _why(self, view: View) -> str:
         # What needs other steps differs because they do.

@@ -112,6 +112,8 @@ def test_a_difference_whose_verdict_speaks_against_it_says_so(board, value, says
     results = pd.concat([board.results, tidy([row])], ignore_index=True)
     chart = charts_of(Leaderboard(results, board.suite))["differences"]
     assert set(chart.panels[0].table["label"]) == {"low-rank" + says, *MODELS[2:]}
+    of_first = pd.concat([board.results, tidy([row | {"model": MODELS[0]}])], ignore_index=True)
+    assert f"minus that of normal{says}," in charts_of(Leaderboard(of_first, board.suite))["differences"].caption
 
 
 def test_differences_without_an_interval_have_a_place(board):

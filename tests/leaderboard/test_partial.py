@@ -108,6 +108,20 @@ def test_what_attacks_were_worth_is_told_of_the_seeds_that_met_all_of_them(shown
     assert sorted(seeds["lr"]) == [0, 1]
 
 
+def test_an_attack_that_no_seed_met_leaves_what_others_were_worth_unknown(shown_run, tmp_path, capsys):
+    needed_by = {"worst", "difference"}
+    run = cut(
+        shown_run,
+        tmp_path / "run",
+        lambda _, step: not step.id.endswith("/autoattack/eps-4") and step.kind not in needed_by,
+    )
+    to = tmp_path / "boards"
+    assert main(["publish", str(run), "--to", str(to), "--partial"]) == 0
+    assert not Run.open(to / "small").board.results["metric"].isin(WORTH).any()
+    assert main(["attacks", "--rank", str(to / "small")]) == 2
+    assert "no seed that met all of them" in capsys.readouterr().err
+
+
 def test_what_a_model_lacks_is_said_of_it_alone(published):
     board = Run.open(published / "small").board
     assert board.cautions("net") == []

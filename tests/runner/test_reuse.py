@@ -103,6 +103,14 @@ def test_a_run_that_is_resumed_is_not_said_to_have_got_nothing_from_what_gave_it
     assert "can be reused" not in capsys.readouterr().out
 
 
+def test_a_run_that_trained_for_itself_is_told_that_nothing_else_fits(paper, pixel, tmp_path, capsys):
+    alone = ["run", str(pixel), "--out", str(tmp_path / "out")]
+    assert main([*alone, "--steps", "train/*"]) == 0
+    capsys.readouterr()
+    assert main([*alone, "--steps", "accuracy/*", "--reuse", str(paper)]) == 0
+    assert "can be reused" in capsys.readouterr().out
+
+
 def test_of_two_runs_that_hold_the_same_neither_is_said_to_be_of_no_use(paper, pixel, tmp_path, capsys):
     again = shutil.copytree(paper, tmp_path / "again")
     for first, second in ((paper, again), (again, paper)):

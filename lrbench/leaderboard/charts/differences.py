@@ -31,7 +31,8 @@ def differences(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
     table = _differences(shown)
     if table["label"].nunique() < FEWEST:
         return
-    first = shown.labels[next(iter(suite["models"]))]
+    baseline = next(iter(suite["models"]))
+    first = shown.labels[baseline] + _doubts(shown).get(baseline, "")
     at = {eps: table[table["eps"] == eps] for eps in sorted(set(table["eps"]))}
     headline = at.get(middle(suite), table).sort_values("value", ascending=False, kind="stable")
     order = list(dict.fromkeys([*headline["label"], *table["label"]]))

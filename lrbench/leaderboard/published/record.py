@@ -126,15 +126,20 @@ def _differences(record: Content, baseline: Content) -> list[dict[str, Any]]:
 def _worth(record: Content) -> Iterator[dict[str, Any]]:
     """Give what each attack was worth; nothing where a record keeps no outcomes.
 
-    Nor of a seed that has not met an attack which another one has: beside fewer, each is worth more.
+    Nor of a seed that has not met an attack which was planned, or which another one has met, where an older record does
+    not say what was: beside fewer, each is worth more.
     """
     common = {name: record[name] for name in ("suite", "model", "dataset")}
     configuration, recorded = record["configuration"], record.get("attacks", {})
     labels = [each["label"] for each in configuration["attacks"] if not is_noise(each["name"], recorded)]
     wrong = {seed: unpacked(outcomes) for seed, outcomes in (record.get("outcomes") or {}).items()}
     met = set().union(*wrong.values())
+    missing = (record.get("steps") or {}).get("missing") or ()
     for seed, under in wrong.items():
-        for row in worth_rows(under, labels, configuration["threat_model"]["space"]) if under.keys() == met else ():
+        lacking = f"attack/{model_path(record['model'], int(seed))}/"
+        if under.keys() < met or any(step.startswith(lacking) for step in missing):
+            continue
+        for row in worth_rows(under, labels, configuration["threat_model"]["space"]):
             yield {**common, "seed": int(seed), **row}
 
 
