@@ -56,14 +56,15 @@ def ranking(folders: Sequence[str]) -> list[TextTable]:
     radii: dict[tuple[str, str], dict[str, None]] = {}
     for folder in {str(as_path(each).resolve()): each for each in folders}.values():
         board = Leaderboard.load(folder)
-        if OPTIMALITY not in set(board.results["metric"]):
+        worth = board.results[board.results["metric"] == OPTIMALITY]
+        if worth.empty:
             msg = (
                 f"{folder} does not say what its attacks were worth: it has fewer than two, or no seed that met all of "
                 "them, or is of an older lrbench"
             )
             raise UsageError(msg)
         threat = board.suite["threat_model"]["norm"], board.suite["threat_model"]["space"]
-        models[threat] = models.get(threat, 0) + len(board.models)
+        models[threat] = models.get(threat, 0) + worth["model"].nunique()
         radii.setdefault(threat, {})[board.shown.radius(middle(board.suite))] = None
         _add(board, kinds.setdefault(threat, {}))
     return [_table(threat, [*attacks.values()], models[threat], [*radii[threat]]) for threat, attacks in kinds.items()]

@@ -28,11 +28,12 @@ def differences(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
 
     A single model that is held against the first one is told better by a table.
     """
-    table = _differences(shown)
+    doubts = _doubts(shown)
+    table = _differences(shown, doubts)
     if table["label"].nunique() < FEWEST:
         return
     baseline = next(iter(suite["models"]))
-    first = shown.labels[baseline] + _doubts(shown).get(baseline, "")
+    first = shown.labels[baseline] + doubts.get(baseline, "")
     at = {eps: table[table["eps"] == eps] for eps in sorted(set(table["eps"]))}
     headline = at.get(middle(suite), table).sort_values("value", ascending=False, kind="stable")
     order = list(dict.fromkeys([*headline["label"], *table["label"]]))
@@ -61,13 +62,12 @@ def _found(p: float) -> str:
     return BELOW if p < LEVEL else OTHER
 
 
-def _differences(shown: Shown) -> pd.DataFrame:
+def _differences(shown: Shown, doubts: dict[str, str]) -> pd.DataFrame:
     """Differences in points, one row for each model and radius, and whether chance can be left out."""
     (difference, *_), (adjusted, *_) = DIFFERENCES
     rows = shown.rows(difference, attack=WORST).dropna(subset=["value"])
     p = shown.rows(adjusted, attack=WORST).set_index(["model", "eps"])["value"]
     keys = rows[["model", "eps"]].itertuples(index=False, name=None)
-    doubts = _doubts(shown)
     return pd.DataFrame(
         {
             "model": rows["model"],
