@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from scipy import stats
 
 from lrbench import Leaderboard
 from lrbench.leaderboard.figure_text import write_value
@@ -17,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 FINDINGS = (ROOT / "docs/findings.md").read_text("utf-8")
 MODELS = {
     "late LR-Layer": "on-at-80",
+    "LR-Layer under noise": "1-lr",
     "late norm penalty": "norm-at-80",
     "label smoothing": "label-smoothing",
     "1-LR": "1-lr",
@@ -28,12 +30,12 @@ MODELS = {
 """How the table's lines begin, and what their models are called on the boards."""
 
 
-def lines():
-    """Rows of the table that are of robust accuracy: what is compared, the board, and the figures."""
+def lines(*, certified=False):
+    """Rows of the table that are of robust accuracy, or all: what is compared, the board, and the figures."""
     for line in re.findall(r"^\| (?!---)(.+) \|$", FINDINGS.partition("![")[0], re.MULTILINE):
         cells = [cell.strip().replace("*", "") for cell in line.split(" | ")]
         board = re.match(r"`([\w-]+)`", cells[1])
-        if board and cells[2].endswith("%"):
+        if board and (certified or cells[2].endswith("%")):
             yield pytest.param(cells, board[1], id=f"{board[1]}-{cells[0][:16]}")
 
 
@@ -53,15 +55,29 @@ def _found(board, model, eps):
 
 
 def test_the_table_is_found():
-    assert len(list(lines())) >= 9
+    assert len(list(lines(certified=True))) >= 12
+
+
+def _model_of(cells, shown):
+    model = next(model for start, model in MODELS.items() if cells[0].startswith(start))
+    return model if model in shown.suite["models"] else f"resnet18-{model}"
+
+
+@pytest.mark.parametrize(("cells", "board"), [*lines(certified=True)])
+def test_what_it_costs_in_clean_accuracy_is_that_of_its_board(cells, board):
+    shown = shown_of(board)
+    rows = shown.results.query("metric == 'accuracy'").pivot_table(index="seed", columns="model", values="value")
+    cost = rows[_model_of(cells, shown)] - rows[next(iter(shown.suite["models"]))]
+    reach = stats.t.ppf(0.975, len(cost) - 1) * stats.sem(cost)
+    mean, low, high = (write_value(cost.mean() + side * reach, "points") for side in (0, -1, 1))
+    assert cells[7] == f"{mean} [{low}, {high}]"
 
 
 @pytest.mark.parametrize(("cells", "board"), [*lines()])
 def test_a_difference_is_that_of_its_board(cells, board):
     shown = shown_of(board)
     rows = shown.results
-    model = next(model for start, model in MODELS.items() if cells[0].startswith(start))
-    model = model if model in shown.suite["models"] else f"resnet18-{model}"
+    model = _model_of(cells, shown)
     radius = re.search(r"(\d+)/255", cells[0])
     eps = float(Fraction(f"{radius[1] if radius else 8}/255"))
     here = rows[(rows["attack"] == "worst-case") & (rows["eps"] - eps).abs().lt(1e-6)]
