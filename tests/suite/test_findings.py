@@ -26,6 +26,7 @@ MODELS = {
     "2-LR": "2-lr",
     "gradient penalty": "jacobian",
     "PGD training": "pgd",
+    "PGD-trained 1-LR": "1-lr-pgd",
 }
 """How the table's lines begin, and what their models are called on the boards."""
 
