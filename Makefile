@@ -7,6 +7,10 @@ WORKERS = $(shell $(BIN)/python -c 'import os; print(3 * len(os.sched_getaffinit
 # A third of what is installed: tests of libraries, and parts of them that nothing here imports.
 UNUSED := /(tests?|rllib|sandbox)/|/(pip|mypyc?|setuptools|skimage|graphql|cfnlint|networkx|aws_xray_sdk|torch/(testing|_inductor|onnx)|numpy/distutils|onnx/reference|sympy/physics|numba/cuda|triton/(experimental|profiler|tools)|huggingface_hub/(inference|cli)|statsmodels/(tsa|datasets)|pygments/lexers|ray/(serve|tune|data|train|air|llm|dashboard/modules)|moto/(?!core|s3|moto_|iam|sts|utilities)[a-z0-9]+)/
 
+# Without the plugins of libraries: pytest compiles all of Hypothesis anew in each process for the sake of one.
+PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 OMP_NUM_THREADS=1
+PARALLEL = -p xdist --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 .PHONY: run test test-all test-lowest check lint types audit clean
 .DELETE_ON_ERROR:
 
@@ -14,15 +18,15 @@ run: .venv/installed
 	$(BIN)/lrbench run quick --out runs/quick
 
 test check: .venv/installed-dev lint types
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(PYTEST) $(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 # All of them, those that take minutes as well.
 test-all: .venv/installed-dev lint types
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(PYTEST) $(BIN)/python -m pytest $(PARALLEL)
 
 # With the lowest versions that pyproject.toml allows of all that it names; Python 3.11 or 3.12, for which they have wheels.
 test-lowest: .venv/lowest/installed
-	OMP_NUM_THREADS=1 .venv/lowest/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(PYTEST) .venv/lowest/bin/python -m pytest $(PARALLEL) -m "not slow"
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
