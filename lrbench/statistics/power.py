@@ -6,15 +6,14 @@ import numpy as np
 from scipy import special
 
 from lrbench.statistics.difference import LEVEL, Components, at_least
-from lrbench.statistics.proportion import Z_95
 
 POWER = 0.8
 MOST_IMAGES = 10_000_000
 POINTS = 512
 
 
-def power(difference: float, seeds: int, images: int, components: Components) -> float:
-    """Chance that `difference_of` gives p < 0.05 if a difference of this size is there.
+def power(difference: float, seeds: int, images: int, components: Components, level: float = LEVEL) -> float:
+    """Chance that `difference_of` gives p < `level` if a difference of this size is there.
 
     With one seed that of McNemar's test (Connor, *Biometrics* 43, 1987), for the two trainings at hand. With several it
     is the mean over the distribution of MS_seeds, which is the noncentral t wherever seeds make up all of the error;
@@ -26,11 +25,13 @@ def power(difference: float, seeds: int, images: int, components: Components) ->
     seeds, images : int, >= 1
     components : Components
         `seeds` None counts as 0.
+    level : float in (0, 1)
+        That of one test: where p are adjusted, 0.05 over the number of differences that are not found either.
     """
     if seeds == 1:
         discordant = max(components.images + components.rest + (components.seeds or 0.0), abs(difference))
         spread = math.sqrt(max(discordant - difference**2, 1e-12) / images)
-        reach = Z_95 * math.sqrt(discordant / images)
+        reach = -special.ndtri(level / 2) * math.sqrt(discordant / images)
         return _beyond(difference, np.array([reach]), spread)
     count = seeds * images
     of_seeds = components.rest / count + (components.seeds or 0.0) / seeds
@@ -41,7 +42,7 @@ def power(difference: float, seeds: int, images: int, components: Components) ->
     drawn, counted = (
         part / count for part in at_least(drawn * count, seeds * components.images, components.rest, images)
     )
-    by_seeds, by_images = (-special.stdtrit(df, LEVEL / 2) for df in (seeds - 1, max(images - 1, 1)))
+    by_seeds, by_images = (-special.stdtrit(df, level / 2) for df in (seeds - 1, max(images - 1, 1)))
     reach = (drawn * by_seeds + counted * by_images) / np.sqrt(drawn + counted)
     return _beyond(difference, reach, math.sqrt(max(of_seeds + of_images, 2 / (seeds * images**2))))
 
@@ -55,7 +56,9 @@ def largest_difference(seeds: int, components: Components) -> float:
     return min(1.0, (components.seeds or 0.0) + components.images + components.rest) if seeds > 1 else 1.0
 
 
-def detectable(seeds: int, images: int, components: Components, wanted: float = POWER) -> float | None:
+def detectable(
+    seeds: int, images: int, components: Components, wanted: float = POWER, level: float = LEVEL
+) -> float | None:
     """Smallest difference, in (0, 1], that is found with a power; None if not even the largest that there can be is.
 
     No difference is larger than the share of outcomes that differ. With several seeds the components say what that is;
@@ -65,14 +68,15 @@ def detectable(seeds: int, images: int, components: Components, wanted: float = 
     ----------
     seeds, images, components
         As in `power`.
-    wanted : float in (0, 1)
+    wanted, level : float in (0, 1)
+        The chance, and that of a p below `level` where nothing is.
     """
     low, high = 0.0, largest_difference(seeds, components)
-    if power(high, seeds, images, components) < wanted:
+    if power(high, seeds, images, components, level) < wanted:
         return None
     for _ in range(40):
         middle = (low + high) / 2
-        low, high = (low, middle) if power(middle, seeds, images, components) >= wanted else (middle, high)
+        low, high = (low, middle) if power(middle, seeds, images, components, level) >= wanted else (middle, high)
     return high
 
 

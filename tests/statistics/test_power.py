@@ -13,15 +13,17 @@ MIXED = Components(0.0008, 0.05, 0.1)
 
 @pytest.mark.parametrize("seeds", [2, 3, 5, 8])
 @pytest.mark.parametrize("difference", [0.0, 0.03, 0.1])
-def test_where_seeds_make_the_error_it_is_that_of_the_t_test(seeds, difference):
+@pytest.mark.parametrize("level", [0.05, 0.0125])
+def test_where_seeds_make_the_error_it_is_that_of_the_t_test(seeds, difference, level):
     scatter = 0.05
-    expected = TTestPower().power(difference / scatter, seeds, 0.05)
-    found = power(difference, seeds, 1_000_000, Components(scatter**2, 0.0, 0.0))
+    expected = TTestPower().power(difference / scatter, seeds, level)
+    found = power(difference, seeds, 1_000_000, Components(scatter**2, 0.0, 0.0), level)
     assert found == pytest.approx(expected, abs=0.003)
 
 
 def test_at_no_difference_it_is_the_level():
     assert power(0.0, 1, 500, Components(None, 0.3, 0.0)) == pytest.approx(0.05)
+    assert power(0.0, 1, 500, Components(None, 0.3, 0.0), level=0.01) == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize(("discordant", "difference", "images"), [(0.5, 0.45, 20), (0.5, 0.35, 30), (0.3, 0.1, 100)])
@@ -51,6 +53,13 @@ def test_what_is_detectable_is_found_in_80_per_cent_and_needs_as_many_images(see
     least = detectable(seeds, 1000, MIXED)
     assert power(least, seeds, 1000, MIXED) == pytest.approx(0.8, abs=1e-6)
     assert images_needed(least, seeds, MIXED) == pytest.approx(1000, abs=2)
+
+
+@pytest.mark.parametrize("seeds", [1, 5])
+def test_at_a_smaller_level_it_takes_a_larger_difference(seeds):
+    least = detectable(seeds, 1000, MIXED, level=0.0125)
+    assert power(least, seeds, 1000, MIXED, level=0.0125) == pytest.approx(0.8, abs=1e-6)
+    assert least > detectable(seeds, 1000, MIXED)
 
 
 def test_more_images_and_more_seeds_show_smaller_differences():
