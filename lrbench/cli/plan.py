@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 def plan_command(given: argparse.Namespace) -> int:
     """Show the steps of a suite: counted by kind and model, each by itself, or as JSON."""
+    if given.published is not None:
+        _require_boards(given.published)
     session = session_of(given)
     published = _published(session, given)
     if given.format == "json":
@@ -28,6 +30,13 @@ def plan_command(given: argparse.Namespace) -> int:
     for line in [*_reasons(session, given), *_rest(session, given.jobs), *_held_against(published)]:
         screen.print(line, highlight=False, markup=False)
     return 0
+
+
+def _require_boards(folder: str) -> None:
+    # Before a session is opened, which reads all images.
+    from lrbench.leaderboard.published import require_boards  # noqa: PLC0415
+
+    require_boards(Path(folder))
 
 
 def _published(session: "Session", given: argparse.Namespace) -> "PublishedState | None":

@@ -11,6 +11,7 @@ import pandas as pd
 from lrbench.columns import COLUMNS, TEXT
 from lrbench.errors import UsageError
 from lrbench.files import is_file
+from lrbench.leaderboard.kept import RECORDS
 from lrbench.renamed import renamed_row
 from lrbench.views import tidy
 from lrbench.views.rows import records
@@ -57,6 +58,8 @@ def without_tables(folder: Path) -> UsageError:
     """Say what a folder without `results.csv` is."""
     if is_file(folder / "suite.yaml"):
         msg = f"{folder} has no tables yet: its run was cut off; the same `lrbench run --out {folder}` resumes it"
+    elif board := next((path.parent for path in sorted(folder.glob(f"*/{RECORDS}"))), None):
+        msg = f"{folder} holds published boards; name one, such as {board}, or all to `publish` by `--to {folder}`"
     else:
         msg = f"no results in {folder}; name the folder of a run, such as runs/quick (`lrbench run` makes one)"
     return UsageError(msg)

@@ -151,7 +151,10 @@ def _classes(shown: "Shown", rows: "pd.DataFrame", layer: str) -> "Chart":
     ranked = rows.assign(other=rows["model"] != first).sort_values(["other", "value"], ascending=[True, False])
     y = Axis("class", "class", "category", order=list(dict.fromkeys(ranked["class"])))
     panel = Panel(rows[["model", "class", "value", "n"]], Axis("value", "class-wise VR_1"), y, "points")
-    caption = f"Share of each class's variance at {layer} in its first direction, mean over seeds."
+    caption = (
+        f"Share of the variance of each class's A + b at {layer} in its first direction, mean over seeds. An LR-"
+        "Layer's b takes the mean of all classes out; a network without one has no b."
+    )
     name, title = f"classes-{layer}", f"First singular direction of each class, {layer}"
     return Chart(name, title, caption, [panel], shown.labels, file=f"class-variance-{layer}")
 

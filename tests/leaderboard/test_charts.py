@@ -140,6 +140,18 @@ def test_no_difference_at_all_has_an_axis(board):
     assert [panel.x.domain for panel in chart.panels] == [(-5, 5)] * 2
 
 
+def test_what_the_first_one_starts_from_is_no_rival_of_it():
+    names = [*MODELS, "later"]
+    board = board_of(names)
+    begun = {name: dict(spec) for name, spec in board.suite["models"].items()}
+    begun[names[0]]["init_from"] = names[1]
+    chart = charts_of(Leaderboard(board.results, board.suite | {"models": begun}))["differences"]
+    assert all(set(panel.y.order) == set(names[2:]) for panel in chart.panels)
+    assert chart.caption.endswith(f"{names[0]} starts from {names[1]}, which the tables have.")
+    begun[names[1]]["init_from"] = names[2]
+    assert "differences" not in charts_of(Leaderboard(board.results, board.suite | {"models": begun}))
+
+
 def test_one_difference_is_told_by_the_tables_alone():
     assert "differences" not in charts_of(board_of(MODELS[:2]))
 

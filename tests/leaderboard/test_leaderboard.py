@@ -127,6 +127,10 @@ def test_a_written_board_is_read_back(board, tmp_path):
 def test_a_folder_without_results_is_named(tmp_path):
     with pytest.raises(UsageError, match="no results in"):
         Leaderboard.load(tmp_path)
+    (tmp_path / "quick/records").mkdir(parents=True)
+    (tmp_path / "quick/records/net.json").write_text("{}")
+    with pytest.raises(UsageError, match=f"{tmp_path} holds published boards; name one, such as {tmp_path}/quick, or"):
+        Leaderboard.load(tmp_path)
 
 
 def printed(board, width=140):

@@ -174,12 +174,21 @@ def test_the_command_says_it_and_its_list_says_it_of_each_step(pair_run, boards,
     assert not (tmp_path / "none").exists()
 
 
+def test_a_folder_without_boards_is_refused_before_any_image_is_read(tmp_path, capsys):
+    suite = tmp_path / "suite.yaml"
+    suite.write_text("name: s\ndata: {name: image-folder, path: nowhere}\nmodels: {net: {arch: resnet18}}\n", "utf-8")
+    assert main(["plan", str(suite), "--published", str(tmp_path / "none")]) == 2
+    assert "none is not there" in capsys.readouterr().err.replace("\n", " ")
+
+
 def test_a_board_that_is_not_there_is_answered_in_a_line(pair_run, boards, tmp_path, capsys):
     shutil.move(boards / "small", boards / "smaller")
     asked = ["plan", str(pair_run / "suite.yaml"), "--out", str(tmp_path / "none"), "--published"]
     for folder, told in (
         (boards, "did you mean 'smaller'?"),
-        (tmp_path / "nowhere", "there is none to choose from"),
+        (tmp_path / "nowhere", f"{tmp_path / 'nowhere'} is not there; name a folder of published boards"),
+        (boards / "README.md", "README.md is not a folder; name a folder of published boards"),
+        (tmp_path, f"no published boards in {tmp_path}; name their folder"),
         (boards / "smaller", f"is a board itself; name the folder that it is in, {boards}"),
     ):
         assert main([*asked, str(folder)]) == 2

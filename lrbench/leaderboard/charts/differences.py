@@ -26,13 +26,15 @@ FOUND = BELOW, OTHER, UNKNOWN = f"adjusted p below {LEVEL:g}", f"adjusted p of {
 def differences(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
     """Give a panel for each radius, with a row for each model, the largest difference at the top.
 
-    A single model that is held against the first one is told better by a table.
+    A single model that is held against the first one is told better by a table. What the first one starts from is a
+    stage of its training: so far from it that beside it no other difference would be seen.
     """
     doubts = _doubts(shown)
+    baseline, *stages = _training_of_the_first(suite["models"])
     table = _differences(shown, doubts)
+    table = table[~table["model"].isin(stages)]
     if table["label"].nunique() < FEWEST:
         return
-    baseline = next(iter(suite["models"]))
     first = shown.labels[baseline] + doubts.get(baseline, "")
     at = {eps: table[table["eps"] == eps] for eps in sorted(set(table["eps"]))}
     headline = at.get(middle(suite), table).sort_values("value", ascending=False, kind="stable")
@@ -44,8 +46,18 @@ def differences(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
         f"Robust accuracy in the worst case over attacks minus that of {first}{n_suffix(table)}; the bar is the "
         "95 % interval over images, and over seeds where there are several, before adjustment."
     )
+    if left_out := [shown.labels[model] for model in stages if model in shown.labels]:
+        caption += f" {first} starts from {', '.join(left_out)}, which the tables have."
     title = f"Robust accuracy minus that of {first}"
     yield Chart("differences", title, caption, panels, {each: each for each in FOUND}, by="found")
+
+
+def _training_of_the_first(models: dict[str, Any]) -> list[str]:
+    """Name the first model, the one that it starts from, and so on."""
+    passed = [next(iter(models))]
+    while (start := models[passed[-1]].get("init_from")) in models and start not in passed:
+        passed.append(start)
+    return passed
 
 
 def _ends(table: pd.DataFrame) -> tuple[float, float]:

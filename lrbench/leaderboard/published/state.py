@@ -81,14 +81,30 @@ class PublishedState:
         return f" ({'; '.join(told)})" if told else ""
 
 
-def _require_board(to: Path, name: str, suite: str) -> None:
-    boards = [each.name for each in board_folders(to)]
-    if name in boards:
-        return
-    msg = f"{to} has no board of {suite!r}; {nearest(name, boards)}"
+def require_boards(to: Path) -> list[str]:
+    """Give the names of the boards in a folder.
+
+    Raises
+    ------
+    UsageError
+        If there are none.
+    """
+    if boards := [each.name for each in board_folders(to)]:
+        return boards
     if (to / RECORDS).is_dir():
         msg = f"{to} is a board itself; name the folder that it is in, {to.parent}"
+    elif to.is_dir():
+        msg = f"no published boards in {to}; name their folder, such as leaderboards"
+    else:
+        what = "not a folder" if to.exists() else "not there"
+        msg = f"{to} is {what}; name a folder of published boards, such as leaderboards"
     raise UsageError(msg)
+
+
+def _require_board(to: Path, name: str, suite: str) -> None:
+    if name not in (boards := require_boards(to)):
+        msg = f"{to} has no board of {suite!r}; {nearest(name, boards)}"
+        raise UsageError(msg)
 
 
 def _version(version: str | None) -> str:
