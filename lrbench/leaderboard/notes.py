@@ -9,9 +9,9 @@ from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.layout import PAPER, ROBUST, labels, middle, summed_up
 from lrbench.leaderboard.measured import measured_notes
 from lrbench.leaderboard.results import ADJUSTED
-from lrbench.leaderboard.said import class_of, is_weak, other_than_standard
 from lrbench.leaderboard.status import in_what_they_differ
 from lrbench.leaderboard.stopped import fixed, stopped
+from lrbench.leaderboard.warned import flags, not_standard, only_weak
 from lrbench.leaderboard.worth import ALONE, OPTIMALITY
 from lrbench.views import in_percent, matching
 
@@ -118,26 +118,16 @@ def _reading(board: Leaderboard) -> Iterator[str]:
 
 
 def _strength(board: Leaderboard) -> Iterator[str]:
-    attacks = {attack["name"] for attack in board.suite["attacks"]}
-    if attacks and all(is_weak(attack, board.status.attacks) for attack in attacks):
-        named = " and ".join(sorted(attacks))
-        weak = "a weak attack" if len(attacks) == 1 else "weak attacks"
-        yield f"Only {named} ran, {weak}: a model that withstands {weak} is not shown to be robust."
-    elif attacks:
+    if weak := [*only_weak(board)]:
+        yield from weak
+    elif board.suite["attacks"]:
         yield (
             "Robust accuracy: share of images that are still classified correctly under attack; higher is better. In "
             "the worst case: under every attack, at this radius and at smaller ones. At a radius where fewer attacks "
             'ran it is a looser bound. In the first table "of" is what it is to be held against: the '
             "clean accuracy on the very images that were attacked."
         )
-    for attack in board.suite["attacks"]:
-        if changed := other_than_standard(attack):
-            label, known = attack.get("label") or attack["name"], class_of(attack["name"])
-            changes = ", ".join(f"{key} {value}" for key, value in changed.items())
-            yield (
-                f"{label} is not the standard version of {known} here: {changes}. Do not compare its "
-                "figures with those of the standard version."
-            )
+    yield from not_standard(board)
     yield from _above_clean(board)
     yield from _worth(board)
     yield from _differences(board)
@@ -227,18 +217,7 @@ def _masking(board: Leaderboard) -> Iterator[str]:
         "Suspicious: attacks are known to fail on such models. Broken: the figures contradict each other, so an attack "
         "did fail. Not checked: no checks ran."
     )
-    for model, seeds in board.masking.items():
-        flagged: dict[str, tuple[dict[str, Any], list[str]]] = {}
-        for seed, found in seeds.items():
-            for check in found["checks"]:
-                if check["flagged"]:
-                    flagged.setdefault(check["id"], (check, []))[1].append(seed)
-        for name, (check, where) in flagged.items():
-            seed = ", ".join(where)
-            yield (
-                f"{model}, seed {seed}: {name} ({check['figure']:.3g}, {check['severity']}). {check['explanation']} "
-                f"{check['advice']}"
-            )
+    yield from flags(board)
 
 
 def _representation(board: Leaderboard) -> Iterator[str]:

@@ -13,6 +13,7 @@ from lrbench.leaderboard.figure_text import MISSING, cell_parts, figure_parts, w
 from lrbench.leaderboard.notes import notes
 from lrbench.leaderboard.table import TextTable
 from lrbench.leaderboard.text import in_markdown
+from lrbench.leaderboard.warned import warnings
 from lrbench.views import Block, Cell, Form
 
 WIDTH = 140
@@ -46,14 +47,13 @@ def summary_text(board: Leaderboard) -> str:
     console = Console(file=text, width=WIDTH)
     table = _table(board, board.blocks[0], printable)
     console.print(Text(table.title, style="bold"), table.in_terminal())
-    lines = dict.fromkeys(printable(line) for model in board.models for line in board.cautions(model))
+    lines = (printable(line) for line in warnings(board))
     return "\n".join([*(line.rstrip() for line in text.getvalue().splitlines()), *lines])
 
 
 def summary_html(board: Leaderboard) -> str:
     """Write the first table as HTML, and below it what to be careful of."""
-    lines = dict.fromkeys(line for model in board.models for line in board.cautions(model))
-    below = "".join(f"<p>{escape(line)}</p>" for line in lines)
+    below = "".join(f"<p>{escape(line)}</p>" for line in warnings(board))
     return _table(board, board.blocks[0], str).in_html() + below
 
 
