@@ -28,7 +28,7 @@ def board(checks=(), attacks=("pgd",)):
     ("shown", "line"),
     [
         (board([CHECK, PASSED]), "net, seed 0: large-logits (0.25, broken). Logits hide it. Take the margin."),
-        (board(attacks=["fgsm"]), "Only fgsm ran, a weak attack: a model that withstands a weak attack is not shown to "),
+        (board(attacks=["fgsm"]), "Only fgsm ran, a weak attack: a model that withstands a weak attack is not "),
         (
             board(attacks=["fgsm", {"name": "autoattack", "queries": 50}]),
             "autoattack is not the standard version of AutoAttack here: queries 50. Do not compare its figures with ",
