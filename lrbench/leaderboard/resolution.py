@@ -10,7 +10,7 @@ from lrbench.leaderboard.layout import WORST, middle
 from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.stopped import known_to
 from lrbench.names import radius_text
-from lrbench.statistics import Components, detectable, difference_of, largest_difference, on_the_same_images
+from lrbench.statistics import Components, detectable, difference_of, on_the_same_images
 from lrbench.store import View
 from lrbench.views import in_percent
 
@@ -44,11 +44,12 @@ def resolution(suite: dict[str, Any], images: int, folder: Path, view: View | No
     components, source = (ASSUMED, _assumption(seeds)) if not measured else _pooled(measured, seeds, suite)
     least = detectable(seeds, images, components)
     design = f"{images} images and {seeds} seed{'s' * (seeds > 1)}"
-    most = f"{in_percent(largest_difference(seeds, components))} points, the share of outcomes that differ,"
-    found = f"not even a difference of robust accuracy of {most} is"
-    if least is not None:
-        found = f"differences of robust accuracy of {in_percent(least)} points and more are"
-    return [f"{design}: {found} found in 80 % of cases (p < 0.05, not adjusted), {source}"]
+    power = "in 80 % of cases (p < 0.05, not adjusted)"
+    if least is None:
+        said = f"too few to tell two models apart {power}, even where all outcomes that differ favour one of them"
+    else:
+        said = f"differences of robust accuracy of {in_percent(least)} points and more are found {power}"
+    return [f"{design}: {said}, {source}"]
 
 
 def _assumption(seeds: int) -> str:
