@@ -96,11 +96,11 @@ def test_a_difference_is_that_of_its_board(cells, board):
 
 
 def test_what_a_test_finds_once_adjusted_is_that_of_its_board():
-    (adjusted,) = re.findall(r"they are ([\d.]+) and ([\d.]+) points instead of ([\d.]+) and ([\d.]+) ", FINDINGS)
+    (adjusted,) = re.findall(r"they are ([\d.]+) and ([\d.]+) points instead of ([\d.]+) and ([\d.]+)\.", FINDINGS)
     cases = ("on-at-65-cifar10-jpeg", "1-lr", 2 / 255), ("lr-on-pgd-cifar10-jpeg", "resnet18-1-lr-pgd", 8 / 255)
     found = [100 * _found(*case, level) for level in (0.05 / 4, 0.05) for case in cases]
     assert adjusted == tuple(f"{points:.1f}" for points in found)
-    assert f"finds {adjusted[3]} points before adjustment and {adjusted[1]} after it" in FINDINGS
+    assert f"find {adjusted[3]} points with 80 % power before adjustment and {adjusted[1]} after it" in FINDINGS
 
 
 @pytest.mark.parametrize(
