@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrbench.cli.commands import session_of
@@ -35,16 +34,18 @@ def plan_command(given: argparse.Namespace) -> int:
 def _require_boards(folder: str) -> None:
     # Before a session is opened, which reads all images.
     from lrbench.leaderboard.published import require_boards  # noqa: PLC0415
+    from lrbench.store import folder_of  # noqa: PLC0415
 
-    require_boards(Path(folder))
+    require_boards(folder_of(folder))
 
 
 def _published(session: "Session", given: argparse.Namespace) -> "PublishedState | None":
     from lrbench.leaderboard.published import PublishedState  # noqa: PLC0415
+    from lrbench.store import folder_of  # noqa: PLC0415
 
     if given.published is None:
         return None
-    return PublishedState(Path(given.published), session.suite.name, {step.id: step.key for step in session.plan})
+    return PublishedState(folder_of(given.published), session.suite.name, {step.id: step.key for step in session.plan})
 
 
 def _held_against(published: "PublishedState | None") -> list[str]:

@@ -77,6 +77,8 @@ class Leaderboard:
         UsageError
             If it holds no results.
         """
+        from lrbench.leaderboard.warned import warnings  # noqa: PLC0415
+
         path = as_path(folder)
         if not is_file(path / "results.csv"):
             raise without_tables(path)
@@ -87,7 +89,7 @@ class Leaderboard:
             status = Status.of_run(path)
             results = joined(tables)
             board = cls(results, suite.model_dump(mode="json"), masking, failures, status, unread)
-            board.blocks  # noqa: B018
+            board.blocks, warnings(board)
         # A stranger's tables can lack or hold anything, and pandas says so in many ways.
         except Exception as error:
             msg = f"cannot read the results in {path}: {short(error)}"

@@ -11,7 +11,7 @@ from lrbench.leaderboard.measured import measured_notes
 from lrbench.leaderboard.results import ADJUSTED
 from lrbench.leaderboard.status import in_what_they_differ
 from lrbench.leaderboard.stopped import fixed, stopped
-from lrbench.leaderboard.warned import flags, not_standard, only_weak
+from lrbench.leaderboard.warned import flags, not_standard, only_weak, weak_on, without_gradients
 from lrbench.leaderboard.worth import ALONE, OPTIMALITY
 from lrbench.views import in_percent, matching
 
@@ -66,13 +66,8 @@ def _lacking(board: Leaderboard) -> Iterator[str]:
     ]
     for model in board.models:
         lacks = board.suite["models"].get(model, {}).get("lacks") or ()
-        ran = set(board.results.loc[board.results["model"] == model, "attack"])
-        out = [label for label in labels(board.suite) if label not in ran]
-        if "gradients" in lacks and out:
-            yield (
-                f"LEFT OUT of {model}: {', '.join(out)}, since it has no gradients. Its worst case is over fewer "
-                "attacks than that of the other models, and so a looser bound."
-            )
+        yield from without_gradients(board, model)
+        yield from weak_on(board, model)
         if "layers" in lacks and asked:
             yield f"LEFT OUT of {model}: {', '.join(asked)}, since it has no named layers."
 

@@ -4,22 +4,59 @@ from collections.abc import Iterator
 from typing import Any
 
 from lrbench.leaderboard.board import Leaderboard
+from lrbench.leaderboard.layout import labels
 from lrbench.leaderboard.said import class_of, is_weak, other_than_standard
 
 
 def warnings(board: Leaderboard) -> list[str]:
     """Give those of the lines without which the first table misleads, each once."""
     cautions = (line for model in board.models for line in board.cautions(model))
-    return [*dict.fromkeys([*cautions, *only_weak(board), *not_standard(board), *flags(board)])]
+    met = (line for model in board.models for line in (*without_gradients(board, model), *weak_on(board, model)))
+    return [*dict.fromkeys([*cautions, *met, *only_weak(board), *not_standard(board), *flags(board)])]
+
+
+def without_gradients(board: Leaderboard, model: str) -> Iterator[str]:
+    """Say which attacks a model did not meet since it has no gradients."""
+    out = [label for label in labels(board.suite) if label not in _ran(board, model)]
+    if "gradients" in (board.suite["models"].get(model, {}).get("lacks") or ()) and out:
+        others = " than that of the other models" if len(board.models) > 1 else ""
+        yield (
+            f"LEFT OUT of {model}: {', '.join(out)}, since it has no gradients. Its worst case is over fewer "
+            f"attacks{others}, and so a looser bound."
+        )
+
+
+def _ran(board: Leaderboard, model: str) -> set[str]:
+    return {*board.results.loc[board.results["model"] == model, "attack"]}
 
 
 def only_weak(board: Leaderboard) -> Iterator[str]:
-    """Say that no strong attack ran."""
-    attacks = {attack["name"] for attack in board.suite["attacks"]}
-    if attacks and all(is_weak(attack, board.status.attacks) for attack in attacks):
-        named = " and ".join(sorted(attacks))
-        weak = "a weak attack" if len(attacks) == 1 else "weak attacks"
-        yield f"Only {named} ran, {weak}: a model that withstands {weak} is not shown to be robust."
+    """Say that no attack of a suite is strong."""
+    names = _names(board)
+    if names and names.keys() == _weak(board):
+        yield _only({*names.values()}, "")
+
+
+def weak_on(board: Leaderboard, model: str) -> Iterator[str]:
+    """Say that of a suite's attacks a model met weak ones alone."""
+    names, weak = _names(board), _weak(board)
+    ran = _ran(board, model) & names.keys()
+    if ran and ran <= weak != names.keys():
+        yield _only({names[label] for label in ran}, f" on {model}")
+
+
+def _names(board: Leaderboard) -> dict[str, str]:
+    return dict(zip(labels(board.suite), (attack["name"] for attack in board.suite["attacks"]), strict=True))
+
+
+def _weak(board: Leaderboard) -> set[str]:
+    return {label for label, name in _names(board).items() if is_weak(name, board.status.attacks)}
+
+
+def _only(attacks: set[str], where: str) -> str:
+    weak = "a weak attack" if len(attacks) == 1 else "weak attacks"
+    named = " and ".join(sorted(attacks))
+    return f"Only {named} ran{where}, {weak}: a model that withstands {weak} is not shown to be robust."
 
 
 def not_standard(board: Leaderboard) -> Iterator[str]:
@@ -37,14 +74,15 @@ def not_standard(board: Leaderboard) -> Iterator[str]:
 def flags(board: Leaderboard) -> Iterator[str]:
     """Say why each verdict that is not *held up* is not."""
     for model, seeds in board.masking.items():
-        flagged: dict[str, tuple[dict[str, Any], list[str]]] = {}
-        for seed, found in seeds.items():
-            for check in found["checks"]:
-                if check["flagged"]:
-                    flagged.setdefault(check["id"], (check, []))[1].append(seed)
-        for name, (check, where) in flagged.items():
-            seed = ", ".join(where)
+        flagged: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+        for seed, checked in seeds.items():
+            for each in checked["checks"]:
+                if each["flagged"]:
+                    flagged.setdefault(each["id"], []).append((seed, each))
+        for name, found in flagged.items():
+            check, seeds_of_it = found[0][1], ", ".join(seed for seed, _ in found)
+            figures = ", ".join(dict.fromkeys(f"{each['figure']:.3g}" for _, each in found))
             yield (
-                f"{model}, seed {seed}: {name} ({check['figure']:.3g}, {check['severity']}). {check['explanation']} "
+                f"{model}, seed {seeds_of_it}: {name} ({figures}, {check['severity']}). {check['explanation']} "
                 f"{check['advice']}"
             )

@@ -27,7 +27,15 @@ def power(difference: float, seeds: int, images: int, components: Components, le
         `seeds` None counts as 0.
     level : float in (0, 1)
         That of one test: where p are adjusted, 0.05 over the number of differences that are not found either.
+
+    Raises
+    ------
+    ValueError
+        If the level is not in (0, 1).
     """
+    if not 0 < level < 1:
+        msg = f"level must be in (0, 1), got {level}"
+        raise ValueError(msg)
     if seeds == 1:
         discordant = max(components.images + components.rest + (components.seeds or 0.0), abs(difference))
         spread = math.sqrt(max(discordant - difference**2, 1e-12) / images)
@@ -70,7 +78,15 @@ def detectable(
         As in `power`.
     wanted, level : float in (0, 1)
         The chance, and that of a p below `level` where nothing is.
+
+    Raises
+    ------
+    ValueError
+        If either is not in (0, 1).
     """
+    if not 0 < wanted < 1:
+        msg = f"wanted must be in (0, 1), got {wanted}"
+        raise ValueError(msg)
     low, high = 0.0, largest_difference(seeds, components)
     if power(high, seeds, images, components, level) < wanted:
         return None

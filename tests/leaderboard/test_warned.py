@@ -1,9 +1,13 @@
 """What stands below the first table alone, as `print(board)` shows it: whatever would make it mislead."""
 
+import json
+
 import pytest
+import yaml
 from support.tables import board_of, rows_of
 
 from lrbench import Leaderboard
+from lrbench.errors import UsageError
 from lrbench.leaderboard.notes import notes
 from lrbench.leaderboard.render import summary_html, summary_text
 from lrbench.leaderboard.warned import warnings
@@ -47,3 +51,45 @@ def test_the_first_table_alone_says_what_would_mislead(shown, line):
 def test_where_nothing_misleads_nothing_is_said():
     assert warnings(board([PASSED])) == []
     assert warnings(board(attacks=["autoattack"])) == []
+
+
+def test_each_seed_s_figure_of_a_check_is_given():
+    made = board([CHECK])
+    seeds = {
+        seed: {"verdict": "broken", "checks": [CHECK | {"figure": figure}]}
+        for seed, figure in (("0", 0.25), ("3", 0.5))
+    }
+    (said,) = warnings(Leaderboard(made.results, made.suite, {"net": seeds}))
+    assert said.startswith("net, seed 0, 3: large-logits (0.25, 0.5, broken). ")
+
+
+def test_a_model_that_strong_attacks_could_not_be_tried_on_is_named():
+    rows = [*rows_of("net"), *rows_of("function")]
+    rows = [
+        row | {"attack": {"net": "pgd", "function": "gaussian-noise"}[row["model"]]}
+        if row.get("attack") == "iter-fsgm"
+        else row
+        for row in rows
+    ]
+    made = board_of(rows, attacks=["pgd", "gaussian-noise"])
+    made.suite["models"]["function"]["lacks"] = ["gradients"]
+    assert warnings(made) == [
+        "LEFT OUT of function: pgd, since it has no gradients. Its worst case is over fewer attacks than that of the "
+        "other models, and so a looser bound.",
+        "Only gaussian-noise ran on function, a weak attack: a model that withstands a weak attack is not shown to be "
+        "robust.",
+    ]
+    assert set(warnings(made)) <= set(notes(made))
+
+
+@pytest.mark.parametrize(
+    "masking",
+    [{"net": {"0": {"verdict": "broken"}}}, {"net": None}, {"net": {"0": {"checks": [CHECK | {"figure": None}]}}}],
+)
+def test_checks_that_cannot_be_read_are_refused_when_the_board_is(masking, tmp_path):
+    made = board()
+    (tmp_path / "results.csv").write_text(made.results_csv())
+    (tmp_path / "suite.yaml").write_text(yaml.safe_dump(made.suite))
+    (tmp_path / "masking.json").write_text(json.dumps(masking))
+    with pytest.raises(UsageError, match="cannot read the results"):
+        Leaderboard.load(tmp_path)

@@ -96,3 +96,12 @@ def test_one_seed_s_components_count_all_discordant_images():
     """Where one model alone withstands 40 of 100 images, 40 % are discordant, not 24 %."""
     first = np.arange(100)[None] < 40
     assert difference_of(first, np.zeros_like(first)).components.images == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, -0.05, float("nan")])
+def test_a_level_that_is_none_is_refused(level):
+    for asked in (lambda: power(0.1, 3, 100, MIXED, level), lambda: detectable(3, 100, MIXED, level=level)):
+        with pytest.raises(ValueError, match=r"level must be in \(0, 1\)"):
+            asked()
+    with pytest.raises(ValueError, match=r"wanted must be in \(0, 1\)"):
+        detectable(3, 100, MIXED, level)

@@ -31,8 +31,8 @@ def differences(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
     """
     doubts = _doubts(shown)
     baseline, *stages = _training_of_the_first(suite["models"])
-    table = _differences(shown, doubts)
-    table = table[~table["model"].isin(stages)]
+    found = _differences(shown, doubts)
+    table = found[~found["model"].isin(stages)]
     if table["label"].nunique() < FEWEST:
         return
     first = shown.labels[baseline] + doubts.get(baseline, "")
@@ -46,7 +46,7 @@ def differences(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
         f"Robust accuracy in the worst case over attacks minus that of {first}{n_suffix(table)}; the bar is the "
         "95 % interval over images, and over seeds where there are several, before adjustment."
     )
-    if left_out := [shown.labels[model] for model in stages if model in shown.labels]:
+    if left_out := [shown.labels[model] for model in stages if model in set(found["model"])]:
         caption += f" {first} starts from {', '.join(left_out)}, which the tables have."
     title = f"Robust accuracy minus that of {first}"
     yield Chart("differences", title, caption, panels, {each: each for each in FOUND}, by="found")
