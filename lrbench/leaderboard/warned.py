@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lrbench.leaderboard.board import Leaderboard
+from lrbench.leaderboard.figure_text import MISSING
 from lrbench.leaderboard.layout import labels
 from lrbench.leaderboard.said import class_of, is_weak, other_than_standard
 
@@ -81,8 +82,12 @@ def flags(board: Leaderboard) -> Iterator[str]:
                     flagged.setdefault(each["id"], []).append((seed, each))
         for name, found in flagged.items():
             check, seeds_of_it = found[0][1], ", ".join(seed for seed, _ in found)
-            figures = ", ".join(dict.fromkeys(f"{each['figure']:.3g}" for _, each in found))
+            figures = ", ".join(dict.fromkeys(_figure(each["figure"]) for _, each in found))
             yield (
                 f"{model}, seed {seeds_of_it}: {name} ({figures}, {check['severity']}). {check['explanation']} "
                 f"{check['advice']}"
             )
+
+
+def _figure(value: float | None) -> str:
+    return MISSING if value is None else f"{value:.3g}"

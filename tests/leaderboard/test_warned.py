@@ -82,10 +82,12 @@ def test_a_model_that_strong_attacks_could_not_be_tried_on_is_named():
     assert set(warnings(made)) <= set(notes(made))
 
 
-@pytest.mark.parametrize(
-    "masking",
-    [{"net": {"0": {"verdict": "broken"}}}, {"net": None}, {"net": {"0": {"checks": [CHECK | {"figure": None}]}}}],
-)
+def test_a_flag_without_a_figure_is_shown_without_one():
+    (said,) = warnings(board([CHECK | {"figure": None}]))
+    assert said.startswith("net, seed 0: large-logits (-, broken). ")
+
+
+@pytest.mark.parametrize("masking", [{"net": {"0": {"verdict": "broken"}}}, {"net": None}])
 def test_checks_that_cannot_be_read_are_refused_when_the_board_is(masking, tmp_path):
     made = board()
     (tmp_path / "results.csv").write_text(made.results_csv())
