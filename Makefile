@@ -7,9 +7,9 @@ WORKERS = $(shell $(BIN)/python -c 'import os; print(3 * len(os.sched_getaffinit
 # A third of what is installed: tests of libraries, and parts of them that nothing here imports.
 UNUSED := /(tests?|rllib|sandbox)/|/(pip|mypyc?|setuptools|skimage|graphql|cfnlint|networkx|aws_xray_sdk|torch/(testing|_inductor|onnx)|numpy/distutils|onnx/reference|sympy/physics|numba/cuda|triton/(experimental|profiler|tools)|huggingface_hub/(inference|cli)|statsmodels/(tsa|datasets)|pygments/lexers|ray/(serve|tune|data|train|air|llm|dashboard/modules)|moto/(?!core|s3|moto_|iam|sts|utilities)[a-z0-9]+)/
 
-# Without the plugins of libraries: pytest compiles all of Hypothesis anew in each process for the sake of one.
+# Plugins by name: pytest compiles all of a library that it finds one in anew, in each process, and Hypothesis is large.
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 OMP_NUM_THREADS=1
-PARALLEL = -p xdist --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+PARALLEL = -p xdist -p _hypothesis_pytestplugin --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: run test test-all test-lowest check lint types audit clean
 .DELETE_ON_ERROR:

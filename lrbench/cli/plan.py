@@ -9,6 +9,8 @@ from lrbench.cli.commands import session_of
 from lrbench.cli.terminal import console
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.table import Table
 
     from lrbench.leaderboard.published import PublishedState
@@ -17,10 +19,9 @@ if TYPE_CHECKING:
 
 def plan_command(given: argparse.Namespace) -> int:
     """Show the steps of a suite: counted by kind and model, each by itself, or as JSON."""
-    if given.published is not None:
-        _require_boards(given.published)
+    boards = _boards(given)  # before a session is opened, which reads all images
     session = session_of(given)
-    published = _published(session, given)
+    published = None if boards is None else _published(session, boards)
     if given.format == "json":
         sys.stdout.write(_as_json(session, published))
         return 0
@@ -31,21 +32,21 @@ def plan_command(given: argparse.Namespace) -> int:
     return 0
 
 
-def _require_boards(folder: str) -> None:
-    # Before a session is opened, which reads all images.
+def _boards(given: argparse.Namespace) -> "Path | None":
     from lrbench.leaderboard.published import require_boards  # noqa: PLC0415
-    from lrbench.store import folder_of  # noqa: PLC0415
-
-    require_boards(folder_of(folder))
-
-
-def _published(session: "Session", given: argparse.Namespace) -> "PublishedState | None":
-    from lrbench.leaderboard.published import PublishedState  # noqa: PLC0415
     from lrbench.store import folder_of  # noqa: PLC0415
 
     if given.published is None:
         return None
-    return PublishedState(folder_of(given.published), session.suite.name, {step.id: step.key for step in session.plan})
+    folder = folder_of(given.published)
+    require_boards(folder)
+    return folder
+
+
+def _published(session: "Session", boards: "Path") -> "PublishedState":
+    from lrbench.leaderboard.published import PublishedState  # noqa: PLC0415
+
+    return PublishedState(boards, session.suite.name, {step.id: step.key for step in session.plan})
 
 
 def _held_against(published: "PublishedState | None") -> list[str]:

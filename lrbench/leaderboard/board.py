@@ -89,7 +89,8 @@ class Leaderboard:
             status = Status.of_run(path)
             results = joined(tables)
             board = cls(results, suite.model_dump(mode="json"), masking, failures, status, unread)
-            board.blocks, warnings(board)
+            board.blocks  # noqa: B018
+            warnings(board)
         # A stranger's tables can lack or hold anything, and pandas says so in many ways.
         except Exception as error:
             msg = f"cannot read the results in {path}: {short(error)}"

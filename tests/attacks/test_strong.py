@@ -63,6 +63,16 @@ def test_apgd_starts_on_the_sphere():
         assert torch.allclose(length(start - x, norm), torch.tensor(eps))
 
 
+@pytest.mark.parametrize("loss", ["cross-entropy", "dlr"])
+def test_apgd_succeeds_as_often_as_torchattacks_s(trained, held_out, fooled, loss):
+    x, y = held_out
+    ours = fooled(trained, APGD(EPS, steps=20, loss=loss)(trained, x, y), y)
+    short = {"cross-entropy": "ce", "dlr": "dlr"}[loss]
+    theirs = fooled(trained, torchattacks.APGD(trained, eps=EPS, steps=20, loss=short, seed=0)(x, y), y)
+    assert agree(ours, theirs)
+    assert 0.2 < ours < 0.98, "a radius at which the two could differ"
+
+
 def test_targeted_apgd_succeeds_as_often_as_torchattacks_s(trained, held_out, fooled):
     x, y = held_out
     ours = fooled(trained, TargetedAPGD(EPS, steps=20)(trained, x, y), y)

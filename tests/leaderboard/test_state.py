@@ -187,8 +187,8 @@ def test_a_board_that_is_not_there_is_answered_in_a_line(pair_run, boards, tmp_p
     for folder, told in (
         (boards, "did you mean 'smaller'?"),
         (tmp_path / "nowhere", f"{tmp_path / 'nowhere'} is not there; name a folder of published boards"),
-        (boards / "README.md", "README.md"),
-        ("n" * 300, "nnn"),
+        (boards / "README.md", "README.md is a file; name a folder"),
+        ("n" * 300, "file name too long"),
         ("s3://bucket/boards", "expected a folder on this machine, not a URL"),
         (tmp_path, f"no published boards in {tmp_path}; name their folder"),
         (boards / "smaller", f"is a board itself; name the folder that it is in, {boards}"),
