@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrbench.cli.terminal import console, say
@@ -33,19 +34,22 @@ def report_command(given: argparse.Namespace) -> int:
 
 def publish_command(given: argparse.Namespace) -> int:
     """Add a run to the published leaderboards."""
-    from lrbench.leaderboard.published import check, publish, rebuild  # noqa: PLC0415
+    from lrbench.leaderboard.published import check, holds_boards, publish, rebuild  # noqa: PLC0415
     from lrbench.store import folder_of  # noqa: PLC0415
 
     to = folder_of(given.to)
+    if not (given.folder or given.rebuild or given.check):
+        msg = "publish needs the folder of a run, --rebuild or --check"
+        raise UsageError(msg)
+    if given.folder and (given.rebuild or given.check) and holds_boards(folder := Path(given.folder)):
+        msg = f"{folder} holds published boards: name it by --to {folder}; in its place stands a run to publish"
+        raise UsageError(msg)
     if given.folder:
         asked = {"as_is": given.as_is, "partial": given.partial, "weights": given.weights}
         names = publish(given.folder, to, **asked, announce=say)
         sys.stdout.write(f"Published {', '.join(names)} in {to}\n")
-    elif given.rebuild:
+    if given.rebuild:
         sys.stdout.write(f"Made everything in {to} again from {rebuild(to)} records\n")
-    elif not given.check:
-        msg = "publish needs the folder of a run, --rebuild or --check"
-        raise UsageError(msg)
     if given.check:
         sys.stdout.write(f"{check(to)} records in {to}, and all that is made of them, are as they were written\n")
     return 0

@@ -22,7 +22,8 @@ WIDTH = 140
 
 def renderable(board: Leaderboard) -> RenderableType:
     """Lay the leaderboard out for a rich console."""
-    parts: list[RenderableType] = []
+    question = board.suite.get("question")
+    parts: list[RenderableType] = [Text(printable(question)), Text()] if question else []
     for table in _tables(board, board.blocks, printable):
         parts += [Text(table.title, style="bold"), table.in_terminal(), Text()]
     return Group(*parts, *(Text(printable(line), style="dim") for line in notes(board)))
@@ -36,6 +37,8 @@ def print_board(board: Leaderboard, console: Console) -> None:
 def to_markdown(board: Leaderboard) -> str:
     """Write the leaderboard as Markdown tables."""
     parts = [f"# {in_markdown(board.suite['name'])}", ""]
+    if question := board.suite.get("question"):
+        parts += [f"> {in_markdown(question)}", ""]
     for table in _tables(board, [block.lasting for block in board.blocks], str):
         parts += table.in_markdown()
     return "\n".join([*parts, *(f"- {in_markdown(line)}" for line in notes(board))]) + "\n"

@@ -84,8 +84,8 @@ def flags(board: Leaderboard) -> Iterator[str]:
             check, seeds_of_it = found[0][1], ", ".join(seed for seed, _ in found)
             figures = ", ".join(dict.fromkeys(_figure(each["figure"]) for _, each in found))
             yield (
-                f"{model}, seed {seeds_of_it}: {name} ({figures}, {check['severity']}). {check['explanation']} "
-                f"{check['advice']}"
+                f"{model}, seed {seeds_of_it}: {name} ({check['severity']}), {figures}: {check['condition']}. "
+                f"{check['explanation']} {check['advice']}"
             )
 
 

@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -109,10 +110,23 @@ class DataSpec(Strict):
         return dict(self.__pydantic_extra__)
 
 
+def _paragraph(text: str) -> str:
+    """Put text of several lines on one, as it is shown; a page or a terminal is not driven by it."""
+    text = " ".join(text.split())
+    if not text or not text.isprintable():
+        msg = "should be text of printable characters"
+        raise PydanticCustomError("paragraph", msg)
+    return text
+
+
+Paragraph = Annotated[str, AfterValidator(_paragraph)]
+
+
 class Suite(Strict):
     """What is to be known: which models on which data, trained how, attacked with what, measured where."""
 
     name: Name
+    question: Paragraph | None = None
     data: Annotated[DataSpec, BeforeValidator(_named)]
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1, max_length=1000)] = Field(
         default_factory=lambda: [0]

@@ -219,6 +219,12 @@ def test_a_folder_that_holds_nothing_published_is_an_error(tmp_path, name, capsy
     assert list(tmp_path.rglob("*")) in ([], [tmp_path / name])
 
 
+def test_boards_in_the_place_of_a_run_are_told_their_option(copied, capsys):
+    for option in ("--check", "--rebuild"):
+        assert main(["publish", str(copied), option]) == 2
+        assert f"name it by --to {copied}" in capsys.readouterr().err
+
+
 def test_what_is_left_of_a_publish_that_was_cut_off_is_found(copied):
     (copied / ".owner").write_text("process 1 on somewhere since 2026-01-01 00:00:00")
     with pytest.raises(UsageError, match="is being published to, or that was cut off"):

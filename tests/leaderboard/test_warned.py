@@ -17,6 +17,7 @@ CHECK = {
     "figure": 0.25,
     "severity": "broken",
     "flagged": True,
+    "condition": "largest logit; flagged above 0.2",
     "explanation": "Logits hide it.",
     "advice": "Take the margin.",
 }
@@ -31,7 +32,10 @@ def board(checks=(), attacks=("pgd",)):
 @pytest.mark.parametrize(
     ("shown", "line"),
     [
-        (board([CHECK, PASSED]), "net, seed 0: large-logits (0.25, broken). Logits hide it. Take the margin."),
+        (
+            board([CHECK, PASSED]),
+            "net, seed 0: large-logits (broken), 0.25: largest logit; flagged above 0.2. Logits hide it. Take the ",
+        ),
         (board(attacks=["fgsm"]), "Only fgsm ran, a weak attack: a model that withstands a weak attack is not "),
         (
             board(attacks=["fgsm", {"name": "autoattack", "queries": 50}]),
@@ -60,7 +64,7 @@ def test_each_seed_s_figure_of_a_check_is_given():
         for seed, figure in (("0", 0.25), ("3", 0.5))
     }
     (said,) = warnings(Leaderboard(made.results, made.suite, {"net": seeds}))
-    assert said.startswith("net, seed 0, 3: large-logits (0.25, 0.5, broken). ")
+    assert said.startswith("net, seed 0, 3: large-logits (broken), 0.25, 0.5: largest logit; flagged above 0.2. ")
 
 
 def test_a_model_that_strong_attacks_could_not_be_tried_on_is_named():
@@ -84,7 +88,7 @@ def test_a_model_that_strong_attacks_could_not_be_tried_on_is_named():
 
 def test_a_flag_without_a_figure_is_shown_without_one():
     (said,) = warnings(board([CHECK | {"figure": None}]))
-    assert said.startswith("net, seed 0: large-logits (-, broken). ")
+    assert said.startswith("net, seed 0: large-logits (broken), -: largest logit; flagged above 0.2. ")
 
 
 @pytest.mark.parametrize("masking", [{"net": {"0": {"verdict": "broken"}}}, {"net": None}])

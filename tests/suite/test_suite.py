@@ -34,6 +34,10 @@ def test_defaults_are_spelled_out_and_read_back(tmp_path):
     assert load(tmp_path, written) == suite
 
 
+def test_a_question_of_several_lines_is_one_paragraph(tmp_path):
+    assert load(tmp_path, MINIMAL + "question: |\n  Is it?\n\n  Yes:   p < 0.05.\n").question == "Is it? Yes: p < 0.05."
+
+
 def test_extends_takes_over_what_is_not_given(tmp_path):
     suite = load(
         tmp_path,
@@ -149,6 +153,7 @@ def test_shipped_suites_are_valid_and_named_after_their_file(name):
         (MINIMAL + "  lr: {extends: net, lr_layers: {avgpool: {ranc: 3}}}\n", "lr_layers.avgpool.ranc", "'rank'"),
         (MINIMAL + "  ' up': {extends: net}\n", "models", "printable characters"),
         (MINIMAL + "data: digits\n", "line 5: data", "twice"),
+        (MINIMAL + "question: ' '\n", "line 5: question", "printable characters"),
         (MINIMAL.replace("name: mine", "name: ../mine"), "name", "match pattern"),
         (MINIMAL.replace("name: mine\n", ""), "name", "required"),
         (MINIMAL.replace("{arch: resnet18, width: 4}", "resnet18"), "models.net", "valid dictionary"),

@@ -11,7 +11,7 @@ from lrbench.leaderboard.text import in_markdown
 from lrbench.names import in_path
 from lrbench.verdicts import NOT_CHECKED
 
-MAY_DIFFER = ("seeds", "low_rank", "diagnostics")
+MAY_DIFFER = ("question", "seeds", "low_rank", "diagnostics")
 """Sections that records of one board may have different ones of."""
 
 PLACES = (

@@ -169,6 +169,9 @@ def suite_of(records: list[Content]) -> Content:
     # A model's record keeps the claims about it alone.
     if any("claims" in record["configuration"] for record in records):
         suite["claims"] = [claim for record in records for claim in record["configuration"].get("claims") or ()]
+    asked = {record["configuration"].get("question") for record in records}
+    if len(asked) > 1:
+        suite["question"] = None
     suite["diagnostics"] = {}
     for record in records:
         for kind, spec in record["configuration"]["diagnostics"].items():

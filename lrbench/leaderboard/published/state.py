@@ -81,6 +81,11 @@ class PublishedState:
         return f" ({'; '.join(told)})" if told else ""
 
 
+def holds_boards(folder: Path) -> bool:
+    """Whether a folder is one of published boards."""
+    return bool(board_folders(folder))
+
+
 def require_boards(to: Path) -> list[str]:
     """Give the names of the boards in a folder.
 
