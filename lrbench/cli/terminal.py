@@ -3,13 +3,17 @@
 import sys
 from typing import TYPE_CHECKING
 
+from lrbench.errors import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 
 def say(text: str) -> None:
     """Tell the user something, beside what a command prints."""
-    sys.stderr.write(f"lrbench: {text}\n")
+    # Names of files and of much else are a stranger's, and may drive a terminal.
+    lines = "\n".join(map(printable, text.split("\n")))
+    sys.stderr.write(f"lrbench: {lines}\n")
 
 
 def console() -> "Console":

@@ -174,3 +174,15 @@ def test_a_folder_where_a_file_should_be_or_a_file_for_a_folder_is_no_traceback(
     assert (status == 0 and not lines) or (status in {1, 2} and len(lines) == 1), lines
     # Whose it is nobody knows.
     assert place.is_dir() == (name in FILES) or status == 0
+
+
+@pytest.mark.parametrize("command", ["show", "compare", "report", "publish", "run"])
+def test_the_name_of_a_folder_does_not_drive_the_terminal(command, run, tmp_path, capsys):
+    suite, whole = run
+    out = tmp_path / "\x1b[2J\rred"
+    out.write_text("")
+    assert main(COMMANDS[command](str(suite), str(whole), str(out))) == 2
+    told = capsys.readouterr().err
+    assert "\x1b" not in told
+    assert "\r" not in told
+    assert r"\x1b[2J\rred" in told
