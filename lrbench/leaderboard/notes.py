@@ -8,10 +8,11 @@ from lrbench.leaderboard.advantages import advantages
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.layout import PAPER, ROBUST, labels, middle, summed_up
 from lrbench.leaderboard.measured import measured_notes
+from lrbench.leaderboard.met import only_weak, weak_at_the_headline, without_gradients
 from lrbench.leaderboard.results import ADJUSTED
 from lrbench.leaderboard.status import in_what_they_differ
 from lrbench.leaderboard.stopped import fixed, stopped
-from lrbench.leaderboard.warned import flags, not_standard, only_weak, weak_on, without_gradients
+from lrbench.leaderboard.warned import flags, not_standard
 from lrbench.leaderboard.worth import ALONE, OPTIMALITY
 from lrbench.views import in_percent, matching
 
@@ -64,10 +65,10 @@ def _lacking(board: Leaderboard) -> Iterator[str]:
     asked = [
         kind for kind, spec in board.suite["diagnostics"].items() if spec and {"layer", "layers"}.intersection(spec)
     ]
+    yield from without_gradients(board)
+    yield from weak_at_the_headline(board)
     for model in board.models:
         lacks = board.suite["models"].get(model, {}).get("lacks") or ()
-        yield from without_gradients(board, model)
-        yield from weak_on(board, model)
         if "layers" in lacks and asked:
             yield f"LEFT OUT of {model}: {', '.join(asked)}, since it has no named layers."
 

@@ -40,6 +40,11 @@ def is_noise(attack: str, recorded: Mapping[str, Said]) -> bool:
     return (said_of(attack, recorded) or {}).get("noise", False)
 
 
+def needs_gradients(attack: str) -> bool:
+    """Whether an attack is known to run on models with gradients alone, or, of one that is not here, may be."""
+    return bool(ATTACKS[attack].says("needs_gradients", otherwise=True)) if attack in ATTACKS else True
+
+
 def class_of(attack: str) -> str:
     """Name an attack of lrbench's by its class, as people do."""
     return str(ATTACKS[attack].target).rpartition(":")[2]

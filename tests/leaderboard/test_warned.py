@@ -25,7 +25,8 @@ PASSED = CHECK | {"id": "flat", "flagged": False, "explanation": "Flat."}
 
 
 def board(checks=(), attacks=("pgd",)):
-    made = board_of(rows_of("net", verdict="broken" if checks else "held up"), attacks=list(attacks))
+    flagged = any(each["flagged"] for each in checks)
+    made = board_of(rows_of("net", verdict="broken" if flagged else "held up"), attacks=list(attacks))
     return Leaderboard(made.results, made.suite, {"net": {"0": {"verdict": "broken", "checks": [*checks]}}})
 
 
@@ -67,23 +68,23 @@ def test_each_seed_s_figure_of_a_check_is_given():
     assert said.startswith("net, seed 0, 3: large-logits (broken), 0.25, 0.5: largest logit; flagged above 0.2. ")
 
 
-def test_a_model_that_strong_attacks_could_not_be_tried_on_is_named():
-    rows = [*rows_of("net"), *rows_of("function")]
-    rows = [
-        row | {"attack": {"net": "pgd", "function": "gaussian-noise"}[row["model"]]}
-        if row.get("attack") == "iter-fsgm"
-        else row
-        for row in rows
-    ]
-    made = board_of(rows, attacks=["pgd", "gaussian-noise"])
-    made.suite["models"]["function"]["lacks"] = ["gradients"]
-    assert warnings(made) == [
-        "LEFT OUT of function: pgd, since it has no gradients. Its worst case is over fewer attacks than that of the "
-        "other models, and so a looser bound.",
-        "Only gaussian-noise ran on function, a weak attack: a model that withstands a weak attack is not shown to be "
-        "robust.",
-    ]
-    assert set(warnings(made)) <= set(notes(made))
+def test_a_figure_that_all_seeds_share_is_given_once_and_what_differs_by_seed_apart():
+    made = board([CHECK])
+    older = CHECK | {"severity": "suspicious", "advice": "Wait."}
+    found = {"0": CHECK, "1": CHECK, "2": older}
+    seeds = {seed: {"verdict": "broken", "checks": [each]} for seed, each in found.items()}
+    first, second = warnings(Leaderboard(made.results, made.suite, {"net": seeds}))
+    assert first.startswith("net, seed 0, 1: large-logits (broken), 0.25: ")
+    assert second.startswith("net, seed 2: large-logits (suspicious), 0.25: ")
+    assert second.endswith("Wait.")
+
+
+@pytest.mark.parametrize("checks", [[], [CHECK | {"flagged": "false"}]])
+def test_a_verdict_without_a_reason_says_so(checks):
+    made = board([CHECK])
+    for masking in ({}, {"net": {"0": {"verdict": "broken", "checks": checks}}}):
+        (said,) = warnings(Leaderboard(made.results, made.suite, masking))
+        assert said == "net: broken, and which checks say so is not known; run its suite again."
 
 
 def test_a_flag_without_a_figure_is_shown_without_one():
