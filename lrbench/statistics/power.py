@@ -1,6 +1,7 @@
 """Which differences a comparison would find, and what it takes to find one."""
 
 import math
+from numbers import Real
 
 import numpy as np
 from scipy import special
@@ -31,10 +32,11 @@ def power(difference: float, seeds: int, images: int, components: Components, le
     Raises
     ------
     ValueError
-        If the level is not in (0, 1).
+        If the difference is not in [-1, 1], or the level not in (0, 1).
     """
-    if not 0 < level < 1:
-        msg = f"level must be in (0, 1), got {level}"
+    level = _share("level", level)
+    if not -1 <= difference <= 1:
+        msg = f"difference must be in [-1, 1], got {difference}"
         raise ValueError(msg)
     if seeds == 1:
         discordant = max(components.images + components.rest + (components.seeds or 0.0), abs(difference))
@@ -55,8 +57,18 @@ def power(difference: float, seeds: int, images: int, components: Components, le
     return _beyond(difference, reach, math.sqrt(max(of_seeds + of_images, 2 / (seeds * images**2))))
 
 
+def _share(name: str, value: float) -> float:
+    """Give a number that has to lie in (0, 1), of whatever type, as a float."""
+    if not isinstance(value, Real) or not 0 < value < 1:
+        msg = f"{name} must be in (0, 1), got {value!r}"
+        raise ValueError(msg)
+    return float(value)
+
+
 def _beyond(difference: float, reach: np.ndarray, spread: float) -> float:
-    return float(np.mean(special.ndtr((difference - reach) / spread) + special.ndtr((-difference - reach) / spread)))
+    found = np.mean(special.ndtr((difference - reach) / spread) + special.ndtr((-difference - reach) / spread))
+    # Rounding lets both tails reach over each other where the level is next to none.
+    return min(1.0, float(found))
 
 
 def largest_difference(seeds: int, components: Components) -> float:
@@ -84,9 +96,7 @@ def detectable(
     ValueError
         If either is not in (0, 1).
     """
-    if not 0 < wanted < 1:
-        msg = f"wanted must be in (0, 1), got {wanted}"
-        raise ValueError(msg)
+    wanted = _share("wanted", wanted)
     low, high = 0.0, largest_difference(seeds, components)
     if power(high, seeds, images, components, level) < wanted:
         return None
@@ -96,21 +106,29 @@ def detectable(
     return high
 
 
-def images_needed(difference: float, seeds: int, components: Components, wanted: float = POWER) -> int | None:
+def images_needed(
+    difference: float, seeds: int, components: Components, wanted: float = POWER, level: float = LEVEL
+) -> int | None:
     """Fewest images with which a difference is found with a power; None if 10,000,000 are not enough.
 
     Parameters
     ----------
-    difference : float in [-1, 1], not 0
-    seeds, components, wanted
+    difference : float in [-1, 1]
+    seeds, components, wanted, level
         As in `detectable`.
+
+    Raises
+    ------
+    ValueError
+        If the difference is not in [-1, 1], or `wanted` or `level` not in (0, 1).
     """
+    wanted = _share("wanted", wanted)
     low, high = 1, 2
-    while power(difference, seeds, high, components) < wanted:
+    while power(difference, seeds, high, components, level) < wanted:
         if high >= MOST_IMAGES:
             return None
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if power(difference, seeds, middle, components) >= wanted else (middle, high)
+        low, high = (low, middle) if power(difference, seeds, middle, components, level) >= wanted else (middle, high)
     return high

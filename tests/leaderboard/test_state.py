@@ -1,7 +1,9 @@
 """Whether what is published was made from what a plan would make it from."""
 
+import errno
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from support.boards import resealed
@@ -179,6 +181,26 @@ def test_a_folder_without_boards_is_refused_before_any_image_is_read(tmp_path, c
     suite.write_text("name: s\ndata: {name: image-folder, path: nowhere}\nmodels: {net: {arch: resnet18}}\n", "utf-8")
     assert main(["plan", str(suite), "--published", str(tmp_path / "none")]) == 2
     assert "none is not there" in capsys.readouterr().err.replace("\n", " ")
+
+
+@pytest.mark.parametrize("name", ["small", "small/records", "small/records/net.json"])
+def test_what_may_not_be_read_is_not_called_missing(name, boards, monkeypatch):
+    """As another user sees it; whoever runs the tests may be allowed everything."""
+    closed = boards / name
+
+    def shut(ask):
+        def asked(path, *args, **kwargs):
+            if path == closed or closed in path.parents:
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return ask(path, *args, **kwargs)
+
+        return asked
+
+    for ask in ("iterdir", "stat", "read_bytes"):
+        monkeypatch.setattr(Path, ask, shut(getattr(Path, ask)))
+    for asked in (lambda: PublishedState(boards, "small", {STEP: "0"}), lambda: check(boards)):
+        with pytest.raises(UsageError, match=rf"cannot read {closed}.*: Permission denied"):
+            asked()
 
 
 def test_a_board_that_is_not_there_is_answered_in_a_line(pair_run, boards, tmp_path, capsys):

@@ -1,4 +1,6 @@
 import math
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -98,10 +100,33 @@ def test_one_seed_s_components_count_all_discordant_images():
     assert difference_of(first, np.zeros_like(first)).components.images == pytest.approx(0.4)
 
 
-@pytest.mark.parametrize("level", [0, 1, 2, -0.05, float("nan")])
-def test_a_level_that_is_none_is_refused(level):
-    for asked in (lambda: power(0.1, 3, 100, MIXED, level), lambda: detectable(3, 100, MIXED, level=level)):
-        with pytest.raises(ValueError, match=r"level must be in \(0, 1\)"):
+NONE = [0, 1, 2, -0.05, float("nan"), "0.05", None, [0.05], np.array([0.05, 0.01]), Decimal("0.05")]
+
+
+@pytest.mark.parametrize("share", NONE, ids=repr)
+@pytest.mark.parametrize("name", ["level", "wanted"])
+def test_a_share_that_is_none_is_refused(name, share):
+    asked = [lambda: detectable(3, 100, MIXED, **{name: share}), lambda: images_needed(0.1, 3, MIXED, **{name: share})]
+    asked += [lambda: power(0.1, 3, 100, MIXED, share)] if name == "level" else []
+    for each in asked:
+        with pytest.raises(ValueError, match=rf"{name} must be in \(0, 1\)"):
+            each()
+
+
+@pytest.mark.parametrize("difference", [float("nan"), 1.5, -2, float("inf")])
+def test_a_difference_that_is_none_is_refused(difference):
+    for asked in (lambda: power(difference, 3, 100, MIXED), lambda: images_needed(difference, 3, MIXED)):
+        with pytest.raises(ValueError, match=r"difference must be in \[-1, 1\]"):
             asked()
-    with pytest.raises(ValueError, match=r"wanted must be in \(0, 1\)"):
-        detectable(3, 100, MIXED, level)
+
+
+@pytest.mark.parametrize("level", [5e-324, 1e-200, Fraction(1, 20), np.float32(0.05), 1 - 1e-12])
+@pytest.mark.parametrize("seeds", [1, 2, 5])
+def test_no_power_is_above_1_whatever_the_level(seeds, level):
+    assert 0 <= power(0.1, seeds, 100, MIXED, level) <= 1
+
+
+@pytest.mark.parametrize("level", [0.05, 0.0125])
+def test_images_needed_are_enough_at_that_level(level):
+    needed = images_needed(0.15, 5, MIXED, level=level)
+    assert power(0.15, 5, needed, MIXED, level) >= 0.8 > power(0.15, 5, needed - 1, MIXED, level)

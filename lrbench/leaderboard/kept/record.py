@@ -45,12 +45,15 @@ def read_record(path: Path) -> Content:
     Raises
     ------
     UsageError
-        If it is none, is of a newer version of lrbench, was changed after it was written, be it by a blank, or says
-        what does not follow from what else it says.
+        If it cannot be read or is none, is of a newer version of lrbench, was changed after it was written, be it by a
+        blank, or says what does not follow from what else it says.
     """
     try:
         written = path.read_bytes()
         content: Content = json.loads(written)
+    except PermissionError as error:
+        msg = f"cannot read {path}: {error.strerror}"
+        raise UsageError(msg) from error
     except (OSError, ValueError, RecursionError) as error:
         msg = f"{path} is no record: {type(error).__name__}; {AGAIN}"
         raise UsageError(msg) from error

@@ -1,10 +1,11 @@
 """Reading the records of published boards back."""
 
+import stat
 from pathlib import Path
 from typing import Any
 
 from lrbench.catalogue import MEASURES
-from lrbench.errors import UsageError
+from lrbench.errors import UsageError, printable
 from lrbench.leaderboard.kept import RECORDS, Content, read_record
 from lrbench.leaderboard.published.files import record_path
 from lrbench.leaderboard.results import is_own
@@ -13,8 +14,36 @@ from lrbench.suite import ThreatModel
 
 
 def board_folders(to: Path) -> list[Path]:
-    """Give the folders of the boards in a folder."""
-    return sorted(path.parent for path in to.glob(f"*/{RECORDS}"))
+    """Give the folders of the boards in a folder; none where it is not there.
+
+    Raises
+    ------
+    UsageError
+        If there is something that cannot be looked at: what is not seen is not to be called missing.
+    """
+    return [each for each in _listed(to) if _is_folder(each / RECORDS)]
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"cannot read {printable(str(path))}: {error.strerror or error}")
 
 
 def read_records(folder: Path, but: frozenset[str] = frozenset()) -> tuple[list[Content], list[str]]:
@@ -26,7 +55,7 @@ def read_records(folder: Path, but: frozenset[str] = frozenset()) -> tuple[list[
         The records in the board's order, and of those that are not as they were written what is wrong with them.
     """
     records, faults = [], []
-    for path in sorted((folder / RECORDS).glob("*.json")):
+    for path in (each for each in _listed(folder / RECORDS) if each.suffix == ".json"):
         if path.name in {f"{in_path(model)}.json" for model in but}:
             continue
         try:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from lrbench.errors import UsageError, nearest, some
+from lrbench.errors import UsageError, nearest, printable, some
 from lrbench.leaderboard.kept import RECORDS, environments_of
 from lrbench.leaderboard.published.read import board_folders, sound_records
 from lrbench.names import in_path, whole_of
@@ -96,13 +96,14 @@ def require_boards(to: Path) -> list[str]:
     """
     if boards := [each.name for each in board_folders(to)]:
         return boards
+    where = printable(str(to))
     if (to / RECORDS).is_dir():
-        msg = f"{to} is a board itself; name the folder that it is in, {to.parent}"
+        msg = f"{where} is a board itself; name the folder that it is in, {printable(str(to.parent))}"
     elif to.is_dir():
-        msg = f"no published boards in {to}; name their folder, such as leaderboards"
+        msg = f"no published boards in {where}; name their folder, such as leaderboards"
     else:
         what = "not a folder" if to.exists() else "not there"
-        msg = f"{to} is {what}; name a folder of published boards, such as leaderboards"
+        msg = f"{where} is {what}; name a folder of published boards, such as leaderboards"
     raise UsageError(msg)
 
 
