@@ -124,6 +124,12 @@ def _rest(session: "Session", workers: list[int]) -> list[str]:
         rest = "no estimate before a first step has finished"
     lines = [f"{len(session.plan)} steps, {len(session.plan) - len(pending)} done; {rest}"]
     if pending and seconds is not None:
+        # Its members attack what withstood those before: hours at one radius, minutes at a larger one.
+        attacks = {each.name for each in session.suite.attacks}
+        if "autoattack" in attacks and any(step.kind == "attack" for step in pending):
+            lines.append(
+                "AutoAttack is counted as if every image withstood it; where few do, it takes a fraction of that"
+            )
         lines += [f"on {jobs} workers {about} {duration(session.seconds_on(jobs))}" for jobs in workers]
     images, suite = threat.most(len(session.data.test)), session.suite.model_dump(mode="json")
     return [*lines, *resolution(suite, images, session.store.root, session.view)]

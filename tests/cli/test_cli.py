@@ -35,6 +35,12 @@ def suite_file(tmp_path, monkeypatch):
     return path
 
 
+def test_a_plan_says_that_autoattack_is_counted_at_its_most(suite_file, capsys):
+    suite_file.write_text(SUITE.replace("iter-fsgm", "autoattack"))
+    assert main(["plan", str(suite_file)]) == 0
+    assert "AutoAttack is counted as if every image withstood it" in capsys.readouterr().out
+
+
 @pytest.mark.usefixtures("undrawn")
 def test_run_plan_show(suite_file, capsys):
     assert main(["plan", str(suite_file)]) == 0
@@ -58,6 +64,7 @@ def test_run_plan_show(suite_file, capsys):
     assert "changed: samples 20 -> 30" in text
     assert "the rest takes about" in text
     assert "/seed-0" not in text.partition("again, ")[0]
+    assert "AutoAttack" not in text
     assert main(["plan", str(suite_file), "--all"]) == 0
     every = capsys.readouterr().out
     assert main(["plan", str(suite_file), "--format", "json"]) == 0
