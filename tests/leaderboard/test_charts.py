@@ -106,14 +106,32 @@ def test_differences_have_a_row_for_each_model_with_what_chance_makes_of_it(draw
         assert list(table["found"]) == ["adjusted p below 0.05", "adjusted p of 0.05 and more"]
 
 
+def judged(board, **verdicts):
+    """The board with verdicts of models, by number; others are not checked."""
+    row = {"suite": "s", "dataset": "d", "metric": "verdict"}
+    rows = [row | {"model": name, "seed": seed, "value": value} for name, value in verdicts.items() for seed in (0, 1)]
+    results = pd.concat([board.results, tidy(rows)], ignore_index=True)
+    return charts_of(Leaderboard(results, board.suite))["differences"]
+
+
 @pytest.mark.parametrize(("value", "says"), [(0, ""), (1, " (suspicious)"), (2, " (broken)")])
 def test_a_difference_whose_verdict_speaks_against_it_says_so(board, value, says):
-    row = {"suite": "s", "dataset": "d", "model": "low-rank", "seed": 0, "metric": "verdict", "value": value}
-    results = pd.concat([board.results, tidy([row])], ignore_index=True)
-    chart = charts_of(Leaderboard(results, board.suite))["differences"]
+    sound = dict.fromkeys(MODELS, 0)
+    chart = judged(board, **sound | {"low-rank": value})
     assert set(chart.panels[0].table["label"]) == {"low-rank" + says, *MODELS[2:]}
-    of_first = pd.concat([board.results, tidy([row | {"model": MODELS[0]}])], ignore_index=True)
-    assert f"minus that of normal{says}," in charts_of(Leaderboard(of_first, board.suite))["differences"].caption
+    assert f"minus that of normal{says}," in judged(board, **sound | {MODELS[0]: value}).caption
+
+
+def test_where_others_are_checked_it_is_said_of_a_difference_that_is_not(board):
+    chart = judged(board, **{"low-rank": 0})
+    assert set(chart.panels[0].table["label"]) == {"low-rank", *(f"{model} (not checked)" for model in MODELS[2:])}
+    assert "minus that of normal (not checked)," in chart.caption
+
+
+def test_a_model_called_like_another_one_with_its_verdict_has_a_row_of_its_own():
+    names = ["normal", "x", "x (suspicious)", "y"]
+    chart = judged(board_of(names), **dict.fromkeys(names, 0) | {"x": 1})
+    assert set(chart.panels[0].table["label"]) == {"x (suspicious) [x]", "x (suspicious) [x (suspicious)]", "y"}
 
 
 def test_differences_without_an_interval_have_a_place(board):

@@ -1,6 +1,7 @@
 """The chart of how each model differs from the first one in the worst case over attacks."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,13 +30,13 @@ def differences(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
     A single model that is held against the first one is told better by a table. What the first one starts from is a
     stage of its training: so far from it that beside it no other difference would be seen.
     """
-    doubts = _doubts(shown)
+    names = _names(shown)
     baseline, *stages = _training_of_the_first(suite["models"])
-    found = _differences(shown, doubts)
+    found = _differences(shown, names)
     table = found[~found["model"].isin(stages)]
     if table["label"].nunique() < FEWEST:
         return
-    first = shown.labels[baseline] + doubts.get(baseline, "")
+    first = names[baseline]
     at = {eps: table[table["eps"] == eps] for eps in sorted(set(table["eps"]))}
     headline = at.get(middle(suite), table).sort_values("value", ascending=False, kind="stable")
     order = list(dict.fromkeys([*headline["label"], *table["label"]]))
@@ -74,7 +75,7 @@ def _found(p: float) -> str:
     return BELOW if p < LEVEL else OTHER
 
 
-def _differences(shown: Shown, doubts: dict[str, str]) -> pd.DataFrame:
+def _differences(shown: Shown, names: dict[str, str]) -> pd.DataFrame:
     """Differences in points, one row for each model and radius, and whether chance can be left out."""
     (difference, *_), (adjusted, *_) = DIFFERENCES
     rows = shown.rows(difference, attack=WORST).dropna(subset=["value"])
@@ -83,7 +84,7 @@ def _differences(shown: Shown, doubts: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "model": rows["model"],
-            "label": [shown.labels[model] + doubts.get(model, "") for model in rows["model"]],
+            "label": [names[model] for model in rows["model"]],
             "found": [_found(p.get(key, math.nan)) for key in keys],
             "eps": rows["eps"],
             "value": 100 * rows["value"],
@@ -94,7 +95,16 @@ def _differences(shown: Shown, doubts: dict[str, str]) -> pd.DataFrame:
     )
 
 
-def _doubts(shown: Shown) -> dict[str, str]:
-    """Give the verdicts that speak against a figure, as they stand behind a model's name."""
-    said = {model: verdict_shown(cell) for model, cell in shown.column("verdict", "verdict", "verdict").cells.items()}
-    return {model: f" ({verdict})" for model, verdict in said.items() if verdict in VERDICTS[1:]}
+def _names(shown: Shown) -> dict[str, str]:
+    """Put behind each model's name the verdict that speaks against its figure, and where others have one, that none is.
+
+    Each model has a row of its own, be it called like another one with its verdict.
+    """
+    cells = shown.column("verdict", "verdict", "verdict").cells
+    said = {model: verdict_shown(cells.get(model)) for model in shown.labels} if cells else {}
+    names = {
+        model: f"{label} ({said[model]})" if said.get(model, VERDICTS[0]) != VERDICTS[0] else label
+        for model, label in shown.labels.items()
+    }
+    count = Counter(names.values())
+    return {model: name if count[name] == 1 else f"{name} [{model}]" for model, name in names.items()}
