@@ -125,8 +125,8 @@ def _rest(session: "Session", workers: list[int]) -> list[str]:
     lines = [f"{len(session.plan)} steps, {len(session.plan) - len(pending)} done; {rest}"]
     if pending and seconds is not None:
         # Its members attack what withstood those before: hours at one radius, minutes at a larger one.
-        attacks = {each.name for each in session.suite.attacks}
-        if "autoattack" in attacks and any(step.kind == "attack" for step in pending):
+        those = [f"/{each.label}/" for each in session.suite.attacks if each.name == "autoattack"]
+        if any(step.id.startswith("attack/") and label in step.id for step in pending for label in those):
             lines.append(
                 "AutoAttack is counted as if every image withstood it; where few do, it takes a fraction of that"
             )

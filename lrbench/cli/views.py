@@ -34,15 +34,15 @@ def report_command(given: argparse.Namespace) -> int:
 
 def publish_command(given: argparse.Namespace) -> int:
     """Add a run to the published leaderboards."""
-    from lrbench.leaderboard.published import check, holds_boards, publish, rebuild  # noqa: PLC0415
+    from lrbench.leaderboard.published import boards_at, check, publish, rebuild  # noqa: PLC0415
     from lrbench.store import folder_of  # noqa: PLC0415
 
     to = folder_of(given.to)
     if not (given.folder or given.rebuild or given.check):
         msg = "publish needs the folder of a run, --rebuild or --check"
         raise UsageError(msg)
-    if given.folder and (given.rebuild or given.check) and holds_boards(folder := Path(given.folder)):
-        msg = f"{folder} holds published boards: name it by --to {folder}; in its place stands a run to publish"
+    if given.folder and (given.rebuild or given.check) and (boards := boards_at(Path(given.folder))):
+        msg = f"{boards} holds published boards: name it by --to {boards}; in its place stands a run to publish"
         raise UsageError(msg)
     if given.folder:
         asked = {"as_is": given.as_is, "partial": given.partial, "weights": given.weights}

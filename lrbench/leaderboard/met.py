@@ -32,49 +32,59 @@ def without_gradients(board: Leaderboard) -> Iterator[str]:
 
 def _looser(board: Leaderboard, model: str) -> str:
     """Say what fewer attacks do to a worst case, if there is one."""
-    mine = _met(board, model)
-    if not len(board.shown.rows(RATE, model=model, attack=WORST, eps=middle(board.suite))):
-        return ""
-    others = " than that of other models" if any(mine < _met(board, other) for other in board.models) else ""
-    return f" Its worst case is over fewer attacks{others}, and so a looser bound."
+    there = len(board.shown.rows(RATE, model=model, attack=WORST, eps=middle(board.suite)))
+    return " Its worst case is over fewer attacks than the suite has, and so a looser bound." if there else ""
 
 
 def only_weak(board: Leaderboard) -> Iterator[str]:
     """Say that no attack of a suite is strong."""
     attacks = attacks_of(board)
     if attacks and all(_weak(board, attack, None) for attack in attacks.values()):
-        yield _only({attack["name"] for attack in attacks.values()}, "")
+        yield _only({_told(label, attack, None) for label, attack in attacks.items()}, "")
 
 
 def weak_at_the_headline(board: Leaderboard) -> Iterator[str]:
     """Say which models met weak attacks alone, or what was made on others, at the radius of the first table.
 
-    A strong attack at another radius does not make the figure there one that can be believed.
+    A strong attack at another radius does not make the figure there one that can be believed, nor one of another seed.
     """
     if [*only_weak(board)]:
         return
-    attacks, found = attacks_of(board), dict[tuple[frozenset[str], str], list[str]]()
+    found: dict[tuple[frozenset[str], str], list[str]] = {}
     for model in board.models:
-        met = {label: attacks[label] for label in _met(board, model)}
-        if met and all(_weak(board, attack, model) for attack in met.values()):
-            elsewhere = (attacks[label] for label in _ran(board, model) & attacks.keys())
-            strong = any(not _weak(board, attack, model) for attack in elsewhere)
-            where = f" at {board.shown.radius(middle(board.suite))}" if strong else ""
-            told = frozenset(_told(attack, model) for attack in met.values())
-            found.setdefault((told, where), []).append(model)
+        for told, seeds in _weak_seeds(board, model).items():
+            found.setdefault((told, seeds + _at(board, model)), []).append(model)
     for (told, where), models in found.items():
         yield _only({*told}, ("" if len(models) == len(board.models) else f" on {some(models)}") + where)
 
 
+def _weak_seeds(board: Leaderboard, model: str) -> dict[frozenset[str], str]:
+    """Give the attacks that seeds of a model met, where none is strong, with which seeds, if not with all."""
+    attacks, seeds = attacks_of(board), dict[str, set[str]]()
+    rows = board.shown.rows_of_seeds(RATE, model=model, eps=middle(board.suite))
+    for label, seed in rows[["attack", "seed"]].itertuples(index=False, name=None):
+        if label in attacks and not is_noise(attacks[label]["name"], board.status.attacks):
+            seeds.setdefault(str(seed), set()).add(label)
+    weak: dict[frozenset[str], list[str]] = {}
+    for seed, met in seeds.items():
+        if all(_weak(board, attacks[label], model) for label in met):
+            weak.setdefault(frozenset(_told(label, attacks[label], model) for label in met), []).append(seed)
+    return {
+        told: "" if len(some_of) == len(seeds) else f" with seed{'s' * (len(some_of) > 1)} {', '.join(some_of)}"
+        for told, some_of in weak.items()
+    }
+
+
+def _at(board: Leaderboard, model: str) -> str:
+    """Name the radius where a strong attack met the model at another one."""
+    attacks = attacks_of(board)
+    strong = {label for label, attack in attacks.items() if not _weak(board, attack, model)}
+    here = {*board.shown.rows(RATE, model=model, eps=middle(board.suite))["attack"]}
+    return f" at {board.shown.radius(middle(board.suite))}" if strong & _ran(board, model) - here else ""
+
+
 def _ran(board: Leaderboard, model: str) -> set[str]:
     return {*board.results.loc[board.results["model"] == model, "attack"]}
-
-
-def _met(board: Leaderboard, model: str) -> set[str]:
-    """Give the labels of what counts in a model's worst case at the radius of the first table."""
-    rows = board.shown.rows(RATE, model=model, eps=middle(board.suite))
-    counted = {label for label, each in attacks_of(board).items() if not is_noise(each["name"], board.status.attacks)}
-    return {*rows["attack"]} & counted
 
 
 def _weak(board: Leaderboard, attack: dict[str, Any], model: str | None) -> bool:
@@ -83,12 +93,15 @@ def _weak(board: Leaderboard, attack: dict[str, Any], model: str | None) -> bool
     return transferred or is_weak(attack["name"], board.status.attacks)
 
 
-def _told(attack: dict[str, Any], model: str) -> str:
+def _told(label: str, attack: dict[str, Any], model: str | None) -> str:
+    """Name an attack as the tables do, and what it is where that does not say it."""
     surrogate = attack.get("surrogate")
-    return attack["name"] if surrogate in {None, model} else f"{attack['name']} made on {surrogate}"
+    made = f"{attack['name']} on {surrogate}" if surrogate not in {None, model} else attack["name"]
+    return label if label == made else f"{label} ({made})"
 
 
 def _only(attacks: set[str], where: str) -> str:
     weak = "a weak attack" if len(attacks) == 1 else "weak attacks"
-    named = " and ".join(sorted(attacks))
+    *others, last = sorted(attacks)
+    named = f"{', '.join(others)} and {last}" if others else last
     return f"Only {named} ran{where}, {weak}: a model that withstands {weak} is not shown to be robust."

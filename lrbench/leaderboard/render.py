@@ -38,7 +38,8 @@ def to_markdown(board: Leaderboard) -> str:
     """Write the leaderboard as Markdown tables."""
     parts = [f"# {in_markdown(board.suite['name'])}", ""]
     if question := board.suite.get("question"):
-        parts += [f"> {in_markdown(question)}", ""]
+        # Behind a word, or a dash or a number would begin a list.
+        parts += [f"> **Question:** {in_markdown(question)}", ""]
     for table in _tables(board, [block.lasting for block in board.blocks], str):
         parts += table.in_markdown()
     return "\n".join([*parts, *(f"- {in_markdown(line)}" for line in notes(board))]) + "\n"

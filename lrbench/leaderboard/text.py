@@ -16,7 +16,7 @@ LATEX = {
     "|": r"\textbar{}",
     "±": r"$\pm$",
 }
-MARKDOWN = {char: f"\\{char}" for char in "\\`*_[]|#~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+MARKDOWN = {char: f"\\{char}" for char in "\\`*_[]|#~$"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 
 
 def in_latex(text: str) -> str:

@@ -33,25 +33,26 @@ def not_standard(board: Leaderboard) -> Iterator[str]:
 
 def flags(board: Leaderboard) -> Iterator[str]:
     """Say why each verdict that is not *held up* is not."""
-    unexplained = {
-        str(row["model"]): VERDICTS[int(row["value"])]
-        for _, row in board.results[board.results["metric"] == "verdict"].sort_values("value").iterrows()
-        if row["value"] > 0
-    }
-    for model, seeds in board.masking.items():
+    for model in board.models:
         flagged: dict[tuple[Any, ...], dict[str, float | None]] = {}
-        for seed, checked in seeds.items():
+        for seed, checked in board.masking.get(model, {}).items():
             for each in checked["checks"]:
                 if each["flagged"] is True:
                     flagged.setdefault(tuple(each[key] for key in SAME), {})[seed] = each["figure"]
         for (name, severity, condition, explanation, advice), found in flagged.items():
-            unexplained.pop(model, None)
             yield (
-                f"{model}, seed {', '.join(found)}: {name} ({severity}), {_figures([*found.values()])}: {condition}. "
-                f"{explanation} {advice}"
+                f"{model}, seed{'s' * (len(found) > 1)} {', '.join(found)}: {name} ({severity}), "
+                f"{_figures([*found.values()])}: {condition}. {explanation} {advice}"
             )
-    for model, verdict in unexplained.items():
-        yield f"{model}: {verdict}, and which checks say so is not known; run its suite again."
+        explained = {severity for _, severity, *_ in flagged}
+        for verdict in sorted(_verdicts(board, model) - explained - {VERDICTS[0]}):
+            yield f"{model}: {verdict}, and which checks say so is not known; run its suite again."
+
+
+def _verdicts(board: Leaderboard, model: str) -> set[str]:
+    """Give the verdicts on the model's trainings."""
+    rows = board.results[(board.results["metric"] == "verdict") & (board.results["model"] == model)]
+    return {VERDICTS[int(value)] for value in rows["value"]}
 
 
 def _figures(values: list[float | None]) -> str:

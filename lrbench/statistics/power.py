@@ -1,7 +1,8 @@
 """Which differences a comparison would find, and what it takes to find one."""
 
 import math
-from numbers import Real
+from dataclasses import astuple
+from numbers import Integral, Real
 
 import numpy as np
 from scipy import special
@@ -25,19 +26,17 @@ def power(difference: float, seeds: int, images: int, components: Components, le
     difference : float in [-1, 1]
     seeds, images : int, >= 1
     components : Components
-        `seeds` None counts as 0.
+        Finite; `seeds` None counts as 0.
     level : float in (0, 1)
         That of one test: where p are adjusted, 0.05 over the number of differences that are not found either.
 
     Raises
     ------
     ValueError
-        If the difference is not in [-1, 1], or the level not in (0, 1).
+        If an argument is not what is said here.
     """
     level = _share("level", level)
-    if not -1 <= difference <= 1:
-        msg = f"difference must be in [-1, 1], got {difference}"
-        raise ValueError(msg)
+    _require(difference, seeds, images, components)
     if seeds == 1:
         discordant = max(components.images + components.rest + (components.seeds or 0.0), abs(difference))
         spread = math.sqrt(max(discordant - difference**2, 1e-12) / images)
@@ -52,7 +51,8 @@ def power(difference: float, seeds: int, images: int, components: Components, le
     drawn, counted = (
         part / count for part in at_least(drawn * count, seeds * components.images, components.rest, images)
     )
-    by_seeds, by_images = (-special.stdtrit(df, level / 2) for df in (seeds - 1, max(images - 1, 1)))
+    # The absolute value, since SciPy's quantile of the smallest levels is infinite with the wrong sign.
+    by_seeds, by_images = (abs(special.stdtrit(df, level / 2)) for df in (seeds - 1, max(images - 1, 1)))
     reach = (drawn * by_seeds + counted * by_images) / np.sqrt(drawn + counted)
     return _beyond(difference, reach, math.sqrt(max(of_seeds + of_images, 2 / (seeds * images**2))))
 
@@ -65,10 +65,21 @@ def _share(name: str, value: float) -> float:
     return float(value)
 
 
+def _require(difference: float, seeds: int, images: int, components: Components) -> None:
+    if not isinstance(difference, Real) or not -1 <= difference <= 1:
+        msg = f"difference must be in [-1, 1], got {difference!r}"
+        raise ValueError(msg)
+    for name, count in (("seeds", seeds), ("images", images)):
+        if not isinstance(count, Integral) or count < 1:
+            msg = f"{name} must be a number from 1 on, got {count!r}"
+            raise ValueError(msg)
+    if not all(math.isfinite(each) for each in astuple(components) if each is not None):
+        msg = f"components must be finite, got {components}"
+        raise ValueError(msg)
+
+
 def _beyond(difference: float, reach: np.ndarray, spread: float) -> float:
-    found = np.mean(special.ndtr((difference - reach) / spread) + special.ndtr((-difference - reach) / spread))
-    # Rounding lets both tails reach over each other where the level is next to none.
-    return min(1.0, float(found))
+    return float(np.mean(special.ndtr((difference - reach) / spread) + special.ndtr((-difference - reach) / spread)))
 
 
 def largest_difference(seeds: int, components: Components) -> float:
@@ -94,7 +105,7 @@ def detectable(
     Raises
     ------
     ValueError
-        If either is not in (0, 1).
+        As of `power`, or if `wanted` is not in (0, 1).
     """
     wanted = _share("wanted", wanted)
     low, high = 0.0, largest_difference(seeds, components)
@@ -120,7 +131,7 @@ def images_needed(
     Raises
     ------
     ValueError
-        If the difference is not in [-1, 1], or `wanted` or `level` not in (0, 1).
+        As of `power`, or if `wanted` is not in (0, 1).
     """
     wanted = _share("wanted", wanted)
     low, high = 1, 2
@@ -131,4 +142,4 @@ def images_needed(
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if power(difference, seeds, middle, components, level) >= wanted else (middle, high)
-    return high
+    return high if high <= MOST_IMAGES else None

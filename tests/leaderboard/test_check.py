@@ -221,8 +221,9 @@ def test_a_folder_that_holds_nothing_published_is_an_error(tmp_path, name, capsy
 
 def test_boards_in_the_place_of_a_run_are_told_their_option(copied, capsys):
     for option in ("--check", "--rebuild"):
-        assert main(["publish", str(copied), option]) == 2
-        assert f"name it by --to {copied}" in capsys.readouterr().err
+        for place in (copied, copied / "small"):
+            assert main(["publish", str(place), option]) == 2
+            assert f"name it by --to {copied};" in capsys.readouterr().err
 
 
 def test_what_is_left_of_a_publish_that_was_cut_off_is_found(copied):

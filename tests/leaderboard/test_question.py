@@ -31,7 +31,11 @@ def boards(pair_boards, tmp_path):
 def test_a_page_begins_with_what_its_suite_asks(boards):
     rebuild(boards)
     page = (boards / "small/README.md").read_text()
-    assert r"> Is b &lt;b&gt;more&lt;/b&gt; robust? Confirmed: p &lt; 0.05 \| \*else\* not." in page.splitlines()[:4]
+    assert (
+        r"> **Question:** Is b &lt;b&gt;more&lt;/b&gt; robust? Confirmed: p &lt; 0.05 \| \*else\* not."
+        in page.splitlines()[:4]
+    )
+    assert "A version that does not know the key `question` runs it without" in page
     assert yaml.safe_load((boards / "small/suite.yaml").read_text())["question"] == ASKED
 
 
@@ -51,7 +55,7 @@ def test_a_run_s_tables_and_report_begin_with_it(pair_run, tmp_path):
     board = Leaderboard.load(run)
     text = io.StringIO()
     print_board(board, Console(width=200, file=text))
-    assert to_markdown(board).splitlines()[2].startswith("> Is b")
+    assert to_markdown(board).splitlines()[2].startswith("> **Question:** Is b")
     assert "Is b &lt;b&gt;more&lt;/b&gt; robust?" in report(run)
     assert text.getvalue().startswith(ASKED)
 
@@ -59,3 +63,10 @@ def test_a_run_s_tables_and_report_begin_with_it(pair_run, tmp_path):
 def test_without_a_question_nothing_stands_there(pair_run):
     assert ">" not in to_markdown(Leaderboard.load(pair_run)).splitlines()[2]
     assert "<blockquote" not in report(pair_run)
+
+
+@pytest.mark.parametrize("begins", ["- ", "1. ", "---", "# "])
+def test_a_question_is_a_paragraph_however_it_begins(pair_run, begins):
+    board = Leaderboard.load(pair_run)
+    board.suite["question"] = f"{begins}is it?"
+    assert to_markdown(board).splitlines()[2].startswith("> **Question:** ")

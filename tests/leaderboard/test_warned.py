@@ -65,7 +65,7 @@ def test_each_seed_s_figure_of_a_check_is_given():
         for seed, figure in (("0", 0.25), ("3", 0.5))
     }
     (said,) = warnings(Leaderboard(made.results, made.suite, {"net": seeds}))
-    assert said.startswith("net, seed 0, 3: large-logits (broken), 0.25, 0.5: largest logit; flagged above 0.2. ")
+    assert said.startswith("net, seeds 0, 3: large-logits (broken), 0.25, 0.5: largest logit; flagged above 0.2. ")
 
 
 def test_a_figure_that_all_seeds_share_is_given_once_and_what_differs_by_seed_apart():
@@ -74,9 +74,18 @@ def test_a_figure_that_all_seeds_share_is_given_once_and_what_differs_by_seed_ap
     found = {"0": CHECK, "1": CHECK, "2": older}
     seeds = {seed: {"verdict": "broken", "checks": [each]} for seed, each in found.items()}
     first, second = warnings(Leaderboard(made.results, made.suite, {"net": seeds}))
-    assert first.startswith("net, seed 0, 1: large-logits (broken), 0.25: ")
+    assert first.startswith("net, seeds 0, 1: large-logits (broken), 0.25: ")
     assert second.startswith("net, seed 2: large-logits (suspicious), 0.25: ")
     assert second.endswith("Wait.")
+
+
+def test_a_seed_s_verdict_without_a_reason_says_so_where_another_one_has_one():
+    rows = [*rows_of("net", 0, verdict="suspicious"), *rows_of("net", 1, verdict="broken")]
+    made = board_of(rows, attacks=["pgd"], seeds=[0, 1])
+    masking = {"net": {"0": {"verdict": "suspicious", "checks": [CHECK | {"severity": "suspicious"}]}}}
+    known, unknown = warnings(Leaderboard(made.results, made.suite, masking))
+    assert known.startswith("net, seed 0: large-logits (suspicious), 0.25: ")
+    assert unknown == "net: broken, and which checks say so is not known; run its suite again."
 
 
 @pytest.mark.parametrize("checks", [[], [CHECK | {"flagged": "false"}]])

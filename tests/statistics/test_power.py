@@ -113,17 +113,45 @@ def test_a_share_that_is_none_is_refused(name, share):
             each()
 
 
-@pytest.mark.parametrize("difference", [float("nan"), 1.5, -2, float("inf")])
+@pytest.mark.parametrize("difference", [float("nan"), 1.5, -2, float("inf"), "0.1", None, Decimal("0.1"), [0.1]])
 def test_a_difference_that_is_none_is_refused(difference):
     for asked in (lambda: power(difference, 3, 100, MIXED), lambda: images_needed(difference, 3, MIXED)):
         with pytest.raises(ValueError, match=r"difference must be in \[-1, 1\]"):
             asked()
 
 
-@pytest.mark.parametrize("level", [5e-324, 1e-200, Fraction(1, 20), np.float32(0.05), 1 - 1e-12])
+@pytest.mark.parametrize("level", [5e-324, 1e-323, 1e-308, 1e-237, 1e-100])
 @pytest.mark.parametrize("seeds", [1, 2, 5])
-def test_no_power_is_above_1_whatever_the_level(seeds, level):
-    assert 0 <= power(0.1, seeds, 100, MIXED, level) <= 1
+def test_at_next_to_no_level_nothing_is_found(seeds, level):
+    assert power(0.1, seeds, 100, MIXED, level) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("level", [Fraction(1, 20), np.float32(0.05)])
+def test_a_level_of_another_type_counts_as_its_float(level):
+    assert power(0.1, 5, 100, MIXED, level) == power(0.1, 5, 100, MIXED, float(level))
+
+
+@pytest.mark.parametrize(
+    ("seeds", "images", "components", "says"),
+    [
+        (0, 100, MIXED, "seeds must be"),
+        (-3, 100, MIXED, "seeds must be"),
+        (2.5, 100, MIXED, "seeds must be"),
+        (2, 0, MIXED, "images must be"),
+        (2, 100, Components(float("nan"), 0.1, 0.1), "components must be finite"),
+        (2, 100, Components(0.1, float("inf"), 0.1), "components must be finite"),
+    ],
+)
+def test_what_no_power_follows_from_is_refused(seeds, images, components, says):
+    for asked in (lambda: power(0.1, seeds, images, components), lambda: detectable(seeds, images, components)):
+        with pytest.raises(ValueError, match=says):
+            asked()
+
+
+@pytest.mark.parametrize("difference", [0.0001, 0.00022, 0.00025, 0.0003])
+def test_no_more_images_are_asked_for_than_is_said(difference):
+    needed = images_needed(difference, 1, Components(0.0, 0.1, 0.0))
+    assert needed is None or needed <= 10_000_000
 
 
 @pytest.mark.parametrize("level", [0.05, 0.0125])

@@ -2,6 +2,6 @@
 
 from lrbench.leaderboard.published.check import check
 from lrbench.leaderboard.published.publish import publish, rebuild
-from lrbench.leaderboard.published.state import PublishedState, holds_boards, require_boards
+from lrbench.leaderboard.published.state import PublishedState, boards_at, require_boards
 
-__all__ = ["PublishedState", "check", "holds_boards", "publish", "rebuild", "require_boards"]
+__all__ = ["PublishedState", "boards_at", "check", "publish", "rebuild", "require_boards"]

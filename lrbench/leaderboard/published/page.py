@@ -47,7 +47,10 @@ def repeating(records: list[Content]) -> str:
     suite = "the [suite.yaml](suite.yaml) beside this page"
     if lack := _lack(records):
         suite = f"the suite as it was there: the one beside this page {lack}"
-    return f"To repeat it: `git checkout COMMIT`, then `lrbench run` with {suite}."
+    # Of a run that is older than the key the question is known all the same, from a later look at its folder.
+    asks = any(record["configuration"].get("question") for record in records)
+    but = " A version that does not know the key `question` runs it without: it counts for nothing." if asks else ""
+    return f"To repeat it: `git checkout COMMIT`, then `lrbench run` with {suite}.{but}"
 
 
 def _lack(records: list[Content]) -> str:

@@ -81,9 +81,10 @@ class PublishedState:
         return f" ({'; '.join(told)})" if told else ""
 
 
-def holds_boards(folder: Path) -> bool:
-    """Whether a folder is one of published boards."""
-    return bool(board_folders(folder))
+def boards_at(path: Path) -> Path | None:
+    """Give the folder of published boards that a path is, or is a board of; None of any other."""
+    boards = path.parent if (path / RECORDS).is_dir() else path
+    return boards if board_folders(boards) else None
 
 
 def require_boards(to: Path) -> list[str]:
