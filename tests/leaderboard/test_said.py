@@ -116,7 +116,7 @@ def weak_note(board):
 
 def test_a_run_is_shown_as_what_its_attacks_said(ran):
     assert json.loads((ran / "status.json").read_text())["attacks"] == SAID
-    assert weak_note(Leaderboard.load(ran)).startswith("Only static and timid ran, weak attacks")
+    assert weak_note(Leaderboard.load(ran)).startswith("Only hiss (static) and timid ran, weak attacks")
 
 
 def test_a_record_keeps_what_they_said(board, tmp_path):
@@ -124,7 +124,7 @@ def test_a_record_keeps_what_they_said(board, tmp_path):
     record = read_record(tmp_path / "to/theirs/records/net.json")
     assert record["attacks"] == SAID
     assert check(tmp_path / "to") == 1
-    assert "Only static and timid ran, weak attacks" in (tmp_path / "to/theirs/README.md").read_text()
+    assert "Only hiss (static) and timid ran, weak attacks" in (tmp_path / "to/theirs/README.md").read_text()
     assert weak_note(Leaderboard.load(tmp_path / "to/theirs"))
 
 
