@@ -115,6 +115,7 @@ def _rest(session: "Session", workers: list[int]) -> list[str]:
     """Say what the rest will take, here and on so many workers, and which difference the whole will find."""
     from lrbench.leaderboard.resolution import resolution  # noqa: PLC0415
     from lrbench.leaderboard.text import duration  # noqa: PLC0415
+    from lrbench.names import whole_of  # noqa: PLC0415
 
     threat, pending = session.suite.threat_model, session.pending
     seconds = session.costs.estimate(pending)
@@ -125,8 +126,8 @@ def _rest(session: "Session", workers: list[int]) -> list[str]:
     lines = [f"{len(session.plan)} steps, {len(session.plan) - len(pending)} done; {rest}"]
     if pending and seconds is not None:
         # Its members attack what withstood those before: hours at one radius, minutes at a larger one.
-        those = [f"/{each.label}/" for each in session.suite.attacks if each.name == "autoattack"]
-        if any(step.id.startswith("attack/") and label in step.id for step in pending for label in those):
+        those = {each.label for each in session.suite.attacks if each.name == "autoattack"}
+        if any(step.kind in {"attack", "part"} and whole_of(step.id).split("/")[-2] in those for step in pending):
             lines.append(
                 "AutoAttack is counted as if every image withstood it; where few do, it takes a fraction of that"
             )

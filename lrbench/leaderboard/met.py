@@ -40,7 +40,8 @@ def only_weak(board: Leaderboard) -> Iterator[str]:
     """Say that no attack of a suite is strong."""
     attacks = attacks_of(board)
     if attacks and all(_weak(board, attack, None) for attack in attacks.values()):
-        yield _only({_told(label, attack, None) for label, attack in attacks.items()}, "")
+        ran = attacks.keys() & {*board.results["attack"]} or attacks.keys()
+        yield _only({_told(label, attack, None) for label, attack in attacks.items() if label in ran}, "")
 
 
 def weak_at_the_headline(board: Leaderboard) -> Iterator[str]:
@@ -52,35 +53,28 @@ def weak_at_the_headline(board: Leaderboard) -> Iterator[str]:
         return
     found: dict[tuple[frozenset[str], str], list[str]] = {}
     for model in board.models:
-        for told, seeds in _weak_seeds(board, model).items():
-            found.setdefault((told, seeds + _at(board, model)), []).append(model)
+        for told, where in _weak_seeds(board, model):
+            found.setdefault((told, where), []).append(model)
     for (told, where), models in found.items():
         yield _only({*told}, ("" if len(models) == len(board.models) else f" on {some(models)}") + where)
 
 
-def _weak_seeds(board: Leaderboard, model: str) -> dict[frozenset[str], str]:
-    """Give the attacks that seeds of a model met, where none is strong, with which seeds, if not with all."""
-    attacks, seeds = attacks_of(board), dict[str, set[str]]()
-    rows = board.shown.rows_of_seeds(RATE, model=model, eps=middle(board.suite))
-    for label, seed in rows[["attack", "seed"]].itertuples(index=False, name=None):
-        if label in attacks and not is_noise(attacks[label]["name"], board.status.attacks):
-            seeds.setdefault(str(seed), set()).add(label)
-    weak: dict[frozenset[str], list[str]] = {}
-    for seed, met in seeds.items():
-        if all(_weak(board, attacks[label], model) for label in met):
-            weak.setdefault(frozenset(_told(label, attacks[label], model) for label in met), []).append(seed)
-    return {
-        told: "" if len(some_of) == len(seeds) else f" with seed{'s' * (len(some_of) > 1)} {', '.join(some_of)}"
-        for told, some_of in weak.items()
-    }
-
-
-def _at(board: Leaderboard, model: str) -> str:
-    """Name the radius where a strong attack met the model at another one."""
-    attacks = attacks_of(board)
-    strong = {label for label, attack in attacks.items() if not _weak(board, attack, model)}
-    here = {*board.shown.rows(RATE, model=model, eps=middle(board.suite))["attack"]}
-    return f" at {board.shown.radius(middle(board.suite))}" if strong & _ran(board, model) - here else ""
+def _weak_seeds(board: Leaderboard, model: str) -> Iterator[tuple[frozenset[str], str]]:
+    """Give the attacks that seeds met of which none is strong; which seeds, and where, if a strong one met them too."""
+    at, attacks = middle(board.suite), attacks_of(board)
+    counted = {label for label, each in attacks.items() if not is_noise(each["name"], board.status.attacks)}
+    strong = {label for label in counted if not _weak(board, attacks[label], model)}
+    rows = board.results[(board.results["model"] == model) & board.results["attack"].isin(counted)]
+    here = rows[(rows["metric"] == RATE) & (rows["eps"] == at)].groupby("seed", sort=False)["attack"].agg(set)
+    weak: dict[tuple[frozenset[str], str], list[str]] = {}
+    for seed, met in here.items():
+        if not met & strong:
+            elsewhere = strong & {*rows.loc[rows["seed"] == seed, "attack"]}
+            told = frozenset(_told(label, attacks[label], model) for label in met)
+            weak.setdefault((told, f" at {board.shown.radius(at)}" if elsewhere else ""), []).append(str(seed))
+    for (told, where), seeds in weak.items():
+        which = "" if len(seeds) == len(here) else f" with seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}"
+        yield told, which + where
 
 
 def _ran(board: Leaderboard, model: str) -> set[str]:

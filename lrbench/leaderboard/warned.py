@@ -44,15 +44,20 @@ def flags(board: Leaderboard) -> Iterator[str]:
                 f"{model}, seed{'s' * (len(found) > 1)} {', '.join(found)}: {name} ({severity}), "
                 f"{_figures([*found.values()])}: {condition}. {explanation} {advice}"
             )
-        explained = {severity for _, severity, *_ in flagged}
-        for verdict in sorted(_verdicts(board, model) - explained - {VERDICTS[0]}):
-            yield f"{model}: {verdict}, and which checks say so is not known; run its suite again."
+        said = {(seed, severity) for (_, severity, *_), found in flagged.items() for seed in found}
+        for verdict, seeds in _verdicts(board, model).items():
+            if unknown := [seed for seed in seeds if (seed, verdict) not in said]:
+                where = f"seed{'s' * (len(unknown) > 1)} {', '.join(unknown)}"
+                yield f"{model}, {where}: {verdict}, and which checks say so is not known; run its suite again."
 
 
-def _verdicts(board: Leaderboard, model: str) -> set[str]:
-    """Give the verdicts on the model's trainings."""
+def _verdicts(board: Leaderboard, model: str) -> dict[str, list[str]]:
+    """Give the seeds of each verdict on the model that is not *held up*."""
     rows = board.results[(board.results["metric"] == "verdict") & (board.results["model"] == model)]
-    return {VERDICTS[int(value)] for value in rows["value"]}
+    found: dict[str, list[str]] = {}
+    for seed, value in rows[rows["value"] > 0][["seed", "value"]].itertuples(index=False, name=None):
+        found.setdefault(VERDICTS[int(value)], []).append(str(seed))
+    return found
 
 
 def _figures(values: list[float | None]) -> str:

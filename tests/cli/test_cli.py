@@ -39,6 +39,9 @@ def test_a_plan_says_that_autoattack_is_counted_at_its_most(suite_file, capsys):
     suite_file.write_text(SUITE.replace("iter-fsgm", "autoattack"))
     assert main(["plan", str(suite_file)]) == 0
     assert "AutoAttack is counted as if every image withstood it" in capsys.readouterr().out
+    suite_file.write_text(SUITE.replace("  net: {", "  autoattack: {").replace("extends: net", "extends: autoattack"))
+    assert main(["plan", str(suite_file)]) == 0
+    assert "AutoAttack" not in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("undrawn")

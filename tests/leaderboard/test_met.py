@@ -8,6 +8,7 @@ from lrbench.leaderboard.status import Status
 from lrbench.leaderboard.warned import warnings
 
 WEAK = "a weak attack: a model that withstands a weak attack is not shown to be robust."
+WEAKEST = ["fgsm", "iter-fsgm", "iter-ll-fsgm"]
 LOOSER = "Its worst case is over fewer attacks than the suite has, and so a looser bound."
 
 
@@ -94,5 +95,16 @@ def test_a_seed_that_met_weak_attacks_alone_is_named():
 
 
 def test_several_weak_attacks_are_listed():
-    found = said({"net": rows("net", fgsm=EPS, iter_fsgm=EPS)}, ["fgsm", "iter-fsgm", "iter-ll-fsgm"])
+    found = said({"net": rows("net", fgsm=EPS, iter_fsgm=EPS, iter_ll_fsgm=EPS)}, WEAKEST)
     assert found[0].startswith("Only fgsm, iter-fsgm and iter-ll-fsgm ran, weak attacks: a model that withstands weak ")
+
+
+@pytest.mark.parametrize(("other", "where"), [({}, "with seed 1"), ({"pgd": EPS[:1]}, "with seed 1 at 16/255")])
+def test_a_radius_is_named_where_a_strong_attack_met_that_very_seed_at_another_one(other, where):
+    first = rows("net", fgsm=EPS, pgd=EPS, apgd_ce=EPS[:1])
+    second = [row | {"seed": 1} for row in rows("net", fgsm=EPS, **other)]
+    assert said({"net": first + second}, ["fgsm", "pgd", "apgd-ce"], seeds=[0, 1]) == [f"Only fgsm ran {where}, {WEAK}"]
+
+
+def test_an_attack_that_never_ran_is_not_said_to_have():
+    assert said({"net": rows("net", fgsm=EPS)}, ["fgsm", "iter-fsgm"]) == [f"Only fgsm ran, {WEAK}"]

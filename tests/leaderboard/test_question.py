@@ -35,7 +35,8 @@ def test_a_page_begins_with_what_its_suite_asks(boards):
         r"> **Question:** Is b &lt;b&gt;more&lt;/b&gt; robust? Confirmed: p &lt; 0.05 \| \*else\* not."
         in page.splitlines()[:4]
     )
-    assert "A version that does not know the key `question` runs it without" in page
+    assert "Where that commit refuses the key `question`, take it out of the suite" in page
+    assert "It ran with `OMP_NUM_THREADS=" in page
     assert yaml.safe_load((boards / "small/suite.yaml").read_text())["question"] == ASKED
 
 

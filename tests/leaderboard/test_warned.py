@@ -85,7 +85,15 @@ def test_a_seed_s_verdict_without_a_reason_says_so_where_another_one_has_one():
     masking = {"net": {"0": {"verdict": "suspicious", "checks": [CHECK | {"severity": "suspicious"}]}}}
     known, unknown = warnings(Leaderboard(made.results, made.suite, masking))
     assert known.startswith("net, seed 0: large-logits (suspicious), 0.25: ")
-    assert unknown == "net: broken, and which checks say so is not known; run its suite again."
+    assert unknown == "net, seed 1: broken, and which checks say so is not known; run its suite again."
+
+
+def test_a_seed_s_verdict_without_a_reason_is_not_hidden_by_another_one_s_of_the_same_kind():
+    rows = [row for seed in (0, 1) for row in rows_of("net", seed, verdict="broken")]
+    made = board_of(rows, attacks=["pgd"], seeds=[0, 1])
+    masking = {"net": {"0": {"verdict": "broken", "checks": [CHECK]}}}
+    *_, unknown = warnings(Leaderboard(made.results, made.suite, masking))
+    assert unknown == "net, seed 1: broken, and which checks say so is not known; run its suite again."
 
 
 @pytest.mark.parametrize("checks", [[], [CHECK | {"flagged": "false"}]])
@@ -93,7 +101,7 @@ def test_a_verdict_without_a_reason_says_so(checks):
     made = board([CHECK])
     for masking in ({}, {"net": {"0": {"verdict": "broken", "checks": checks}}}):
         (said,) = warnings(Leaderboard(made.results, made.suite, masking))
-        assert said == "net: broken, and which checks say so is not known; run its suite again."
+        assert said == "net, seed 0: broken, and which checks say so is not known; run its suite again."
 
 
 def test_a_flag_without_a_figure_is_shown_without_one():

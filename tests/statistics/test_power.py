@@ -140,6 +140,9 @@ def test_a_level_of_another_type_counts_as_its_float(level):
         (2, 0, MIXED, "images must be"),
         (2, 100, Components(float("nan"), 0.1, 0.1), "components must be finite"),
         (2, 100, Components(0.1, float("inf"), 0.1), "components must be finite"),
+        (2, 100, Components(-1, 0.1, 0.1), "components must be finite and not negative"),
+        (1, 100, Components("a", 0.1, 0.1), "components must be finite"),
+        (2, 100, Components(0.1, None, 0.1), "components must be finite"),
     ],
 )
 def test_what_no_power_follows_from_is_refused(seeds, images, components, says):
@@ -152,6 +155,17 @@ def test_what_no_power_follows_from_is_refused(seeds, images, components, says):
 def test_no_more_images_are_asked_for_than_is_said(difference):
     needed = images_needed(difference, 1, Components(0.0, 0.1, 0.0))
     assert needed is None or needed <= 10_000_000
+
+
+@pytest.mark.parametrize("images", [1, 100, 10**6])
+def test_where_one_seed_s_outcomes_never_differ_nothing_is_found(images):
+    same = Components(None, 0, 0)
+    assert power(0, 1, images, same) == 0
+    assert images_needed(0, 1, same) is None
+
+
+def test_a_difference_of_another_type_counts_as_its_float():
+    assert power(Fraction(1, 10), 2, 100, MIXED) == power(0.1, 2, 100, MIXED)
 
 
 @pytest.mark.parametrize("level", [0.05, 0.0125])

@@ -1,8 +1,10 @@
 """Pages of published leaderboards: Markdown for code hosts, and one HTML index over all suites."""
 
+from collections.abc import Iterator
+
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.figure_text import MISSING
-from lrbench.leaderboard.kept import Content
+from lrbench.leaderboard.kept import Content, environments_of
 from lrbench.leaderboard.layout import ROBUST
 from lrbench.leaderboard.published.made import HEADINGS, made
 from lrbench.leaderboard.render import to_markdown
@@ -47,10 +49,19 @@ def repeating(records: list[Content]) -> str:
     suite = "the [suite.yaml](suite.yaml) beside this page"
     if lack := _lack(records):
         suite = f"the suite as it was there: the one beside this page {lack}"
+    return f"To repeat it: `git checkout COMMIT`, then `lrbench run` with {suite}.{''.join(_provisos(records))}"
+
+
+def _provisos(records: list[Content]) -> Iterator[str]:
     # Of a run that is older than the key the question is known all the same, from a later look at its folder.
-    asks = any(record["configuration"].get("question") for record in records)
-    but = " A version that does not know the key `question` runs it without: it counts for nothing." if asks else ""
-    return f"To repeat it: `git checkout COMMIT`, then `lrbench run` with {suite}.{but}"
+    if any(record["configuration"].get("question") for record in records):
+        yield " Where that commit refuses the key `question`, take it out of the suite: it counts for nothing."
+    threads = {environment.get("torch_threads") for record in records for environment in environments_of(record)}
+    if len(threads) == 1 and (known := threads.pop()):
+        yield (
+            f" It ran with `OMP_NUM_THREADS={known}`, on a CPU a part of what the figures are: with another number of "
+            "threads sums round otherwise, and other networks are trained."
+        )
 
 
 def _lack(records: list[Content]) -> str:

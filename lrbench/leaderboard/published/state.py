@@ -83,7 +83,7 @@ class PublishedState:
 
 def boards_at(path: Path) -> Path | None:
     """Give the folder of published boards that a path is, or is a board of; None of any other."""
-    boards = path.parent if (path / RECORDS).is_dir() else path
+    boards = path.resolve().parent if (path / RECORDS).is_dir() else path
     return boards if board_folders(boards) else None
 
 
