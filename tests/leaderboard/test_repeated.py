@@ -7,10 +7,10 @@ from lrbench.leaderboard.published.record import of_model, suite_of
 from lrbench.suite import load_suite, shipped_suites
 
 
-def records(suite, models):
-    baseline = next(iter(suite["models"]))
+def records(suite, models, environment=None):
+    shared = {"baseline": next(iter(suite["models"])), "environment": environment or {}}
     return [
-        {"configuration": {**suite, **of_model(suite, model), "reference": None}, "baseline": baseline, "model": model}
+        {"configuration": {**suite, **of_model(suite, model), "reference": None}, "model": model, **shared}
         for model in models
     ]
 
@@ -40,6 +40,14 @@ def test_a_board_without_its_baseline_or_of_several_suites_does_not_either():
     for other in ({"seeds": [7]}, {"low_rank": {**suite["low_rank"], "lambda_1": 7.0}}):
         mixed = [*records(suite, ["resnet18"]), *records({**suite, **other}, ["resnet18-1-lr"])]
         assert "put together of several" in repeating(mixed)
+
+
+def test_the_number_of_threads_is_named_where_all_records_have_one():
+    suite = load_suite("quick")[0].model_dump(mode="json")
+    with_two = records(suite, ["resnet18"], {"torch_threads": 2})
+    assert "OMP_NUM_THREADS=2" in repeating(with_two)
+    for others in ({"torch_threads": 1}, {}):
+        assert "OMP_NUM_THREADS" not in repeating([*with_two, *records(suite, ["resnet18-1-lr"], others)])
 
 
 def test_a_record_from_before_there_were_claims_makes_no_suite_with_any():
