@@ -1,0 +1,255 @@
+"""The appendix's tables against the boards that they are of: no figure of theirs is another one there."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from lrbench import Leaderboard
+from lrbench.leaderboard.outcomes import Run
+from lrbench.statistics import detectable, difference_of, holm, on_the_same_images
+
+ROOT = Path(__file__).parents[2]
+APPENDIX = (ROOT / "docs/findings-appendix.md").read_text("utf-8").partition("## Earlier boards")[0]
+
+WORST = "robust_accuracy[worst-case,{}/255]"
+LATE = {
+    "clean accuracy": "accuracy",
+    "withstand Iter-FSGM": "robust_accuracy[iter-fsgm,8/255]",
+    "withstand the attack that knows": "robust_accuracy[adaptive-lr,8/255]",
+    "withstand fast AutoAttack %": "robust_accuracy[autoattack-fast,8/255]",
+    "withstand .* and the worst case|worst case and": WORST.format(8),
+    "minus on-at-80": "minus " + WORST.format(8),
+    "relative D_Adv": "d_adv_relative[avgpool,iter-fsgm,8/255]",
+    "VR_10": "centred_vr_10[avgpool]",
+}
+PIXELS = {
+    "clean accuracy": "accuracy",
+    r"(\d)/255": WORST,
+    r"under PGD alone, (\d)/255": "robust_accuracy[pgd,{}/255]",
+    r"under the attack that knows the layer, (\d)/255": "robust_accuracy[adaptive-lr,{}/255]",
+    r"VR_(\d+) about the mean, avgpool": "centred_vr_{}[avgpool]",
+    r"VR_(\d+) about the mean, before block 4": "centred_vr_{}[layer3]",
+    "accuracy of a linear classifier in 5": "embedding_accuracy_5[avgpool]",
+    r"D_Adv, PGD at (\d)/255": "d_adv[avgpool,pgd,{}/255]",
+    r"relative D_Adv, PGD at (\d)/255": "d_adv_relative[avgpool,pgd,{}/255]",
+}
+SMOOTHING = {
+    "mean certified radius": "mean_certified_radius",
+    r"certified % at (?:radius )?([\d.]+)": "certified_accuracy[{}]",
+    "withstand the attack at 1": "smoothed_accuracy_attacked[1]",
+    "clean accuracy": "accuracy",
+    "VR_10": "centred_vr_10[avgpool]",
+}
+FLAT = {
+    "training accuracy": "training_accuracy",
+    "training loss": "training_loss",
+    "clean accuracy": "accuracy",
+    r"PGD-(\d+), (\d+)/255": "robust_accuracy[pgd-{},{}/255]",
+    r"PGD-20, margin, (\d+)/255": "robust_accuracy[pgd-20-margin,{}/255]",
+    r"fast AutoAttack, (\d+)/255": "robust_accuracy[autoattack-fast,{}/255]",
+}
+RIVALS = {
+    "clean accuracy": "accuracy",
+    r"(?:robust accuracy %, )?(\d)/255": WORST,
+    r"minus normal's, (\d)/255": "minus " + WORST,
+    "adjusted p": "p",
+    "VR_10": "centred_vr_10[avgpool]",
+}
+NAMES = {
+    "1-LR": ("1-lr", "resnet18-1-lr"),
+    "2-LR": ("2-lr", "resnet18-2-lr"),
+    "normal": ("normal", "resnet18"),
+    "norm penalty": ("norm-penalty",),
+    "PGD-trained": ("resnet18-pgd",),
+    "PGD-trained 1-LR": ("resnet18-1-lr-pgd",),
+    "the network all start from": ("resnet18-warm",),
+    "the network both start from": ("resnet18-warm",),
+}
+TABLES = [
+    ("late-confirmation", LATE, 13),
+    ("late-controls", LATE, 19),
+    ("late-standard", LATE, 12),
+    ("late-confirmation-cifar10-jpeg", LATE, 13),
+    ("smoothing", SMOOTHING, 33),
+    ("claims-saturation", FLAT, 108),
+    ("cifar10-jpeg-pixel-short", PIXELS, 44),
+    ("on-at-65-cifar10-jpeg", PIXELS, 38),
+    ("lr-on-pgd-cifar10-jpeg", PIXELS, 39),
+    ("rivals-short", RIVALS, 132),
+]
+"""Boards in the order of the tables, what the tables' headings mean, and how many cells are compared."""
+
+
+def tables():
+    """Each table's cells, the first row its head."""
+    for block in re.findall(r"(?:^\|.*\|[ ]*$\n?)+", APPENDIX, re.MULTILINE):
+        rows = [
+            [cell.strip().replace("*", "") for cell in line.strip()[1:-1].split("|")] for line in block.splitlines()
+        ]
+        yield rows[:1] + rows[2:]
+
+
+board_of = cache(lambda board: Leaderboard.load(ROOT / "leaderboards" / board))
+run_of = cache(lambda board: Run.open(ROOT / "leaderboards" / board))
+shown_of = cache(lambda board: board_of(board).table())
+"""What is read of a board, once and only to be looked at."""
+
+
+def named(text, models):
+    """Give the model that a heading names, if it names one."""
+    return next((name for name in (text, *NAMES.get(text, ())) if name in models), None)
+
+
+def meant(text, headings):
+    """Give the column of the board that a heading speaks of, if it does."""
+    found = ((re.match(pattern, text), column) for pattern, column in headings.items())
+    return next((column.format(*match.groups()) for match, column in found if match), None)
+
+
+class Figure(NamedTuple):
+    """What stands in a cell, and what its board says, in the same units."""
+
+    value: float
+    sd: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
+    p: float = np.nan
+
+
+CELL = re.compile(
+    r"(?P<value>[-+]?\d[\d.e-]*)(?: ± (?P<sd>[\d.]+))?(?: \[(?P<low>[-+\d.]+), (?P<high>[-+\d.]+)\])?"
+    r"(?: ± (?P<sd_after>[\d.]+))?(?:, p = (?P<p>[\d.e-]+))?"
+)
+
+
+def per_seed(board, model, column):
+    """Give a figure of a model seed by seed, where the board has it in no table or has no difference of it."""
+    rows = board_of(board).results
+    metric, k, where = re.fullmatch(r"(\D+?)(?:_(\d+))?(?:\[(.+)\])?", column).groups()
+    rows = rows[(rows["model"] == model) & (rows["metric"] == metric)]
+    if k:
+        rows = rows[(pd.to_numeric(rows["k"]) == int(k)) & (rows["layer"] == where)]
+    elif attacked := re.fullmatch(r"([\w-]+),([\w-]+),(\d+)/255", where or ""):
+        layer, attack, eps = attacked.groups()
+        rows = rows[
+            (rows["layer"] == layer) & (rows["attack"] == attack) & rows["eps"].sub(int(eps) / 255).abs().lt(1e-6)
+        ]
+    elif where:
+        rows = rows[pd.to_numeric(rows["radius"]) == float(where)]
+    assert len(rows)
+    assert rows["seed"].is_unique
+    return rows.sort_values("seed")["value"].to_numpy()
+
+
+def figure(board, model, column):
+    """Give what the board says of a model."""
+    scale = 100 if re.match(r"\w*accuracy", column) else 1
+    shown = shown_of(board)
+    if column not in shown:
+        values = per_seed(board, model, column)
+        return Figure(scale * values.mean(), scale * values.std(ddof=1) if len(values) > 1 else np.nan)
+    found = [shown.loc[model].get(f"{column}{part}", np.nan) for part in ("", "_sd", "_low", "_high")]
+    return Figure(*(scale * each for each in found))
+
+
+def outcomes(board, model, column, other):
+    """Give which images two models withstand an attack on, (S, N) bool each."""
+    attack, eps = re.fullmatch(r"robust_accuracy\[([\w-]+),(\d+)/255\]", column).groups()
+    run = run_of(board)
+    sides = [[run.wrong(name, seed) for seed in run.seeds(model)] for name in (model, other)]
+    (key,) = (key for key in sides[0][0] if key[0] == attack and abs(255 * key[1] - int(eps)) < 1e-6)
+    return on_the_same_images(*([~wrong[key] for wrong in side] for side in sides))
+
+
+def found_with_power(board, model, column, other):
+    """Give the smallest difference in points that is found in 80 % of cases, if it scatters as here."""
+    first, second = outcomes(board, model, column, other)
+    return Figure(100 * detectable(*first.shape, difference_of(first, second).components))
+
+
+def difference(board, model, column, other):
+    """Give what the board says of a model beside another one, or its outcomes do."""
+    shown = shown_of(board)
+    told = column.replace("robust_accuracy", "robust_accuracy_difference")
+    if column.startswith("robust_accuracy[worst-case") and other == next(iter(board_of(board).suite["models"])):
+        value, low, high = (100 * shown.loc[model, f"{told}{part}"] for part in ("", "_low", "_high"))
+        return Figure(value, np.nan, low, high, shown.loc[model, told.replace(told.split("[")[0], "p_adjusted")])
+    if column.startswith("robust_accuracy["):
+        found = difference_of(*outcomes(board, model, column, other))
+        return Figure(100 * found.difference, np.nan, *(100 * bound for bound in found.interval), found.p)
+    scale = 100 if re.match(r"\w*accuracy", column) else 1
+    apart = {
+        name: per_seed(board, name, column) - per_seed(board, other, column) for name in shown.index if name != other
+    }
+    adjusted = dict(zip(apart, holm([stats.ttest_1samp(each, 0).pvalue for each in apart.values()]), strict=True))
+    mean, reach = apart[model].mean(), stats.t.ppf(0.975, len(apart[model]) - 1) * stats.sem(apart[model])
+    return Figure(scale * mean, np.nan, scale * (mean - reach), scale * (mean + reach), adjusted[model])
+
+
+def upright(board, head, rows, headings):
+    """Give the cells of a table with a model a column, and what its board says."""
+    models = list(board_of(board).suite["models"])
+    for row in rows:
+        column, before = meant(row[0], headings), None
+        for heading, cell in zip(head[1:], row[1:], strict=True):
+            model = named(heading, models)
+            if column is None or not CELL.match(cell):
+                pass
+            elif model is not None and column.startswith("minus "):
+                yield cell, difference(board, model, column.removeprefix("minus "), models[0])
+            elif model is not None:
+                yield cell, figure(board, model, column)
+            elif re.match("minus|difference", heading):
+                yield cell, difference(board, before, column, models[0])
+            elif heading == "found with 80 % power":
+                yield cell, found_with_power(board, before, column, models[0])
+            before = model or before
+
+
+def across(board, head, rows, headings):
+    """Give the cells of a table with a model a row, and what its board says."""
+    models = list(board_of(board).suite["models"])
+    for row in rows:
+        model, last = named(row[0], models), None
+        for heading, cell in zip(head[1:], row[1:], strict=True):
+            column = meant(heading, headings)
+            if column is None or not CELL.match(cell):
+                continue
+            if column.startswith("minus "):
+                last = difference(board, model, column.removeprefix("minus "), "normal")
+                yield cell, last
+            elif column == "p":
+                yield f"{last.value}, p = {cell}", last
+            else:
+                yield cell, figure(board, model, column)
+
+
+def rounded(shown, true):
+    """Whether a number as it is written is this one, rounded."""
+    return abs(float(shown) - true) <= 0.5 * 10.0 ** -len(shown.partition(".")[2]) + 1e-9
+
+
+def says(cell, true):
+    """Whether each number of a cell is that of its board: p to two digits, the others to those that are written."""
+    found = CELL.match(cell).groupdict()
+    p, found["sd"] = found.pop("p"), found.pop("sd_after") or found["sd"]
+    told = all(rounded(text, getattr(true, name)) for name, text in found.items() if text)
+    return told and (p is None or float(p) == float(f"{true.p:.2g}"))
+
+
+@pytest.mark.parametrize(
+    ("board", "headings", "compared", "table"),
+    [pytest.param(*each, table, id=each[0]) for each, table in zip(TABLES, tables(), strict=True)],
+)
+def test_a_table_is_that_of_its_board(board, headings, compared, table):
+    head, *rows = table
+    transposed = named(rows[1][0], list(board_of(board).suite["models"])) is not None
+    cells = list((across if transposed else upright)(board, head, rows, headings))
+    assert len(cells) == compared
+    assert not [(cell, true) for cell, true in cells if not says(cell, true)]
