@@ -1,0 +1,172 @@
+"""Sentences of the findings against the boards that they sum up.
+
+In each `«model: figure»` stands for the figure, and `«model - other: figure»` for the difference of two models; `in %`
+makes a share one in percent, `less` turns the sign.
+"""
+
+import re
+
+import pytest
+from support.told import ROOT, Figure, difference, figure, says
+
+FINDINGS = (ROOT / "docs/findings.md").read_text("utf-8").replace("*", "")
+NUMBERS = (
+    r"([-+]?\d[\d.e-]*)( ± [\d.]+)?(?: points)?(?: %)?( \[[-+\d.]+, [-+\d.]+\])?(?: %)?(?:,? p (?:of )?(\d[\d.e-]*))?"
+)
+
+LATE, LATE_10, FLAT = "late-confirmation", "late-confirmation-cifar10-jpeg", "claims-saturation"
+SHORT, AT_65 = "cifar10-jpeg-pixel-short", "on-at-65-cifar10-jpeg"
+ON_PGD, RIVALS = "lr-on-pgd-cifar10-jpeg", "rivals-short"
+AT = "robust_accuracy[worst-case,{}/255]"
+AT_2, AT_4, AT_8 = map(AT.format, (2, 4, 8))
+ITER, VR = "robust_accuracy[iter-fsgm,8/255]", "centred_vr_10[avgpool]"
+
+SENTENCES = [
+    (
+        AT_65,
+        f"ten directions hold «1-lr: {VR} in %» of the variance about the mean there on cifar10-jpeg, and "
+        f"«normal: {VR} in %» without",
+    ),
+    (AT_65, "as in the paper: «1-lr: vr_10[avgpool] in %» and «normal: vr_10[avgpool] in %»)"),
+    (AT_65, "at a clean accuracy of «1-lr: accuracy» and «normal: accuracy»"),
+    (
+        AT_65,
+        "Five directions hold no more («1-lr: centred_vr_5[avgpool] in %» and «normal: centred_vr_5[avgpool] in %»)",
+    ),
+    (
+        AT_65,
+        "before block 4 ten hold «1-lr: centred_vr_10[layer3] in %» and «normal: centred_vr_10[layer3] in %»",
+    ),
+    (
+        AT_65,
+        f"That 1-LR: «1-lr - normal: {AT_2}» at 2/255 in pixels, where the normal network keeps «normal: {AT_2}»",
+    ),
+    (LATE_10, f"in the registered run, and «on-at-80 - normal: {AT_8}» in a second one"),
+    (
+        SHORT,
+        f"On in the last 4 of 15 epochs: «resnet18-1-lr - resnet18: {AT_2}» at 2/255 in pixels, and with a "
+        f"second, weak layer «resnet18-2-lr - resnet18: {AT_2}»",
+    ),
+    (
+        AT_65,
+        "that is on from 65 % «1-lr: robust_accuracy[pgd,4/255]» and the normal network «normal: "
+        "robust_accuracy[pgd,4/255]» («1-lr - normal: robust_accuracy[pgd,4/255]»",
+    ),
+    (AT_65, f"standard AutoAttack leaves them «1-lr: {AT_4}» and «normal: {AT_4}»"),
+    (
+        LATE_10,
+        f"in the second run of the late one: «on-at-80: {ITER}» and «normal: {ITER}» («on-at-80 - normal: {ITER}»",
+    ),
+    (LATE_10, f"fast AutoAttack leaves «on-at-80: {AT_8}» and «normal: {AT_8}»"),
+    (ON_PGD, f"a 1-LR adds «resnet18-1-lr-pgd - resnet18-pgd: {AT_8}» at 8/255 in pixels"),
+    (
+        AT_65,
+        "(1/255), leaves «1-lr: robust_accuracy[pgd,1/255]» and «normal: robust_accuracy[pgd,1/255]» right",
+    ),
+    (
+        LATE,
+        f"with other seeds: «on-at-80 - normal: {AT_8}» at 8/255 sd for «on-at-80 - normal: accuracy less» "
+        "of clean accuracy",
+    ),
+    (
+        "late-controls",
+        f"alone has «norm-at-80 - on-at-80: {AT_8}», label smoothing «label-smoothing - on-at-80: {AT_8}»",
+    ),
+    (
+        RIVALS,
+        f"1-LR, on at 65 %: «1-lr - normal: {AT_8}» at 8/255 in pixels for «1-lr - normal: accuracy less» "
+        "of clean accuracy",
+    ),
+    (RIVALS, f"on Fashion-MNIST they keep «pgd: {AT_8}» and «jacobian: {AT_8}» at 8/255 in pixels"),
+    (
+        RIVALS,
+        f"the normal network keeps «normal: {AT_8}», for «pgd - normal: accuracy less» and «jacobian - "
+        "normal: accuracy less» of clean accuracy",
+    ),
+    (ON_PGD, f"in the last 4 of 15 epochs keeps «resnet18-pgd: {AT_8}» at 8/255 under standard AutoAttack"),
+    (SHORT, f"from the same start, «resnet18: {AT_8}»"),
+    (AT_65, "n = 10,000: «normal: accuracy» and «1-lr: accuracy» (normal, 1-LR on from 65 %"),
+    (LATE_10, "4 seeds); «normal: accuracy» and «on-at-80: accuracy» (normal, late, 5 seeds)"),
+    (
+        SHORT,
+        "(normal, late, 5 seeds); «resnet18: accuracy», «resnet18-1-lr: accuracy», «resnet18-2-lr: "
+        "accuracy» (normal, 1-LR, 2-LR in the last 4 epochs",
+    ),
+    (LATE, "Fashion-MNIST: late «on-at-80: accuracy» beside «normal: accuracy»"),
+    (RIVALS, "in `rivals-short` «normal: accuracy», «1-lr: accuracy», «2-lr: accuracy»"),
+    (
+        AT_65,
+        "cifar10-jpeg «1-lr: embedding_accuracy_5[avgpool]» against «normal: "
+        "embedding_accuracy_5[avgpool]» (1-LR on from 65 %",
+    ),
+    (AT_65, f"cifar10-jpeg: «1-lr: {VR}» against «normal: {VR}» (1-LR on from 65 %, 4 seeds)"),
+    (LATE_10, f"4 seeds), «on-at-80: {VR}» against «normal: {VR}» (late, 5 seeds)"),
+    (SHORT, f"5 seeds), «resnet18-1-lr: {VR}» and «resnet18-2-lr: {VR}» against «resnet18: {VR}» (1-LR, 2-LR"),
+    (LATE, f"Fashion-MNIST: «on-at-80: {VR}» against «normal: {VR}» (late, 5 seeds)"),
+    (AT_65, "now «1-lr: centred_vr_10[layer3]» (1-LR on from 65 %) against «normal: centred_vr_10[layer3]»"),
+    (
+        LATE_10,
+        "cifar10-jpeg: «on-at-80: vr_1_class_mean[avgpool]» against «normal: vr_1_class_mean[avgpool]» "
+        "(late, 5 seeds), about b",
+    ),
+    (
+        LATE_10,
+        "before the last layer: «on-at-80: d_adv[avgpool,iter-fsgm,8/255]» against «normal: "
+        "d_adv[avgpool,iter-fsgm,8/255]»; relative to the activations' squared norm «on-at-80: "
+        "d_adv_relative[avgpool,iter-fsgm,8/255]» against «normal: "
+        "d_adv_relative[avgpool,iter-fsgm,8/255]»",
+    ),
+    (
+        AT_65,
+        "PGD at 1/255 in pixels: «1-lr: d_adv[avgpool,pgd,1/255]» against «normal: "
+        "d_adv[avgpool,pgd,1/255]», relative «1-lr: d_adv_relative[avgpool,pgd,1/255]» against «normal: "
+        "d_adv_relative[avgpool,pgd,1/255]»",
+    ),
+    (
+        LATE,
+        "it falls instead, «on-at-80: d_adv_relative[avgpool,iter-fsgm,8/255]» against «normal: "
+        "d_adv_relative[avgpool,iter-fsgm,8/255]»",
+    ),
+    (
+        FLAT,
+        "under PGD-20: «1-lr-200: robust_accuracy[pgd-20,8/255]» and «1-lr-200: "
+        "robust_accuracy[pgd-20,20/255]» (1-LR), «2-lr-200: robust_accuracy[pgd-20,8/255]» and «2-lr-200: "
+        "robust_accuracy[pgd-20,20/255]» (2-LR)",
+    ),
+    (FLAT, f"(2-LR after 60 keeps «2-lr-60: {AT_8}» at 8/255 sd"),
+    (
+        FLAT,
+        f"in the worst case at 8/255 sd «srn-200 - normal-200: {AT_8}», after 20 epochs «srn-20 - normal-200: {AT_8}»",
+    ),
+    (
+        "smoothing",
+        "mean certified L2 radius «1-lr: mean_certified_radius» against «normal: mean_certified_radius»",
+    ),
+    (RIVALS, f"Fashion-MNIST: «pgd-mean-sparse: {AT_8}» and «pgd: {AT_8}», «pgd-mean-sparse - pgd: {AT_8}»"),
+]
+
+
+def meant(board, text):
+    """Give what stands for `«…»`."""
+    models, column = text.split(": ")
+    column, less, shares = (
+        column.removesuffix(" less").removesuffix(" in %"),
+        column.endswith("less"),
+        column.endswith("in %"),
+    )
+    model, _, other = models.partition(" - ")
+    found = difference(board, model, column, other) if other else figure(board, model, column)
+    factor = -1 if less else 100 if shares else 1
+    return Figure(factor * found.value, abs(factor) * found.sd, factor * found.low, factor * found.high, found.p)
+
+
+@pytest.mark.parametrize(("board", "sentence"), SENTENCES, ids=[sentence[:40] for _, sentence in SENTENCES])
+def test_a_sentence_is_that_of_its_board(board, sentence):
+    parts = re.split(r"«(.+?)»", sentence)
+    pattern = "".join(NUMBERS if place % 2 else re.escape(part) for place, part in enumerate(parts)).replace("%", "%?")
+    found = re.search(pattern, FINDINGS)
+    assert found, "the findings do not say this any more"
+    for place, text in enumerate(parts[1::2]):
+        value, sd, interval, p = found.groups()[4 * place : 4 * place + 4]
+        cell = "".join(filter(None, (value, sd, interval, p and f", p = {p}")))
+        assert says(cell, meant(board, text)), (cell, meant(board, text))
