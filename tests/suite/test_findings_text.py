@@ -1,4 +1,4 @@
-"""Sentences of the findings against the boards that they sum up.
+"""Sentences of the findings, and of their appendix, against the boards that they sum up.
 
 In each `«model: figure»` stands for the figure, and `«model - other: figure»` for the difference of two models; `in %`
 makes a share one in percent, `less` turns the sign.
@@ -7,18 +7,20 @@ makes a share one in percent, `less` turns the sign.
 import re
 
 import pytest
-from support.told import ROOT, Figure, difference, figure, says
+from support.told import ROOT, Figure, difference, figure, found_with_power, says
 
-FINDINGS = (ROOT / "docs/findings.md").read_text("utf-8").replace("*", "")
+FINDINGS, APPENDIX = ((ROOT / f"docs/{name}.md").read_text("utf-8") for name in ("findings", "findings-appendix"))
 NUMBERS = (
-    r"([-+]?\d[\d.e-]*)( ± [\d.]+)?(?: points)?(?: %)?( \[[-+\d.]+, [-+\d.]+\])?(?: %)?(?:,? p (?:of )?(\d[\d.e-]*))?"
+    r"([-+]?\d(?:[\d.e-]*\d)?)( ± [\d.]*\d)?(?: points)?(?: %)?( \[[-+\d.]+, [-+\d.]+\])?(?: %)?"
+    r"(?:,? p (?:of )?(\d(?:[\d.e-]*\d)?))?"
 )
 
 LATE, LATE_10, FLAT = "late-confirmation", "late-confirmation-cifar10-jpeg", "claims-saturation"
 SHORT, AT_65 = "cifar10-jpeg-pixel-short", "on-at-65-cifar10-jpeg"
 ON_PGD, RIVALS = "lr-on-pgd-cifar10-jpeg", "rivals-short"
 AT = "robust_accuracy[worst-case,{}/255]"
-AT_2, AT_4, AT_8 = map(AT.format, (2, 4, 8))
+AT_1, AT_2, AT_4, AT_8 = map(AT.format, (1, 2, 4, 8))
+AT_0 = "robust_accuracy[worst-case,0]"
 ITER, VR = "robust_accuracy[iter-fsgm,8/255]", "centred_vr_10[avgpool]"
 
 SENTENCES = [
@@ -145,27 +147,111 @@ SENTENCES = [
     (RIVALS, f"Fashion-MNIST: «pgd-mean-sparse: {AT_8}» and «pgd: {AT_8}», «pgd-mean-sparse - pgd: {AT_8}»"),
 ]
 
+OF_THE_APPENDIX = [
+    (LATE, f"With 80 % power the test finds «on-at-80 - normal: {AT_8} found» with so many images and seeds"),
+    (
+        "late-controls",
+        f"the test finds «label-smoothing - on-at-80: {AT_8} found», and «norm-at-80 - on-at-80: {AT_8} "
+        "found» from the norm penalty",
+    ),
+    ("late-controls", "the late layer costs «normal - on-at-80: accuracy» of clean accuracy"),
+    (
+        "late-standard",
+        f"Before any attack the two keep «normal: {AT_0}» and «on-at-80: {AT_0}» of these images",
+    ),
+    ("late-standard", f"the late layer starts «normal - on-at-80: {AT_0}»"),
+    (LATE_10, f"the second run would find a true difference of «on-at-80 - normal: {AT_8} found»"),
+    (LATE_10, f"fast AutoAttack leaves «on-at-80 - normal: {AT_8}», which is within chance"),
+    (FLAT, f"by «2-lr-60 - normal-200: {AT_8}» at 8/255, adjusted p «2-lr-60 - normal-200: {AT_8} p»"),
+    (FLAT, f"VR_10 about the mean «1-lr-200: {VR}» against «normal-200: {VR}»"),
+    (
+        FLAT,
+        "D_Adv falls from «normal-200: d_adv[avgpool,pgd-20,8/255]» to «1-lr-200: d_adv[avgpool,pgd-20,8/255]»",
+    ),
+    (
+        FLAT,
+        "the relative one rises from «normal-200: d_adv_relative[avgpool,pgd-20,8/255]» to «1-lr-200: "
+        "d_adv_relative[avgpool,pgd-20,8/255]»",
+    ),
+    (
+        SHORT,
+        f"the test finds «resnet18-1-lr - resnet18: {AT_1} found» (1-LR) and «resnet18-2-lr - resnet18: "
+        f"{AT_1} found» (2-LR) at 1/255, and «resnet18-1-lr - resnet18: {AT_2} found» and «resnet18-2-lr - "
+        f"resnet18: {AT_2} found» at 2/255",
+    ),
+    (SHORT, "by «resnet18-1-lr - resnet18: robust_accuracy[pgd,4/255]» ("),
+    (
+        SHORT,
+        "and AutoAttack behind: «resnet18-1-lr: robust_accuracy[pgd,4/255]» against «resnet18: "
+        f"robust_accuracy[pgd,4/255]», and «resnet18-1-lr: {AT_4}» against «resnet18: {AT_4}»",
+    ),
+    (AT_65, f"Not confirmed: «1-lr - normal: {AT_2}»"),
+    (
+        AT_65,
+        "at 4/255 it leaves 1-LR «1-lr: robust_accuracy[pgd,4/255]» and the normal network «normal: "
+        "robust_accuracy[pgd,4/255]», «1-lr - normal: robust_accuracy[pgd,4/255]»",
+    ),
+    (AT_65, f"Standard AutoAttack leaves «1-lr: {AT_4}» and «normal: {AT_4}», and at 8/255 it alone"),
+    (AT_65, "finds the «1-lr: robust_accuracy[pgd,8/255]» that PGD leaves 1-LR"),
+    (
+        AT_65,
+        f"are classified correctly in «normal: {AT_0}» (normal) and «1-lr: {AT_0}» (1-LR), «1-lr - normal: "
+        f"{AT_0}», before any attack",
+    ),
+    (ON_PGD, "costs «resnet18-1-lr-pgd - resnet18-pgd: accuracy less» of clean accuracy, and lowers"),
+    (
+        ON_PGD,
+        "of the other boards, «resnet18-pgd: d_adv[avgpool,pgd,1/255]» to «resnet18-1-lr-pgd: "
+        "d_adv[avgpool,pgd,1/255]» and «resnet18-pgd: d_adv_relative[avgpool,pgd,1/255]» to "
+        "«resnet18-1-lr-pgd: d_adv_relative[avgpool,pgd,1/255]»",
+    ),
+    (
+        ON_PGD,
+        f"without an attack: «resnet18-1-lr-pgd: {AT_0}» against «resnet18-pgd: {AT_0}» of these 500 images",
+    ),
+    (RIVALS, f"1-LR has «1-lr - normal: {AT_8}» more at 8/255"),
+    (RIVALS, f"and «1-lr - normal: {AT_4}» at 4/255."),
+    (
+        RIVALS,
+        f"The nuclear norm has «nuclear-norm - normal: {AT_8}» at 8/255, SRN «srn - normal: {AT_8}», "
+        f"weights of low rank «low-rank-weights - normal: {AT_8}», CondLR «condlr - normal: {AT_8}»; of the "
+        f"controls the norm penalty alone «norm-penalty - normal: {AT_8}» and label smoothing "
+        f"«label-smoothing - normal: {AT_8}»",
+    ),
+    (RIVALS, f"For 1-LR the test finds «1-lr - normal: {AT_8} found» with 80 % power"),
+    (
+        RIVALS,
+        "1-LR «1-lr - normal: accuracy less», 2-LR «2-lr - normal: accuracy less», CondLR «condlr - "
+        "normal: accuracy less», weights of low rank «low-rank-weights - normal: accuracy less», the "
+        "nuclear norm «nuclear-norm - normal: accuracy less».",
+    ),
+    (RIVALS, f"and has «2-lr - normal: {AT_4}» at 4/255 and «2-lr - normal: {AT_8}» at 8/255"),
+    (RIVALS, f"«mean-sparse - normal: {AT_8}» at 8/255 on the normal network"),
+    (RIVALS, f"«pgd-mean-sparse: {AT_8}» against «pgd: {AT_8}» on the PGD-trained one"),
+]
+
 
 def meant(board, text):
     """Give what stands for `«…»`."""
-    models, column = text.split(": ")
-    column, less, shares = (
-        column.removesuffix(" less").removesuffix(" in %"),
-        column.endswith("less"),
-        column.endswith("in %"),
-    )
+    models, column, how = re.fullmatch(r"(.+?): (\S+?)( less| in %| found| p)?", text).groups()
     model, _, other = models.partition(" - ")
+    if how == " found":
+        return found_with_power(board, model, column, other)
     found = difference(board, model, column, other) if other else figure(board, model, column)
-    factor = -1 if less else 100 if shares else 1
-    return Figure(factor * found.value, abs(factor) * found.sd, factor * found.low, factor * found.high, found.p)
+    factor = {" less": -1, " in %": 100}.get(how, 1)
+    value = found.p if how == " p" else factor * found.value
+    return Figure(value, abs(factor) * found.sd, factor * found.low, factor * found.high, found.p)
 
 
-@pytest.mark.parametrize(("board", "sentence"), SENTENCES, ids=[sentence[:40] for _, sentence in SENTENCES])
-def test_a_sentence_is_that_of_its_board(board, sentence):
+CASES = [(FINDINGS, *each) for each in SENTENCES] + [(APPENDIX, *each) for each in OF_THE_APPENDIX]
+
+
+@pytest.mark.parametrize(("page", "board", "sentence"), CASES, ids=[sentence[:40] for _, _, sentence in CASES])
+def test_a_sentence_is_that_of_its_board(page, board, sentence):
     parts = re.split(r"«(.+?)»", sentence)
-    pattern = "".join(NUMBERS if place % 2 else re.escape(part) for place, part in enumerate(parts)).replace("%", "%?")
-    found = re.search(pattern, FINDINGS)
-    assert found, "the findings do not say this any more"
+    pattern = "".join(NUMBERS if place % 2 else re.escape(part) for place, part in enumerate(parts))
+    found = re.search(pattern.replace("%", "%?").replace(r"\ ", r"\s+"), page.replace("*", ""))
+    assert found, "the page does not say this any more"
     for place, text in enumerate(parts[1::2]):
         value, sd, interval, p = found.groups()[4 * place : 4 * place + 4]
         cell = "".join(filter(None, (value, sd, interval, p and f", p = {p}")))

@@ -32,7 +32,7 @@ class Figure(NamedTuple):
 
 
 CELL = re.compile(
-    r"(?P<value>[-+]?\d[\d.e-]*)(?: ± (?P<sd>[\d.]+))?(?: \[(?P<low>[-+\d.]+), (?P<high>[-+\d.]+)\])?"
+    r"(?P<value>[-+]?\d(?:[\d.e-]*\d)?)(?: ± (?P<sd>[\d.]+))?(?: \[(?P<low>[-+\d.]+), (?P<high>[-+\d.]+)\])?"
     r"(?: ± (?P<sd_after>[\d.]+))?(?:, p = (?P<p>[\d.e-]+))?"
 )
 
@@ -69,10 +69,12 @@ def figure(board, model, column):
 
 def outcomes(board, model, column, other):
     """Give which images two models withstand an attack on, (S, N) bool each."""
-    attack, eps = re.fullmatch(r"robust_accuracy\[([\w-]+),(\d+)/255\]", column).groups()
+    attack, eps = re.fullmatch(r"robust_accuracy\[([\w-]+),(\d+)(?:/255)?\]", column).groups()
     run = run_of(board)
     sides = [[run.wrong(name, seed) for seed in run.seeds(model)] for name in (model, other)]
-    (key,) = (key for key in sides[0][0] if key[0] == attack and abs(255 * key[1] - int(eps)) < 1e-6)
+    (key,) = (
+        key for key in sides[0][0] if key[0] == (attack if int(eps) else "") and abs(255 * key[1] - int(eps)) < 1e-6
+    )
     return on_the_same_images(*([~wrong[key] for wrong in side] for side in sides))
 
 
@@ -86,7 +88,11 @@ def difference(board, model, column, other):
     """Give what the board says of a model beside another one, or its outcomes do."""
     shown = shown_of(board)
     told = column.replace("robust_accuracy", "robust_accuracy_difference")
-    if column.startswith("robust_accuracy[worst-case") and other == next(iter(board_of(board).suite["models"])):
+    if (
+        column.startswith("robust_accuracy[worst-case")
+        and told in shown
+        and other == next(iter(board_of(board).suite["models"]))
+    ):
         value, low, high = (100 * shown.loc[model, f"{told}{part}"] for part in ("", "_low", "_high"))
         return Figure(value, np.nan, low, high, shown.loc[model, told.replace(told.split("[")[0], "p_adjusted")])
     if column.startswith("robust_accuracy["):
