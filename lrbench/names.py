@@ -1,6 +1,10 @@
 """How steps are called, which is also where they lie on disk. Knows no torch."""
 
+import re
 from urllib.parse import quote, unquote
+
+PART = re.compile(r"(/seed-\d+(?:/.+)?)/part-\d+$")
+"""How a part's id ends; a model or an attack may be called so, too, and neither ends an id that a seed is in."""
 
 
 def in_path(name: str) -> str:
@@ -36,7 +40,7 @@ def attack_id(model: str, seed: int, label: str, eps: float | None) -> str:
 
 def whole_of(step_id: str) -> str:
     """Give the id of the step that joins a part with the others, of a part; of any other step its own."""
-    return step_id.partition("/part-")[0]
+    return PART.sub(r"\1", step_id)
 
 
 def eps_label(eps: float, norm: str = "linf") -> str:

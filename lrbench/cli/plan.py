@@ -111,11 +111,17 @@ def _reasons(session: "Session", given: argparse.Namespace) -> list[str]:
     return [] if given.all else session.known.reasons()
 
 
+def runs_any(labels: set[str], steps: list[str]) -> bool:
+    """Say whether any of some attacks' steps, or of their parts, is of an attack with one of these labels."""
+    from lrbench.names import whole_of  # noqa: PLC0415
+
+    return any(whole_of(step).split("/")[-2] in labels for step in steps)
+
+
 def _rest(session: "Session", workers: list[int]) -> list[str]:
     """Say what the rest will take, here and on so many workers, and which difference the whole will find."""
     from lrbench.leaderboard.resolution import resolution  # noqa: PLC0415
     from lrbench.leaderboard.text import duration  # noqa: PLC0415
-    from lrbench.names import whole_of  # noqa: PLC0415
 
     threat, pending = session.suite.threat_model, session.pending
     seconds = session.costs.estimate(pending)
@@ -127,7 +133,7 @@ def _rest(session: "Session", workers: list[int]) -> list[str]:
     if pending and seconds is not None:
         # Its members attack what withstood those before: hours at one radius, minutes at a larger one.
         those = {each.label for each in session.suite.attacks if each.name == "autoattack"}
-        if any(step.kind in {"attack", "part"} and whole_of(step.id).split("/")[-2] in those for step in pending):
+        if runs_any(those, [step.id for step in pending if step.kind in {"attack", "part"}]):
             lines.append(
                 "AutoAttack is counted as if every image withstood it; where few do, it takes a fraction of that"
             )

@@ -39,9 +39,9 @@ def _looser(board: Leaderboard, model: str) -> str:
 def only_weak(board: Leaderboard) -> Iterator[str]:
     """Say that no attack of a suite is strong."""
     attacks = attacks_of(board)
-    if attacks and all(_weak(board, attack, None) for attack in attacks.values()):
-        ran = attacks.keys() & {*board.results["attack"]} or attacks.keys()
-        yield _only({_told(label, attack, None) for label, attack in attacks.items() if label in ran}, "")
+    ran = attacks.keys() & {*board.results["attack"]}
+    if ran and all(_weak(board, attack, None) for attack in attacks.values()):
+        yield _only({_told(label, attacks[label], None) for label in ran}, "")
 
 
 def weak_at_the_headline(board: Leaderboard) -> Iterator[str]:

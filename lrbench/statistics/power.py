@@ -11,22 +11,28 @@ from lrbench.statistics.difference import LEVEL, Components, at_least
 POWER = 0.8
 MOST_IMAGES = 10_000_000
 POINTS = 512
+MOST_COUNTED = 2**53
+LARGEST = 4
+"""No variance of differences between -1 and 1 is larger, estimated of however few seeds and images."""
+NEVER = 1e-15
+"""Share of discordant images that is none."""
 
 
 def power(difference: float, seeds: int, images: int, components: Components, level: float = LEVEL) -> float:
     """Chance that `difference_of` gives p < `level` if a difference of this size is there.
 
     With one seed that of McNemar's test (Connor, *Biometrics* 43, 1987), for the two trainings at hand; a normal
-    approximation, too high where few images are discordant and the level is small (0.18 for 0.04 with 5 at 0.002).
+    approximation, too high where few images are discordant and the level is small: with 5 of 100, all in one direction,
+    at 0.002 it is 0.19 instead of 0.03.
     With several it is the mean over the distribution of MS_seeds, which is the noncentral t wherever seeds make up all
     of the error; outcomes' means are taken as normal.
 
     Parameters
     ----------
     difference : float in [-1, 1]
-    seeds, images : int, >= 1
+    seeds, images : int, from 1 to 2^53
     components : Components
-        Finite and not negative; `seeds` None counts as 0.
+        Variances, each from 0 to 4; `seeds` None counts as 0.
     level : float in (0, 1)
         That of one test: where p are adjusted, 0.05 over the number of differences that are not found either.
 
@@ -36,13 +42,12 @@ def power(difference: float, seeds: int, images: int, components: Components, le
         If an argument is not what is said here.
     """
     level = _share("level", level)
-    _require(difference, seeds, images, components)
-    difference = float(difference)
+    difference, seeds, images, components = _required(difference, seeds, images, components)
     if seeds == 1:
         discordant = max(components.images + components.rest + (components.seeds or 0.0), abs(difference))
-        if discordant == 0:
+        if discordant < NEVER:
             return 0.0
-        spread = math.sqrt(max(discordant - difference**2, 1e-12) / images)
+        spread = math.sqrt(max(discordant - difference**2, 1e-12 * discordant) / images)
         reach = -special.ndtri(level / 2) * math.sqrt(discordant / images)
         return _beyond(difference, np.array([reach]), spread)
     count = seeds * images
@@ -68,18 +73,21 @@ def _share(name: str, value: float) -> float:
     return float(value)
 
 
-def _require(difference: float, seeds: int, images: int, components: Components) -> None:
+def _required(difference: float, seeds: int, images: int, components: Components) -> tuple[float, int, int, Components]:
+    """Give the arguments in Python's own types, in which nothing overflows."""
     if not isinstance(difference, Real) or not -1 <= difference <= 1:
         msg = f"difference must be in [-1, 1], got {difference!r}"
         raise ValueError(msg)
     for name, count in (("seeds", seeds), ("images", images)):
-        if not isinstance(count, Integral) or count < 1:
+        if not isinstance(count, Integral) or not 1 <= count <= MOST_COUNTED:
             msg = f"{name} must be a number from 1 on, got {count!r}"
             raise ValueError(msg)
-    parts = [components.images, components.rest, *([] if components.seeds is None else [components.seeds])]
-    if not all(isinstance(each, Real) and 0 <= each < math.inf for each in parts):
-        msg = f"components must be finite and not negative, got {components}"
+    parts = [getattr(components, name, math.nan) for name in ("seeds", "images", "rest")]
+    parts[0] = 0.0 if parts[0] is None else parts[0]
+    if not all(isinstance(each, Real) and 0 <= each <= LARGEST for each in parts):
+        msg = f"components must be variances, from 0 to {LARGEST}, got {components}"
         raise ValueError(msg)
+    return float(difference), int(seeds), int(images), Components(*map(float, parts))
 
 
 def _beyond(difference: float, reach: np.ndarray, spread: float) -> float:
@@ -112,7 +120,7 @@ def detectable(
         As of `power`, or if `wanted` is not in (0, 1).
     """
     wanted = _share("wanted", wanted)
-    _require(0.0, seeds, images, components)
+    _, seeds, images, components = _required(0.0, seeds, images, components)
     low, high = 0.0, largest_difference(seeds, components)
     if power(high, seeds, images, components, level) < wanted:
         return None

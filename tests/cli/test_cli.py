@@ -10,6 +10,8 @@ from support.commands import COMMAND
 
 import lrbench
 from lrbench.cli import main
+from lrbench.cli.plan import runs_any
+from lrbench.names import attack_id, whole_of
 
 SUITE = """\
 name: tiny
@@ -39,9 +41,20 @@ def test_a_plan_says_that_autoattack_is_counted_at_its_most(suite_file, capsys):
     suite_file.write_text(SUITE.replace("iter-fsgm", "autoattack"))
     assert main(["plan", str(suite_file)]) == 0
     assert "AutoAttack is counted as if every image withstood it" in capsys.readouterr().out
-    suite_file.write_text(SUITE.replace("  net: {", "  autoattack: {").replace("extends: net", "extends: autoattack"))
+    suite_file.write_text(SUITE)
     assert main(["plan", str(suite_file)]) == 0
     assert "AutoAttack" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("model", ["net", "autoattack", "part-1", "part-time"])
+@pytest.mark.parametrize("label", ["autoattack", "part-aa", "part-2"])
+@pytest.mark.parametrize("part", ["", "/part-0", "/part-500"])
+def test_an_attack_s_steps_are_told_by_its_label_alone(model, label, part):
+    step = attack_id(model, 0, label, 8 / 255) + part
+    assert whole_of(step) == step.removesuffix(part)
+    assert runs_any({label}, [step])
+    assert not runs_any({"square"}, [step])
+    assert not runs_any({"autoattack"}, [attack_id("autoattack", 0, "square", None) + part])
 
 
 @pytest.mark.usefixtures("undrawn")

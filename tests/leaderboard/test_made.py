@@ -85,6 +85,10 @@ def test_what_says_the_same_keeps_its_day_and_what_does_not_gets_a_new_one(pair_
         lambda content: content["steps"].update(seconds=-1.0),
         lambda content: content["steps"].update(seconds=float("nan")),
         lambda content: content["steps"].update(seconds="60"),
+        *(
+            lambda content, threads=threads: content["environments"][0].update(torch_threads=threads)
+            for threads in ("1`. <b>It</b>", [1], {"a": 1}, True, -3, 0, 1.0)
+        ),
     ],
 )
 def test_a_record_without_a_day_or_a_time_is_refused(boards, change):

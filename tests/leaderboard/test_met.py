@@ -108,3 +108,9 @@ def test_a_radius_is_named_where_a_strong_attack_met_that_very_seed_at_another_o
 
 def test_an_attack_that_never_ran_is_not_said_to_have():
     assert said({"net": rows("net", fgsm=EPS)}, ["fgsm", "iter-fsgm"]) == [f"Only fgsm ran, {WEAK}"]
+
+
+def test_where_no_attack_ran_none_is_said_to_have():
+    models = {"function": rows("function")}
+    left_out = "LEFT OUT of function: fgsm, iter-fsgm, since it has no gradients."
+    assert said(models, ["fgsm", "iter-fsgm"], ["function"]) == [left_out]

@@ -36,7 +36,7 @@ def test_a_page_begins_with_what_its_suite_asks(boards):
         in page.splitlines()[:4]
     )
     assert "Where that commit refuses the key `question`, take it out of the suite" in page
-    assert "It ran with `OMP_NUM_THREADS=" in page
+    assert "(`OMP_NUM_THREADS=" in page
     assert yaml.safe_load((boards / "small/suite.yaml").read_text())["question"] == ASKED
 
 

@@ -22,7 +22,8 @@ def test_the_suite_of_all_records_is_the_one_that_they_were_cut_from(name):
     made = suite_of(records(suite, [first, *reversed(others)]))
     assert made["models"] == suite["models"]
     assert sorted(made["claims"], key=str) == sorted(suite["claims"], key=str)
-    assert {**made, "models": 0, "claims": 0} == {**suite, "models": 0, "claims": 0, "reference": None}
+    asked = {key: value for key, value in suite.items() if key != "question" or value is not None}
+    assert {**made, "models": 0, "claims": 0} == {**asked, "models": 0, "claims": 0, "reference": None}
     # Which models an audit attacks by way of hangs on their order, which no record keeps.
     assert ("(suite.yaml)" in repeating(records(suite, [first, *others]))) != bool(suite["claims"])
 
@@ -42,12 +43,26 @@ def test_a_board_without_its_baseline_or_of_several_suites_does_not_either():
         assert "put together of several" in repeating(mixed)
 
 
-def test_the_number_of_threads_is_named_where_all_records_have_one():
+def test_the_number_of_threads_on_a_cpu_is_named_where_there_is_one():
     suite = load_suite("quick")[0].model_dump(mode="json")
-    with_two = records(suite, ["resnet18"], {"torch_threads": 2})
-    assert "OMP_NUM_THREADS=2" in repeating(with_two)
-    for others in ({"torch_threads": 1}, {}):
-        assert "OMP_NUM_THREADS" not in repeating([*with_two, *records(suite, ["resnet18-1-lr"], others)])
+
+    def said(*environments):
+        first, second = records(suite, ["resnet18", "resnet18-1-lr"])
+        *others, last = [{"device": device, "torch_threads": threads} for device, threads in environments]
+        return repeating([first | {"environments": others or [last]}, second | {"environments": [last]}])
+
+    assert "with 2 threads (`OMP_NUM_THREADS=2`)" in said(("cpu", 2))
+    assert "with 1 thread (`OMP_NUM_THREADS=1`)" in said(("cuda:0", 16), ("cpu", 1), ("cuda:0", 16))
+    for others in ([("cuda:0", 1)], [("cpu", 1), ("cpu", 2), ("cpu", 1)], [("cpu", 1), ("cpu", None)]):
+        assert "OMP_NUM_THREADS" not in said(*others)
+
+
+@pytest.mark.parametrize("asked", [[None], [None, "Is it?"], ["Is it?", None], ["Is it?", "Is it not?"]])
+def test_a_suite_without_one_question_has_no_key_that_older_commits_refuse(asked):
+    suite = load_suite("quick")[0].model_dump(mode="json")
+    found = [each for question in asked for each in records({**suite, "question": question}, ["resnet18"])]
+    assert "question" not in suite_of(found)
+    assert "`question`" not in repeating(found)
 
 
 def test_a_record_from_before_there_were_claims_makes_no_suite_with_any():

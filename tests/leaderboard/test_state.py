@@ -12,6 +12,7 @@ from lrbench.cli import main
 from lrbench.errors import UsageError
 from lrbench.leaderboard.kept import read_record
 from lrbench.leaderboard.published import PublishedState, check
+from lrbench.leaderboard.published.state import boards_at, require_boards
 from lrbench.store import Store
 
 pytestmark = pytest.mark.usefixtures("unpictured")
@@ -217,3 +218,17 @@ def test_a_board_that_is_not_there_is_answered_in_a_line(pair_run, boards, tmp_p
     ):
         assert main([*asked, str(folder)]) == 2
         assert told in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_a_board_is_sent_to_the_folder_that_it_is_in_however_it_is_named(boards, tmp_path, monkeypatch):
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked/small").symlink_to(boards / "small")
+    monkeypatch.chdir(boards / "small/records")
+    for named, above in (("..", boards), (boards / "small/", boards), (tmp_path / "linked/small", tmp_path / "linked")):
+        with pytest.raises(UsageError, match=rf"is a board itself; name the folder that it is in, {above}"):
+            require_boards(Path(named))
+    monkeypatch.chdir(boards / "small")
+    with pytest.raises(UsageError, match=rf"\. is a board itself; name the folder that it is in, {boards}"):
+        require_boards(Path())
+    assert boards_at(Path()) == boards
+    assert boards_at(tmp_path / "linked/small") == tmp_path / "linked"

@@ -138,11 +138,16 @@ def test_a_level_of_another_type_counts_as_its_float(level):
         (-3, 100, MIXED, "seeds must be"),
         (2.5, 100, MIXED, "seeds must be"),
         (2, 0, MIXED, "images must be"),
-        (2, 100, Components(float("nan"), 0.1, 0.1), "components must be finite"),
-        (2, 100, Components(0.1, float("inf"), 0.1), "components must be finite"),
-        (2, 100, Components(-1, 0.1, 0.1), "components must be finite and not negative"),
-        (1, 100, Components("a", 0.1, 0.1), "components must be finite"),
-        (2, 100, Components(0.1, None, 0.1), "components must be finite"),
+        (2, 100, Components(float("nan"), 0.1, 0.1), "components must be variances"),
+        (2, 100, Components(0.1, float("inf"), 0.1), "components must be variances"),
+        (2, 100, Components(-1, 0.1, 0.1), "components must be variances, from 0 to 4"),
+        (1, 100, Components("a", 0.1, 0.1), "components must be variances"),
+        (2, 100, Components(0.1, None, 0.1), "components must be variances"),
+        (2, 100, Components(10**400, 1, 1), "components must be variances"),
+        (2, 100, Components(1e308, 1e308, 1e308), "components must be variances"),
+        (2, 100, (0.1, 0.1, 0.1), "components must be variances"),
+        (2, 100, None, "components must be variances"),
+        (2, 10**400, MIXED, "images must be"),
     ],
 )
 def test_what_no_power_follows_from_is_refused(seeds, images, components, says):
@@ -155,6 +160,23 @@ def test_what_no_power_follows_from_is_refused(seeds, images, components, says):
 def test_no_more_images_are_asked_for_than_is_said(difference):
     needed = images_needed(difference, 1, Components(0.0, 0.1, 0.0))
     assert needed is None or needed <= 10_000_000
+
+
+@pytest.mark.parametrize(("seeds", "images"), [(3, 100), (3, 120), (1, 100)])
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int64])
+def test_counts_of_another_type_count_as_their_int(kind, seeds, images):
+    assert power(0.03, kind(seeds), kind(images), MIXED) == power(0.03, seeds, images, MIXED)
+    assert detectable(kind(seeds), kind(images), MIXED) == detectable(seeds, images, MIXED)
+
+
+def test_components_of_another_type_count_as_their_float():
+    fractions = Components(Fraction(1, 1000), Fraction(1, 20), Fraction(1, 10))
+    assert power(0.03, 5, 100, fractions) == power(0.03, 5, 100, Components(0.001, 0.05, 0.1))
+
+
+@pytest.mark.parametrize("discordant", [5e-324, 1e-30, 1e-16, 1e-13, 1e-6, 0.5])
+def test_of_one_seed_no_more_is_found_than_the_level_where_nothing_differs(discordant):
+    assert power(0, 1, 100, Components(None, discordant, 0)) <= 0.05 + 1e-9
 
 
 @pytest.mark.parametrize("images", [1, 100, 10**6])

@@ -61,10 +61,11 @@ class Checked(Strict):
     checks: list[Check]
 
 
-class Packages(BaseModel):
-    """Of an environment."""
+class Environment(BaseModel):
+    """What is read of an environment; the rest of it is shown at most."""
 
     packages: dict[str, Any] = {}
+    torch_threads: Annotated[int, Field(strict=True, ge=1)] | None = None
 
 
 class Steps(Strict):
@@ -123,8 +124,8 @@ class Form(Strict):
     configuration: Configuration
     steps: Steps | None = None
     published: Day | None = None
-    environments: Annotated[list[Packages], Field(min_length=1)] | None = None
-    environment: Packages | None = None
+    environments: Annotated[list[Environment], Field(min_length=1)] | None = None
+    environment: Environment | None = None
     attacks: dict[str, Said] = {}
     cautions: list[str] = []
     verdict: VerdictName | None

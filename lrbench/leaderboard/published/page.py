@@ -46,21 +46,25 @@ def suite_page(board: Leaderboard, records: list[Content], figures: list[str]) -
 
 def repeating(records: list[Content]) -> str:
     """Say how the figures of these records are made again."""
+    lack = _lack(records)
     suite = "the [suite.yaml](suite.yaml) beside this page"
-    if lack := _lack(records):
+    if lack:
         suite = f"the suite as it was there: the one beside this page {lack}"
-    return f"To repeat it: `git checkout COMMIT`, then `lrbench run` with {suite}.{''.join(_provisos(records))}"
-
-
-def _provisos(records: list[Content]) -> Iterator[str]:
+    said = [f"To repeat it: `git checkout COMMIT`, then `lrbench run` with {suite}."]
     # Of a run that is older than the key the question is known all the same, from a later look at its folder.
-    if any(record["configuration"].get("question") for record in records):
-        yield " Where that commit refuses the key `question`, take it out of the suite: it counts for nothing."
-    threads = {environment.get("torch_threads") for record in records for environment in environments_of(record)}
+    if not lack and records[0]["configuration"].get("question"):
+        said.append("Where that commit refuses the key `question`, take it out of the suite: it counts for nothing.")
+    return " ".join([*said, *_threads(records)])
+
+
+def _threads(records: list[Content]) -> Iterator[str]:
+    """Say with how many threads what ran on a CPU did, where that is one number."""
+    environments = [each for record in records for each in environments_of(record) if each.get("device") == "cpu"]
+    threads = {each.get("torch_threads") for each in environments}
     if len(threads) == 1 and (known := threads.pop()):
         yield (
-            f" It ran with `OMP_NUM_THREADS={known}`, on a CPU a part of what the figures are: with another number of "
-            "threads sums round otherwise, and other networks are trained."
+            f"On a CPU it ran with {known} thread{'s' * (known > 1)} (`OMP_NUM_THREADS={known}`), a part of what the "
+            "figures are: with another number sums round otherwise, and training ends in another network."
         )
 
 

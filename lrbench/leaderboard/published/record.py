@@ -170,8 +170,9 @@ def suite_of(records: list[Content]) -> Content:
     if any("claims" in record["configuration"] for record in records):
         suite["claims"] = [claim for record in records for claim in record["configuration"].get("claims") or ()]
     asked = {record["configuration"].get("question") for record in records}
-    if len(asked) > 1:
-        suite["question"] = None
+    if len(asked) > 1 or None in asked:
+        # An empty key would say no more, and commits of before there was such a key refuse it.
+        suite.pop("question", None)
     suite["diagnostics"] = {}
     for record in records:
         for kind, spec in record["configuration"]["diagnostics"].items():

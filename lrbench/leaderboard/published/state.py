@@ -83,8 +83,13 @@ class PublishedState:
 
 def boards_at(path: Path) -> Path | None:
     """Give the folder of published boards that a path is, or is a board of; None of any other."""
-    boards = path.resolve().parent if (path / RECORDS).is_dir() else path
+    boards = _above(path) if (path / RECORDS).is_dir() else path
     return boards if board_folders(boards) else None
+
+
+def _above(path: Path) -> Path:
+    """Give the folder that a path is in, of `.` and `..`, too; of a link the one in which the link is."""
+    return path.parent if path.name not in {"", ".."} else path.resolve().parent
 
 
 def require_boards(to: Path) -> list[str]:
@@ -99,7 +104,7 @@ def require_boards(to: Path) -> list[str]:
         return boards
     where = printable(str(to))
     if (to / RECORDS).is_dir():
-        msg = f"{where} is a board itself; name the folder that it is in, {printable(str(to.parent))}"
+        msg = f"{where} is a board itself; name the folder that it is in, {printable(str(_above(to)))}"
     elif to.is_dir():
         msg = f"no published boards in {where}; name their folder, such as leaderboards"
     else:
