@@ -1,12 +1,14 @@
 """The report in a real Chromium, from disk, with the network off."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from support.boards import NASTY, SPECIAL
 
 from lrbench.leaderboard.report import report
 
+ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -170,3 +172,19 @@ def test_every_control_can_be_reached_by_keyboard(opened):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("(e => e.id || e.tagName)(document.activeElement)"))
     assert {"filter", "held-up", "BUTTON", "A", "SUMMARY"} <= reached
+
+
+def test_the_index_counts_models_of_several_boards_apart(chromium):
+    context = chromium.new_context(offline=True)
+    page = context.new_page()
+    page.goto((ROOT / "leaderboards/index.html").as_uri())
+    rows = page.locator("tr[data-model]")
+    names = rows.evaluate_all("rows => rows.map(row => row.dataset.model)")
+    assert len({*names}) < len(names)
+    assert page.locator("#count").inner_text() == f"{len(names)} of {len(names)} models"
+    page.locator("#held-up").set_checked(checked=True)
+    left = sum(row.is_visible() for row in rows.all())
+    assert left == rows.locator(".verdict.held-up").count()
+    assert 0 < left < len(names)
+    assert page.locator("#count").inner_text() == f"{left} of {len(names)} models"
+    context.close()

@@ -40,8 +40,10 @@
   const filter = document.getElementById("filter");
   const heldUp = document.getElementById("held-up");
   const ranked = rows.filter((row) => row.querySelector(".verdict"));
-  const verdicts = new Map(rows.map((row) => [row.dataset.model, ""]));
-  for (const row of ranked) verdicts.set(row.dataset.model, row.querySelector(".verdict").textContent);
+  // Models of two boards may be called alike.
+  const told = (row) => JSON.stringify([row.closest("[data-board]")?.dataset.board, row.dataset.model]);
+  const verdicts = new Map(rows.map((row) => [told(row), ""]));
+  for (const row of ranked) verdicts.set(told(row), row.querySelector(".verdict").textContent);
   if (!ranked.length) heldUp.closest("label").hidden = true;
 
   function matches(model, verdict) {
@@ -50,17 +52,19 @@
   }
 
   function shown() {
-    return [...verdicts.keys()].filter((model) => matches(model, verdicts.get(model)));
+    const left = rows.filter((row) => matches(row.dataset.model, verdicts.get(told(row))));
+    return [...new Set(left.map((row) => row.dataset.model))];
   }
 
   function update() {
     const models = new Set(shown());
     for (const row of rows) {
-      const own = row.querySelector(".verdict")?.textContent ?? verdicts.get(row.dataset.model);
+      const own = row.querySelector(".verdict")?.textContent ?? verdicts.get(told(row));
       row.hidden = !matches(row.dataset.model, own);
     }
     for (const part of document.querySelectorAll("details[data-model]")) part.hidden = !models.has(part.dataset.model);
-    document.getElementById("count").textContent = `${models.size} of ${verdicts.size} models`;
+    const left = new Set(rows.filter((row) => !row.hidden).map(told));
+    document.getElementById("count").textContent = `${left.size} of ${verdicts.size} models`;
     for (const view of views) view.signal("shown", [...models]).runAsync();
   }
 
