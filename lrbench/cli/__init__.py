@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import NoReturn
 
 from lrbench.cli.parser import make_parser
 from lrbench.cli.terminal import say
-from lrbench.errors import LrbenchError, Stopped
+from lrbench.errors import LrbenchError, Stopped, printable
 
 __all__ = ["main", "program"]
 
@@ -21,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = given.command(given)
     except LrbenchError as error:
-        say(str(error))
+        say(_in_one_piece(str(error), sys.argv[1:] if arguments is None else arguments))
         return error.exit_status
     except MemoryError:
         say("out of memory; finished steps are kept, the same command resumes there")
@@ -35,6 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return status
+
+
+def _in_one_piece(message: str, arguments: Sequence[str]) -> str:
+    """Escape the line breaks of what the user gave, such as a folder's name, in a message that has its own."""
+    for part in (part for argument in arguments for part in re.split("[/:]", argument) if "\n" in part):
+        message = message.replace(part, printable(part))
+    return message
 
 
 def program() -> NoReturn:

@@ -179,10 +179,10 @@ def test_a_folder_where_a_file_should_be_or_a_file_for_a_folder_is_no_traceback(
 @pytest.mark.parametrize("command", ["show", "compare", "report", "publish", "run"])
 def test_the_name_of_a_folder_does_not_drive_the_terminal(command, run, tmp_path, capsys):
     suite, whole = run
-    out = tmp_path / "\x1b[2J\rred"
+    out = tmp_path / "\x1b[2J\rred\nline"
     out.write_text("")
     assert main(COMMANDS[command](str(suite), str(whole), str(out))) == 2
     told = capsys.readouterr().err
     assert "\x1b" not in told
     assert "\r" not in told
-    assert r"\x1b[2J\rred" in told
+    assert r"\x1b[2J\rred\nline" in told
