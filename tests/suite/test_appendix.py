@@ -43,6 +43,7 @@ FLAT = {
     r"PGD-(\d+), (\d+)/255": "robust_accuracy[pgd-{},{}/255]",
     r"PGD-20, margin, (\d+)/255": "robust_accuracy[pgd-20-margin,{}/255]",
     r"fast AutoAttack, (\d+)/255": "robust_accuracy[autoattack-fast,{}/255]",
+    r"standard AutoAttack, (\d+)/255": "robust_accuracy[autoattack,{}/255]",
 }
 RIVALS = {
     "clean accuracy": "accuracy",
@@ -67,7 +68,7 @@ TABLES = [
     ("late-standard", LATE, 12),
     ("late-confirmation-cifar10-jpeg", LATE, 13),
     ("smoothing", SMOOTHING, 33),
-    ("claims-saturation", FLAT, 108),
+    ("claims-saturation", FLAT, 120),
     ("cifar10-jpeg-pixel-short", PIXELS, 44),
     ("on-at-65-cifar10-jpeg", PIXELS, 38),
     ("lr-on-pgd-cifar10-jpeg", PIXELS, 39),

@@ -136,6 +136,12 @@ SENTENCES = [
         "robust_accuracy[pgd-20,20/255]» (2-LR)",
     ),
     (FLAT, f"(2-LR after 60 keeps «2-lr-60: {AT_8}» at 8/255 sd"),
+    (FLAT, f"the one flat curve, «2-lr-20: {AT_8}» and «2-lr-20: {AT.format(20)}» under standard AutoAttack"),
+    (FLAT, "is that of 2-LR after 20 epochs, right about «2-lr-20: accuracy»"),
+    (
+        FLAT,
+        f"the board's adjusted p, over 22, are «srn-200 - normal-200: {AT_8} p» and «srn-20 - normal-200: {AT_8} p»",
+    ),
     (
         FLAT,
         f"in the worst case at 8/255 sd «srn-200 - normal-200: {AT_8}», after 20 epochs «srn-20 - normal-200: {AT_8}»",
@@ -162,7 +168,7 @@ OF_THE_APPENDIX = [
     ("late-standard", f"the late layer starts «normal - on-at-80: {AT_0}»"),
     (LATE_10, f"the second run would find a true difference of «on-at-80 - normal: {AT_8} found»"),
     (LATE_10, f"fast AutoAttack leaves «on-at-80 - normal: {AT_8}», which is within chance"),
-    (FLAT, f"by «2-lr-60 - normal-200: {AT_8}» at 8/255, adjusted p «2-lr-60 - normal-200: {AT_8} p»"),
+    (FLAT, f"by «2-lr-60 - normal-200: {AT_8}» at 8/255, adjusted p «2-lr-60 - normal-200: {AT_8} p» ("),
     (FLAT, f"VR_10 about the mean «1-lr-200: {VR}» against «normal-200: {VR}»"),
     (
         FLAT,
