@@ -135,9 +135,14 @@ SENTENCES = [
         "robust_accuracy[pgd-20,20/255]» (1-LR), «2-lr-200: robust_accuracy[pgd-20,8/255]» and «2-lr-200: "
         "robust_accuracy[pgd-20,20/255]» (2-LR)",
     ),
-    (FLAT, f"(2-LR after 60 keeps «2-lr-60: {AT_8}» at 8/255 sd"),
+    (
+        FLAT,
+        "2-LR after 60 keeps «2-lr-60: robust_accuracy[pgd-20,8/255]» and «2-lr-60: robust_accuracy[pgd-20,20/255]» "
+        f"under PGD-20 and «2-lr-60: {AT_8}» and «2-lr-60: {AT.format(20)}» in the worst case",
+    ),
+    (FLAT, f"at 8/255 sd with an adjusted p of «2-lr-60 - normal-200: {AT_8} p»"),
     (FLAT, f"the one flat curve, «2-lr-20: {AT_8}» and «2-lr-20: {AT.format(20)}» under standard AutoAttack"),
-    (FLAT, "is that of 2-LR after 20 epochs, right about «2-lr-20: accuracy»"),
+    (FLAT, "is that of 2-LR after 20 epochs, which classifies «2-lr-20: accuracy» correctly"),
     (
         FLAT,
         f"the board's adjusted p, over 22, are «srn-200 - normal-200: {AT_8} p» and «srn-20 - normal-200: {AT_8} p»",
@@ -169,10 +174,15 @@ OF_THE_APPENDIX = [
     (LATE_10, f"the second run would find a true difference of «on-at-80 - normal: {AT_8} found»"),
     (LATE_10, f"fast AutoAttack leaves «on-at-80 - normal: {AT_8}», which is within chance"),
     (FLAT, f"by «2-lr-60 - normal-200: {AT_8}» at 8/255, adjusted p «2-lr-60 - normal-200: {AT_8} p» ("),
-    (FLAT, f"VR_10 about the mean «1-lr-200: {VR}» against «normal-200: {VR}»"),
     (
         FLAT,
-        "D_Adv falls from «normal-200: d_adv[avgpool,pgd-20,8/255]» to «1-lr-200: d_adv[avgpool,pgd-20,8/255]»",
+        f"VR_10 about the mean «1-lr-200: {VR}» and «2-lr-200: {VR}»; normal «normal-200: {VR}», SRN, which "
+        f"has no LR-Layer, «srn-200: {VR}»",
+    ),
+    (
+        FLAT,
+        "For 1-LR, D_Adv falls from «normal-200: d_adv[avgpool,pgd-20,8/255]» to "
+        "«1-lr-200: d_adv[avgpool,pgd-20,8/255]»",
     ),
     (
         FLAT,
