@@ -40,8 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _in_one_piece(message: str, arguments: Sequence[str]) -> str:
     """Escape the line breaks of what the user gave, such as a folder's name, in a message that has its own."""
-    for part in (part for argument in arguments for part in re.split("[/:]", argument) if "\n" in part):
-        message = message.replace(part, printable(part))
+    for part in (part for argument in arguments for part in re.split("[/:=]", argument)):
+        if "\n" in part and part.strip():
+            message = message.replace(part, printable(part))
     return message
 
 

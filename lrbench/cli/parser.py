@@ -172,8 +172,8 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print usage and message, and exit with 2."""
-        _, unknown, given = message.partition("unrecognized arguments: ")
-        option = given.split()[0] if unknown and given else ""
+        _, _, given = message.partition("unrecognized arguments: ")
+        option = next(iter(given.split()), "")
         if option.startswith("-"):
             name, known = option.partition("=")[0], _options_of(self)
             here = f"this command has no option {name}, another has; see its --help"

@@ -186,3 +186,23 @@ def test_the_name_of_a_folder_does_not_drive_the_terminal(command, run, tmp_path
     assert "\x1b" not in told
     assert "\r" not in told
     assert r"\x1b[2J\rred\nline" in told
+
+
+@pytest.mark.parametrize("given", ["--out=OUT", "--out=OUT/"])
+def test_a_line_break_in_an_option_s_value_breaks_no_line(given, run, tmp_path, capsys):
+    (tmp_path / "a\nfile").write_text("")
+    assert main(["run", str(run[0]), given.replace("OUT", str(tmp_path / "a\nfile"))]) == 2
+    assert r"a\nfile" in capsys.readouterr().err
+
+
+def test_an_argument_of_a_line_break_leaves_a_message_its_lines(run, tmp_path, capsys):
+    suite = tmp_path / "bad.yaml"
+    suite.write_text(run[0].read_text() + "seeds: [-1, x]\n")
+    assert main(["run", str(suite), "--out", str(tmp_path / "\n")]) == 2
+    assert capsys.readouterr().err.count("\n") == 2
+
+
+def test_an_argument_of_white_space_that_is_too_much_is_told(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", "quick", "\n"])
+    assert "unrecognized arguments" in capsys.readouterr().err

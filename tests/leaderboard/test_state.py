@@ -223,6 +223,7 @@ def test_a_board_that_is_not_there_is_answered_in_a_line(pair_run, boards, tmp_p
 def test_a_board_is_sent_to_the_folder_that_it_is_in_however_it_is_named(boards, tmp_path, monkeypatch):
     (tmp_path / "linked").mkdir()
     (tmp_path / "linked/small").symlink_to(boards / "small")
+    (tmp_path / "linked/other").symlink_to(boards / "small")
     monkeypatch.chdir(boards / "small/records")
     for named, above in (("..", boards), (boards / "small/", boards), (tmp_path / "linked/small", tmp_path / "linked")):
         with pytest.raises(UsageError, match=rf"is a board itself; name the folder that it is in, {above}"):
@@ -232,3 +233,4 @@ def test_a_board_is_sent_to_the_folder_that_it_is_in_however_it_is_named(boards,
         require_boards(Path())
     assert boards_at(Path()) == boards
     assert boards_at(tmp_path / "linked/small") == tmp_path / "linked"
+    assert boards_at(tmp_path / "linked/other") == boards

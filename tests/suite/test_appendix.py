@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from support.told import CELL, ROOT, board_of, difference, figure, found_with_power, says
+from support.told import CELL, ROOT, board_of, difference, figure, found_with_power, says, shown_of
 
 APPENDIX = (ROOT / "docs/findings-appendix.md").read_text("utf-8").partition("## Earlier boards")[0]
 
@@ -26,6 +26,7 @@ PIXELS = {
     r"VR_(\d+) about the mean, avgpool": "centred_vr_{}[avgpool]",
     r"VR_(\d+) about the mean, before block 4": "centred_vr_{}[layer3]",
     "accuracy of a linear classifier in 5": "embedding_accuracy_5[avgpool]",
+    "the same, all dimensions": "embedding_accuracy[avgpool,full]",
     r"D_Adv, PGD at (\d)/255": "d_adv[avgpool,pgd,{}/255]",
     r"relative D_Adv, PGD at (\d)/255": "d_adv_relative[avgpool,pgd,{}/255]",
 }
@@ -70,7 +71,7 @@ TABLES = [
     ("smoothing", SMOOTHING, 33),
     ("claims-saturation", FLAT, 120),
     ("cifar10-jpeg-pixel-short", PIXELS, 44),
-    ("on-at-65-cifar10-jpeg", PIXELS, 38),
+    ("on-at-65-cifar10-jpeg", PIXELS, 40),
     ("lr-on-pgd-cifar10-jpeg", PIXELS, 39),
     ("rivals-short", RIVALS, 132),
 ]
@@ -145,3 +146,29 @@ def test_a_table_is_that_of_its_board(board, headings, compared, table):
     cells = list((across if transposed else upright)(board, head, rows, headings))
     assert len(cells) == compared
     assert not [(cell, true) for cell, true in cells if not says(cell, true)]
+
+
+FIRST_RUNS = {
+    "late-confirmation-cifar10-jpeg": [
+        "-0.1 [-0.3, +0.0]",
+        "0.0 [-1.3, +1.3], p = 0.94",
+        "-0.4 [-2.2, +1.3], p = 0.52",
+        "0.2853 and 0.6268",
+        "0.9162 and 0.9926",
+    ],
+    "claims-saturation": ["0.0", "0.0", "0.0", "0.5", "0.0", "0.0", "11.5", "5.0", "0.0", "4.0", "2.5", "2.0"],
+}
+"""What boards said that are not published any more: that of 6f2c716, and of 66a0740."""
+
+
+@pytest.mark.parametrize(("board", "said"), FIRST_RUNS.items())
+def test_what_a_first_run_said_stays(board, said):
+    head, *rows = dict(zip((name for name, *_ in TABLES), tables(), strict=True))[board]
+    assert "first run" in head[-1]
+    assert [row[-1] for row in rows] == said
+
+
+def test_each_verdict_is_that_of_its_board():
+    head, *rows = dict(zip((name for name, *_ in TABLES), tables(), strict=True))["rivals-short"]
+    found = {row[0]: row[head.index("verdict")] for row in rows}
+    assert found == shown_of("rivals-short")["verdict"].to_dict()

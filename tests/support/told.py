@@ -49,6 +49,8 @@ def per_seed(board, model, column):
         rows = rows[
             (rows["layer"] == layer) & (rows["attack"] == attack) & rows["eps"].sub(int(eps) / 255).abs().lt(1e-6)
         ]
+    elif kept := re.fullmatch(r"([\w-]+),(full)", where or ""):
+        rows = rows[(rows["layer"] == kept[1]) & (rows["dimensions"] == kept[2])]
     elif where:
         rows = rows[pd.to_numeric(rows["radius"]) == float(where)]
     assert len(rows)
@@ -84,12 +86,13 @@ def found_with_power(board, model, column, other):
     return Figure(100 * detectable(*first.shape, difference_of(first, second).components))
 
 
-def difference(board, model, column, other):
-    """Give what the board says of a model beside another one, or its outcomes do."""
+def difference(board, model, column, other, *, raw=False):
+    """Give what the board says of a model beside another one, or its outcomes do; p adjusted as there, or raw."""
     shown = shown_of(board)
     told = column.replace("robust_accuracy", "robust_accuracy_difference")
     if (
-        column.startswith("robust_accuracy[worst-case")
+        not raw
+        and column.startswith("robust_accuracy[worst-case")
         and told in shown
         and other == next(iter(board_of(board).suite["models"]))
     ):
@@ -114,7 +117,10 @@ def rounded(shown, true):
 
 def says(cell, true):
     """Whether each number of a cell is that of its board: p to two digits, the others to those that are written."""
-    found = CELL.match(cell).groupdict()
+    found = CELL.fullmatch(cell)
+    if found is None:
+        return False
+    found = found.groupdict()
     p, found["sd"] = found.pop("p"), found.pop("sd_after") or found["sd"]
     told = all(rounded(text, getattr(true, name)) for name, text in found.items() if text)
     return told and (p is None or float(p) == float(f"{true.p:.2g}"))

@@ -88,8 +88,8 @@ def boards_at(path: Path) -> Path | None:
 
 
 def _above(path: Path) -> Path:
-    """Give the folder that a path is in, of `.` and `..`, too; of a link the one in which the link is."""
-    return path.parent if path.name not in {"", ".."} else path.resolve().parent
+    """Give the folder that a board is in, of `.` and `..`, too; of a link that one in which the board is called so."""
+    return path.parent if path.name == path.resolve().name else path.resolve().parent
 
 
 def require_boards(to: Path) -> list[str]:
