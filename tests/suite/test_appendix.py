@@ -98,42 +98,42 @@ def meant(text, headings):
     return next((column.format(*match.groups()) for match, column in found if match), None)
 
 
+def filled(head, rows):
+    """Give a table's cells, each with what stands at the head of its row and of its column."""
+    for row in rows:
+        for heading, cell in zip(head[1:], row[1:], strict=True):
+            yield row[0], heading, cell
+
+
 def upright(board, head, rows, headings):
     """Give the cells of a table with a model a column, and what its board says."""
-    models = list(board_of(board).suite["models"])
-    for row in rows:
-        column, before = meant(row[0], headings), None
-        for heading, cell in zip(head[1:], row[1:], strict=True):
-            model = named(heading, models)
-            if column is None or not CELL.match(cell):
-                pass
-            elif model is not None and column.startswith("minus "):
-                yield cell, difference(board, model, column.removeprefix("minus "), models[0])
-            elif model is not None:
-                yield cell, figure(board, model, column)
-            elif re.match("minus|difference", heading):
-                yield cell, difference(board, before, column, models[0])
-            elif heading == "found with 80 % power":
-                yield cell, found_with_power(board, before, column, models[0])
-            before = model or before
+    models, before = list(board_of(board).suite["models"]), None
+    for row, heading, cell in filled(head, rows):
+        column, model = meant(row, headings), named(heading, models)
+        before = model or before
+        if column is None or not CELL.match(cell):
+            continue
+        if model is not None and column.startswith("minus "):
+            yield cell, difference(board, model, column.removeprefix("minus "), models[0])
+        elif model is not None:
+            yield cell, figure(board, model, column)
+        elif re.match("minus|difference", heading):
+            yield cell, difference(board, before, column, models[0])
+        elif heading == "found with 80 % power":
+            yield cell, found_with_power(board, before, column, models[0])
 
 
 def across(board, head, rows, headings):
     """Give the cells of a table with a model a row, and what its board says."""
-    models = list(board_of(board).suite["models"])
-    for row in rows:
-        model, last = named(row[0], models), None
-        for heading, cell in zip(head[1:], row[1:], strict=True):
-            column = meant(heading, headings)
-            if column is None or not CELL.match(cell):
-                continue
-            if column.startswith("minus "):
-                last = difference(board, model, column.removeprefix("minus "), "normal")
-                yield cell, last
-            elif column == "p":
-                yield f"{last.value}, p = {cell}", last
-            else:
-                yield cell, figure(board, model, column)
+    models, last = list(board_of(board).suite["models"]), None
+    for row, heading, cell in filled(head, rows):
+        column, model = meant(heading, headings), named(row, models)
+        if column == "p" and CELL.match(cell):
+            yield f"{last.value}, p = {cell}", last
+        elif column is not None and CELL.match(cell):
+            minus = column.startswith("minus ")
+            last = difference(board, model, column[6:], "normal") if minus else figure(board, model, column)
+            yield cell, last
 
 
 @pytest.mark.parametrize(

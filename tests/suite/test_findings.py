@@ -2,19 +2,13 @@
 
 import re
 from fractions import Fraction
-from functools import cache
-from pathlib import Path
 
+import numpy as np
 import pytest
-from scipy import stats
+from support.told import ROOT, board_of, difference, found_with_power
 
-from lrbench import Leaderboard
 from lrbench.leaderboard.figure_text import write_value
-from lrbench.leaderboard.layout import WORST
-from lrbench.leaderboard.outcomes import Run
-from lrbench.statistics import detectable, difference_of, on_the_same_images
 
-ROOT = Path(__file__).parents[2]
 FINDINGS = (ROOT / "docs/findings.md").read_text("utf-8")
 MODELS = {
     "late LR-Layer": "on-at-80",
@@ -40,19 +34,9 @@ def lines(*, certified=False):
             yield pytest.param(cells, board[1], id=f"{board[1]}-{cells[0][:16]}")
 
 
-run_of = cache(lambda board: Run.open(ROOT / "leaderboards" / board))
-shown_of = cache(lambda board: Leaderboard.load(ROOT / "leaderboards" / board))
-"""Boards by name: each is read once, and they are only looked at."""
-
-
 def _found(board, model, eps, level=0.05):
-    """Give the smallest difference that is found in 80 % of cases, if it scatters as this one does."""
-    run = run_of(board)
-    seeds = run.seeds(model)
-    sides = [[run.wrong(name, seed) for seed in seeds] for name in (model, next(iter(run.board.suite["models"])))]
-    (key,) = (key for key in sides[0][0] if key[0] == WORST and abs(key[1] - eps) < 1e-6)
-    own, other = ([~wrong[key] for wrong in side] for side in sides)
-    return detectable(len(seeds), len(own[0]), difference_of(*on_the_same_images(own, other)).components, level=level)
+    column, first = f"robust_accuracy[worst-case,{eps}/255]", next(iter(board_of(board).suite["models"]))
+    return found_with_power(board, model, column, first, level)
 
 
 def test_the_table_is_found():
@@ -67,17 +51,15 @@ def _model_of(cells, shown):
 
 @pytest.mark.parametrize(("cells", "board"), [*lines(certified=True)])
 def test_what_it_costs_in_clean_accuracy_is_that_of_its_board(cells, board):
-    shown = shown_of(board)
-    rows = shown.results.query("metric == 'accuracy'").pivot_table(index="seed", columns="model", values="value")
-    cost = rows[_model_of(cells, shown)] - rows[next(iter(shown.suite["models"]))]
-    reach = stats.t.ppf(0.975, len(cost) - 1) * stats.sem(cost)
-    mean, low, high = (write_value(cost.mean() + side * reach, "points") for side in (0, -1, 1))
+    shown = board_of(board)
+    cost = difference(board, _model_of(cells, shown), "accuracy", next(iter(shown.suite["models"])))
+    mean, low, high = (write_value(each / 100, "points") for each in (cost.value, cost.low, cost.high))
     assert cells[7] == f"{mean} [{low}, {high}]"
 
 
 @pytest.mark.parametrize(("cells", "board"), [*lines()])
 def test_a_difference_is_that_of_its_board(cells, board):
-    shown = shown_of(board)
+    shown = board_of(board)
     rows = shown.results
     model = _model_of(cells, shown)
     radius = re.search(r"(\d+)/255", cells[0])
@@ -90,15 +72,15 @@ def test_a_difference_is_that_of_its_board(cells, board):
     difference, low, high = (write_value(found[key].iloc[0], "points") for key in ("value", "ci_low", "ci_high"))
     assert cells[4] == f"{difference} [{low}, {high}]"
     p = shown.table().loc[model, f"p_adjusted[worst-case,{round(255 * eps)}/255]"]
-    detected = _found(board, model, eps)
-    assert cells[6] == ("-" if detected is None else f"{100 * detected:.1f}")
+    detected = _found(board, model, round(255 * eps)).value
+    assert cells[6] == ("-" if np.isnan(detected) else f"{detected:.1f}")
     assert cells[5] == ("< 1e-10" if p < 1e-10 else f"{p:.2g}" if p >= 0.001 else f"{p:.1e}")
 
 
 def test_what_a_test_finds_once_adjusted_is_that_of_its_board():
     (adjusted,) = re.findall(r"they are ([\d.]+) and ([\d.]+) points instead of ([\d.]+) and ([\d.]+)\.", FINDINGS)
-    cases = ("on-at-65-cifar10-jpeg", "1-lr", 2 / 255), ("lr-on-pgd-cifar10-jpeg", "resnet18-1-lr-pgd", 8 / 255)
-    found = [100 * _found(*case, level) for level in (0.05 / 4, 0.05) for case in cases]
+    cases = ("on-at-65-cifar10-jpeg", "1-lr", 2), ("lr-on-pgd-cifar10-jpeg", "resnet18-1-lr-pgd", 8)
+    found = [_found(*case, level).value for level in (0.05 / 4, 0.05) for case in cases]
     assert adjusted == tuple(f"{points:.1f}" for points in found)
     assert f"find {adjusted[3]} points with 80 % power before adjustment and {adjusted[1]} after it" in FINDINGS
 

@@ -80,10 +80,11 @@ def outcomes(board, model, column, other):
     return on_the_same_images(*([~wrong[key] for wrong in side] for side in sides))
 
 
-def found_with_power(board, model, column, other):
+def found_with_power(board, model, column, other, level=0.05):
     """Give the smallest difference in points that is found in 80 % of cases, if it scatters as here."""
     first, second = outcomes(board, model, column, other)
-    return Figure(100 * detectable(*first.shape, difference_of(first, second).components))
+    found = detectable(*first.shape, difference_of(first, second).components, level=level)
+    return Figure(np.nan if found is None else 100 * found)
 
 
 def difference(board, model, column, other, *, raw=False):
