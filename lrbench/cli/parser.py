@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from lrbench.cli import audit, commands, plan, views
-from lrbench.errors import nearest
+from lrbench.errors import nearest, printable
 
 EPILOG = (
     "`lrbench run quick` runs the smallest shipped suite, in under 90 s on two cores. "
@@ -173,12 +173,12 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print usage and message, and exit with 2."""
         _, _, given = message.partition("unrecognized arguments: ")
-        option = next(iter(given.split()), "")
-        if option.startswith("-"):
+        option = next((word for word in given.split() if word.startswith("-")), "")
+        if option:
             name, known = option.partition("=")[0], _options_of(self)
             here = f"this command has no option {name}, another has; see its --help"
             message = here if name in known else f"unknown option {option}; {nearest(name, known)}"
-        super().error(message)
+        super().error(printable(message))
 
 
 def _options_of(parser: argparse.ArgumentParser) -> list[str]:

@@ -202,7 +202,15 @@ def test_an_argument_of_a_line_break_leaves_a_message_its_lines(run, tmp_path, c
     assert capsys.readouterr().err.count("\n") == 2
 
 
-def test_an_argument_of_white_space_that_is_too_much_is_told(capsys):
+@pytest.mark.parametrize("extra", ["\n", "ext\nra", "foo\x1b[31m", "--\x1b[31mred", "\u2028"])
+def test_an_argument_too_many_is_told_in_a_line_that_drives_no_terminal(extra, capsys):
     with pytest.raises(SystemExit, match="2"):
-        main(["run", "quick", "\n"])
-    assert "unrecognized arguments" in capsys.readouterr().err
+        main(["run", "quick", extra])
+    told = capsys.readouterr().err.rpartition("error: ")[2]
+    assert told.removesuffix("\n").isprintable()
+
+
+def test_an_option_that_there_is_not_is_told_after_an_argument_too_many(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", "quick", "extra", "--jbos"])
+    assert "did you mean '--jobs'" in capsys.readouterr().err

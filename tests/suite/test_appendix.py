@@ -82,7 +82,7 @@ def tables():
     """Each table's cells, the first row its head."""
     for block in re.findall(r"(?:^\|.*\|[ ]*$\n?)+", APPENDIX, re.MULTILINE):
         rows = [
-            [cell.strip().replace("*", "") for cell in line.strip()[1:-1].split("|")] for line in block.splitlines()
+            [cell.strip().replace("**", "") for cell in line.strip()[1:-1].split("|")] for line in block.splitlines()
         ]
         yield rows[:1] + rows[2:]
 

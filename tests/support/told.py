@@ -32,7 +32,7 @@ class Figure(NamedTuple):
 
 
 CELL = re.compile(
-    r"(?P<value>[-+]?\d(?:[\d.e-]*\d)?)(?: ± (?P<sd>[\d.]+))?(?: \[(?P<low>[-+\d.]+), (?P<high>[-+\d.]+)\])?"
+    r"(?P<value>[-+]?\d+(?:\.\d+)?)(?: ± (?P<sd>[\d.]+))?(?: \[(?P<low>[-+\d.]+), (?P<high>[-+\d.]+)\])?"
     r"(?: ± (?P<sd_after>[\d.]+))?(?:, p = (?P<p>[\d.e-]+))?"
 )
 
@@ -119,7 +119,7 @@ def rounded(shown, true):
 def says(cell, true):
     """Whether each number of a cell is that of its board: p to two digits, the others to those that are written."""
     found = CELL.fullmatch(cell)
-    if found is None:
+    if found is None or (found["sd"] and found["sd_after"]):
         return False
     found = found.groupdict()
     p, found["sd"] = found.pop("p"), found.pop("sd_after") or found["sd"]
