@@ -5,9 +5,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from support.told import ROOT, board_of, difference, found_with_power
+from scipy import stats
+from support.told import ROOT, board_of, difference, found_with_power, per_seed
 
 from lrbench.leaderboard.figure_text import write_value
+from lrbench.statistics import holm
 
 FINDINGS = (ROOT / "docs/findings.md").read_text("utf-8")
 MODELS = {
@@ -23,6 +25,9 @@ MODELS = {
     "PGD-trained 1-LR": "1-lr-pgd",
 }
 """How the table's lines begin, and what their models are called on the boards."""
+
+FIRST_RUN = 0.52
+"""The p of late-confirmation-cifar10-jpeg's registered run, whose board is in the history only."""
 
 
 def lines(*, certified=False):
@@ -83,6 +88,38 @@ def test_what_a_test_finds_once_adjusted_is_that_of_its_board():
     found = [_found(*case, level).value for level in (0.05 / 4, 0.05) for case in cases]
     assert adjusted == tuple(f"{points:.1f}" for points in found)
     assert f"find {adjusted[3]} points with 80 % power before adjustment and {adjusted[1]} after it" in FINDINGS
+
+
+def test_the_registered_tests_are_adjusted_over_all_as_said():
+    worst = "robust_accuracy[worst-case,{}/255]".format
+    tests = [
+        ("late-controls", "norm-at-80", worst(8), "on-at-80"),
+        ("late-confirmation", "on-at-80", worst(8), "normal"),
+        ("late-controls", "label-smoothing", worst(8), "on-at-80"),
+        ("on-at-65-cifar10-jpeg", "1-lr", worst(2), "normal"),
+        ("lr-on-pgd-cifar10-jpeg", "resnet18-1-lr-pgd", worst(8), "resnet18-pgd"),
+    ]
+    radii = [per_seed("smoothing", model, "mean_certified_radius") for model in ("1-lr", "normal")]
+    p = [difference(*each, raw=True).p for each in tests] + [stats.ttest_rel(*radii).pvalue]
+    first, second = FIRST_RUN, difference("late-confirmation-cifar10-jpeg", "on-at-80", worst(8), "normal", raw=True).p
+
+    def told(values):
+        return [f"{each:.2g}" for each in values]
+
+    *others, last = told(sorted([*p, first]))
+    assert f"(before adjustment they are {', '.join(others)} and {last};" in FINDINGS
+    loss, gain, smoothing, *rest = told(holm([*p, first]))
+    assert (
+        f"late norm penalty's loss has p {loss}, the late layer's gain {gain}, label smoothing's loss {smoothing}"
+        in FINDINGS
+    )
+    assert set(rest) == {"1"}
+    *same, again, other, on_pgd, certified = told(holm([*p[:3], second, *p[3:]]))
+    assert same == [loss, gain, smoothing]
+    assert other == on_pgd == certified
+    assert f"the second run's {second:.2f} for {first} the first three stay as they are once adjusted" in FINDINGS
+    assert f"that line has {again} and the other three {other})" in FINDINGS
+    assert f"bring the gain's adjusted p to {told(holm([*p, first, p[1]]))[1]})" in FINDINGS
 
 
 @pytest.mark.parametrize(

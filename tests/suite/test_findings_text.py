@@ -1,13 +1,13 @@
 """Sentences of the findings, and of their appendix, against the boards that they sum up.
 
 In each `«model: figure»` stands for the figure, and `«model - other: figure»` for the difference of two models; `in %`
-makes a share one in percent, `less` turns the sign.
+makes a share one in percent, `less` turns the sign. The other may be of another board, `board/model`.
 """
 
 import re
 
 import pytest
-from support.told import ROOT, Figure, difference, figure, found_with_power, says
+from support.told import ROOT, Figure, difference, figure, found_with_power, p_over_rows, says
 
 FINDINGS, APPENDIX = ((ROOT / f"docs/{name}.md").read_text("utf-8") for name in ("findings", "findings-appendix"))
 NUMBERS = (
@@ -57,7 +57,13 @@ SENTENCES = [
         "that is on from 65 % «1-lr: robust_accuracy[pgd,4/255]» and the normal network «normal: "
         "robust_accuracy[pgd,4/255]» («1-lr - normal: robust_accuracy[pgd,4/255]»",
     ),
+    (
+        AT_65,
+        "over PGD's four radii, «1-lr - normal: robust_accuracy[pgd,4/255] p over rows» over the board's twelve rows "
+        "of attacks and radii",
+    ),
     (AT_65, f"standard AutoAttack leaves them «1-lr: {AT_4}» and «normal: {AT_4}»"),
+    (LATE_10, f"p 0.015; «on-at-80 - normal: {ITER} p over rows» over that board's rows of attacks"),
     (
         LATE_10,
         f"in the second run of the late one: «on-at-80: {ITER}» and «normal: {ITER}» («on-at-80 - normal: {ITER}»",
@@ -89,6 +95,7 @@ SENTENCES = [
         "normal: accuracy less» of clean accuracy",
     ),
     (ON_PGD, f"in the last 4 of 15 epochs keeps «resnet18-pgd: {AT_8}» at 8/255 under standard AutoAttack"),
+    (ON_PGD, f"under standard AutoAttack, for «resnet18-pgd - {SHORT}/resnet18: accuracy less» of clean accuracy"),
     (SHORT, f"from the same start, «resnet18: {AT_8}»"),
     (AT_65, "n = 10,000: «normal: accuracy» and «1-lr: accuracy» (normal, 1-LR on from 65 %"),
     (LATE_10, "4 seeds); «normal: accuracy» and «on-at-80: accuracy» (normal, late, 5 seeds)"),
@@ -228,6 +235,9 @@ OF_THE_APPENDIX = [
         ON_PGD,
         f"without an attack: «resnet18-1-lr-pgd: {AT_0}» against «resnet18-pgd: {AT_0}» of these 500 images",
     ),
+    (ON_PGD, f"in 4 of 15 epochs, which costs «resnet18-pgd - {SHORT}/resnet18: accuracy less» of clean accuracy"),
+    (AT_65, "before adjustment and «1-lr - normal: robust_accuracy[pgd,4/255] p over rows» after that for twelve rows"),
+    (LATE_10, f"`lrbench compare` has «on-at-80 - normal: {ITER} p over rows» over that board's rows"),
     (
         RIVALS,
         f"1-LR has «1-lr - normal: {AT_8}» at 8/255, p «1-lr - normal: {AT_8} raw p» before adjustment and "
@@ -256,15 +266,18 @@ OF_THE_APPENDIX = [
 
 def meant(board, text):
     """Give what stands for `«…»`."""
-    models, column, how = re.fullmatch(r"(.+?): (\S+?)( less| in %| found| p| raw| raw p)?", text).groups()
+    models, column, how = re.fullmatch(r"(.+?): (\S+?)( less| in %| found| p| p over rows| raw| raw p)?", text).groups()
     model, _, other = models.partition(" - ")
     if how == " found":
         return found_with_power(board, model, column, other)
+    if how == " p over rows":
+        return Figure(p_over_rows(board, model, column, other))
     raw = how in {" raw", " raw p"}
     found = difference(board, model, column, other, raw=raw) if other else figure(board, model, column)
     factor = {" less": -1, " in %": 100}.get(how, 1)
     value = found.p if how in {" p", " raw p"} else factor * found.value
-    return Figure(value, abs(factor) * found.sd, factor * found.low, factor * found.high, found.p)
+    low, high = sorted((factor * found.low, factor * found.high))
+    return Figure(value, abs(factor) * found.sd, low, high, found.p)
 
 
 def literal(part):

@@ -88,7 +88,10 @@ def found_with_power(board, model, column, other, level=0.05):
 
 
 def difference(board, model, column, other, *, raw=False):
-    """Give what the board says of a model beside another one, or its outcomes do; p adjusted as there, or raw."""
+    """Give what the board says of a model beside another one, or its outcomes do; p adjusted as there, or raw.
+
+    The other may be one of another board, `board/model`, of the same seeds.
+    """
     shown = shown_of(board)
     told = column.replace("robust_accuracy", "robust_accuracy_difference")
     if (
@@ -103,12 +106,23 @@ def difference(board, model, column, other, *, raw=False):
         found = difference_of(*outcomes(board, model, column, other))
         return Figure(100 * found.difference, np.nan, *(100 * bound for bound in found.interval), found.p)
     scale = 100 if re.match(r"\w*accuracy", column) else 1
-    apart = {
-        name: per_seed(board, name, column) - per_seed(board, other, column) for name in shown.index if name != other
-    }
+    *elsewhere, theirs = other.split("/")
+    beside = per_seed(*elsewhere or [board], theirs, column)
+    apart = {name: per_seed(board, name, column) - beside for name in shown.index if name != other}
     adjusted = dict(zip(apart, holm([stats.ttest_1samp(each, 0).pvalue for each in apart.values()]), strict=True))
     mean, reach = apart[model].mean(), stats.t.ppf(0.975, len(apart[model]) - 1) * stats.sem(apart[model])
     return Figure(scale * mean, np.nan, scale * (mean - reach), scale * (mean + reach), adjusted[model])
+
+
+def p_over_rows(board, model, column, other):
+    """Give a row's p, adjusted as in `lrbench compare`: over the clean row and those of attacks."""
+    rows = [
+        f"robust_accuracy[{attack or 'clean'},{round(255 * eps)}/255]"
+        for attack, eps in run_of(board).wrong(model, run_of(board).seeds(model)[0])
+        if attack != "worst-case"
+    ]
+    raw = [difference(board, model, row, other, raw=True).p for row in rows]
+    return dict(zip(rows, holm(raw), strict=True))[column]
 
 
 def rounded(shown, true):
