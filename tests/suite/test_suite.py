@@ -3,6 +3,7 @@ import yaml
 
 from lrbench.errors import UsageError
 from lrbench.suite import Suite, load_suite, shipped_suites
+from lrbench.suite.load import summary
 
 MINIMAL = """\
 name: mine
@@ -184,3 +185,10 @@ def test_unreadable_files_are_named(tmp_path):
     (tmp_path / "large.yaml").write_bytes(b"#" * 1_000_001)
     with pytest.raises(UsageError, match="larger than"):
         load_suite(tmp_path / "large.yaml")
+
+
+@pytest.mark.parametrize("name", shipped_suites())
+def test_what_a_list_says_of_a_shipped_suite_is_a_whole_sentence(name):
+    said = summary(shipped_suites()[name])
+    assert said[:1].isupper()
+    assert said.endswith((".", "?"))
