@@ -86,7 +86,7 @@ def evaluate(  # noqa: PLR0913
         As a suite has them; {} for none.
     claims : sequence of str or mapping
         What is claimed of the networks, to be audited: as a suite has it or, of a single network, as text such as
-        "pgd, steps 20, 8/255: 78.5".
+        "pgd, steps 20, 8/255: 78.5". Radii are in `norm` and `space`, as given here or by the suite.
     beside : sequence of str
         Models of the suite to train and measure along with it, the first of them the baseline.
     layers : mapping, optional

@@ -1,6 +1,6 @@
 """Data sets that come as arrays: embedded digits, Fashion-MNIST, a user's npz.
 
-A source is a function `(root, name, train, test, **options) -> ImageData`; `root` is the data folder,
+A source is a function `(root, *, train, test, **options) -> ImageData`; `root` is the data folder,
 `train` and `test` are the numbers of examples to keep (None: all).
 """
 

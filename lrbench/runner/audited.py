@@ -103,7 +103,9 @@ class Audited:
             {"model": self.name, **{key: value for key, value in each.items() if key not in threat}} for each in said
         ]
         measured = [entry.name for entry in MEASURES if not is_own(entry.name) and of_claims(entry.name)]
-        raw |= {"attacks": [], "diagnostics": {"masking": False, **{kind: dict(self.options) for kind in measured}}}
+        # Whoever names models to make attacks on means each of them.
+        options = {"surrogates": max(1, len(self.beside)), **self.options}
+        raw |= {"attacks": [], "diagnostics": {"masking": False, **dict.fromkeys(measured, options)}}
         raw["seeds"] = raw.get("seeds", [0])[:1] if self.of_run is None else [self.of_run[2]]
 
     def as_suite(

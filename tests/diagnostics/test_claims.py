@@ -461,6 +461,9 @@ def test_it_is_three_lines_of_python():
     x, y = digits()
     found = lrbench.audit(audited.plain(), x[:30], np.asarray(y[:30]), claim="pgd, steps 3, 0.4: 78.5")
     assert "left after all" in str(found)
+    # Where the claim's attack leaves fewer than ten, others are looked at as well.
+    assert round(30 * found.own.value) < found.shares.images
+    assert f"Of {found.shares.images} images that were looked at" in str(found)
 
 
 @pytest.mark.parametrize("noise", ["dropout", "added"])

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lrbench.errors import UsageError
+from lrbench.runner import Session
 from lrbench.runner.audited import Audited
 
 SUITE = "name: ran\ndata: digits\nseeds: [3, 4]\nmodels: {net: {arch: resnet18}}\n"
@@ -47,3 +48,14 @@ def test_a_seed_of_a_model_of_no_run_is_refused(tmp_path):
 def test_what_is_no_seed_is_refused(run, seed):
     with pytest.raises(UsageError, match="expected DIR:MODEL or DIR:MODEL@SEED, one seed"):
         _ = Audited(f"{run}:net@{seed}", [CLAIM]).of_run
+
+
+@pytest.mark.parametrize("beside", [[], ["a"], ["a", "b", "c"]])
+def test_attacks_are_made_on_every_model_that_is_named_beside(beside, tmp_path):
+    models = "".join(f"  {name}: {{arch: resnet18, width: 4}}\n" for name in ("net", "a", "b", "c"))
+    (tmp_path / "s.yaml").write_text(f"name: s\ndata: {{name: digits, train: 50, test: 50}}\nmodels:\n{models}")
+    audited = Audited("net", [CLAIM], tmp_path / "s.yaml", {"samples": 5}, beside)
+    suite, document, data, _ = audited.as_suite(tmp_path, print, rehearse=False)
+    plan = Session.of(suite, document, out=tmp_path / "out", data_dir=tmp_path, data=data).plan
+    (step,) = (step for step in plan if step.kind == "audit")
+    assert [need.split("/")[1] for need in step.needs] == ["net", *beside]

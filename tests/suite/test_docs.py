@@ -13,7 +13,7 @@ import lrbench
 from lrbench import attacks, diagnostics, lowrank, statistics
 from lrbench.catalogue import ATTACKS
 from lrbench.diagnostics.masking import CHECKS
-from lrbench.suite import measures, schema, training
+from lrbench.suite import measures, schema, shipped_suites, training
 
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs" / "suite.md").read_text("utf-8")
@@ -131,3 +131,8 @@ def test_the_tour_runs_and_shows_what_it_holds(tmp_path, monkeypatch, capsys):
                 assert words(repr(shown[ast.unparse(last)])) == words("".join(values[0]["text/plain"]))
     assert len(shown) == 3
     assert words(capsys.readouterr().out) == words(printed_in_the_tour())
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_suites() if "/" not in name])
+def test_the_readme_names_every_shipped_suite(name):
+    assert f"`{name}`" in README

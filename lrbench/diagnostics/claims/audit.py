@@ -58,7 +58,7 @@ class Audit:
         lines = [self.sentence, *map(_line, self.ladder.rungs)]
         lines.insert(1, f"  {'':18} {'alone':>24} {'worst so far':>24} {'less':>7} {'passes':>9} {'s':>7}")
         found = ", ".join(f"{name} {100 * share:.0f} %" for name, share in self.shares.items())
-        lines.append(f"Of {self.shares.images} images that the claim's attack left: {found}")
+        lines.append(f"Of {self.shares.images} images that were looked at: {found}")
         lines += [f"  {place}" for place in self.ladder.places]
         return "\n".join([*lines, self.conclusion])
 
