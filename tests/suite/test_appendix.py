@@ -49,6 +49,9 @@ FLAT = {
 RIVALS = {
     "clean accuracy": "accuracy",
     r"(?:robust accuracy %, )?(\d)/255": WORST,
+    r"under PGD alone, (\d)/255": "robust_accuracy[pgd,{}/255]",
+    r"under standard AutoAttack, (\d)/255": "robust_accuracy[autoattack,{}/255]",
+    r"under the attack that knows the layer, (\d)/255": "robust_accuracy[adaptive-lr,{}/255]",
     r"minus normal's, (\d)/255": "minus " + WORST,
     "adjusted p": "p",
     "VR_10": "centred_vr_10[avgpool]",
@@ -74,6 +77,7 @@ TABLES = [
     ("on-at-65-cifar10-jpeg", PIXELS, 40),
     ("lr-on-pgd-cifar10-jpeg", PIXELS, 39),
     ("rivals-short", RIVALS, 132),
+    ("rivals-standard", RIVALS, 38),
 ]
 """Boards in the order of the tables, what the tables' headings mean, and how many cells are compared."""
 

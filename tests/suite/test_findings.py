@@ -6,12 +6,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from scipy import stats
-from support.told import ROOT, board_of, difference, found_with_power, per_seed
+from support.told import ROOT, board_of, difference, found_with_power, outcomes, per_seed
 
 from lrbench.leaderboard.figure_text import write_value
 from lrbench.statistics import holm
 
-FINDINGS = (ROOT / "docs/findings.md").read_text("utf-8")
+FINDINGS, APPENDIX = ((ROOT / f"docs/{name}.md").read_text("utf-8") for name in ("findings", "findings-appendix"))
 MODELS = {
     "late LR-Layer": "on-at-80",
     "LR-Layer under noise": "1-lr",
@@ -120,6 +120,32 @@ def test_the_registered_tests_are_adjusted_over_all_as_said():
     assert f"the second run's {second:.2f} for {first} the first three stay as they are once adjusted" in FINDINGS
     assert f"that line has {again} and the other three {other})" in FINDINGS
     assert f"bring the gain's adjusted p to {told(holm([*p, first, p[1]]))[1]})" in FINDINGS
+
+
+def _withstood(board, model, *attacks):
+    """Whether each outcome of a model withstands these attacks at 8/255, (S, N) bool."""
+    return np.logical_and.reduce(
+        [outcomes(board, model, f"robust_accuracy[{attack},8/255]", "normal")[0] for attack in attacks]
+    )
+
+
+def test_what_standard_autoattack_takes_from_the_rivals_is_as_said():
+    told = []
+    for model in ("normal", "1-lr", "norm-penalty", "jacobian", "pgd"):
+        before = _withstood("rivals-short", model, "pgd", "apgd-t")
+        assert (before == _withstood("rivals-standard", model, "pgd", "apgd-t")).all()
+        after = _withstood("rivals-standard", model, "autoattack")
+        assert (after == _withstood("rivals-standard", model, "worst-case")).all()
+        told.append(((before & ~after).sum(axis=1).tolist(), int(before.sum())))
+    (normal, lr, norm, none, neither), left = ([sum(each) for each, _ in told], [count for _, count in told])
+    assert none == neither == 0
+    trained = {FINDINGS: ("had left", "the gradient penalty and PGD training"), APPENDIX: ("leave", "the other two")}
+    for page, (leave, them) in trained.items():
+        assert f"{normal} of the {left[0]} outcomes that PGD and targeted APGD {leave} of the normal network" in page
+        assert f"{lr} of {left[1]} of 1-LR, {norm} of {left[2]} of the norm penalty" in page
+        assert f"none of {left[3]} and {left[4]} of {them}" in page
+    *others, last = told[0][0]
+    assert f"({', '.join(map(str, others))} and {last}, seed by seed), {lr} of" in APPENDIX
 
 
 @pytest.mark.parametrize(
