@@ -1,7 +1,8 @@
 """Faults of the user's, answered in one or two lines without a traceback, and the nearest valid name."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 
 class LrbenchError(Exception):
@@ -53,6 +54,26 @@ def short(error: BaseException, at_most: int = 200) -> str:
     """Say in a line what an error says."""
     text = printable(" ".join(str(error).split())) or type(error).__name__
     return text if len(text) <= at_most else text[: at_most - 3] + "..."
+
+
+@contextmanager
+def foreign(code: object, name: str) -> Iterator[None]:
+    """Say in a line what somebody's own code raises; what lrbench's own raises is a fault of lrbench's, and passes.
+
+    Raises
+    ------
+    UsageError
+        In its place. Faults that are lines already, `ValueError` and want of memory pass as they are.
+    """
+    try:
+        yield
+    except (LrbenchError, ValueError, MemoryError):
+        raise
+    except Exception as error:
+        if str(getattr(code, "__module__", "")).partition(".")[0] == "lrbench":
+            raise
+        msg = f"{printable(name)} failed: {type(error).__name__}: {short(error)}"
+        raise UsageError(msg) from error
 
 
 def some(texts: Sequence[str], at_most: int = 3, between: str = ", ") -> str:

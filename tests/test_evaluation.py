@@ -330,6 +330,7 @@ def test_what_needs_training_images_is_left_out_where_there_are_none(evaluate, n
         ({"eps": "wide"}, "number or a fraction"),
         ({"eps": object()}, "eps: expected a number, or several"),
         ({"data": (torch.rand(0, 3, 6, 6), torch.zeros(0))}, "x_test is empty"),
+        ({"layers": {"avgpol": "body"}}, "the suite names no layer 'avgpol'; it names none"),
         ({"out": "memory://somewhere"}, "kept beside the results"),
     ],
 )  # fmt: skip

@@ -6,7 +6,7 @@ from lrbench.errors import UsageError
 from lrbench.leaderboard.kept import Wrong
 from lrbench.leaderboard.layout import WORST, labels
 from lrbench.leaderboard.sides import Side
-from lrbench.names import radius_text
+from lrbench.names import model_in, radius_text
 
 Pairs = list[tuple[Wrong, Wrong]]
 """What A and B got wrong under each attack and radius, seed by seed."""
@@ -62,12 +62,28 @@ def made_on(first: Side, second: Side) -> set[str]:
 
 
 def other_attacks(first: Side, second: Side) -> set[str]:
-    """Find attacks that both ran under one label, but with other options: a difference would be theirs."""
+    """Find attacks that both ran under one label, but of other options or code: a difference would be theirs."""
     a, b = (
         dict(zip(labels(side.run.board.suite), side.run.board.suite["attacks"], strict=True))
         for side in (first, second)
     )
-    return {label for label in a.keys() & b.keys() if a[label] != b[label]}
+    codes = _own_code(first), _own_code(second)
+    both = codes[0].keys() & codes[1].keys()
+    return {label for label in a.keys() & b.keys() if a[label] != b[label]} | {
+        label for label in both if codes[0][label] != codes[1][label]
+    }
+
+
+def _own_code(side: Side) -> dict[str, Any]:
+    """Give the files of the user's that each attack was made by, by what they hold; a published board keeps none."""
+    if side.run.published:
+        return {}
+    found = {}
+    for step in side.run.plan:
+        record = side.run.view.record(step) if step.startswith("attack/") and model_in(step) == side.model else None
+        if record is not None and ":" in record.config["attack"]["name"]:
+            found[step.split("/")[3]] = record.config.get("own")
+    return found
 
 
 def making(side: Side) -> dict[str, Any]:

@@ -184,7 +184,7 @@ def _why_not(key: Key, other: set[str], own: set[str], pairs: Pairs) -> str:
     if key[0] in own:
         return "made on one of the two"
     if key[0] in other:
-        return "over other attacks" if key[0] == WORST else "other options"
+        return "over other attacks" if key[0] == WORST else "other options or code"
     lacking = [name for index, name in enumerate("AB") if not any(key in pair[index] for pair in pairs)]
     if not lacking:
         return "no seed for which both have it"

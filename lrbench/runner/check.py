@@ -8,7 +8,8 @@ from typing import Any
 from lrbench.attacks import Attack
 from lrbench.catalogue import ATTACKS, DATASETS, MODELS
 from lrbench.data import ImageData, with_outputs, with_superclasses
-from lrbench.errors import UsageError
+from lrbench.data.checked import loaded
+from lrbench.errors import UsageError, foreign
 from lrbench.measures.registry import faults_of
 from lrbench.options import OptionError, check_options
 from lrbench.registry import Registry
@@ -102,7 +103,7 @@ class Checker:
         source = self._factory(DATASETS, spec.name, ("data",), spec.options, beside)
         where: KeyPath = ("data",)
         try:
-            data: ImageData = source(root, train=spec.train, test=spec.test, **spec.options)
+            data = loaded(source, spec.name, root, spec.options, train=spec.train, test=spec.test)
             if spec.superclasses is not None:
                 where = ("data", "superclasses")
                 data = with_superclasses(data, spec.superclasses)
@@ -186,8 +187,9 @@ class Checker:
         factory = self._factory(ATTACKS, attack.name, where, attack.options, BESIDE_ATTACK_OPTIONS)
         threat = self.suite.threat_model
         try:
-            made = make_attack(factory, attack, threat, eps)
-        except ValueError as error:
+            with foreign(factory, attack.name):
+                made = make_attack(factory, attack, threat, eps)
+        except (ValueError, UsageError) as error:
             raise self.document.error(where, str(error)) from None
         shape = (data.channels, *data.test.images.shape[2:])
         if isinstance(made, Attack) and (reason := made.unfit(len(data.classes), shape)) is not None:

@@ -59,8 +59,9 @@ def without_what_lacks(suite: Suite, looked: Mapping[str, Probed]) -> tuple[Suit
     models = dict(suite.models)
     for name, found in looked.items():
         spec = suite.models[name]
-        lacks: list[Lack] = [] if found.gradients else ["gradients"]
-        lacks += [] if found.sizes else ["layers"]
+        said = spec.lacks or []
+        lacks: list[Lack] = ["gradients"] if "gradients" in said or not found.gradients else []
+        lacks += ["layers"] if "layers" in said or not found.sizes else []
         trained = spec.train and found.trainable
         if lacks != (spec.lacks or []) or trained != spec.train:
             init_from = spec.init_from if trained or not spec.train else None
@@ -90,7 +91,10 @@ def _parts(before: ModelSpec, suite: Suite, name: str, found: Probed) -> Iterato
     out = [attack.label for attack in suite.attacks if not runs_on(suite, attack, name)]
     if out:
         why = f" ({found.why})" if found.why else ""
-        yield f"left out {', '.join(out)}, since no gradient of its outputs reaches its input{why}"
+        reason = (
+            "the suite says so (`lacks`)" if found.gradients else f"no gradient of its outputs reaches its input{why}"
+        )
+        yield f"left out {', '.join(out)}, since {reason}"
     kinds = list(suite.diagnostics.of_layers)
     if kinds and not has_layers(suite, name):
         yield f"left out {', '.join(kinds)}, since it has no named layers"

@@ -14,9 +14,10 @@ import torch
 from lrbench.attacks.batches import out_of_memory
 from lrbench.attacks.interruption import before_each_pass
 from lrbench.data import ImageData
+from lrbench.data.streamed import Streamed
 from lrbench.engines import Done, Worker
 from lrbench.engines.base import Report
-from lrbench.errors import LrbenchError
+from lrbench.errors import LrbenchError, UsageError
 from lrbench.global_state import seeded
 from lrbench.measures import Progress
 from lrbench.models.objects import OBJECTS, Handed
@@ -201,7 +202,19 @@ class Recipe:
     def _loaded(self) -> tuple[Suite, ImageData]:
         suite = Suite.model_validate_json(self.suite)
         document = Document(suite.name, suite.model_dump(mode="json"), {})
-        return suite, Checker(suite, document).load_data(self.data_dir)
+        data = Checker(suite, document).load_data(self.data_dir)
+        self._require_planned(data)
+        return suite, data
+
+    def _require_planned(self, data: ImageData) -> None:
+        """Refuse images that are not those of the steps' keys; files may lie elsewhere with other times."""
+        planned = {part: mark for step in self.plan for part, mark in (step.config.get("data") or {}).items()}
+        for part, split in (("train", data.train), ("test", data.test)):
+            if part not in planned or isinstance(split.images, Streamed):
+                continue
+            if planned[part] != getattr(data, f"{part}_fingerprint"):
+                msg = f"data: {data.name} gave other {part} images than where the run began; they have to be the same"
+                raise UsageError(msg)
 
 
 def one_line(error: BaseException) -> str:

@@ -176,7 +176,7 @@ def test_why_a_figure_is_not_compared_is_told():
         ([(there, {}), ({}, there)], "no seed for which both have it"),
     ):
         assert _why_not(key, set(), set(), pairs) == expected
-    assert _why_not(key, {"pgd"}, set(), []) == "other options"
+    assert _why_not(key, {"pgd"}, set(), []) == "other options or code"
     assert _why_not(worst, {WORST}, set(), []) == "over other attacks"
     assert _why_not(key, {"pgd"}, {"pgd"}, []) == "made on one of the two"
 
@@ -227,7 +227,7 @@ def test_an_attack_with_other_options_is_not_compared(pair_run, tmp_path):
     (other / "suite.yaml").write_text(text.replace("  targets: 2\n  queries: 5\n", "  targets: 2\n  queries: 9\n"))
     (paired,) = compare(f"{pair_run}:net", f"{other}:net")
     assert "autoattack" not in {each.attack for each in paired.differences}
-    assert "autoattack at 4/255 (other options)" in paired.skipped
+    assert "autoattack at 4/255 (other options or code)" in paired.skipped
 
 
 @pytest.mark.parametrize("attack", ["iter-fsgm", "autoattack"])

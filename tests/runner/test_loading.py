@@ -154,3 +154,25 @@ def test_networks_are_published_with_their_board_where_asked(run, tmp_path):
     (to / "kept/weights/net/seed-0/more").write_text("")
     with pytest.raises(UsageError):
         check(to)
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_images_that_are_others_in_another_process_are_refused(part, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(
+        "import torch\nfrom lrbench.data import ImageData, Split\nCALLS = []\n\n\n"
+        "def drawn(root, *, train, test):\n"
+        "    CALLS.append(1)\n"
+        "    def split(part):\n"
+        f"        draw = len(CALLS) if part == {part!r} else 0\n"
+        "        made = torch.Generator().manual_seed(draw)\n"
+        "        images = torch.randint(0, 256, (20, 1, 8, 8), dtype=torch.uint8, generator=made)\n"
+        "        return Split(images, torch.arange(20) % 2)\n"
+        "    return ImageData('drawn', split('train'), split('test'), ('a', 'b'))\n"
+    )
+    suite = "name: drawn\ndata: {name: 'mine.py:drawn'}\nmodels: {net: {arch: resnet18, width: 4}}\n"
+    (tmp_path / "drawn.yaml").write_text(suite)
+    monkeypatch.chdir(tmp_path)
+    session = Session.open("drawn.yaml", out=tmp_path / "run")
+    recipe = Recipe(session.suite.model_dump_json(), tuple(session.plan), session.data_dir, tmp_path / "run", "cpu", 1)
+    with pytest.raises(UsageError, match=f"drawn gave other {part} images than where the run began"):
+        recipe.context(torch.device("cpu"))

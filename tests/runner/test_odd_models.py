@@ -193,3 +193,14 @@ def test_a_single_model_that_ends_its_process_is_refused_in_a_line(folder, capsy
         f"lrbench: {how} cannot be built or run: {DEADLY[how]}",
         f"lrbench: {how} cannot be built: {DEADLY[how]}",
     ]
+
+
+def test_what_a_suite_says_that_a_model_lacks_is_left_out(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = HEAD.replace('"odd.py:fine"', "resnet18, width: 4") + "  lacking: {extends: base, lacks: [gradients]}\n"
+    (tmp_path / "odd.yaml").write_text(text)
+    assert main(["plan", "odd.yaml", "--all"]) == 0
+    printed = capsys.readouterr()
+    assert "lacking: left out fgsm, since the suite says so (`lacks`)" in printed.err
+    assert "attack/base/seed-0/fgsm" in printed.out
+    assert "attack/lacking/" not in printed.out
