@@ -98,6 +98,7 @@ def test_the_registered_tests_are_adjusted_over_all_as_said():
         ("late-controls", "label-smoothing", worst(8), "on-at-80"),
         ("on-at-65-cifar10-jpeg", "1-lr", worst(2), "normal"),
         ("lr-on-pgd-cifar10-jpeg", "resnet18-1-lr-pgd", worst(8), "resnet18-pgd"),
+        ("rivals-confirmation", "1-lr", worst(8), "normal"),
     ]
     radii = [per_seed("smoothing", model, "mean_certified_radius") for model in ("1-lr", "normal")]
     p = [difference(*each, raw=True).p for each in tests] + [stats.ttest_rel(*radii).pvalue]
@@ -114,11 +115,11 @@ def test_the_registered_tests_are_adjusted_over_all_as_said():
         in FINDINGS
     )
     assert set(rest) == {"1"}
-    *same, again, other, on_pgd, certified = told(holm([*p[:3], second, *p[3:]]))
+    *same, again, other, on_pgd, confirmed, certified = told(holm([*p[:3], second, *p[3:]]))
     assert same == [loss, gain, smoothing]
-    assert other == on_pgd == certified
+    assert other == on_pgd == confirmed == certified
     assert f"the second run's {second:.2f} for {first} the first three stay as they are once adjusted" in FINDINGS
-    assert f"that line has {again} and the other three {other})" in FINDINGS
+    assert f"that line has {again} and the other four {other})" in FINDINGS
     assert f"bring the gain's adjusted p to {told(holm([*p, first, p[1]]))[1]})" in FINDINGS
 
 
@@ -144,6 +145,14 @@ def test_what_standard_autoattack_takes_from_the_rivals_is_as_said():
         assert f"{normal} of the {left[0]} outcomes that PGD and targeted APGD {leave} of the normal network" in page
         assert f"{lr} of {left[1]} of 1-LR, {norm} of {left[2]} of the norm penalty" in page
         assert f"none of {left[3]} and {left[4]} of {them}" in page
+    again = {}
+    for model in ("normal", "1-lr"):
+        before, after = (
+            _withstood("rivals-confirmation", model, *attacks) for attacks in (("pgd", "apgd-t"), ("autoattack",))
+        )
+        assert (after == _withstood("rivals-confirmation", model, "worst-case")).all()
+        again[model] = int((before & ~after).sum()), int(before.sum())
+    assert "{} of {} of the normal network and {} of {} of 1-LR.".format(*again["normal"], *again["1-lr"]) in FINDINGS
     *others, last = told[0][0]
     assert f"({', '.join(map(str, others))} and {last}, seed by seed), {lr} of" in APPENDIX
 
