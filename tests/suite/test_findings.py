@@ -87,6 +87,8 @@ def test_what_a_test_finds_once_adjusted_is_that_of_its_board():
     cases = ("on-at-65-cifar10-jpeg", "1-lr", 2), ("lr-on-pgd-cifar10-jpeg", "resnet18-1-lr-pgd", 8)
     found = [_found(*case, level).value for level in (0.05 / 4, 0.05) for case in cases]
     assert adjusted == tuple(f"{points:.1f}" for points in found)
+    beside = [_found("rivals-standard", "1-lr", 8, level).value for level in (0.05 / 2, 0.05)]
+    assert "(`level=0.05 / 2`), it is {:.1f} instead of {:.1f}.".format(*beside) in FINDINGS
     assert f"find {adjusted[3]} points with 80 % power before adjustment and {adjusted[1]} after it" in FINDINGS
 
 
