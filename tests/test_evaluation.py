@@ -330,7 +330,10 @@ def test_what_needs_training_images_is_left_out_where_there_are_none(evaluate, n
         ({"eps": "wide"}, "number or a fraction"),
         ({"eps": object()}, "eps: expected a number, or several"),
         ({"data": (torch.rand(0, 3, 6, 6), torch.zeros(0))}, "x_test is empty"),
-        ({"layers": {"avgpol": "body"}}, "the suite names no layer 'avgpol'; it names none"),
+        (
+            {"layers": {"bdy": "head"}, "diagnostics": {"variance_ratio": {"layers": ["body"], "k": [1]}}},
+            "the suite names no layer 'bdy'; did you mean 'body'",
+        ),
         ({"out": "memory://somewhere"}, "kept beside the results"),
     ],
 )  # fmt: skip

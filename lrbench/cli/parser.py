@@ -126,11 +126,7 @@ def _add_audit(subs: "argparse._SubParsersAction[_Parser]") -> None:
     sub.add_argument("--samples", type=_number(10**6), metavar="N", help="images (default: 200, or all)")
     sub.add_argument("--full", action="store_true", help="every rung, at full strength")
     sub.add_argument(
-        "--beside",
-        action="append",
-        default=[],
-        metavar="MODEL",
-        help="a model of the suite to make attacks on; any number",
+        "--beside", action="append", default=[], metavar="MODEL", help="to make attacks on; any number of the suite's"
     )
     _add_places(sub, "runs/audit-SUITE-MODEL")
     _add_execution_options(sub)

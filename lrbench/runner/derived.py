@@ -145,8 +145,9 @@ def _rename(raw: Raw, layers: Mapping[str, str]) -> None:
     attacked = [attack["layer"] for attack in raw.get("attacks", []) if isinstance(attack.get("layer"), str)]
     known = list(dict.fromkeys([*(each for *_, named in _layers_in(raw) for each in named), *attacked]))
     for name in layers:
-        if name not in known:
-            msg = f"the suite names no layer {name!r}; {nearest(name, known) if known else 'it names none'}"
+        # Where it names none, the same call may serve several suites.
+        if known and name not in known:
+            msg = f"the suite names no layer {name!r}; {nearest(name, known)}"
             raise UsageError(msg)
     for _, spec, option, named in _layers_in(raw):
         renamed = [layers.get(each, each) for each in named]

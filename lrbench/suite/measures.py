@@ -187,10 +187,6 @@ def read_diagnostics(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, Diagnostics):
         return value
     asked = value if isinstance(value, dict) else {}
-    for name, options in asked.items():
-        if options is None and name not in Diagnostics.model_fields:
-            msg = f"{name} is empty; `{name}: {{}}` takes it with its defaults"
-            raise ValueError(msg)
     known = [entry.name for entry in MEASURES if not hasattr(Diagnostics, entry.name) and entry.name not in OWN]
     # In the suite's order, in which they are shown; what is taken unasked comes behind.
     names = [*(name for name in asked if name in known), *(name for name in known if name not in asked)]

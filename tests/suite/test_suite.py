@@ -123,11 +123,6 @@ def test_shipped_suites_are_valid_and_named_after_their_file(name):
             "did you mean 'net'?",
         ),
         (MINIMAL + "trainning: {}\n", "line 5: trainning", "did you mean 'training'?"),
-        (
-            MINIMAL + "diagnostics:\n  input_jacobian:\n",
-            "diagnostics",
-            "input_jacobian is empty; `input_jacobian: {}` takes it with its defaults",
-        ),
         (MINIMAL + "training: {epochs: 3, epoch_size: 4}\n", "line 5: training.epoch_size", "unknown key"),
         (MINIMAL + "training: {epochs: many}\n", "line 5: training.epochs", "valid integer, got 'many'"),
         (MINIMAL + "training: {epochs: 0}\n", "training.epochs", "greater than or equal to 1"),
