@@ -69,7 +69,7 @@ def foreign(code: object, name: str) -> Iterator[None]:
         yield
     except (LrbenchError, ValueError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if str(getattr(code, "__module__", "")).partition(".")[0] == "lrbench":
             raise
         msg = f"{printable(name)} failed: {type(error).__name__}: {short(error)}"

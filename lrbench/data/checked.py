@@ -87,27 +87,45 @@ def _check(name: str, split: Any, classes: int, count: int | None) -> None:  # n
     if not isinstance(split, Split):
         msg = f"{name} is {_kind(split)}, not a lrbench.data.Split"
         raise UsageError(msg)
-    images, labels = split.images, split.labels
+    _check_images(name, split.images)
+    _check_labels(name, split.labels, classes)
+    if len(split.images) != len(split.labels):
+        msg = f"{name} has {len(split.images)} images and {len(split.labels)} labels"
+        raise UsageError(msg)
+    if count is not None and len(split) != count:
+        keeps = f"`Split(...).balanced({name})` keeps so many"
+        msg = f"gave {len(split)} examples as {name}, where {count} are asked for; {keeps}"
+        raise UsageError(msg)
+
+
+def _check_images(name: str, images: Any) -> None:  # noqa: ANN401
     if not isinstance(images, Tensor | Streamed):
         msg = f"{name} images are {_kind(images)}; expected a tensor, uint8 (N, C, H, W)"
         raise UsageError(msg)
     if isinstance(images, Tensor) and (images.dtype != torch.uint8 or images.ndim != 4):
         msg = f"{name} images are {_tensor(images)}; expected uint8, (N, C, H, W), 0 black and 255 white"
         raise UsageError(msg)
+    _check_readable(f"{name} images", images)
+    if 0 in images.shape[1:]:
+        msg = f"{name} images are (C, H, W) = {tuple(images.shape[1:])}: of no size"
+        raise UsageError(msg)
+
+
+def _check_labels(name: str, labels: Any, classes: int) -> None:  # noqa: ANN401
     if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.ndim != 1:
         what = _tensor(labels) if isinstance(labels, Tensor) else _kind(labels)
         msg = f"{name} labels are {what}; expected an int64 tensor, (N,)"
         raise UsageError(msg)
-    if len(images) != len(labels):
-        msg = f"{name} has {len(images)} images and {len(labels)} labels"
-        raise UsageError(msg)
+    _check_readable(f"{name} labels", labels)
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         low, high = int(labels.min()), int(labels.max())
         msg = f"{name} labels are {low} to {high}, where the {classes} classes are 0 to {classes - 1}"
         raise UsageError(msg)
-    if count is not None and len(labels) != count:
-        keeps = f"`Split(...).balanced({name})` keeps so many"
-        msg = f"gave {len(labels)} examples as {name}, where {count} are asked for; {keeps}"
+
+
+def _check_readable(what: str, values: Tensor | Streamed) -> None:
+    if isinstance(values, Tensor) and (values.is_meta or values.layout != torch.strided):
+        msg = f"{what} hold no numbers that can be read: {values.layout} on {values.device}"
         raise UsageError(msg)
 
 

@@ -50,6 +50,13 @@ def test_what_is_a_data_set_is_given_back_as_it_is():
         (data(test=Split(IMAGES, LABELS - 1)), "test labels are -1 to 0, where the 2 classes are 0 to 1"),
         (data(test=Split(IMAGES[..., :2], LABELS)), r"= \(3, 4, 4\), and test images \(3, 4, 2\)"),
         (data(test=Split(IMAGES[:, :1], LABELS)), r"= \(3, 4, 4\), and test images \(1, 4, 4\)"),
+        (
+            data(test=Split(IMAGES.to_sparse(), LABELS)),
+            "test images hold no numbers that can be read: torch.sparse_coo",
+        ),
+        (data(train=Split(IMAGES.to("meta"), LABELS)), "train images hold no numbers .* on meta"),
+        (data(train=Split(IMAGES, LABELS.to("meta"))), "train labels hold no numbers .* on meta"),
+        (data(test=Split(IMAGES[:, :0], LABELS)), r"test images are \(C, H, W\) = \(0, 4, 4\): of no size"),
         (data(classes=2), "classes must be names, a tuple of str, not something of type int"),
         (data(classes=(0, 1)), "classes must be names, a tuple of str, not something of type tuple"),
         (data(classes=("a", "a")), "has the class a twice"),
@@ -75,7 +82,9 @@ def _raises(error):
     return source
 
 
-@pytest.mark.parametrize("error", [FileNotFoundError("no\nsuch"), ValueError("no such"), AssertionError("no such")])
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError("no\nsuch"), ValueError("no such"), AssertionError("no such"), SystemExit("no such")]
+)
 def test_what_a_function_raises_is_a_line(error):
     with pytest.raises(UsageError, match=f"mine.py:data failed: ({type(error).__name__}: )?no such"):
         loaded(_raises(error), "mine.py:data", None, {}, train=None, test=None)
