@@ -83,13 +83,13 @@ def test_a_difference_is_that_of_its_board(cells, board):
 
 
 def test_what_a_test_finds_once_adjusted_is_that_of_its_board():
-    (adjusted,) = re.findall(r"they are ([\d.]+) and ([\d.]+) points instead of ([\d.]+) and ([\d.]+)\.", FINDINGS)
+    (adjusted,) = re.findall(r"they are ([\d.]+) and ([\d.]+) points instead of ([\d.]+) and ([\d.]+)\.", APPENDIX)
     cases = ("on-at-65-cifar10-jpeg", "1-lr", 2), ("lr-on-pgd-cifar10-jpeg", "resnet18-1-lr-pgd", 8)
     found = [_found(*case, level).value for level in (0.05 / 4, 0.05) for case in cases]
     assert adjusted == tuple(f"{points:.1f}" for points in found)
     beside = [_found("rivals-standard", "1-lr", 8, level).value for level in (0.05 / 2, 0.05)]
-    assert "(`level=0.05 / 2`), it is {:.1f} instead of {:.1f}.".format(*beside) in FINDINGS
-    assert f"find {adjusted[3]} points with 80 % power before adjustment and {adjusted[1]} after it" in FINDINGS
+    assert "(`level=0.05 / 2`), it is {:.1f} instead of {:.1f}.".format(*beside) in APPENDIX
+    assert f"find {adjusted[3]} points with 80 % power before adjustment and {adjusted[1]} after it" in APPENDIX
 
 
 def test_the_registered_tests_are_adjusted_over_all_as_said():
@@ -110,19 +110,20 @@ def test_the_registered_tests_are_adjusted_over_all_as_said():
         return [f"{each:.2g}" for each in values]
 
     *others, last = told(sorted([*p, first]))
-    assert f"(before adjustment they are {', '.join(others)} and {last};" in FINDINGS
+    assert f"(before adjustment they are {', '.join(others)} and {last};" in APPENDIX
     loss, gain, smoothing, *rest = told(holm([*p, first]))
     assert (
         f"late norm penalty's loss has p {loss}, the late layer's gain {gain}, label smoothing's loss {smoothing}"
-        in FINDINGS
+        in APPENDIX
     )
     assert set(rest) == {"1"}
     *same, again, other, on_pgd, confirmed, certified = told(holm([*p[:3], second, *p[3:]]))
     assert same == [loss, gain, smoothing]
     assert other == on_pgd == confirmed == certified
-    assert f"the second run's {second:.2f} for {first} the first three stay as they are once adjusted" in FINDINGS
-    assert f"that line has {again} and the other four {other})" in FINDINGS
-    assert f"bring the gain's adjusted p to {told(holm([*p, first, p[1]]))[1]})" in FINDINGS
+    assert f"the second run's {second:.2f} for {first} the first three stay as they are once adjusted" in APPENDIX
+    assert f"that line has {again} and the other four {other})" in APPENDIX
+    assert f"bring the gain's adjusted p to {told(holm([*p, first, p[1]]))[1]})" in APPENDIX
+    assert f"{gain} over all eight registered differences" in FINDINGS
 
 
 def _withstood(board, model, *attacks):
@@ -142,11 +143,9 @@ def test_what_standard_autoattack_takes_from_the_rivals_is_as_said():
         told.append(((before & ~after).sum(axis=1).tolist(), int(before.sum())))
     (normal, lr, norm, none, neither), left = ([sum(each) for each, _ in told], [count for _, count in told])
     assert none == neither == 0
-    trained = {FINDINGS: ("had left", "the gradient penalty and PGD training"), APPENDIX: ("leave", "the other two")}
-    for page, (leave, them) in trained.items():
-        assert f"{normal} of the {left[0]} outcomes that PGD and targeted APGD {leave} of the normal network" in page
-        assert f"{lr} of {left[1]} of 1-LR, {norm} of {left[2]} of the norm penalty" in page
-        assert f"none of {left[3]} and {left[4]} of {them}" in page
+    assert f"{normal} of the {left[0]} outcomes that PGD and targeted APGD leave of the normal network" in APPENDIX
+    assert f"{lr} of {left[1]} of 1-LR, {norm} of {left[2]} of the norm penalty" in APPENDIX
+    assert f"none of {left[3]} and {left[4]} of the other two" in APPENDIX
     again = {}
     for model in ("normal", "1-lr"):
         before, after = (
@@ -154,7 +153,11 @@ def test_what_standard_autoattack_takes_from_the_rivals_is_as_said():
         )
         assert (after == _withstood("rivals-confirmation", model, "worst-case")).all()
         again[model] = int((before & ~after).sum()), int(before.sum())
-    assert "{} of {} of the normal network and {} of {} of 1-LR.".format(*again["normal"], *again["1-lr"]) in FINDINGS
+    (fooled, left), (of_lr, left_lr) = again["normal"], again["1-lr"]
+    assert (
+        f"Of the {left} outcomes that PGD and targeted APGD leave of the normal network standard AutoAttack fools "
+        f"{fooled}, and {of_lr} of 1-LR's {left_lr}" in APPENDIX
+    )
     *others, last = told[0][0]
     assert f"({', '.join(map(str, others))} and {last}, seed by seed), {lr} of" in APPENDIX
 

@@ -28,97 +28,44 @@ AT_0 = "robust_accuracy[worst-case,0]"
 ITER, VR = "robust_accuracy[iter-fsgm,8/255]", "centred_vr_10[avgpool]"
 
 SENTENCES = [
+    (AT_65, f"That 1-LR: «1-lr - normal: {AT_2}» at 2/255 in pixels. Late: -0.4"),
+    (LATE_10, f"(a second run, not registered: «on-at-80 - normal: {AT_8}»). On top"),
+    (ON_PGD, f"On top of PGD training: «resnet18-1-lr-pgd - resnet18-pgd: {AT_8}» at 8/255 in pixels"),
+    (
+        AT_65,
+        "it leaves that 1-LR «1-lr: robust_accuracy[pgd,4/255]» and the normal network «normal: "
+        f"robust_accuracy[pgd,4/255]»; standard AutoAttack leaves them «1-lr: {AT_4}» and «normal: {AT_4}»",
+    ),
+    (
+        LATE,
+        f"Late: «on-at-80 - normal: {AT_8}» at 8/255 sd for «on-at-80 - normal: accuracy less» of clean accuracy, "
+        f"also under standard AutoAttack; p «on-at-80 - normal: {AT_8} p» by itself",
+    ),
+    (
+        STANDARD,
+        f"1-LR as in the paper: «1-lr - normal: {AT_8}» at 8/255 in pixels with five trainings "
+        f"(adjusted p «1-lr - normal: {AT_8} p»)",
+    ),
+    (NEW, f"(adjusted p 0.056), «1-lr - normal: {AT_8}» with ten new ones, registered"),
+    (
+        AT_65,
+        "both are measured, leaves «1-lr: robust_accuracy[pgd,1/255]» and «normal: robust_accuracy[pgd,1/255]» right",
+    ),
+    (STANDARD, f"standard AutoAttack: «pgd: {AT_8}» and «jacobian: {AT_8}» beside «normal: {AT_8}» of the normal"),
+    (ON_PGD, f"in the last 4 of 15 epochs keeps «resnet18-pgd: {AT_8}», normal networks"),
+    (SHORT, f"normal networks «resnet18: {AT_8}»."),
     (
         AT_65,
         f"ten directions hold «1-lr: {VR} in %» of the variance about the mean there on cifar10-jpeg, and "
         f"«normal: {VR} in %» without",
     ),
-    (AT_65, "as in the paper: «1-lr: vr_10[avgpool] in %» and «normal: vr_10[avgpool] in %»)"),
     (AT_65, "at a clean accuracy of «1-lr: accuracy» and «normal: accuracy»"),
-    (
-        AT_65,
-        "Five directions hold no more («1-lr: centred_vr_5[avgpool] in %» and «normal: centred_vr_5[avgpool] in %»)",
-    ),
-    (
-        AT_65,
-        "before block 4 ten hold «1-lr: centred_vr_10[layer3] in %» and «normal: centred_vr_10[layer3] in %»",
-    ),
-    (
-        AT_65,
-        f"That 1-LR: «1-lr - normal: {AT_2}» at 2/255 in pixels, where the normal network keeps «normal: {AT_2}»",
-    ),
-    (LATE_10, f"in the registered run, and «on-at-80 - normal: {AT_8}» in a second one"),
-    (
-        SHORT,
-        f"On in the last 4 of 15 epochs: «resnet18-1-lr - resnet18: {AT_2}» at 2/255 in pixels, and with a "
-        f"second, weak layer «resnet18-2-lr - resnet18: {AT_2}»",
-    ),
-    (
-        AT_65,
-        "that is on from 65 % «1-lr: robust_accuracy[pgd,4/255]» and the normal network «normal: "
-        "robust_accuracy[pgd,4/255]» («1-lr - normal: robust_accuracy[pgd,4/255]»",
-    ),
-    (
-        AT_65,
-        "over PGD's four radii, «1-lr - normal: robust_accuracy[pgd,4/255] p over rows» over the board's twelve rows "
-        "of attacks and radii",
-    ),
     (AT_65, f"standard AutoAttack leaves them «1-lr: {AT_4}» and «normal: {AT_4}»"),
-    (LATE_10, f"p 0.015; «on-at-80 - normal: {ITER} p over rows» over that board's rows of attacks"),
-    (
-        LATE_10,
-        f"in the second run of the late one: «on-at-80: {ITER}» and «normal: {ITER}» («on-at-80 - normal: {ITER}»",
-    ),
-    (LATE_10, f"fast AutoAttack leaves «on-at-80: {AT_8}» and «normal: {AT_8}»"),
-    (ON_PGD, f"a 1-LR adds «resnet18-1-lr-pgd - resnet18-pgd: {AT_8}» at 8/255 in pixels"),
-    (
-        AT_65,
-        "(1/255), leaves «1-lr: robust_accuracy[pgd,1/255]» and «normal: robust_accuracy[pgd,1/255]» right",
-    ),
-    (
-        LATE,
-        f"with other seeds: «on-at-80 - normal: {AT_8}» at 8/255 sd for «on-at-80 - normal: accuracy less» "
-        "of clean accuracy",
-    ),
-    (
-        "late-controls",
-        f"alone has «norm-at-80 - on-at-80: {AT_8}», label smoothing «label-smoothing - on-at-80: {AT_8}»",
-    ),
-    (
-        STANDARD,
-        f"1-LR, on at 65 %: «1-lr - normal: {AT_8}» at 8/255 in pixels for «1-lr - normal: accuracy less» "
-        "of clean accuracy",
-    ),
-    (NEW, f"with five trainings (adjusted p 0.056: not shown) and «1-lr - normal: {AT_8}» with ten new ones"),
-    (STANDARD, f"has on Fashion-MNIST, at 8/255 in pixels, «1-lr - normal: {AT_8}» with five trainings (adjusted"),
     (
         NEW,
         "and not for 1-LR, PGD at 8/255 in pixels, «1-lr: d_adv_relative[avgpool,pgd,8/255]» against "
         "«normal: d_adv_relative[avgpool,pgd,8/255]»",
     ),
-    (
-        NEW,
-        f"in a registered test, it is «1-lr - normal: {AT_8}» for «1-lr - normal: accuracy less» of clean accuracy, "
-        f"p «1-lr - normal: {AT_8} p»: not",
-    ),
-    (NEW, f"so that this test finds «1-lr - normal: {AT_8} found» with 80 % power"),
-    (STANDARD, f"as its adjusted p is «1-lr - normal: {AT_8} p» (over four differences"),
-    (RIVALS, f"over the 32 of a board with weaker attacks it was «1-lr - normal: {AT_8} p»; seed"),
-    (STANDARD, f"on Fashion-MNIST they keep «pgd: {AT_8}» and «jacobian: {AT_8}» at 8/255 in pixels"),
-    (
-        STANDARD,
-        f"the normal network keeps «normal: {AT_8}», for «pgd - normal: accuracy less» and «jacobian - "
-        "normal: accuracy less» of clean accuracy",
-    ),
-    (STANDARD, f"Before that 1-LR's at 8/255 is «1-lr - normal: {AT_8} raw p»,"),
-    (
-        RIVALS,
-        f"the four have «1-lr - normal: {AT_8} p», «norm-penalty - normal: {AT_8} p», «jacobian - normal: {AT_8} p» "
-        f"and «pgd - normal: {AT_8} p».",
-    ),
-    (ON_PGD, f"in the last 4 of 15 epochs keeps «resnet18-pgd: {AT_8}» at 8/255 under standard AutoAttack"),
-    (ON_PGD, f"under standard AutoAttack, for «resnet18-pgd - {SHORT}/resnet18: accuracy less» of clean accuracy"),
-    (SHORT, f"from the same start, «resnet18: {AT_8}»"),
     (AT_65, "n = 10,000: «normal: accuracy» and «1-lr: accuracy» (normal, 1-LR on from 65 %"),
     (LATE_10, "4 seeds); «normal: accuracy» and «on-at-80: accuracy» (normal, late, 5 seeds)"),
     (
@@ -191,6 +138,83 @@ SENTENCES = [
 ]
 
 OF_THE_APPENDIX = [
+    (AT_65, "as in the paper: «1-lr: vr_10[avgpool] in %» and «normal: vr_10[avgpool] in %»)"),
+    (
+        AT_65,
+        "Five directions hold no more («1-lr: centred_vr_5[avgpool] in %» and «normal: centred_vr_5[avgpool] in %»)",
+    ),
+    (
+        AT_65,
+        "before block 4 ten hold «1-lr: centred_vr_10[layer3] in %» and «normal: centred_vr_10[layer3] in %»",
+    ),
+    (
+        AT_65,
+        f"That 1-LR: «1-lr - normal: {AT_2}» at 2/255 in pixels, where the normal network keeps «normal: {AT_2}»",
+    ),
+    (LATE_10, f"in the registered run, and «on-at-80 - normal: {AT_8}» in a second one"),
+    (
+        SHORT,
+        f"On in the last 4 of 15 epochs: «resnet18-1-lr - resnet18: {AT_2}» at 2/255 in pixels, and with a "
+        f"second, weak layer «resnet18-2-lr - resnet18: {AT_2}»",
+    ),
+    (
+        AT_65,
+        "that is on from 65 % «1-lr: robust_accuracy[pgd,4/255]» and the normal network «normal: "
+        "robust_accuracy[pgd,4/255]» («1-lr - normal: robust_accuracy[pgd,4/255]»",
+    ),
+    (
+        AT_65,
+        "over PGD's four radii, «1-lr - normal: robust_accuracy[pgd,4/255] p over rows» over the board's twelve rows "
+        "of attacks and radii",
+    ),
+    (LATE_10, f"p 0.015; «on-at-80 - normal: {ITER} p over rows» over that board's rows of attacks"),
+    (
+        LATE_10,
+        f"in the second run of the late one: «on-at-80: {ITER}» and «normal: {ITER}» («on-at-80 - normal: {ITER}»",
+    ),
+    (LATE_10, f"fast AutoAttack leaves «on-at-80: {AT_8}» and «normal: {AT_8}»"),
+    (ON_PGD, f"a 1-LR adds «resnet18-1-lr-pgd - resnet18-pgd: {AT_8}» at 8/255 in pixels"),
+    (
+        AT_65,
+        "(1/255), leaves «1-lr: robust_accuracy[pgd,1/255]» and «normal: robust_accuracy[pgd,1/255]» right",
+    ),
+    (
+        LATE,
+        f"with other seeds: «on-at-80 - normal: {AT_8}» at 8/255 sd for «on-at-80 - normal: accuracy less» "
+        "of clean accuracy",
+    ),
+    (
+        "late-controls",
+        f"alone has «norm-at-80 - on-at-80: {AT_8}», label smoothing «label-smoothing - on-at-80: {AT_8}»",
+    ),
+    (
+        STANDARD,
+        f"1-LR, on at 65 %: «1-lr - normal: {AT_8}» at 8/255 in pixels for «1-lr - normal: accuracy less» "
+        "of clean accuracy",
+    ),
+    (
+        NEW,
+        f"in a registered test, it is «1-lr - normal: {AT_8}» for «1-lr - normal: accuracy less» of clean accuracy, "
+        f"p «1-lr - normal: {AT_8} p»: not",
+    ),
+    (NEW, f"so that this test finds «1-lr - normal: {AT_8} found» with 80 % power"),
+    (STANDARD, f"as its adjusted p is «1-lr - normal: {AT_8} p» (over four differences"),
+    (RIVALS, f"over the 32 of a board with weaker attacks it was «1-lr - normal: {AT_8} p»; seed"),
+    (STANDARD, f"On Fashion-MNIST they keep «pgd: {AT_8}» and «jacobian: {AT_8}» at 8/255 in pixels"),
+    (
+        STANDARD,
+        f"the normal network keeps «normal: {AT_8}», for «pgd - normal: accuracy less» and «jacobian - "
+        "normal: accuracy less» of clean accuracy",
+    ),
+    (STANDARD, f"On `rivals-standard` 1-LR's at 8/255 is «1-lr - normal: {AT_8} raw p» before that"),
+    (
+        RIVALS,
+        f"the four have «1-lr - normal: {AT_8} p», «norm-penalty - normal: {AT_8} p», «jacobian - normal: {AT_8} p» "
+        f"and «pgd - normal: {AT_8} p».",
+    ),
+    (ON_PGD, f"in the last 4 of 15 epochs keeps «resnet18-pgd: {AT_8}» at 8/255 under standard AutoAttack"),
+    (ON_PGD, f"under standard AutoAttack, for «resnet18-pgd - {SHORT}/resnet18: accuracy less» of clean accuracy"),
+    (SHORT, f"from the same start, «resnet18: {AT_8}»"),
     (LATE, f"With 80 % power the test finds «on-at-80 - normal: {AT_8} found» with so many images and seeds"),
     (
         "late-controls",
