@@ -116,8 +116,7 @@ SENTENCES = [
     ),
     (
         FLAT,
-        "2-LR after 60 keeps «2-lr-60: robust_accuracy[pgd-20,8/255]» and «2-lr-60: robust_accuracy[pgd-20,20/255]» "
-        f"under PGD-20 and «2-lr-60: {AT_8}» and «2-lr-60: {AT.format(20)}» in the worst case",
+        f"2-LR after 60 epochs keeps «2-lr-60: {AT_8}» and «2-lr-60: {AT.format(20)}» in the worst case",
     ),
     (FLAT, f"at 8/255 sd with an adjusted p of «2-lr-60 - normal-200: {AT_8} p»"),
     (FLAT, f"the one flat curve, «2-lr-20: {AT_8}» and «2-lr-20: {AT.format(20)}» under standard AutoAttack"),
