@@ -28,13 +28,14 @@ AT_0 = "robust_accuracy[worst-case,0]"
 ITER, VR = "robust_accuracy[iter-fsgm,8/255]", "centred_vr_10[avgpool]"
 
 SENTENCES = [
-    (AT_65, f"That 1-LR: «1-lr - normal: {AT_2}» at 2/255 in pixels. Late: -0.4"),
+    (AT_65, f"That 1-LR: «1-lr - normal: {AT_2}» at 2/255 in pixels, under PGD, fast AutoAttack and an attack"),
     (LATE_10, f"(a second run, not registered: «on-at-80 - normal: {AT_8}»). On top"),
     (ON_PGD, f"On top of PGD training: «resnet18-1-lr-pgd - resnet18-pgd: {AT_8}» at 8/255 in pixels"),
     (
         AT_65,
         "it leaves that 1-LR «1-lr: robust_accuracy[pgd,4/255]» and the normal network «normal: "
-        f"robust_accuracy[pgd,4/255]»; standard AutoAttack leaves them «1-lr: {AT_4}» and «normal: {AT_4}»",
+        "robust_accuracy[pgd,4/255]» (p «1-lr - normal: robust_accuracy[pgd,4/255] p over rows» over that board's "
+        f"rows); standard AutoAttack leaves them «1-lr: {AT_4}» and «normal: {AT_4}»",
     ),
     (
         LATE,
@@ -43,17 +44,23 @@ SENTENCES = [
     ),
     (
         STANDARD,
-        f"1-LR as in the paper: «1-lr - normal: {AT_8}» at 8/255 in pixels with five trainings "
-        f"(adjusted p «1-lr - normal: {AT_8} p»)",
+        f"1-LR as in the paper: «1-lr - normal: {AT_8}» at 8/255 in pixels with five trainings for "
+        f"«1-lr - normal: accuracy less» of clean accuracy (p «1-lr - normal: {AT_8} p» over the four",
     ),
-    (NEW, f"(adjusted p 0.056), «1-lr - normal: {AT_8}» with ten new ones, registered"),
+    (RIVALS, f"standard AutoAttack, «1-lr - normal: {AT_8} p» over all 32 differences of the board"),
+    (NEW, f"that they were picked from), «1-lr - normal: {AT_8}» with ten new ones, registered"),
     (
         AT_65,
-        "both are measured, leaves «1-lr: robust_accuracy[pgd,1/255]» and «normal: robust_accuracy[pgd,1/255]» right",
+        "the two are as accurate: «1-lr: robust_accuracy[pgd,1/255]» (1-LR) and «normal: "
+        "robust_accuracy[pgd,1/255]» (normal)",
     ),
-    (STANDARD, f"standard AutoAttack: «pgd: {AT_8}» and «jacobian: {AT_8}» beside «normal: {AT_8}» of the normal"),
+    (
+        STANDARD,
+        f"PGD training keeps «pgd: {AT_8}», the gradient penalty «jacobian: {AT_8}», the normal network "
+        f"«normal: {AT_8}»; they cost «pgd - normal: accuracy less» and «jacobian - normal: accuracy less» of clean",
+    ),
     (ON_PGD, f"in the last 4 of 15 epochs keeps «resnet18-pgd: {AT_8}», normal networks"),
-    (SHORT, f"normal networks «resnet18: {AT_8}»."),
+    (SHORT, f"normal networks «resnet18: {AT_8}», for 10.5"),
     (
         AT_65,
         f"ten directions hold «1-lr: {VR} in %» of the variance about the mean there on cifar10-jpeg, and "
@@ -63,8 +70,8 @@ SENTENCES = [
     (AT_65, f"standard AutoAttack leaves them «1-lr: {AT_4}» and «normal: {AT_4}»"),
     (
         NEW,
-        "and not for 1-LR, PGD at 8/255 in pixels, «1-lr: d_adv_relative[avgpool,pgd,8/255]» against "
-        "«normal: d_adv_relative[avgpool,pgd,8/255]»",
+        "and not with 1-LR, «1-lr: d_adv_relative[avgpool,pgd,8/255]» against "
+        "«normal: d_adv_relative[avgpool,pgd,8/255]» (PGD",
     ),
     (AT_65, "n = 10,000: «normal: accuracy» and «1-lr: accuracy» (normal, 1-LR on from 65 %"),
     (LATE_10, "4 seeds); «normal: accuracy» and «on-at-80: accuracy» (normal, late, 5 seeds)"),
@@ -73,7 +80,7 @@ SENTENCES = [
         "(normal, late, 5 seeds); «resnet18: accuracy», «resnet18-1-lr: accuracy», «resnet18-2-lr: "
         "accuracy» (normal, 1-LR, 2-LR in the last 4 epochs",
     ),
-    (LATE, "Fashion-MNIST: late «on-at-80: accuracy» beside «normal: accuracy»"),
+    (LATE, "Fashion-MNIST: «normal: accuracy» and «on-at-80: accuracy» (normal, late)"),
     (RIVALS, "in `rivals-short` «normal: accuracy», «1-lr: accuracy», «2-lr: accuracy»"),
     (
         AT_65,
@@ -105,8 +112,8 @@ SENTENCES = [
     ),
     (
         LATE,
-        "it falls instead for the late layer, «on-at-80: d_adv_relative[avgpool,iter-fsgm,8/255]» against «normal: "
-        "d_adv_relative[avgpool,iter-fsgm,8/255]»",
+        "the relative one falls with the late layer, «on-at-80: d_adv_relative[avgpool,iter-fsgm,8/255]» against "
+        "«normal: d_adv_relative[avgpool,iter-fsgm,8/255]»",
     ),
     (
         FLAT,
@@ -137,7 +144,14 @@ SENTENCES = [
 ]
 
 OF_THE_APPENDIX = [
-    (AT_65, "as in the paper: «1-lr: vr_10[avgpool] in %» and «normal: vr_10[avgpool] in %»)"),
+    (
+        STANDARD,
+        "D_Adv is «normal: d_adv[avgpool,pgd,8/255]» for the normal network, «pgd: d_adv[avgpool,pgd,8/255]» for PGD "
+        "training and «jacobian: d_adv[avgpool,pgd,8/255]» for the gradient penalty, the relative one "
+        "«normal: d_adv_relative[avgpool,pgd,8/255]», «pgd: d_adv_relative[avgpool,pgd,8/255]» and "
+        "«jacobian: d_adv_relative[avgpool,pgd,8/255]»",
+    ),
+    (AT_65, "the normal network's about 0: «1-lr: vr_10[avgpool] in %» and «normal: vr_10[avgpool] in %»)"),
     (
         AT_65,
         "Five directions hold no more («1-lr: centred_vr_5[avgpool] in %» and «normal: centred_vr_5[avgpool] in %»)",
