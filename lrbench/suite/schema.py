@@ -16,10 +16,11 @@ from pydantic_core import PydanticCustomError
 
 from lrbench.errors import nearest
 from lrbench.recipes import Training
-from lrbench.strict import Count, Name, Strict, Title
+from lrbench.strict import Count, KeyPath, Name, Strict, Title
 from lrbench.suite.claims import ClaimSpec, asked_of_claims
 from lrbench.suite.masking import Masking
 from lrbench.suite.measures import AttackSpec, Diagnostics, Reference, ThreatModel, read_diagnostics
+from lrbench.suite.places import fault_at
 from lrbench.suite.training import LowRank, ModelSpec
 
 
@@ -186,14 +187,11 @@ class Suite(Strict):
     @model_validator(mode="after")
     def _claims_are_measured(self) -> "Suite":
         """Refuse claims of models that there are not, and ask for what is measured of claims."""
-        for claim in self.claims:
-            if claim.model not in self.models:
-                message = f"claims: unknown model {claim.model!r}; {nearest(claim.model, self.models)}"
-                raise PydanticCustomError("unknown_model", "{message}", {"message": message})
+        self._refuse_unknown(("claims",), [claim.model for claim in self.claims])
         names = [(claim.model, claim.label) for claim in self.claims]
-        if twice := next((name for name in names if names.count(name) > 1), None):
-            message = f"claims: {twice[1]} is claimed twice of {twice[0]}"
-            raise PydanticCustomError("twice", "{message}", {"message": message})
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                raise fault_at(("claims", place), f"{name[1]} is claimed twice of {name[0]}")
         if self.claims:
             object.__setattr__(self, "diagnostics", asked_of_claims(self.diagnostics))
         return self
@@ -202,16 +200,16 @@ class Suite(Strict):
     def _difference_of_two(self) -> "Suite":
         until = self.threat_model.until
         if until is not None and until.of == "difference" and len(self.models) == 1:
-            msg = "threat_model.samples: `of: difference` is of two models and more; this suite has one"
-            raise ValueError(msg)
+            message = "`of: difference` is of two models and more; this suite has one"
+            raise fault_at(("threat_model", "samples"), message)
         return self
 
     @model_validator(mode="after")
     def _masking_has_a_radius(self) -> "Suite":
         masking = self.diagnostics.masking
         if masking and self.attacks and masking.eps is None and not any(self.threat_model.eps):
-            msg = "diagnostics.masking: threat_model.eps has no radius above 0 to check at; give masking an `eps`"
-            raise ValueError(msg)
+            message = "threat_model.eps has no radius above 0 to check at; give masking an `eps`"
+            raise fault_at(("diagnostics", "masking"), message)
         return self
 
     @model_validator(mode="after")
@@ -222,14 +220,18 @@ class Suite(Strict):
             for name in names:
                 other = seen.setdefault(name.casefold(), name)
                 if other != name:
-                    message = f"{kind}: {other!r} and {name!r} differ by case alone; rename one of them"
-                    raise PydanticCustomError("alike", "{message}", {"message": message})
+                    place = name if kind == "models" else names.index(name)
+                    raise fault_at((kind, place), f"{other!r} and {name!r} differ by case alone; rename one of them")
         return self
 
     @model_validator(mode="after")
     def _reference_names_models(self) -> "Suite":
-        for figure in self.reference.figures if self.reference else ():
-            if figure.model not in self.models:
-                message = f"reference: unknown model {figure.model!r}; {nearest(figure.model, self.models)}"
-                raise PydanticCustomError("unknown_model", "{message}", {"message": message})
+        figures = self.reference.figures if self.reference else ()
+        self._refuse_unknown(("reference", "figures"), [figure.model for figure in figures])
         return self
+
+    def _refuse_unknown(self, where: KeyPath, models: list[str]) -> None:
+        """Refuse entries of a list that are of no model of the suite."""
+        for place, model in enumerate(models):
+            if model not in self.models:
+                raise fault_at((*where, place, "model"), f"unknown model {model!r}; {nearest(model, self.models)}")

@@ -12,6 +12,22 @@ models:
   net: {arch: resnet18, width: 4}
 """
 
+CLAIMS = """\
+claims:
+  - {model: net, attack: pgd, eps: 8/255, robust_accuracy: 50}
+"""
+REFERENCE = """\
+reference:
+  source: A paper
+  figures:
+    - {model: net, metric: accuracy, value: 90, where: table 1}
+    - {model: nett, metric: accuracy, value: 90, where: table 1}
+"""
+UNTIL = """\
+threat_model:
+  samples: {until: 2 points, of: difference}
+"""
+
 
 def load(tmp_path, text):
     path = tmp_path / "suite.yaml"
@@ -135,15 +151,19 @@ def test_shipped_suites_are_valid_and_named_after_their_file(name):
         (MINIMAL + "threat_model: {space: pixels}\n", "threat_model.space", "'pixel' or 'normalized'"),
         (
             MINIMAL + "attacks: [fgsm]\nthreat_model: {eps: [0]}\ndiagnostics: {masking: {samples: 5}}\n",
-            "diagnostics.masking",
+            "line 7: diagnostics.masking: threat_model.eps has",
             "no radius above 0",
         ),
-        (MINIMAL + "  Net: {extends: net}\n", "models", "'net' and 'Net' differ by case alone"),
+        (MINIMAL + "  Net: {extends: net}\n", "line 5: models.Net", "'net' and 'Net' differ by case alone"),
         (
             MINIMAL + "attacks: [fgsm, {name: pgd, label: FGSM}]\n",
-            "attacks",
+            "line 5: attacks.1",
             "'fgsm' and 'FGSM' differ by case alone",
         ),
+        (MINIMAL + CLAIMS.replace("net,", "nett,"), "line 6: claims.0.model: unknown", "did you mean 'net'?"),
+        (MINIMAL + CLAIMS + CLAIMS.partition("\n")[2], "line 7: claims.1: pgd", "is claimed twice of net"),
+        (MINIMAL + REFERENCE, "line 9: reference.figures.1.model: unknown", "did you mean 'net'?"),
+        (MINIMAL + UNTIL, "line 6: threat_model.samples: `of: difference`", "this suite has one"),
         (MINIMAL + "seeds: [1, 1]\n", "seeds", "twice"),
         (MINIMAL + "seeds: [true]\n", "seeds.0", "valid integer"),
         (MINIMAL + "seeds: 1\n", "line 5: seeds", "valid list"),
