@@ -29,7 +29,7 @@ from lrbench.suite import AttackSpec, ModelSpec, Normalization, Suite
 from lrbench.suite.document import Document
 
 BESIDE_MODEL_OPTIONS = (*ModelSpec.model_fields, "extends")
-BESIDE_ATTACK_OPTIONS = ("name", "label", "surrogate")
+BESIDE_ATTACK_OPTIONS = {"attacks": ("name", "label", "eps", "surrogate"), "claims": ("name", "label")}
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class Checker:
         return looked
 
     def _check_attack(self, attack: AttackSpec, where: KeyPath, data: ImageData, eps: float) -> None:
-        factory = self._factory(ATTACKS, attack.name, where, attack.options, BESIDE_ATTACK_OPTIONS)
+        factory = self._factory(ATTACKS, attack.name, where, attack.options, BESIDE_ATTACK_OPTIONS[str(where[0])])
         threat = self.suite.threat_model
         try:
             with foreign(factory, attack.name):
