@@ -78,6 +78,7 @@ TABLES = [
     ("lr-on-pgd-cifar10-jpeg", PIXELS, 39),
     ("rivals-short", RIVALS, 132),
     ("rivals-standard", RIVALS, 38),
+    ("rivals-standard-others", RIVALS, 110),
     ("rivals-confirmation", RIVALS, 14),
 ]
 """Boards in the order of the tables, what the tables' headings mean, and how many cells are compared."""

@@ -26,6 +26,9 @@ MODELS = {
 }
 """How the table's lines begin, and what their models are called on the boards."""
 
+TRAINED_ON_ATTACKS = {"pgd", "fgsm-rs", "trades", "pgd-averaged", "pgd-mean-sparse"}
+"""Networks of the rivals' boards that saw attacked images."""
+
 FIRST_RUN = 0.52
 """The p of late-confirmation-cifar10-jpeg's registered run, whose board is in the history only."""
 
@@ -160,6 +163,32 @@ def test_what_standard_autoattack_takes_from_the_rivals_is_as_said():
     )
     *others, last = told[0][0]
     assert f"({', '.join(map(str, others))} and {last}, seed by seed), {lr} of" in APPENDIX
+
+
+def test_what_standard_autoattack_takes_from_the_other_rivals_is_as_said():
+    others, significant = "rivals-standard-others", {}
+    models = list(board_of(others).suite["models"])
+    told = re.search(r"standard AutoAttack fools few: (.+?)\.\n", APPENDIX)[1]
+    for model in models:
+        before = _withstood(others, model, "pgd", "apgd-t")
+        assert (before == _withstood("rivals-short", model, "pgd", "apgd-t")).all()
+        after, worst = (_withstood(others, model, attack) for attack in ("autoattack", "worst-case"))
+        assert (after & ~worst).sum() == (model == "mean-sparse")
+        if model not in {"normal", "pgd"}:
+            taken, left = int((before & ~after).sum()), int(before.sum())
+            said = f"{taken} of {left} of `{model}`" if taken else rf"none of .*`{model}`"
+            assert re.search(said, told)
+        for board in ("rivals-short", others) if model != "normal" else ():
+            found = difference(board, model, "robust_accuracy[worst-case,8/255]", "normal")
+            significant.setdefault(board, set()).update({model} if found.p < 0.05 else ())
+    assert significant["rivals-short"] == significant[others] == {name for name in models if name in TRAINED_ON_ATTACKS}
+    rows = board_of(others).results
+    rows = rows[(rows["metric"] == "optimality") & (rows["attack"] == "autoattack")]
+    by_model = rows.groupby("model")["value"]
+    assert set(by_model.min().index[by_model.min() < 1]) == {"mean-sparse"}
+    mean, low = by_model.mean()["mean-sparse"], by_model.min()["mean-sparse"]
+    assert f"and {mean:.3f} for `mean-sparse`" in APPENDIX
+    assert f"({low:.3f} with that seed)" in APPENDIX
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ ENDS = r"(?!\s*[\[(](?:95 %: )?[-+\u2212]?\d|,?\s*\(?(?:adjusted )?p\s*[=<]?\s*\
 LATE, LATE_10, FLAT = "late-confirmation", "late-confirmation-cifar10-jpeg", "claims-saturation"
 SHORT, AT_65 = "cifar10-jpeg-pixel-short", "on-at-65-cifar10-jpeg"
 ON_PGD, RIVALS, STANDARD = "lr-on-pgd-cifar10-jpeg", "rivals-short", "rivals-standard"
-NEW = "rivals-confirmation"
+NEW, OTHERS = "rivals-confirmation", "rivals-standard-others"
 AT = "robust_accuracy[worst-case,{}/255]"
 AT_1, AT_2, AT_4, AT_8 = map(AT.format, (1, 2, 4, 8))
 AT_0 = "robust_accuracy[worst-case,0]"
@@ -139,6 +139,10 @@ SENTENCES = [
     (
         "smoothing",
         "mean certified L2 radius «1-lr: mean_certified_radius» against «normal: mean_certified_radius»",
+    ),
+    (
+        OTHERS,
+        f"under standard AutoAttack «pgd-mean-sparse: {AT_8}» and «pgd: {AT_8}», «pgd-mean-sparse - pgd: {AT_8}»",
     ),
     (RIVALS, f"Fashion-MNIST: «pgd-mean-sparse: {AT_8}» and «pgd: {AT_8}», «pgd-mean-sparse - pgd: {AT_8}»"),
 ]
@@ -327,6 +331,17 @@ OF_THE_APPENDIX = [
     ),
     (STANDARD, f"in a test that finds «1-lr - normal: {AT_8} found» with 80 % power"),
     (STANDARD, f"Nor does the norm penalty alone: «norm-penalty - normal: {AT_8}»"),
+    (
+        OTHERS,
+        f"Of the low-rank family 2-LR has «2-lr - normal: {AT_8}», the nuclear norm «nuclear-norm - normal: {AT_8}», "
+        f"SRN «srn - normal: {AT_8}», weights of low rank «low-rank-weights - normal: {AT_8}» and CondLR "
+        f"«condlr - normal: {AT_8}», at 8/255",
+    ),
+    (
+        OTHERS,
+        f"the test finds «2-lr - normal: {AT_8} found», «nuclear-norm - normal: {AT_8} found», "
+        f"«srn - normal: {AT_8} found» and «low-rank-weights - normal: {AT_8} found» with 80 % power (in that order)",
+    ),
     (NEW, f"and by theirs it finds «1-lr - normal: {AT_8} found»."),
     (NEW, "With the ten trainings the layer costs «1-lr - normal: accuracy less» of clean accuracy [3.3, 4.7]."),
 ]
