@@ -29,7 +29,7 @@ from lrbench.suite import AttackSpec, ModelSpec, Normalization, Suite
 from lrbench.suite.document import Document
 
 BESIDE_MODEL_OPTIONS = (*ModelSpec.model_fields, "extends")
-BESIDE_ATTACK_OPTIONS = {"attacks": ("name", "label", "eps", "surrogate"), "claims": ("name", "label")}
+BESIDE_ATTACK_OPTIONS = {"attacks": ("surrogate", "eps", "label", "name"), "claims": ("label", "name")}
 
 
 @dataclass(frozen=True)

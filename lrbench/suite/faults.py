@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 from lrbench.errors import UsageError, printable
 from lrbench.strict import KeyPath
 from lrbench.suite.document import Document
-from lrbench.suite.places import AT
+from lrbench.suite.places import ELSEWHERE
 
 MAX_REPORTED = 3
 
@@ -40,11 +40,12 @@ def refused(error: ValidationError, document: Document) -> UsageError:
 def _describe(document: Document, detail: Any) -> str:  # noqa: ANN401
     path: KeyPath = tuple(part for part in detail["loc"] if part not in BETWEEN)
     context = detail.get("ctx", {})
-    path = (*path, *context.get(AT, ()))
+    if detail["type"] == ELSEWHERE:
+        return str(document.error((*path, *context["at"]), printable(context["message"])))
     if detail["type"] == "unknown_key":
         path = (*path, context["key"])
     message = printable(str(detail["msg"])).removeprefix("Value error, ").removeprefix("Input ")
-    if AT not in context and detail["type"] not in {"unknown_key", "missing", "value_error"}:
+    if detail["type"] not in {"unknown_key", "missing", "value_error"}:
         message = f"{message}, got {short_repr(detail['input'])}"
     acronym = message[1:2].isupper() or message[1:2] == "-"
     return str(document.error(path, message if acronym else message[:1].lower() + message[1:]))

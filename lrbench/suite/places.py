@@ -4,10 +4,11 @@ from pydantic_core import PydanticCustomError
 
 from lrbench.strict import KeyPath
 
-AT = "at"
-"""In a fault's context: the place, if it is another one than what was being validated."""
+ELSEWHERE = "elsewhere"
+"""Type of a fault whose context says where (`at`) and what (`message`); the place of its check is the whole suite."""
 
 
 def fault_at(place: KeyPath, message: str) -> PydanticCustomError:
     """Build the fault of what stands at `place`, for a check that sees the whole suite."""
-    return PydanticCustomError("elsewhere", "{message}", {"message": message, AT: place})
+    where = ".".join(map(str, place))
+    return PydanticCustomError(ELSEWHERE, "{where}: {message}", {"at": place, "where": where, "message": message})

@@ -191,7 +191,7 @@ class Suite(Strict):
         names = [(claim.model, claim.label) for claim in self.claims]
         for place, name in enumerate(names):
             if name in names[:place]:
-                raise fault_at(("claims", place), f"{name[1]} is claimed twice of {name[0]}")
+                raise fault_at(("claims", place), f"claimed twice of {name[0]}: {name[1]}")
         if self.claims:
             object.__setattr__(self, "diagnostics", asked_of_claims(self.diagnostics))
         return self

@@ -147,7 +147,7 @@ def test_help_and_show_import_no_torch(tmp_path):
         ("[iter-fsgm]", "[iter-fgsm]", "line 8: attacks.0", "'iter-fsgm'"),
         ("[iter-fsgm]", "[{name: iter-fsgm, step: 3}]", "line 8: attacks.0.step", "'steps'"),
         ("[iter-fsgm]", "[{name: iter-fsgm, bounds: 3}]", "line 8: attacks.0.bounds", "unknown key"),
-        ("[iter-fsgm]", "[{name: iter-fsgm, zzz: 3}]", "line 8: attacks.0.zzz", "name, label, eps, surrogate"),
+        ("[iter-fsgm]", "[{name: iter-fsgm, zzz: 3}]", "line 8: attacks.0.zzz", "surrogate, eps, label, name"),
         ("[iter-fsgm]", "[{name: iter-fsgm, eps: [9/255]}]", "line 8: attacks.0.eps", "not one of threat_model.eps"),
         ("[iter-fsgm]", "[{name: pgd, surrogate: nett}]", "line 8: attacks.0.surrogate", "'net'"),
         ("[iter-fsgm]", "[pgd, pgd]", "line 8: attacks", "give one of them a label"),

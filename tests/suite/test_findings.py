@@ -90,6 +90,7 @@ def test_what_a_test_finds_once_adjusted_is_that_of_its_board():
     cases = ("on-at-65-cifar10-jpeg", "1-lr", 2), ("lr-on-pgd-cifar10-jpeg", "resnet18-1-lr-pgd", 8)
     found = [_found(*case, level).value for level in (0.05 / 4, 0.05) for case in cases]
     assert adjusted == tuple(f"{points:.1f}" for points in found)
+    assert f"they find {adjusted[0]}, 2.3 and {adjusted[1]} points, adjusted as each board is" in FINDINGS
     beside = [_found("rivals-standard", "1-lr", 8, level).value for level in (0.05 / 2, 0.05)]
     assert "(`level=0.05 / 2`), it is {:.1f} instead of {:.1f}.".format(*beside) in APPENDIX
     assert f"find {adjusted[3]} points with 80 % power before adjustment and {adjusted[1]} after it" in APPENDIX
@@ -165,6 +166,22 @@ def test_what_standard_autoattack_takes_from_the_rivals_is_as_said():
     assert f"({', '.join(map(str, others))} and {last}, seed by seed), {lr} of" in APPENDIX
 
 
+def test_p_over_all_sixteen_that_met_standard_autoattack_is_as_said():
+    worst = "robust_accuracy[worst-case,8/255]"
+    p = {
+        model: difference(board, model, worst, "normal", raw=True).p
+        for board in ("rivals-standard", "rivals-standard-others")
+        for model in board_of(board).suite["models"]
+        if model != "normal"
+    }
+    adjusted = dict(zip(p, holm(list(p.values())), strict=True))
+    assert len(adjusted) == 16
+    lr, *others, last = (f"{adjusted[model]:.2g}" for model in ("1-lr", "norm-penalty", "jacobian", "pgd"))
+    assert f"{lr} over all sixteen" in FINDINGS
+    assert f"they have {', '.join([lr, *others])} and {last}; the six of" in APPENDIX
+    assert {model for model in adjusted if adjusted[model] < 0.05} == {*TRAINED_ON_ATTACKS, "jacobian"}
+
+
 def test_what_standard_autoattack_takes_from_the_other_rivals_is_as_said():
     others, significant = "rivals-standard-others", {}
     models = list(board_of(others).suite["models"])
@@ -174,6 +191,8 @@ def test_what_standard_autoattack_takes_from_the_other_rivals_is_as_said():
         assert (before == _withstood("rivals-short", model, "pgd", "apgd-t")).all()
         after, worst = (_withstood(others, model, attack) for attack in ("autoattack", "worst-case"))
         assert (after & ~worst).sum() == (model == "mean-sparse")
+        if model == "mean-sparse":
+            assert f"one of the {after.sum()} outcomes that AutoAttack leaves" in APPENDIX
         if model not in {"normal", "pgd"}:
             taken, left = int((before & ~after).sum()), int(before.sum())
             said = f"{taken} of {left} of `{model}`" if taken else rf"none of .*`{model}`"
