@@ -47,7 +47,7 @@ class Asked:
             raw["attacks"] = [each if isinstance(each, str) else dict(each) for each in listed]
         if self.diagnostics is not None:
             raw["diagnostics"] = dict(self.diagnostics) or {"masking": False}
-        raw["claims"] = [*raw.get("claims", []), *self.claims]
+        raw["claims"] = [*self.claims, *raw.get("claims", [])]
         if self.alone:
             raw["seeds"] = raw.get("seeds", [0])[:1]
 

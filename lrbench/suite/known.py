@@ -33,7 +33,7 @@ def known_suite(document: Document) -> tuple[Suite, list[str]]:
     UsageError
         If what is left is no suite.
     """
-    content, left_out = renamed_suite(copy.deepcopy(document.content)), list[str]()
+    content, left_out, gone = renamed_suite(copy.deepcopy(document.content)), list[str](), list[KeyPath]()
     while True:
         try:
             return Suite.model_validate(content), left_out
@@ -41,10 +41,11 @@ def known_suite(document: Document) -> tuple[Suite, list[str]]:
             unknown = [_unknown(content, detail) for detail in error.errors(include_url=False)]
             path = max((each for each in unknown if each is not None), key=len, default=None)
             if path is None or len(left_out) >= MOST_UNKNOWN:
-                raise refused(error, document) from None
+                raise refused(error, document, lambda place: _as_written(place, gone)) from None
         value = _removed(content, path)
         msg = f"{short_repr(value)} is unknown to this version of lrbench, or not registered here, and ignored"
-        left_out.append(str(document.error(path, msg)))
+        left_out.append(str(document.error(_as_written(path, gone), msg)))
+        gone.append(path)
 
 
 def _unknown(content: Any, detail: Any) -> KeyPath | None:  # noqa: ANN401
@@ -62,6 +63,16 @@ def _unknown(content: Any, detail: Any) -> KeyPath | None:  # noqa: ANN401
         return path if path[-1:] == wanted[-1:] else None
     whole = len(path) <= (2 if path[:1] in {("models",), ("attacks",)} else 1)
     return None if whole or path[0] in MEANING else path
+
+
+def _as_written(path: KeyPath, gone: list[KeyPath]) -> KeyPath:
+    """Give where in the document stands what is at `path` since these were left out, entries of lists among them."""
+    for *above, last in reversed(gone):
+        depth = len(above)
+        if isinstance(last, int) and path[:depth] == tuple(above) and len(path) > depth:
+            here = path[depth]
+            path = (*path[:depth], here + 1 if isinstance(here, int) and here >= last else here, *path[depth + 1 :])
+    return path
 
 
 def _removed(content: Any, path: KeyPath) -> Any:  # noqa: ANN401

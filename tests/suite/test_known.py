@@ -157,3 +157,26 @@ def test_the_suite_of_a_run_is_read_so(tmp_path):
     suite, (line,) = read_run(tmp_path)
     assert suite.name == "mine"
     assert "threat_model.patience: 5 is unknown" in line
+
+
+RUN = """\
+name: mine
+data: {name: digits}
+models: {net: {arch: resnet18}}
+claims:
+  - {model: net, attack: pgd, eps: 0.1}
+  - {model: net, attack: pgd}
+  - {model: net, attack: pgd, eps: -1}
+  - {model: net, attack: pgd, eps: 0.2, zzz: 1}
+"""
+
+
+def test_places_are_those_of_the_document_though_entries_before_them_were_left_out():
+    suite, left_out = known_suite(parse(RUN, "suite.yaml"))
+    assert [claim.eps for claim in suite.claims] == [0.1, 0.2]
+    said = " ".join(left_out)
+    assert "line 8: claims.3.zzz" in said
+    assert "line 7: claims.2.eps" in said
+    assert "line 6: claims.1" in said
+    with pytest.raises(UsageError, match=r"suite\.yaml, line 9: claims\.4\.model: unknown model 'nett'"):
+        known_suite(parse(RUN + "  - {model: nett, attack: pgd, eps: 0.3}\n", "suite.yaml"))
