@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lrbench.attacks import Attack
 from lrbench.catalogue import ATTACKS, DATASETS, MODELS
 from lrbench.data import ImageData, with_outputs, with_superclasses
 from lrbench.data.checked import loaded
-from lrbench.errors import UsageError, foreign
+from lrbench.errors import UsageError
 from lrbench.measures.registry import faults_of
-from lrbench.options import OptionError, check_options
 from lrbench.registry import Registry
 from lrbench.runner.claims import attacks_of
 from lrbench.runner.external import code_named, exit_reason, guarded
+from lrbench.runner.factories import brought_in, hold_options
 from lrbench.runner.kinds import KINDS
 from lrbench.runner.lacking import Probed
 from lrbench.runner.layers import Layers
@@ -22,14 +21,12 @@ from lrbench.runner.probe import check_weights, probe
 from lrbench.runner.references import unresolved
 from lrbench.runner.regularized import misfits
 from lrbench.runner.rehearse import built, imported
-from lrbench.runner.threat import kind_of, make_attack, unfit_radius
 from lrbench.runner.untrained import asked_in_vain
 from lrbench.strict import KeyPath
-from lrbench.suite import AttackSpec, ModelSpec, Normalization, Suite
+from lrbench.suite import ModelSpec, Normalization, Suite
 from lrbench.suite.document import Document
 
 BESIDE_MODEL_OPTIONS = (*ModelSpec.model_fields, "extends")
-BESIDE_ATTACK_OPTIONS = {"attacks": ("surrogate", "eps", "label", "name"), "claims": ("label", "name")}
 
 
 @dataclass(frozen=True)
@@ -136,19 +133,6 @@ class Checker:
             keys = ("threat_model", "samples") if threat.until is None else ("threat_model", "samples", "most")
             raise self.document.error(keys, lacking)
 
-    def check_attacks(self, data: ImageData) -> None:
-        """Check the attacks' options and radii, and that they can be made on such data.
-
-        Raises
-        ------
-        UsageError
-            With the first thing that does not fit.
-        """
-        if unfit := unfit_radius(self.suite):
-            raise self.document.error(*unfit)
-        for where, attack, eps in attacks_of(self.suite):
-            self._check_attack(attack, where, data, eps)
-
     def check_models(self, data: ImageData, announce: Callable[[str], None] = lambda _: None) -> dict[str, Probed]:
         """Check models and every layer that the suite names; give what each model is like.
 
@@ -183,22 +167,6 @@ class Checker:
                 announce(f"{name} gives one logit an image: it is taken for that of class 1 against class 0")
         return looked
 
-    def _check_attack(self, attack: AttackSpec, where: KeyPath, data: ImageData, eps: float) -> None:
-        factory = self._factory(ATTACKS, attack.name, where, attack.options, BESIDE_ATTACK_OPTIONS[str(where[0])])
-        threat = self.suite.threat_model
-        try:
-            with foreign(factory, attack.name):
-                made = make_attack(factory, attack, threat, eps)
-        except (ValueError, UsageError) as error:
-            raise self.document.error(where, str(error)) from None
-        shape = (data.channels, *data.test.images.shape[2:])
-        if isinstance(made, Attack) and (reason := made.unfit(len(data.classes), shape)) is not None:
-            raise self.document.error(where, reason.replace("this model has", f"{data.name} has"))
-        if kind_of(factory) == "minimal" and (attack.surrogate is not None or attack.eps is not None):
-            key = "surrogate" if attack.surrogate is not None else "eps"
-            message = f"{attack.name} looks for the smallest perturbation of one model; `{key}` does not go with it"
-            raise self.document.error((*where, key), message)
-
     def _factory(
         self,
         registry: Registry,
@@ -207,14 +175,8 @@ class Checker:
         options: dict[str, Any],
         beside: tuple[str, ...],
     ) -> Callable[..., Any]:
-        try:
-            with guarded():
-                factory = registry[name].load()
-            check_options(factory, options, registry.supplied, beside)
-        except UsageError as error:
-            raise self.document.error(where, str(error)) from None
-        except OptionError as error:
-            raise self.document.error((*where, error.option), str(error)) from None
+        factory = brought_in(self.document, registry, name, where)
+        hold_options(self.document, factory, registry.supplied, where, options, beside)
         return factory
 
     def look_at(self, name: str, spec: ModelSpec, data: ImageData) -> Probed:

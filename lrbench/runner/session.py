@@ -12,6 +12,7 @@ from lrbench.data import ImageData
 from lrbench.engines import Worker, simulate
 from lrbench.leaderboard import Leaderboard
 from lrbench.runner.check import Checker
+from lrbench.runner.check_attacks import check_attacks
 from lrbench.runner.environment import data_folder, describe_environment, other_threads, pick_device
 from lrbench.runner.execution import Execution
 from lrbench.runner.external import external_in, objects_of, with_absolute_paths
@@ -97,7 +98,7 @@ class Session:
         suite = checker.suite
         root = data_folder(data_dir).absolute()
         data = checker.load_data(root) if data is None else data
-        checker.check_attacks(data)
+        check_attacks(suite, document, data)
         store = Store(out if out is not None else Path("runs") / suite.name, device=chosen.type)
         refuse_other_suite(store, suite)
         refuse_own_memory(store, execution)
@@ -174,9 +175,8 @@ class Session:
                     self.execution.open(self.device).run(follower.tasks(), self._opener(), follower)
                 finally:
                     board = self._tables.write(follower.missing)
-            write_views(
-                self.store, board, self._tables.finished(), self.data.classes, side_by_side=self.execution.jobs > 1
-            )
+            beside = self.execution.jobs > 1
+            write_views(self.store, board, self._tables.finished(), self.data.classes, side_by_side=beside)
         return board
 
     def run_share(self, share: Share, reporter: Reporter) -> dict[str, str]:

@@ -155,6 +155,8 @@ def test_help_and_show_import_no_torch(tmp_path):
         ("[iter-fsgm]", "[{name: 'foolbox:LinfPGD', stpes: 3}]", "line 8: attacks.0.stpes", "'steps'"),
         ("[iter-fsgm]", "['torchattacks:PGD']", "line 8: attacks.0", "space: pixel"),
         ("[iter-fsgm]", "[{name: deepfool, eps: [8/255]}]", "line 8: attacks.0.eps", "smallest perturbation"),
+        ("[iter-fsgm]", "[{name: deepfool, surrogate: net}]", "line 8: attacks.0.surrogate", "smallest perturbation"),
+        ("[iter-fsgm]", "[{name: deepfool, zzz: 3}]", "line 8: attacks.0.zzz", "overshoot, candidates, label, name"),
         ("[iter-fsgm]", "[{name: adaptive-lr, layer: avgpol}]", "line 8: attacks.0.layer", "'avgpool'"),
         ("space: normalized", "norm: l2", "line 8: attacks.0", "iter-fsgm works in the linf ball"),
         ("[8/255]", "[-8/255]", "line 7: threat_model.eps.0", "greater than or equal to 0"),
