@@ -133,7 +133,7 @@ def test_the_registered_tests_are_adjusted_over_all_as_said():
 def _withstood(board, model, *attacks):
     """Whether each outcome of a model withstands these attacks at 8/255, (S, N) bool."""
     return np.logical_and.reduce(
-        [outcomes(board, model, f"robust_accuracy[{attack},8/255]", "normal")[0] for attack in attacks]
+        [outcomes(board, model, f"robust_accuracy[{attack},8/255]", model)[0] for attack in attacks]
     )
 
 
@@ -180,6 +180,23 @@ def test_p_over_all_sixteen_that_met_standard_autoattack_is_as_said():
     assert f"{lr} over all sixteen" in FINDINGS
     assert f"they have {', '.join([lr, *others])} and {last}; the six of" in APPENDIX
     assert {model for model in adjusted if adjusted[model] < 0.05} == {*TRAINED_ON_ATTACKS, "jacobian"}
+
+
+def test_what_standard_autoattack_takes_from_the_late_controls_is_as_said():
+    again, models, taken, left = "late-controls-standard", ("norm-at-80", "label-smoothing"), {}, {}
+    for model in models:
+        for attack in ("iter-fsgm", "autoattack-fast"):
+            assert (_withstood("late-controls", model, attack) == _withstood(again, model, attack)).all()
+        fast, standard = (_withstood(again, model, attack) for attack in ("autoattack-fast", "autoattack"))
+        assert (_withstood(again, model, "worst-case") == fast & standard).all()
+        assert not (fast & standard & ~_withstood(again, model, "adaptive-lr")).any()
+        taken[model], left[model] = (
+            (one & ~other).sum(axis=1).tolist() for one, other in ((fast, standard), (standard, fast))
+        )
+    assert taken == {"norm-at-80": [0, 0, 1, 0, 0], "label-smoothing": [0] * 5}
+    assert left == {model: [1, 0, 0, 0, 0] for model in models}
+    assert "is another one for one image, of the norm penalty with seed 5. Standard AutoAttack is not" in APPENDIX
+    assert "leaves one image each of the norm penalty and of label smoothing, both with seed 3" in APPENDIX
 
 
 def test_what_standard_autoattack_takes_from_the_other_rivals_is_as_said():

@@ -22,6 +22,7 @@ LATE, LATE_10, FLAT = "late-confirmation", "late-confirmation-cifar10-jpeg", "cl
 SHORT, AT_65 = "cifar10-jpeg-pixel-short", "on-at-65-cifar10-jpeg"
 ON_PGD, RIVALS, STANDARD = "lr-on-pgd-cifar10-jpeg", "rivals-short", "rivals-standard"
 NEW, OTHERS = "rivals-confirmation", "rivals-standard-others"
+CONTROLS = "late-controls-standard"
 AT = "robust_accuracy[worst-case,{}/255]"
 AT_1, AT_2, AT_4, AT_8 = map(AT.format, (1, 2, 4, 8))
 AT_0 = "robust_accuracy[worst-case,0]"
@@ -58,6 +59,10 @@ SENTENCES = [
         f"«1-lr - normal: accuracy less» of clean accuracy (p «1-lr - normal: {AT_8} p» over the four networks",
     ),
     (RIVALS, f"that have met standard AutoAttack since, «1-lr - normal: {AT_8} p» over the 32 differences of"),
+    (
+        CONTROLS,
+        f"with which the norm penalty has «norm-at-80 - late-standard/on-at-80: {AT_8}» and label smoothing what it",
+    ),
     (NEW, f"that they were picked from), «1-lr - normal: {AT_8}» with ten new ones, registered"),
     (
         AT_65,
@@ -259,6 +264,11 @@ OF_THE_APPENDIX = [
         "late-controls",
         f"the test finds «label-smoothing - on-at-80: {AT_8} found», and «norm-at-80 - on-at-80: {AT_8} "
         "found» from the norm penalty",
+    ),
+    (
+        CONTROLS,
+        f"the norm penalty has «norm-at-80 - late-standard/on-at-80: {AT_8}», label smoothing «label-smoothing - "
+        f"late-standard/on-at-80: {AT_8}»; p is",
     ),
     ("late-controls", "the late layer costs «normal - on-at-80: accuracy» of clean accuracy"),
     (

@@ -70,10 +70,12 @@ def figure(board, model, column):
 
 
 def outcomes(board, model, column, other):
-    """Give which images two models withstand an attack on, (S, N) bool each."""
+    """Give which images two models withstand an attack on, (S, N) bool each; `board/model` is one of another board."""
     attack, eps = re.fullmatch(r"robust_accuracy\[([\w-]+),(\d+)(?:/255)?\]", column).groups()
-    run = run_of(board)
-    sides = [[run.wrong(name, seed) for seed in run.seeds(model)] for name in (model, other)]
+    *elsewhere, theirs = other.split("/")
+    runs = [(model, run_of(board)), (theirs, run_of(*elsewhere or [board]))]
+    assert len({run.test_images(name) for name, run in runs}) == 1
+    sides = [[run.wrong(name, seed) for seed in run_of(board).seeds(model)] for name, run in runs]
     (key,) = (
         key for key in sides[0][0] if key[0] == (attack if int(eps) else "") and abs(255 * key[1] - int(eps)) < 1e-6
     )
