@@ -3,6 +3,9 @@
 import re
 from urllib.parse import quote, unquote
 
+WORST = "worst-case"
+"""What stands in an attack's place where all of them together are meant."""
+
 PART = re.compile(r"(/seed-\d+(?:/.+)?)/part-\d+$")
 """How a part's id ends; a model or an attack may be called so, too, and neither ends an id that a seed is in."""
 

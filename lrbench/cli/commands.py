@@ -40,6 +40,9 @@ def execution_of(given: argparse.Namespace) -> "Execution":
     own_process = not _in_memory(given)
     if not hasattr(given, "engine"):
         return Execution(own_process=own_process)
+    if given.address is not None and given.engine != "ray":
+        msg = f"--address {given.address} is of a Ray cluster; add --engine ray"
+        raise UsageError(msg)
     return Execution(given.engine, given.jobs, given.address, given.gpus, given.step_timeout, own_process)
 
 
@@ -99,7 +102,11 @@ def register_command(given: argparse.Namespace) -> int:
     from lrbench.runner.environment import data_folder  # noqa: PLC0415
     from lrbench.runner.register import register  # noqa: PLC0415
 
-    spec = {"arch": given.factory, **_options(given.option)}
+    options = _options(given.option)
+    if "arch" in options:
+        msg = f"--option arch={options['arch']}: the architecture is what --factory names"
+        raise UsageError(msg)
+    spec = {"arch": given.factory, **options}
     if given.weights:
         spec["weights"] = given.weights
     if given.trained:

@@ -59,16 +59,17 @@ def export_command(given: argparse.Namespace) -> int:
     """Write a model's figures in another leaderboard's form."""
     from lrbench.leaderboard.outcomes import Run  # noqa: PLC0415
     from lrbench.leaderboard.robustbench import model_info  # noqa: PLC0415
-    from lrbench.leaderboard.sides import parse_side  # noqa: PLC0415
+    from lrbench.leaderboard.sides import chosen_in, parse_side  # noqa: PLC0415
 
-    folder, model, _ = parse_side(given.source)
+    folder, named = parse_side(given.source)
     run = Run.open(folder)
+    model, seeds = chosen_in(run, named)
     if model is None:
         msg = f"name a model: {folder}:{run.models[0]}"
         raise UsageError(msg)
     keys = ("name", "authors", "venue", "link", "architecture")
     fields = {key: getattr(given, key) for key in keys if getattr(given, key) is not None}
-    sys.stdout.write(model_info(run, model, fields))
+    sys.stdout.write(model_info(run, model, fields, seeds))
     return 0
 
 

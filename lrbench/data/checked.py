@@ -74,8 +74,16 @@ def checked(given: Any, train: int | None, test: int | None) -> ImageData:  # no
         twice = ", ".join(printable(name) for name, count in Counter(classes).items() if count > 1)
         msg = f"has the class {twice} twice" if twice else f"has {len(classes)} class, and two are the least"
         raise UsageError(msg)
+    fine = given.fine_classes
+    if not isinstance(fine, tuple | list) or not all(isinstance(name, str) for name in fine):
+        msg = f"fine_classes must be names, a tuple of str, not {_kind(fine)}"
+        raise UsageError(msg)
     for name, split, count in (("train", given.train, train), ("test", given.test, test)):
         _check(name, split, len(classes), count)
+        _check_fine(name, split, len(fine))
+    if not len(given.test):
+        msg = "has no test images, and nothing can be measured without"
+        raise UsageError(msg)
     shapes = [tuple(split.images.shape[1:]) for split in (given.train, given.test) if len(split)]
     if len(set(shapes)) > 1:
         msg = f"training images are (C, H, W) = {shapes[0]}, and test images {shapes[1]}"
@@ -88,7 +96,7 @@ def _check(name: str, split: Any, classes: int, count: int | None) -> None:  # n
         msg = f"{name} is {_kind(split)}, not a lrbench.data.Split"
         raise UsageError(msg)
     _check_images(name, split.images)
-    _check_labels(name, split.labels, classes)
+    _check_labels(f"{name} labels", split.labels, classes)
     if len(split.images) != len(split.labels):
         msg = f"{name} has {len(split.images)} images and {len(split.labels)} labels"
         raise UsageError(msg)
@@ -111,15 +119,30 @@ def _check_images(name: str, images: Any) -> None:  # noqa: ANN401
         raise UsageError(msg)
 
 
-def _check_labels(name: str, labels: Any, classes: int) -> None:  # noqa: ANN401
-    if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.ndim != 1:
-        what = _tensor(labels) if isinstance(labels, Tensor) else _kind(labels)
-        msg = f"{name} labels are {what}; expected an int64 tensor, (N,)"
+def _check_fine(name: str, split: Split, classes: int) -> None:
+    if split.fine is None:
+        if classes and len(split):
+            msg = f"has fine_classes, and no fine labels of {name}; `Split(images, labels, fine)` takes them"
+            raise UsageError(msg)
+        return
+    if not classes:
+        msg = f"has fine labels of {name}, and no names for them; `ImageData(..., fine_classes=...)` takes them"
         raise UsageError(msg)
-    _check_readable(f"{name} labels", labels)
+    _check_labels(f"fine {name} labels", split.fine, classes)
+    if len(split.fine) != len(split.labels):
+        msg = f"{name} has {len(split.labels)} labels and {len(split.fine)} fine ones"
+        raise UsageError(msg)
+
+
+def _check_labels(what: str, labels: Any, classes: int) -> None:  # noqa: ANN401
+    if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.ndim != 1:
+        given = _tensor(labels) if isinstance(labels, Tensor) else _kind(labels)
+        msg = f"{what} are {given}; expected an int64 tensor, (N,)"
+        raise UsageError(msg)
+    _check_readable(what, labels)
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         low, high = int(labels.min()), int(labels.max())
-        msg = f"{name} labels are {low} to {high}, where the {classes} classes are 0 to {classes - 1}"
+        msg = f"{what} are {low} to {high}, where the {classes} classes are 0 to {classes - 1}"
         raise UsageError(msg)
 
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.layout import DIFFERENCES, PAPER, WORST, labels, middle
+from lrbench.leaderboard.layout import DIFFERENCES, PAPER, labels, middle
 from lrbench.leaderboard.said import is_weak
+from lrbench.names import WORST
 from lrbench.statistics.difference import LEVEL
 from lrbench.views import in_points, matching
 

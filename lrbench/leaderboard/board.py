@@ -11,11 +11,12 @@ from lrbench.errors import UsageError, short
 from lrbench.files import is_file
 from lrbench.leaderboard.aggregate import over_seeds
 from lrbench.leaderboard.figure_text import verdict_shown
-from lrbench.leaderboard.layout import WORST, blocks_of, by_weight, ranking
+from lrbench.leaderboard.layout import blocks_of, by_weight, ranking
 from lrbench.leaderboard.read import optional_json, read_table, without_tables
 from lrbench.leaderboard.reference import Comparison, comparisons
 from lrbench.leaderboard.results import DERIVED, derived, spent
 from lrbench.leaderboard.status import Status
+from lrbench.names import WORST
 from lrbench.store import as_path
 from lrbench.suite import read_run
 from lrbench.views import Block, Shown, joined

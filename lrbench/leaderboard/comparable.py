@@ -2,11 +2,19 @@
 
 from typing import Any
 
+import numpy as np
+
 from lrbench.errors import UsageError
 from lrbench.leaderboard.kept import Wrong
-from lrbench.leaderboard.layout import WORST, labels
+from lrbench.leaderboard.layout import labels
 from lrbench.leaderboard.sides import Side
-from lrbench.names import model_in, radius_text
+from lrbench.names import WORST, model_in, radius_text
+
+SAME_UNIT = 0.02
+"""By how much, relatively, the standard deviations of two sets of training images may differ that radii are read in."""
+
+BESIDE_THE_UNIT = ("train", "test", "superclasses", "outputs")
+"""What data may differ in without pixels of another kind."""
 
 Pairs = list[tuple[Wrong, Wrong]]
 """What A and B got wrong under each attack and radius, seed by seed."""
@@ -25,6 +33,8 @@ def require_comparable(first: Side, second: Side) -> None:
     for key, what in (("space", "space"), ("norm", "norm"), ("samples", "number of images attacked")):
         if a[key] != b[key]:
             reasons.append(f"{what} ({_written(a[key])} and {_written(b[key])})")
+    if a["space"] == b["space"] == "normalized" and _other_unit(first, second):
+        reasons.append("the unit of radii, the training images' standard deviation (`data`)")
     if not set(a["eps"]) & set(b["eps"]):
         radii = [
             ", ".join(radius_text(eps, threat["norm"], threat["space"]) for eps in threat["eps"]) for threat in (a, b)
@@ -33,6 +43,24 @@ def require_comparable(first: Side, second: Side) -> None:
     if reasons:
         msg = f"{first} and {second} cannot be compared: they differ in {'; '.join(reasons)}"
         raise UsageError(msg)
+
+
+def _other_unit(first: Side, second: Side) -> bool:
+    """Whether radii in standard deviations are of other pixels; how many training images there are changes little."""
+    a, b = _deviations(first), _deviations(second)
+    if a and b:
+        return len(a) != len(b) or not np.allclose(a, b, rtol=SAME_UNIT)
+    data = [{**side.run.board.suite["data"], **dict.fromkeys(BESIDE_THE_UNIT)} for side in (first, second)]
+    return data[0] != data[1]
+
+
+def _deviations(side: Side) -> list[float] | None:
+    """Give the standard deviation of each channel's pixels; a published board does not say."""
+    if side.run.published:
+        return None
+    records = (record for step, record in side.run.steps(side.model).items() if step.startswith("attack/"))
+    told = (record.config["statistics"] for record in records if record and record.config.get("statistics"))
+    return next(([float(each) for each in deviations] for _, deviations in told), None)
 
 
 def _written(value: Any) -> str:  # noqa: ANN401
@@ -62,16 +90,29 @@ def made_on(first: Side, second: Side) -> set[str]:
 
 
 def other_attacks(first: Side, second: Side) -> set[str]:
-    """Find attacks that both ran under one label, but of other options or code: a difference would be theirs."""
-    a, b = (
-        dict(zip(labels(side.run.board.suite), side.run.board.suite["attacks"], strict=True))
-        for side in (first, second)
-    )
+    """Find attacks that both ran under one label, but of other options, code or surrogate: a difference is theirs."""
+    a, b = _attacks(first), _attacks(second)
     codes = _own_code(first), _own_code(second)
     both = codes[0].keys() & codes[1].keys()
     return {label for label in a.keys() & b.keys() if a[label] != b[label]} | {
         label for label in both if codes[0][label] != codes[1][label]
     }
+
+
+def _attacks(side: Side) -> dict[str, Any]:
+    """Give what each attack of a side is: its options, how often it may pass, and the network that it is made on."""
+    suite = side.run.board.suite
+    allowed = suite["threat_model"].get("budget")
+    return {
+        label: (attack, allowed, attack["surrogate"] and _surrogate(side, attack["surrogate"]))
+        for label, attack in zip(labels(suite), suite["attacks"], strict=True)
+    }
+
+
+def _surrogate(side: Side, name: str) -> Any:  # noqa: ANN401
+    """Give what the network is that attacks are made on; of one of which nothing is known, whose it is."""
+    known = _network(side, name)
+    return (known, side.run.board.suite["data"]) if known else str(side.run.folder.resolve())
 
 
 def _own_code(side: Side) -> dict[str, Any]:
@@ -89,11 +130,25 @@ def _own_code(side: Side) -> dict[str, Any]:
 def making(side: Side) -> dict[str, Any]:
     """Give what of a suite makes a side's figures: its model, training, data, threat model and attacks."""
     suite = side.run.board.suite
-    spec = dict(suite["models"][side.model])
+    surrogates = dict.fromkeys(attack["surrogate"] for attack in suite["attacks"] if attack["surrogate"])
+    made = {name: _network(side, name) for name in surrogates if name != side.model}
+    used = _network(side, side.model) | ({"surrogates": made} if made else {})
+    return used | {"data": suite["data"], "threat_model": suite["threat_model"], "attacks": suite["attacks"]}
+
+
+def _network(side: Side, name: str) -> dict[str, Any]:
+    """Give what of a suite makes a network, and the one that it starts from; nothing where the suite lacks it.
+
+    A published board may: its records are of one model each.
+    """
+    suite = side.run.board.suite
+    if name not in suite["models"]:
+        return {}
+    spec = dict(suite["models"][name])
     training = spec.pop("training", None) or suite["training"]
     used = {"model": spec, "training": training if spec.get("train", True) else None}
     used["low_rank"] = suite["low_rank"] if spec.get("lr_layers") else None
-    return used | {"data": suite["data"], "threat_model": suite["threat_model"], "attacks": suite["attacks"]}
+    return used | ({"start": _network(side, spec["init_from"])} if spec.get("init_from") else {})
 
 
 def differing(first: Any, second: Any, path: str = "") -> dict[str, tuple[Any, Any]]:  # noqa: ANN401

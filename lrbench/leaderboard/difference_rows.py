@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lrbench.columns import INTERVAL
+from lrbench.names import WORST
 from lrbench.statistics import Estimate, Stopping
-
-WORST = "worst-case"
 
 
 def difference_rows(found: Estimate, eps: float, space: str) -> list[dict[str, Any]]:

@@ -7,10 +7,9 @@ from typing import Any
 from lrbench.leaderboard.measured import measured_blocks, measured_summary
 from lrbench.leaderboard.ranking import rank_column
 from lrbench.leaderboard.worth_blocks import worth_block
-from lrbench.names import eps_label
+from lrbench.names import WORST, eps_label
 from lrbench.views import Block, Column, Form, Shown, with_n
 
-WORST = "worst-case"
 MISCLASSIFICATION, ROBUST = "misclassification", "robust_accuracy"
 AT_L2 = "_at_l2"
 """Behind a share that is read off a curve at an L2 dissimilarity, `l2`."""

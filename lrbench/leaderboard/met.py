@@ -5,8 +5,9 @@ from typing import Any
 
 from lrbench.errors import some
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.layout import WORST, labels, middle
+from lrbench.leaderboard.layout import labels, middle
 from lrbench.leaderboard.said import is_noise, is_weak, needs_gradients
+from lrbench.names import WORST
 
 RATE = "misclassification"
 

@@ -13,11 +13,10 @@ from safetensors.numpy import load
 from lrbench.errors import UsageError, nearest
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.kept import RECORDS, Content, Key, environments_of, read_record, unpacked
-from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.left import PLAN
 from lrbench.leaderboard.status import distinct
 from lrbench.leaderboard.worth import CLEAN
-from lrbench.names import attack_id, fooled_by, model_in, model_path, whole_of
+from lrbench.names import WORST, attack_id, fooled_by, model_in, model_path, whole_of
 from lrbench.store import Record, Store, View, as_path, taken_under
 
 __all__ = ["CLEAN", "Key", "Run"]

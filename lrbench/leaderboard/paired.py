@@ -18,11 +18,11 @@ from lrbench.leaderboard.comparable import (
 )
 from lrbench.leaderboard.difference_rows import stopping_in
 from lrbench.leaderboard.kept import Key
-from lrbench.leaderboard.layout import WORST, labels, middle
+from lrbench.leaderboard.layout import labels, middle
 from lrbench.leaderboard.outcomes import CLEAN, Run
 from lrbench.leaderboard.said import is_weak
-from lrbench.leaderboard.sides import Side, paired_seeds, pairs_of, parse_side
-from lrbench.names import radius_text
+from lrbench.leaderboard.sides import Side, chosen_in, paired_seeds, pairs_of, parse_side
+from lrbench.names import WORST, radius_text
 from lrbench.statistics import Estimate, Stopping, difference_of, holm, on_the_same_images
 
 
@@ -126,9 +126,10 @@ def compare(first: str, second: str) -> list[Paired]:
         If there is no such run, model or seed, or the two were not measured on the same images in the same threat
         model.
     """
-    (folder_a, model_a, seeds_a), (folder_b, model_b, seeds_b) = parse_side(first), parse_side(second)
+    (folder_a, named_a), (folder_b, named_b) = parse_side(first), parse_side(second)
     run_a = Run.open(folder_a)
     run_b = run_a if folder_a == folder_b else Run.open(folder_b)
+    (model_a, seeds_a), (model_b, seeds_b) = chosen_in(run_a, named_a), chosen_in(run_b, named_b)
     pairs = pairs_of(run_a, model_a, run_b, model_b)
     found = []
     for name_a, name_b in pairs:
@@ -184,7 +185,7 @@ def _why_not(key: Key, other: set[str], own: set[str], pairs: Pairs) -> str:
     if key[0] in own:
         return "made on one of the two"
     if key[0] in other:
-        return "over other attacks" if key[0] == WORST else "other options or code"
+        return "over other attacks" if key[0] == WORST else "other options, code or surrogate"
     lacking = [name for index, name in enumerate("AB") if not any(key in pair[index] for pair in pairs)]
     if not lacking:
         return "no seed for which both have it"

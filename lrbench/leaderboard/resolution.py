@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from lrbench.errors import UsageError
-from lrbench.leaderboard.layout import WORST, middle
+from lrbench.leaderboard.layout import middle
 from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.stopped import known_to
-from lrbench.names import radius_text
+from lrbench.names import WORST, radius_text
 from lrbench.statistics import Components, detectable, difference_of, on_the_same_images
 from lrbench.store import View
 from lrbench.views import in_percent

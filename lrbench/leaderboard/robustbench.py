@@ -13,7 +13,7 @@ FULL_TEST = 10_000
 STANDARD = {"linf": 8 / 255, "l2": 0.5}
 
 
-def model_info(run: Run, model: str, fields: dict[str, str]) -> str:
+def model_info(run: Run, model: str, fields: dict[str, str], seeds: tuple[int, ...] = ()) -> str:
     """Write a model's `model_info` JSON.
 
     Parameters
@@ -23,11 +23,13 @@ def model_info(run: Run, model: str, fields: dict[str, str]) -> str:
     model : str
     fields : dict
         What a run cannot know: `name`, `authors`, `venue`, `link`.
+    seeds : tuple of int
+        The one whose network it is about; default: the first of those that the model has.
 
     Raises
     ------
     UsageError
-        If the run was in L1, not in pixel space or without AutoAttack, or there is no such model.
+        If the run was in L1, not in pixel space or without AutoAttack, or there is no such model, or not this seed.
     """
     suite = run.board.suite
     threat = suite["threat_model"]
@@ -37,7 +39,8 @@ def model_info(run: Run, model: str, fields: dict[str, str]) -> str:
     if threat["space"] != "pixel":
         msg = f"RobustBench's eps is in pixels; {run.folder} was attacked in {threat['space']} space"
         raise UsageError(msg)
-    seed = run.seeds(model)[0]
+    seed = _seed(run, model, seeds)
+    attack = _autoattack(run)
     wrong = run.wrong(model, seed)
     eps = _radius([eps for label, eps in wrong if label == "autoattack"], threat["norm"], run)
     attacked = wrong["autoattack", eps]
@@ -56,10 +59,33 @@ def model_info(run: Run, model: str, fields: dict[str, str]) -> str:
         "clean_acc": f"{100 * _accuracy(run, model, seed):.2f}",
         "reported": f"{100 * (1 - attacked.mean()):.2f}",
         "autoattack_acc": f"{100 * (1 - attacked.mean()):.2f}",
-        "footnote": _footnote(run, model, len(attacked), verdict),
+        "footnote": _footnote(run, model, seed, len(attacked), verdict, attack),
         "unreliable": verdict != VERDICTS[0] or bool(run.board.cautions(model)),
     }
     return json.dumps(info, indent=2, ensure_ascii=False) + "\n"
+
+
+def _seed(run: Run, model: str, asked: tuple[int, ...]) -> int:
+    there = run.seeds(model)
+    if len(asked) > 1 or any(seed not in there for seed in asked):
+        wrong = "is about one network" if len(asked) > 1 else f"has no seed {asked[0]} of {model}"
+        msg = f"{run.folder} {wrong}; name one of the seeds {', '.join(map(str, there))}"
+        raise UsageError(msg)
+    return asked[0] if asked else there[0]
+
+
+def _autoattack(run: Run) -> dict[str, Any]:
+    """Give the attack whose figures stand under the name of AutoAttack."""
+    called = (each for each in run.board.suite["attacks"] if (each.get("label") or each["name"]) == "autoattack")
+    found: dict[str, Any] | None = next(called, None)
+    if found is None:
+        msg = f"{run.folder} has no figures of `autoattack`; its suite must run it"
+        raise UsageError(msg)
+    if found["name"] != "autoattack" or found.get("surrogate"):
+        what = f"{found['name']} on {found['surrogate']}" if found.get("surrogate") else found["name"]
+        msg = f"{run.folder}: what is labelled `autoattack` is {what}; RobustBench's figure is of AutoAttack"
+        raise UsageError(msg)
+    return found
 
 
 def _radius(there: list[float], norm: str, run: Run) -> float:
@@ -94,17 +120,16 @@ def _values(run: Run, model: str, seed: int, metric: str) -> list[float]:
     return [float(value) for value in rows["value"]]
 
 
-def _footnote(run: Run, model: str, n: int, verdict: str) -> str:
+def _footnote(run: Run, model: str, seed: int, n: int, verdict: str, attack: dict[str, Any]) -> str:
     """Say in what these figures differ from RobustBench's own."""
-    suite, seeds, parts = run.board.suite, run.seeds(model), []
+    seeds, parts = run.seeds(model), []
     if n != FULL_TEST:
         parts.append(f"AutoAttack on {n} test images")
-    options = next(attack for attack in suite["attacks"] if (attack.get("label") or attack["name"]) == "autoattack")
-    if changed := other_than_standard(options):
+    if changed := other_than_standard(attack):
         parts.append(
             "not the standard version of AutoAttack: " + ", ".join(f"{key} = {value}" for key, value in changed.items())
         )
     if len(seeds) > 1:
-        parts.append(f"the first of {len(seeds)} training seeds")
+        parts.append(f"seed {seed} of the {len(seeds)} training seeds {', '.join(map(str, seeds))}")
     parts.append(f"checks for masked gradients: {verdict}")
     return " ".join([f"Measured by lrbench: {'; '.join(parts)}.", *run.board.cautions(model)])

@@ -1,5 +1,6 @@
 """What is compared: a model of a run, over some of its seeds, as it is named on the command line."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from lrbench.leaderboard.outcomes import Run
 from lrbench.store import as_path
 
 Seeds = tuple[int, ...]
+
+SEED = re.compile(r"[0-9]{1,20}")
 
 
 @dataclass(frozen=True)
@@ -25,21 +28,27 @@ class Side:
         return f"{self.run.folder}:{self.model}{seeds}"
 
 
-def parse_side(text: str) -> tuple[Path, str | None, tuple[int, ...]]:
-    """Split DIR[:MODEL[@SEED,...]] into its parts; an @ that no numbers follow belongs to the name."""
+def parse_side(text: str) -> tuple[Path, str | None]:
+    """Split DIR[:MODEL[@SEED,...]] into the folder and what is named in it."""
     protocol, separator, rest = text.rpartition("://")
     prefix = protocol + separator
     if ":" not in rest or _is_there(text):
-        return as_path(text), None, ()
+        return as_path(text), None
     folder, _, model = rest.partition(":")
     while not _is_there(prefix + folder) and ":" in model:
         more, _, model = model.partition(":")
         folder = f"{folder}:{more}"
-    path = as_path(prefix + folder)
-    name, at, seeds = model.rpartition("@")
-    if not at or not all(seed.strip().isdigit() for seed in seeds.split(",")):
-        return path, model, ()
-    return path, name, tuple(int(seed) for seed in seeds.split(","))
+    return as_path(prefix + folder), model
+
+
+def chosen_in(run: Run, named: str | None) -> tuple[str | None, Seeds]:
+    """Split MODEL[@SEED,...]; what a model of the run is called is its name, and so is what no numbers end."""
+    if named is None or named in run.models:
+        return named, ()
+    name, at, seeds = named.rpartition("@")
+    if not at or not all(SEED.fullmatch(seed.strip()) for seed in seeds.split(",")):
+        return named, ()
+    return name, tuple(int(seed) for seed in seeds.split(","))
 
 
 def _is_there(text: str) -> bool:

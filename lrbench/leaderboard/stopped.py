@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from lrbench.leaderboard.board import Leaderboard
-from lrbench.leaderboard.layout import ROBUST, WORST
+from lrbench.leaderboard.layout import ROBUST
+from lrbench.names import WORST
 from lrbench.views import matching
 
 DIFFERENCE = "robust_accuracy_difference"

@@ -2,6 +2,7 @@
 
 from lrbench.catalogue import MEASURES, REGULARIZERS
 from lrbench.errors import UsageError
+from lrbench.leaderboard.kept import RECORDS
 from lrbench.runner.execution import Execution
 from lrbench.store import Store, require_folder
 from lrbench.suite import Suite, name_of_run
@@ -31,8 +32,11 @@ def refuse_parts_of_this_process(suite: Suite, execution: Execution) -> None:
 
 
 def refuse_other_suite(store: Store, suite: Suite) -> None:
-    """Refuse a folder that holds a run of a suite of another name."""
+    """Refuse a folder that holds a run of a suite of another name, or a published board."""
     require_folder(store.root)
+    if (store.root / RECORDS).is_dir():
+        msg = f"{store.root} holds a published board, not a run; choose another folder with --out"
+        raise UsageError(msg)
     other = name_of_run(store.root)
     if other not in {None, suite.name}:
         msg = f"{store.root} holds a run of the suite {other!r}, not {suite.name!r}; choose another folder with --out"

@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     JsonValue,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
     create_model,
     field_validator,
     model_serializer,
@@ -21,7 +22,7 @@ from pydantic import (
 from lrbench.catalogue import MEASURES
 from lrbench.measures import Options, layer_options
 from lrbench.measures.registry import is_own, measure_of
-from lrbench.names import eps_digits
+from lrbench.names import WORST, eps_digits
 from lrbench.renamed import KEYS, renamed
 from lrbench.strict import Count, Eps, Name, Number, Positive, Strict
 from lrbench.suite.masking import Masking
@@ -42,7 +43,6 @@ def _plain(name: Any) -> Any:  # noqa: ANN401
 
 
 NORMS = ("linf", "l2", "l1")
-
 
 _SPACES = re.compile(r"[^A-Za-z0-9._+-]+")
 
@@ -90,13 +90,13 @@ class ThreatModel(Strict):
             return []
         return [(begin, min(begin + size, samples)) for begin in range(0, samples, size)]
 
-    @field_validator("eps")
+    @field_validator("eps", "l2_dissimilarities")
     @classmethod
-    def _ascending(cls, eps: list[float]) -> list[float]:
-        if len({eps_digits(radius) for radius in eps}) != len(eps):
+    def _each_once(cls, sizes: list[float], of: ValidationInfo) -> list[float]:
+        if len({eps_digits(size) for size in sizes}) != len(sizes):
             msg = "lists a value twice (six digits count)"
             raise ValueError(msg)
-        return sorted(eps)
+        return sorted(sizes) if of.field_name == "eps" else sizes
 
 
 class AttackSpec(Strict):
@@ -126,12 +126,19 @@ class AttackSpec(Strict):
             if ".py:" in name:
                 # Of a file of the user's, wherever it lies.
                 name = name.replace("\\", "/").rpartition("/")[2]
-            label = _SPACES.sub("-", name).lstrip("._+-")
-            if data.get("version") == "fast":
-                # Not to be taken for the attack that goes by the name alone.
-                label += "-fast"
-            return {**data, "label": label + (f"-from-{surrogate}" if surrogate else "")}
+            # The fast version is not to be taken for the attack that goes by the name alone.
+            label = name + ("-fast" if data.get("version") == "fast" else "")
+            label += f"-from-{surrogate}" if surrogate else ""
+            return {**data, "label": _SPACES.sub("-", label).lstrip("._+-")}
         return data
+
+    @field_validator("label")
+    @classmethod
+    def _of_one_attack(cls, label: str) -> str:
+        if label == WORST:
+            msg = f"{WORST!r} is what all attacks together leave; give the attack another label"
+            raise ValueError(msg)
+        return label
 
     def radii(self, eps: list[float]) -> list[float]:
         """Radii at which this attack runs, of those given."""

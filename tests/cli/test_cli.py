@@ -187,6 +187,7 @@ def test_a_faulty_suite_is_refused_in_a_line_and_writes_nothing(suite_file, caps
         (["run", "quik"], "did you mean 'quick'"),
         (["show", "nowhere"], "no results in nowhere"),
         (["run", "quick", "--device", "cuda:77"], "no device 'cuda:77'"),
+        (["run", "quick", "--address", "nowhere:6379"], "is of a Ray cluster; add --engine ray"),
     ],
 )
 def test_wrong_usage_is_exit_2_without_traceback(arguments, message, tmp_path, monkeypatch, capsys):

@@ -84,7 +84,7 @@ def test_they_are_run_shown_and_made_again_when_their_code_changes(folder, capsy
     capsys.readouterr()
     # Of two versions of an attack the difference would be the attacks'.
     assert main(["compare", "out", "two"]) == 0
-    assert "mine.py-Push at 8/255 (other options or code)" in capsys.readouterr().out
+    assert "mine.py-Push at 8/255 (other options, code or surrogate)" in capsys.readouterr().out
     assert main(["run", "own.yaml", "--out", "out"]) == 0
     assert (folder / "two/results.csv").read_text() == (folder / "out/results.csv").read_text()
 

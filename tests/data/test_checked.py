@@ -21,10 +21,16 @@ def data(train=GOOD, test=GOOD, classes=("a", "b")):
     return ImageData("mine", train, test, classes)
 
 
+def fine(train, test, classes=("a1", "a2", "b1")):
+    return ImageData("mine", Split(IMAGES, LABELS, train), Split(IMAGES, LABELS, test), ("a", "b"), classes)
+
+
 def test_what_is_a_data_set_is_given_back_as_it_is():
     made = data()
     assert given(made) is made
     assert given(made, 6, 6) is made
+    finer = fine(LABELS, LABELS + 1)
+    assert given(finer) is finer
     none = data(train=Split(torch.empty(0, 3, 1, 1, dtype=torch.uint8), torch.empty(0, dtype=torch.int64)))
     assert given(none) is none
 
@@ -57,6 +63,14 @@ def test_what_is_a_data_set_is_given_back_as_it_is():
         (data(train=Split(IMAGES.to("meta"), LABELS)), "train images hold no numbers .* on meta"),
         (data(train=Split(IMAGES, LABELS.to("meta"))), "train labels hold no numbers .* on meta"),
         (data(test=Split(IMAGES[:, :0], LABELS)), r"test images are \(C, H, W\) = \(0, 4, 4\): of no size"),
+        (data(test=Split(IMAGES[:0], LABELS[:0])), "has no test images"),
+        (fine(LABELS[:3], LABELS), "train has 6 labels and 3 fine ones"),
+        (fine(LABELS, LABELS + 2), "fine test labels are 2 to 3, where the 3 classes are 0 to 2"),
+        (fine(LABELS - 1, LABELS), "fine train labels are -1 to 0, where the 3 classes are 0 to 2"),
+        (fine(LABELS.float(), LABELS), r"fine train labels are float32 of shape \(6,\); expected an int64"),
+        (fine(LABELS, None), "has fine_classes, and no fine labels of test"),
+        (fine(LABELS, LABELS, ()), "has fine labels of train, and no names for them"),
+        (fine(LABELS, LABELS, 3), "fine_classes must be names, a tuple of str, not something of type int"),
         (data(classes=2), "classes must be names, a tuple of str, not something of type int"),
         (data(classes=(0, 1)), "classes must be names, a tuple of str, not something of type tuple"),
         (data(classes=("a", "a")), "has the class a twice"),

@@ -188,6 +188,14 @@ def test_of_many_models_bands_and_thin_lines_would_hide_one_another():
     assert "Fewer attacks ran at 8/255" in many["radius-worst-case"].caption
 
 
+def test_a_band_of_images_that_were_taken_until_they_were_enough_is_no_wilson_interval():
+    board = board_of(["net"])
+    board.suite["threat_model"]["samples"] = {"until": 2, "of": "accuracy", "most": None}
+    drawn = charts_of(board)
+    for name in ("radius-worst-case", "radius-iter-fsgm", "distance-iter-fsgm"):
+        assert "the band is the 95 % confidence sequence" in drawn[name].caption
+
+
 def test_misclassification_is_there_by_distance(drawn):
     (panel,) = drawn["distance-iter-fsgm"].panels
     assert of(panel, "normal", "l2", "value") == [pytest.approx([0, 0.1, 0.2]), pytest.approx([10, 30, 60])]

@@ -17,11 +17,12 @@ from lrbench.cli import main
 from lrbench.errors import UsageError
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.conclusion import conclusion, requirement
-from lrbench.leaderboard.layout import WORST, middle
+from lrbench.leaderboard.layout import middle
 from lrbench.leaderboard.outcomes import CLEAN
 from lrbench.leaderboard.paired import Paired, _differences, _headline, _why_not, compare
 from lrbench.leaderboard.paired_text import FORMATS, HEADINGS, Wanted, remarks, rows
 from lrbench.leaderboard.text import in_latex, in_markdown
+from lrbench.names import WORST
 from lrbench.statistics import detectable, difference_of, holm, images_needed
 from lrbench.views import in_percent, in_points
 
@@ -176,7 +177,7 @@ def test_why_a_figure_is_not_compared_is_told():
         ([(there, {}), ({}, there)], "no seed for which both have it"),
     ):
         assert _why_not(key, set(), set(), pairs) == expected
-    assert _why_not(key, {"pgd"}, set(), []) == "other options or code"
+    assert _why_not(key, {"pgd"}, set(), []) == "other options, code or surrogate"
     assert _why_not(worst, {WORST}, set(), []) == "over other attacks"
     assert _why_not(key, {"pgd"}, {"pgd"}, []) == "made on one of the two"
 
@@ -227,7 +228,7 @@ def test_an_attack_with_other_options_is_not_compared(pair_run, tmp_path):
     (other / "suite.yaml").write_text(text.replace("  targets: 2\n  queries: 5\n", "  targets: 2\n  queries: 9\n"))
     (paired,) = compare(f"{pair_run}:net", f"{other}:net")
     assert "autoattack" not in {each.attack for each in paired.differences}
-    assert "autoattack at 4/255 (other options or code)" in paired.skipped
+    assert "autoattack at 4/255 (other options, code or surrogate)" in paired.skipped
 
 
 @pytest.mark.parametrize("attack", ["iter-fsgm", "autoattack"])

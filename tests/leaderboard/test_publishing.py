@@ -1,5 +1,6 @@
 """Who publishes to a folder: one at a time, in place of what is damaged, and never without a word."""
 
+import copy
 import shutil
 import threading
 import time
@@ -12,6 +13,7 @@ from lrbench.cli import main
 from lrbench.errors import UsageError
 from lrbench.leaderboard.kept import read_record
 from lrbench.leaderboard.published import check, publish
+from lrbench.leaderboard.published.depends import require_what_they_rest_on
 from lrbench.leaderboard.published.read import require_one_measure
 from lrbench.store.flock import FileLocks
 
@@ -175,3 +177,86 @@ def test_models_that_were_made_or_checked_otherwise_are_not_put_on_one_board(bot
     records = [read_record(path) for path in sorted((place / "records").glob("*.json"))]
     with pytest.raises(UsageError, match=what):
         require_one_measure(records, place)
+
+
+@pytest.mark.parametrize("to", ["in its place", "in itself", "below itself"])
+def test_a_board_is_not_written_into_its_run(runs, tmp_path, to, capsys):
+    run = shutil.copytree(runs[0], tmp_path / "small")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    where = {"in its place": tmp_path, "in itself": run, "below itself": run / "boards"}[to]
+    assert main(["publish", str(run), "--to", str(where)]) == 2
+    assert f"would be written into the run in {run}; publish to another folder" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+
+def test_a_run_is_not_written_into_a_board(one, capsys):
+    before = {path: path.read_bytes() for path in one.rglob("*") if path.is_file()}
+    assert main(["run", str(one / "small/suite.yaml"), "--out", str(one / "small")]) == 2
+    assert "holds a published board, not a run; choose another folder with --out" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in one.rglob("*") if path.is_file()}
+
+
+def test_only_what_publishing_left_half_written_is_removed(runs, one):
+    ours = [one / ".index.html.x.tmp", one / "small/.README.md.x.tmp", one / "small/records/.net.json.x.tmp"]
+    ours += [one / "small/figures/.a.png.x.tmp", one / "small/weights/net/seed-0/.model.json.x.tmp"]
+    others = [one / ".git/.lock.x.tmp", one / "elsewhere/.notes.tmp", one / "elsewhere/deep/.notes.tmp"]
+    for path in (*ours, *others):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    publish(runs[0], one)
+    assert not any(path.exists() for path in ours)
+    assert all(path.exists() for path in others)
+
+
+def test_a_folder_among_pictures_is_left_alone_and_told(runs, one, capsys):
+    (one / "small/figures/.ipynb_checkpoints").mkdir(parents=True)
+    (one / "small/figures/.ipynb_checkpoints/a.png").write_bytes(b"a picture")
+    publish(runs[0], one)
+    assert main(["publish", "--rebuild", "--to", str(one)]) == 0
+    capsys.readouterr()
+    assert main(["publish", "--check", "--to", str(one)]) == 2
+    assert ".ipynb_checkpoints" in capsys.readouterr().err
+
+
+def rests(record, on="surrogate"):
+    configuration = record["configuration"]
+    if on == "surrogate":
+        configuration["attacks"][0]["surrogate"] = "net"
+    else:
+        configuration["models"][record["model"]]["init_from"] = "net"
+
+
+@pytest.mark.parametrize("on", ["surrogate", "start"])
+@pytest.mark.parametrize("known", ["by keys", "by files", "of an earlier form"])
+def test_networks_that_others_rest_on_stay(both, on, known):
+    def older(record):
+        network = record["artefacts"]["train/net/seed-0"]
+        if known == "by keys":
+            record["keys"]["train/net/seed-0"] = "0" * 64
+        else:
+            record["keys"].pop("train/net/seed-0")
+            network["weights.safetensors"] = "0" * 64
+
+    new = read_record(both / "small/records/net.json")
+    other = read_record(both / "small/records/lr.json")
+    require_what_they_rest_on([new], [new], [other])
+    there = copy.deepcopy(new)
+    older(there)
+    if known == "of an earlier form":
+        del there["keys"]
+    require_what_they_rest_on([new], [there], [other])
+    rests(other, on)
+    require_what_they_rest_on([new], [new], [other])
+    require_what_they_rest_on([new], [], [other])
+    with pytest.raises(UsageError, match="lr of small, published before, was made with other networks of net"):
+        require_what_they_rest_on([new], [there], [other])
+
+
+def test_a_record_that_another_rests_on_is_not_replaced(runs, both, capsys):
+    resealed(both / "small/records/lr.json", rests)
+    resealed(both / "small/records/net.json", rests)
+    resealed(both / "small/records/net.json", lambda record: record["keys"].update({"train/net/seed-0": "0" * 64}))
+    before = (both / "small/records/net.json").read_bytes()
+    assert main(["publish", str(runs[0]), "--to", str(both)]) == 2
+    assert "was made with other networks of net than this run's; publish elsewhere" in capsys.readouterr().err
+    assert (both / "small/records/net.json").read_bytes() == before

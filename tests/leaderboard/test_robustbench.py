@@ -80,3 +80,40 @@ def test_another_space_is_refused(pair_run, tmp_path, capsys):
     (run / "suite.yaml").write_text(yaml.safe_dump(suite))
     assert exported(run) == 2
     assert "eps is in pixels" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("asked", "seed"), [("", 0), ("@0", 0), ("@1", 1)])
+def test_the_figures_are_of_the_seed_that_is_asked_for(pair_run, capsys, asked, seed):
+    import pandas as pd  # noqa: PLC0415
+
+    assert main(["export", f"{pair_run}:net{asked}", "--robustbench"]) == 0
+    info = json.loads(capsys.readouterr().out)
+    table = pd.read_csv(pair_run / "results.csv")
+    row = table[(table["model"] == "net") & (table["seed"] == seed) & (table["metric"] == "accuracy")]
+    assert float(info["clean_acc"]) == pytest.approx(100 * row["value"].iloc[0], abs=0.01)
+    assert f"seed {seed} of the 2 training seeds 0, 1" in info["footnote"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"), [("@7", "has no seed 7 of net; name one of the seeds 0, 1"), ("@0,1", "is about one network")]
+)
+def test_a_seed_that_is_not_there_is_refused(pair_run, capsys, asked, says):
+    assert main(["export", f"{pair_run}:net{asked}", "--robustbench"]) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda attacks: attacks[1].update(name="pgd"), "what is labelled `autoattack` is pgd;"),
+        (lambda attacks: attacks[1].update(surrogate="lr"), "what is labelled `autoattack` is autoattack on lr;"),
+        (lambda attacks: attacks.pop(1), "has no figures of `autoattack`"),
+    ],
+)
+def test_what_only_goes_by_the_name_of_autoattack_is_refused(pair_run, tmp_path, capsys, change, says):
+    run = shutil.copytree(pair_run, tmp_path / "run")
+    suite = yaml.safe_load((run / "suite.yaml").read_text())
+    change(suite["attacks"])
+    (run / "suite.yaml").write_text(yaml.safe_dump(suite))
+    assert exported(run) == 2
+    assert says in capsys.readouterr().err

@@ -151,6 +151,9 @@ def test_networks_are_published_with_their_board_where_asked(run, tmp_path):
     for ask in (lambda: lrbench.load_model(to / "kept", "net"), lambda: check(to)):
         with pytest.raises(UsageError, match="does not match the checksum in its record"):
             ask()
+    weights.unlink()
+    with pytest.raises(UsageError, match=r"seed-0/weights.safetensors is missing; publish its run with --weights"):
+        check(to)
     (to / "kept/weights/net/seed-0/more").write_text("")
     with pytest.raises(UsageError):
         check(to)

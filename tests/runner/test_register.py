@@ -107,6 +107,7 @@ def test_trained_weights_are_tried_on_the_data(folder, capsys):
             )
         ),
         (["--factory", "mine.py:build", "--weights", "none.pt"], "no such file: none.pt"),
+        (["--factory", "mine.py:build", "--option", "arch=resnet18"], "the architecture is what --factory names"),
         (["--factory", "mine.py:build", "--data", "digit"], "did you mean 'digits'"),
         (["--factory", "mine.py:build", "--data", "quick"], "--data quick: that is a suite, whose data set is digits"),
         (["--factory", "mine.py:build", "--data", "npz"], "--data npz would need its path"),

@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from lrbench.errors import UsageError
-from lrbench.suite import Suite, load_suite, shipped_suites
+from lrbench.suite import AttackSpec, Suite, load_suite, shipped_suites
 from lrbench.suite.load import summary
 
 MINIMAL = """\
@@ -148,6 +148,8 @@ def test_shipped_suites_are_valid_and_named_after_their_file(name):
         (MINIMAL + "threat_model: {eps: [8/0]}\n", "threat_model.eps.0", "a fraction such as 8/255"),
         (MINIMAL + "threat_model: {eps: []}\n", "threat_model.eps", "at least 1 item"),
         (MINIMAL + "threat_model: {eps: [0.1, 0.1]}\n", "threat_model.eps", "twice"),
+        (MINIMAL + "threat_model: {l2_dissimilarities: [0.1, 0.1]}\n", "threat_model.l2_dissimilarities", "twice"),
+        (MINIMAL + "attacks: [{name: pgd, label: worst-case}]\n", "line 5: attacks.0.label", "another label"),
         (MINIMAL + "threat_model: {space: pixels}\n", "threat_model.space", "'pixel' or 'normalized'"),
         (
             MINIMAL + "attacks: [fgsm]\nthreat_model: {eps: [0]}\ndiagnostics: {masking: {samples: 5}}\n",
@@ -213,3 +215,10 @@ def test_what_a_list_says_of_a_shipped_suite_is_a_whole_sentence(name):
     said = summary(shipped_suites()[name])
     assert said[:1].isupper()
     assert said.endswith((".", "?"))
+
+
+@pytest.mark.parametrize(
+    ("surrogate", "label"), [("my net", "pgd-from-my-net"), ("a/b", "pgd-from-a-b"), ("é", "pgd-from--")]
+)
+def test_the_label_of_a_transferred_attack_is_one_whatever_its_surrogate_is_called(surrogate, label):
+    assert AttackSpec.model_validate({"name": "pgd", "surrogate": surrogate}).label == label

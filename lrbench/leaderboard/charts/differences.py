@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from lrbench.leaderboard.figure_text import verdict_shown
-from lrbench.leaderboard.layout import DIFFERENCES, WORST, middle
+from lrbench.leaderboard.layout import DIFFERENCES, middle
+from lrbench.names import WORST
 from lrbench.statistics.difference import LEVEL
 from lrbench.verdicts import VERDICTS
 from lrbench.views import Shown, n_suffix

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lrbench.leaderboard.layout import MISCLASSIFICATION, ROBUST, WORST, labels, summed_up
+from lrbench.leaderboard.layout import MISCLASSIFICATION, ROBUST, labels, summed_up
 from lrbench.leaderboard.worth import ALONE
+from lrbench.names import WORST
 from lrbench.views import Shown, n_suffix
 from lrbench.views.charts import Axis, Chart, Panel
 
@@ -32,7 +33,7 @@ def by_radius(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
         if not whole["attack"].any():
             continue
         table = _drawn(shown, whole)
-        caption = f"Robust accuracy by radius, mean over seeds{n_suffix(table)}; {_intervals(shown)}."
+        caption = f"Robust accuracy by radius, mean over seeds{n_suffix(table)}; {_intervals(shown, suite)}."
         faint = None
         if attack == WORST and not _crowded(shown):
             radii = sorted(set(table["radius"]))
@@ -57,8 +58,11 @@ def _drawn(shown: Shown, table: pd.DataFrame) -> pd.DataFrame:
     return table.drop(columns=["low", "high"]) if _crowded(shown) else table
 
 
-def _intervals(shown: Shown) -> str:
-    return "the tables have the 95 % intervals" if _crowded(shown) else "the band is the 95 % Wilson interval"
+def _intervals(shown: Shown, suite: dict[str, Any]) -> str:
+    if _crowded(shown):
+        return "the tables have the 95 % intervals"
+    stopped = isinstance(suite["threat_model"].get("samples"), dict)
+    return f"the band is the 95 % {'confidence sequence' if stopped else 'Wilson interval'}"
 
 
 def _in_parts(table: pd.DataFrame, label: str, radii: list[float]) -> pd.DataFrame:
@@ -106,7 +110,7 @@ def by_distance(shown: Shown, suite: dict[str, Any]) -> Iterator[Chart]:
         errors = _drawn(shown, errors)
         caption = (
             f"As in the paper's figure 5, {suite['threat_model']['space']} space: misclassified images by how far the "
-            f"attack moved them{n_suffix(errors)}; {_intervals(shown)}."
+            f"attack moved them{n_suffix(errors)}; {_intervals(shown, suite)}."
             f"{' Dotted: where the tables read it off.' if levels else ''}"
         )
         x = Axis("l2", "mean L2 dissimilarity |x_adv - x| / |x|", domain=(0, None))

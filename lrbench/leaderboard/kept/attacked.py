@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from lrbench.leaderboard.kept.outcomes import unpacked
-from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.said import is_noise, said_of
 from lrbench.leaderboard.worth import CLEAN, Key, Wrong
+from lrbench.names import WORST
 
 Content = dict[str, Any]
 Row = dict[str, Any]

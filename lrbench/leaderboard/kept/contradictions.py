@@ -12,11 +12,10 @@ import numpy as np
 
 from lrbench.columns import COLUMNS, INTERVAL
 from lrbench.leaderboard.kept.attacked import FIRST, WRONG, attacked
-from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.results import COMPARED, DERIVED, RETIRED, is_own, is_time
 from lrbench.leaderboard.worth import WORTH
 from lrbench.measures.registry import metric_named
-from lrbench.names import model_in
+from lrbench.names import WORST, model_in
 from lrbench.statistics import Stopping, interval_of
 from lrbench.verdicts import VERDICTS, VerdictName, verdict_of
 

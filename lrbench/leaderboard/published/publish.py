@@ -9,11 +9,13 @@ from pathlib import Path
 from lrbench.errors import UsageError
 from lrbench.leaderboard.charts import charts
 from lrbench.leaderboard.drawing import as_files
-from lrbench.leaderboard.kept import Content, as_written, checksum, read_record, require_sound
+from lrbench.leaderboard.kept import RECORDS, Content, as_written, checksum, read_record, require_sound
 from lrbench.leaderboard.outcomes import Run
+from lrbench.leaderboard.published.depends import require_what_they_rest_on
 from lrbench.leaderboard.published.files import COSTS, FIGURES, MANIFEST, MASKING, index, manifest, record_path, tables
 from lrbench.leaderboard.published.read import board_folders, ordered, read_records, require_one_measure, sound_records
 from lrbench.leaderboard.published.record import board_of, record_of
+from lrbench.leaderboard.published.weights import FOLDER as WEIGHTS
 from lrbench.leaderboard.published.weights import publish_weights
 from lrbench.names import in_path
 from lrbench.store import write_file
@@ -50,14 +52,17 @@ def publish(
     """
     run = Run.open(folder)
     _require_publishable(run, as_is=as_is, partial=partial)
+    board_folder = to / in_path(run.board.suite["name"])
+    _require_apart(run.folder, to, board_folder)
     models = [model for model in run.board.suite["models"] if not partial or run.is_measured(model)]
     for model in run.board.suite["models"]:
         if model not in models:
             announce(f"skipped {model}: nothing is measured yet")
     new = _records_of(run, models, partial=partial)
     with _alone(to):
-        board_folder = to / in_path(run.board.suite["name"])
         others, damaged = read_records(board_folder, frozenset(new))
+        there, _ = read_records(board_folder, frozenset(other["model"] for other in others))
+        require_what_they_rest_on(new.values(), there, others)
         new = {model: _unless_it_stands(record, record_path(board_folder, model)) for model, record in new.items()}
         records = ordered([*others, *new.values()])
         require_one_measure(records, board_folder)
@@ -139,12 +144,30 @@ def _alone(to: Path) -> Iterator[None]:
             msg = f"cannot write to {to}: {error.strerror or error}"
             raise UsageError(msg) from error
     try:
-        for left in to.rglob(f".*{TEMPORARY}"):
-            with suppress(OSError):
-                left.unlink()
+        _remove_what_was_cut_off(to)
         yield
     finally:
         locks.free()
+
+
+def _remove_what_was_cut_off(to: Path) -> None:
+    """Remove files that somebody who publishes was writing when it ended; what else lies there is not ours."""
+    ours = [to, *(folder for board in board_folders(to) for folder in (board, *_folders_of(board)))]
+    for left in (path for folder in ours for path in folder.glob(f".*{TEMPORARY}")):
+        with suppress(OSError):
+            left.unlink()
+
+
+def _folders_of(board_folder: Path) -> Iterator[Path]:
+    yield from (board_folder / RECORDS, board_folder / FIGURES)
+    yield from (path for path in (board_folder / WEIGHTS).rglob("*") if path.is_dir())
+
+
+def _require_apart(run: Path, to: Path, board_folder: Path) -> None:
+    """Refuse a board in the place of the run, whose tables it would write over."""
+    if run.resolve() in {board_folder.resolve(), to.resolve(), *to.resolve().parents}:
+        msg = f"{board_folder} would be written into the run in {run}; publish to another folder with --to"
+        raise UsageError(msg)
 
 
 def _require_publishable(run: Run, *, as_is: bool, partial: bool) -> None:
@@ -195,7 +218,7 @@ def _write_board(folder: Path, records: list[Content]) -> None:
     pictures = as_files(charts(board.shown, board.suite))
     written = pictures | ({MANIFEST: manifest(pictures)} if pictures else {})
     for old in (folder / FIGURES).glob("*"):
-        if old.name not in written:
+        if old.name not in written and not old.is_dir():
             old.unlink()
     for name, content in written.items():
         write_file(folder / FIGURES / name, content)

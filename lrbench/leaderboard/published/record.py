@@ -13,13 +13,12 @@ from lrbench.errors import UsageError
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.difference_rows import difference_rows, stopping_in
 from lrbench.leaderboard.kept import FORMAT, Content, checksum, environments_of, packed, unpacked, verdict_of_checks
-from lrbench.leaderboard.layout import WORST
 from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.results import COMPARED, DERIVED, is_time, timed
 from lrbench.leaderboard.said import Said, is_noise, said_of
 from lrbench.leaderboard.status import Status, distinct
 from lrbench.leaderboard.worth import WORTH, worth_rows
-from lrbench.names import model_path
+from lrbench.names import WORST, model_path
 from lrbench.renamed import renamed_row
 from lrbench.statistics import difference_of, on_the_same_images
 from lrbench.store import Record

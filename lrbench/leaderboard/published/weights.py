@@ -35,15 +35,17 @@ def published_files(board_folder: Path, record: Content) -> Iterator[Path]:
     Raises
     ------
     UsageError
-        With the first that does not match.
+        With the first that does not match, or is missing beside others.
     """
-    for step in filter(_makes_network, record["artefacts"]):
-        there = [
-            _folder(board_folder, step) / name for name in CHECKPOINT if (_folder(board_folder, step) / name).is_file()
-        ]
-        for path in there:
-            _checked(path, record["artefacts"][step])
-            yield path
+    steps = [step for step in record["artefacts"] if _makes_network(step)]
+    files = {_folder(board_folder, step) / name: step for step in steps for name in CHECKPOINT}
+    there = {path: step for path, step in files.items() if path.is_file()}
+    if there and (gone := files.keys() - there.keys()):
+        msg = f"{min(gone)} is missing; publish its run with --weights again"
+        raise UsageError(msg)
+    for path, step in there.items():
+        _checked(path, record["artefacts"][step])
+        yield path
 
 
 def published_checkpoint(board_folder: Path, record: Content, seed: int) -> dict[str, bytes]:

@@ -1,0 +1,132 @@
+"""What is held against each other was measured alike: in the same unit, by the same attacks, made on the same."""
+
+import json
+import shutil
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from lrbench.cli import main
+from lrbench.errors import UsageError
+from lrbench.leaderboard.paired import compare
+from lrbench.leaderboard.sides import chosen_in
+from lrbench.store import Store
+
+
+@pytest.fixture
+def two(pair_run, tmp_path):
+    """Two copies of a run, whose suites can be made to differ."""
+    return [shutil.copytree(pair_run, tmp_path / name) for name in ("one", "other")]
+
+
+def changed(run, change):
+    path = run / "suite.yaml"
+    suite = yaml.safe_load(path.read_text())
+    change(suite)
+    path.write_text(json.dumps(suite))
+
+
+def compared(first, second, model="lr"):
+    (paired,) = compare(f"{first}:{model}", f"{second}:{model}")
+    return {each.attack for each in paired.differences}, paired
+
+
+def starts(suite, name="net", of="lr"):
+    suite["models"][of]["init_from"] = name
+
+
+TRANSFER = {
+    "of another training": lambda suite: suite["models"]["net"].update(training={**suite["training"], "epochs": 9}),
+    "of another architecture": lambda suite: suite["models"]["net"].update(width=8),
+    "of other data": lambda suite: suite["data"].update(train=100),
+    "from another start": lambda suite: (
+        suite["models"].update(first={**suite["models"]["net"], "width": 8}),
+        starts(suite, "first", "net"),
+    ),
+}
+
+
+@pytest.mark.parametrize("change", TRANSFER.values(), ids=TRANSFER)
+def test_an_attack_made_on_another_network_is_not_compared(two, change):
+    for run in two:
+        changed(run, lambda suite: suite["attacks"][0].update(surrogate="net"))
+    there, paired = compared(*two)
+    assert {"iter-fsgm", "worst-case"} <= there
+    changed(two[1], change)
+    there, paired = compared(*two)
+    assert {"iter-fsgm", "worst-case"}.isdisjoint(there)
+    assert "autoattack" in there
+    assert "iter-fsgm at 4/255 (other options, code or surrogate)" in paired.skipped
+    assert any(key.startswith(("surrogates.net.", "data.")) for key in paired.configuration)
+
+
+def test_another_network_to_start_from_is_told(two):
+    for run in two:
+        changed(run, starts)
+    assert compared(*two)[1].configuration == {}
+    changed(two[1], lambda suite: suite["models"]["net"].update(width=8))
+    assert compared(*two)[1].configuration == {"start.model.width": (4, 8)}
+
+
+def test_attacks_within_another_budget_are_not_compared(two):
+    changed(two[1], lambda suite: suite["threat_model"].update(budget=2))
+    there, paired = compared(*two)
+    assert there == {""}
+    assert paired.configuration == {"threat_model.budget": (None, 2)}
+
+
+@pytest.mark.parametrize(
+    ("data", "alike"), [({"train": 100}, True), ({"scale": 0.25}, False), ({"name": "fashion-mnist"}, False)]
+)
+def test_radii_in_deviations_of_other_pixels_are_not_compared(two, data, alike):
+    for run in two:
+        changed(run, lambda suite: suite["threat_model"].update(space="normalized"))
+    changed(two[1], lambda suite: suite["data"].update(data))
+    if alike:
+        assert "autoattack" in compared(*two)[0]
+        return
+    with pytest.raises(UsageError, match="the unit of radii, the training images' standard deviation"):
+        compared(*two)
+
+
+@pytest.mark.parametrize(("deviation", "alike"), [(0.3, True), (0.304, True), (0.31, False)])
+def test_what_steps_say_of_the_unit_counts_before_what_data_is_called(two, deviation, alike):
+    for run, told in zip(two, (0.3, deviation), strict=True):
+        changed(run, lambda suite: suite["threat_model"].update(space="normalized"))
+        store = Store(run)
+        record = store.record("attack/lr/seed-0/iter-fsgm/eps-4")
+        files = {name: (store.folder(record.id) / name).read_bytes() for name in record.files}
+        store.save(replace(record, config={**record.config, "statistics": [[0.5], [told]]}), files)
+    changed(two[1], lambda suite: suite["data"].update(scale=0.25))
+    if alike:
+        assert "autoattack" in compared(*two)[0]
+    else:
+        with pytest.raises(UsageError, match="the unit of radii"):
+            compared(*two)
+
+
+@pytest.mark.parametrize(
+    ("named", "chosen"),
+    [
+        ("a", ("a", ())),
+        ("a@1", ("a@1", ())),
+        ("a@2", ("a", (2,))),
+        ("a@1@2", ("a@1", (2,))),
+        ("a@0, 1", ("a", (0, 1))),
+        ("b@1", ("b", (1,))),
+        ("b@x", ("b@x", ())),
+        (None, (None, ())),
+    ],
+)
+def test_a_model_whose_name_ends_like_a_seed_is_that_model(named, chosen):
+    assert chosen_in(SimpleNamespace(models=["a", "a@1"]), named) == chosen
+
+
+@pytest.mark.parametrize("seed", ["²", "9" * 5000, "٣", "1,"])
+def test_what_is_no_number_is_a_name(pair_run, capsys, seed):
+    assert main(["compare", f"{pair_run}:net@{seed}", f"{pair_run}:lr"]) == 2
+    error = capsys.readouterr().err
+    assert "has no model 'net@" in error
+    assert len(error.splitlines()) == 1
