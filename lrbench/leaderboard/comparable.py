@@ -30,9 +30,10 @@ def require_comparable(first: Side, second: Side) -> None:
             f"test images ({names[0]} and {names[1]}" + (", other examples)" if names[0] == names[1] else ")")
         )
     a, b = (side.run.board.suite["threat_model"] for side in (first, second))
-    for key, what in (("space", "space"), ("norm", "norm"), ("samples", "number of images attacked")):
-        if a[key] != b[key]:
-            reasons.append(f"{what} ({_written(a[key])} and {_written(b[key])})")
+    reasons += [f"{key} ({a[key]} and {b[key]})" for key in ("space", "norm") if a[key] != b[key]]
+    samples = [_samples(side) for side in (first, second)]
+    if samples[0] != samples[1]:
+        reasons.append(f"number of images attacked ({_written(samples[0])} and {_written(samples[1])})")
     if a["space"] == b["space"] == "normalized" and _other_unit(first, second):
         reasons.append("the unit of radii, the training images' standard deviation (`data`)")
     if not set(a["eps"]) & set(b["eps"]):
@@ -43,6 +44,13 @@ def require_comparable(first: Side, second: Side) -> None:
     if reasons:
         msg = f"{first} and {second} cannot be compared: they differ in {'; '.join(reasons)}"
         raise UsageError(msg)
+
+
+def _samples(side: Side) -> Any:  # noqa: ANN401
+    """Give how many images are attacked, or how that is found: all test images where a suite does not say."""
+    asked, table = side.run.board.suite["threat_model"]["samples"], side.run.board.results
+    measured = table[(table["model"] == side.model) & (table["metric"] == "accuracy")]
+    return int(measured["n"].iloc[0]) if asked is None and len(measured) else asked
 
 
 def _other_unit(first: Side, second: Side) -> bool:

@@ -160,12 +160,19 @@ class Checker:
                 announce(f"{name} was not checked: {exit_reason(error)}")
                 continue
             looked[name] = known[alike]
+            if not spec.train and self._asked_of(name, "training"):
+                announce(f"{name} is not trained, so that its `training` has no effect; `train: true` trains it")
             layers.check(name, spec, looked[name].sizes)
             for regularizer, message in misfits(spec, self.suite.training_of(name), data):
                 raise self.document.error(("models", name, "regularizers", regularizer), message)
             if looked[name].single:
                 announce(f"{name} gives one logit an image: it is taken for that of class 1 against class 0")
         return looked
+
+    def _asked_of(self, model: str, key: str) -> bool:
+        """Whether the suite says something of a model at its own place, and not where one that it extends stands."""
+        models = self.document.content.get("models")
+        return isinstance(models, dict) and isinstance(models.get(model), dict) and bool(models[model].get(key))
 
     def _factory(
         self,

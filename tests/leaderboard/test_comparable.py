@@ -70,6 +70,16 @@ def test_another_network_to_start_from_is_told(two):
     assert compared(*two)[1].configuration == {"start.model.width": (4, 8)}
 
 
+def test_all_test_images_are_as_many_as_there_are(two):
+    for run in two:
+        changed(run, lambda suite: suite["threat_model"].update(samples=None))
+    changed(two[1], lambda suite: suite["threat_model"].update(samples=60))
+    assert compared(*two)[1].configuration == {"threat_model.samples": (None, 60)}
+    changed(two[1], lambda suite: suite["threat_model"].update(samples=59))
+    with pytest.raises(UsageError, match=r"number of images attacked \(60 and 59\)"):
+        compared(*two)
+
+
 def test_attacks_within_another_budget_are_not_compared(two):
     changed(two[1], lambda suite: suite["threat_model"].update(budget=2))
     there, paired = compared(*two)

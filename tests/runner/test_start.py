@@ -93,3 +93,16 @@ def test_what_cannot_be_started_from_is_said_in_a_line(folder, capsys, old, new,
     assert said in error
     assert error.count("\n") <= 3
     assert not (folder / "out").exists()
+
+
+def test_training_of_what_is_not_trained_is_told(tmp_path, capsys):
+    suite = tmp_path / "told.yaml"
+    suite.write_text(
+        "name: told\ndata: {name: digits, train: 40, test: 10}\nattacks: []\nmodels:\n"
+        "  net: {arch: resnet18, width: 4, training: {epochs: 1}}\n"
+        "  sparse: {extends: net, init_from: net, train: false, regularizers: {mean_sparse: {threshold: 0.2}}}\n"
+        "  again: {extends: sparse, training: {epochs: 3}}\n"
+    )
+    assert main(["plan", str(suite)]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "has no effect" in line]
+    assert told == ["lrbench: again is not trained, so that its `training` has no effect; `train: true` trains it"]
