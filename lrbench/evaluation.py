@@ -15,7 +15,7 @@ from lrbench.errors import UsageError
 from lrbench.leaderboard import Leaderboard
 from lrbench.models.objects import PREFIX, Handed, handed_over
 from lrbench.names import in_path
-from lrbench.runner.asked import Asked, claim_of, data_spec, radii_of
+from lrbench.runner.asked import Asked, claim_of, data_spec, listed, radii_of
 from lrbench.runner.derived import spec_of, suite_for
 from lrbench.runner.environment import data_folder
 from lrbench.runner.execution import Execution
@@ -132,7 +132,8 @@ def evaluate(  # noqa: PLR0913
         execution, root = Execution(jobs=jobs), data_folder(data_dir) if images is None else folder
         radii = None if eps is None else radii_of(eps)
         threat = {"eps": radii, "norm": norm, "space": space or ("pixel" if radii else None), "samples": samples}
-        stated = [claim_of(each, next(iter(given))) for each in claims]
+        stated = [claim_of(each, next(iter(given))) for each in listed(claims, "claims")]
+        beside = [beside] if isinstance(beside, str) else beside
         asked = Asked(data_spec(data, images), threat, attacks, diagnostics, alone=not beside, claims=stated)
         checked, document, loaded, left_out = suite_for(
             specs,

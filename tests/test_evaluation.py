@@ -174,6 +174,29 @@ def test_what_a_function_refers_to_counts_in_a_file_as_well(tmp_path, monkeypatc
     assert len(set(keys)) == 3
 
 
+def test_what_a_function_takes_of_a_module_counts(tmp_path, monkeypatch, net):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "zoo.py").write_text("net = None\nunused = 1\n")
+    (tmp_path / "calls.py").write_text("import math\nimport zoo\n\n\ndef call(x):\n    return zoo.net(x) * math.pi\n")
+    zoo, calls = (importlib.import_module(name) for name in ("zoo", "calls"))
+    keys = []
+    for change in ({"net": net}, {"net": copy.deepcopy(net)}, {"unused": 2}, {"net": Net()}):
+        vars(zoo).update(change)
+        keys.append(own_code(Handed(calls.call)).files[MADE])
+    assert keys[0] == keys[1] == keys[2] != keys[3]
+
+
+def test_what_hangs_on_a_function_counts(net):
+    def call(x):
+        return net(x) * call.scale
+
+    keys = []
+    for scale in (1, 1, 2):
+        call.scale = scale
+        keys.append(own_code(Handed(call)).files[MADE])
+    assert keys[0] == keys[1] != keys[2]
+
+
 def test_a_patched_method_counts(monkeypatch, net):
     before = own_code(Handed(net)).files
     monkeypatch.setattr(Net, "forward", lambda self, x: self.head(self.body(x)))
@@ -335,6 +358,22 @@ def test_what_needs_training_images_is_left_out_where_there_are_none(evaluate, n
             "the suite names no layer 'bdy'; did you mean 'body'",
         ),
         ({"out": "memory://somewhere"}, "kept beside the results"),
+        ({"data": (torch.rand(3, 3, 6, 6), None)}, "y_test: expected a tensor or an array, got None"),
+        ({"data": (torch.rand(3, 3, 6, 6), 3)}, "y_test: expected a tensor or an array, got 3"),
+        ({"data": (5, 3)}, "x_test: expected a tensor or an array, got 5"),
+        ({"data": (torch.rand(3, 3, 6, 6).to_sparse(), torch.tensor([0, 1, 2]))}, "x_test holds no numbers"),
+        ({"data": ([torch.rand(3, 6, 6, requires_grad=True)], [0])}, "x_test: expected a tensor or an array, got list"),
+        ({"data": (torch.rand(1, 3, 6, 6), [0]), "train": (torch.rand(1, 3, 6, 6) * 255, [0])}, "goes up to 1 alone"),
+        ({"diagnostics": False}, "diagnostics: expected a mapping as a suite has it, or {} for none, got False"),
+        ({"diagnostics": ["masking"]}, "diagnostics: expected a mapping"),
+        ({"attacks": 3}, "attacks: expected a name or a mapping, or several, got 3"),
+        ({"attacks": [3]}, "attacks: expected a name or a mapping"),
+        ({"attacks": [("name", "fgsm")]}, "attacks: expected a name or a mapping"),
+        ({"claims": 3}, "claims: expected a name or a mapping"),
+        ({"samples": True}, "samples"),
+        ({"eps": True}, "eps: expected a number, or several, got True"),
+        ({"beside": "resnet99"}, "no model 'resnet99'"),
+        ({"model": {"resnet18": nn.Flatten()}, "beside": ["resnet18"]}, "resnet18 is also what a model of quick"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_a_line_and_nothing_is_written(evaluate, net, tmp_path, given, says):

@@ -14,7 +14,7 @@ from lrbench.data.images import ImageData
 from lrbench.data.labels import labels_of
 from lrbench.data.levels import ROUNDING
 from lrbench.data.sources import of_arrays
-from lrbench.errors import UsageError
+from lrbench.errors import UsageError, short
 
 FILE = "data.npz"
 
@@ -88,15 +88,23 @@ def _same(file: Path, arrays: Mapping[str, Array]) -> bool:
 
 def _array(name: str, values: Any) -> Array:  # noqa: ANN401
     if isinstance(values, Tensor):
+        if values.layout != torch.strided or values.is_meta:
+            msg = f"{name} holds no numbers that can be read: {values.layout} on {values.device}"
+            raise UsageError(msg)
         # numpy has no bfloat16.
         values = values.float() if values.dtype == torch.bfloat16 else values
         array: Array = values.detach().cpu().numpy()
         return array
     try:
-        return np.asarray(values)
-    except ValueError as error:
-        msg = f"{name}: expected a tensor or an array, got {type(values).__name__}"
+        found = np.asarray(values)
+    # Of a list of tensors each may refuse in its own way.
+    except (TypeError, ValueError, RuntimeError) as error:
+        msg = f"{name}: expected a tensor or an array, got {type(values).__name__}: {short(error)}"
         raise UsageError(msg) from error
+    if not found.ndim:
+        msg = f"{name}: expected a tensor or an array, got {values!r:.60}"
+        raise UsageError(msg)
+    return found
 
 
 def _understood(name: str, array: Array) -> str | None:

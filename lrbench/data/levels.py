@@ -40,6 +40,14 @@ def range_of(arrays: Mapping[str, Array], data_range: Sequence[float] | None = N
     if data_range is not None:
         return _checked(data_range, low, high, found)
     plain = _plain(dtype, low, high)
+    if plain == (0, 255) and dtype.kind == "f":
+        dark = [name for name, (_, most) in zip(arrays, extremes, strict=True) if 0 < most <= 1 + ROUNDING]
+        if dark:
+            msg = (
+                f"{found}, of which {dark[0]} goes up to 1 alone; bring both to one range, or say which values are "
+                "black and white, such as `data_range: [0, 255]`"
+            )
+            raise UsageError(msg)
     if plain is None:
         likely = "[0, 1]" if 0 <= low <= high <= 1 else "[-1, 1]" if -1 <= low <= high <= 1 else "[0, 255]"
         msg = (

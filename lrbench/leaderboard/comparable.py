@@ -7,14 +7,15 @@ import numpy as np
 from lrbench.errors import UsageError
 from lrbench.leaderboard.kept import Wrong
 from lrbench.leaderboard.layout import labels
+from lrbench.leaderboard.networks import network_in
 from lrbench.leaderboard.sides import Side
 from lrbench.names import WORST, model_in, radius_text
 
 SAME_UNIT = 0.02
 """By how much, relatively, the standard deviations of two sets of training images may differ that radii are read in."""
 
-BESIDE_THE_UNIT = ("train", "test", "superclasses", "outputs")
-"""What data may differ in without pixels of another kind."""
+BESIDE_THE_UNIT = ("train", "test", "superclasses", "outputs", "path", "download", "keep")
+"""What data may differ in without pixels of another kind; a file of another name may hold any."""
 
 Pairs = list[tuple[Wrong, Wrong]]
 """What A and B got wrong under each attack and radius, seed by seed."""
@@ -62,6 +63,17 @@ def _other_unit(first: Side, second: Side) -> bool:
     return data[0] != data[1]
 
 
+def unit_is_open(first: Side, second: Side) -> bool:
+    """Whether radii are in standard deviations that nobody kept, of pixels that may be any."""
+    sides = (first, second)
+    if first.run.board.suite["threat_model"]["space"] != "normalized" or all(_deviations(side) for side in sides):
+        return False
+    data = [side.run.board.suite["data"] for side in sides]
+    return first.run.folder.resolve() != second.run.folder.resolve() and any(
+        "path" in each or ":" in each["name"] for each in data
+    )
+
+
 def _deviations(side: Side) -> list[float] | None:
     """Give the standard deviation of each channel's pixels; a published board does not say."""
     if side.run.published:
@@ -99,28 +111,40 @@ def made_on(first: Side, second: Side) -> set[str]:
 
 def other_attacks(first: Side, second: Side) -> set[str]:
     """Find attacks that both ran under one label, but of other options, code or surrogate: a difference is theirs."""
-    a, b = _attacks(first), _attacks(second)
+    a, b = (
+        dict(zip(labels(side.run.board.suite), side.run.board.suite["attacks"], strict=True))
+        for side in (first, second)
+    )
+    shared = a.keys() & b.keys()
+    allowed = [side.run.board.suite["threat_model"].get("budget") for side in (first, second)]
+    if allowed[0] != allowed[1]:
+        return set(shared)
     codes = _own_code(first), _own_code(second)
     both = codes[0].keys() & codes[1].keys()
-    return {label for label in a.keys() & b.keys() if a[label] != b[label]} | {
-        label for label in both if codes[0][label] != codes[1][label]
-    }
+    found = {label for label in shared if a[label] != b[label]}
+    found |= {label for label in both if codes[0][label] != codes[1][label]}
+    surrogates = {label: a[label]["surrogate"] for label in shared - found if a[label]["surrogate"]}
+    alike = {name: _same_networks(first, second, name) for name in surrogates.values()}
+    return found | {label for label, name in surrogates.items() if not alike[name]}
 
 
-def _attacks(side: Side) -> dict[str, Any]:
-    """Give what each attack of a side is: its options, how often it may pass, and the network that it is made on."""
-    suite = side.run.board.suite
-    allowed = suite["threat_model"].get("budget")
-    return {
-        label: (attack, allowed, attack["surrogate"] and _surrogate(side, attack["surrogate"]))
-        for label, attack in zip(labels(suite), suite["attacks"], strict=True)
-    }
+def _same_networks(first: Side, second: Side, name: str) -> bool:
+    """Whether what attacks are made on is the same: of one run, the same networks, or such as are trained alike."""
+    if first.run.folder.resolve() == second.run.folder.resolve():
+        return True
+    pairs = zip(first.seeds, second.seeds, strict=True)
+    if all(network_in(first.run, name, a).is_same(network_in(second.run, name, b)) for a, b in pairs):
+        return True
+    recipes = [(_network(side, name), side.run.board.suite["data"]) for side in (first, second)]
+    return recipes[0] == recipes[1] and _says_all(recipes[0][0])
 
 
-def _surrogate(side: Side, name: str) -> Any:  # noqa: ANN401
-    """Give what the network is that attacks are made on; of one of which nothing is known, whose it is."""
-    known = _network(side, name)
-    return (known, side.run.board.suite["data"]) if known else str(side.run.folder.resolve())
+def _says_all(recipe: dict[str, Any]) -> bool:
+    """Whether a suite says what a network is but for chance: it is no file's, nobody's code, and trained there."""
+    spec = recipe.get("model")
+    if spec is None or not spec.get("train", True) or spec.get("weights") or ":" in spec["arch"]:
+        return False
+    return "start" not in recipe or _says_all(recipe["start"])
 
 
 def _own_code(side: Side) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from lrbench.leaderboard.comparable import (
     making,
     other_attacks,
     require_comparable,
+    unit_is_open,
 )
 from lrbench.leaderboard.difference_rows import stopping_in
 from lrbench.leaderboard.kept import Key
@@ -87,6 +88,8 @@ class Paired:
         What some of the seeds lack, so that it is compared over the others.
     configuration, environment : dict
         What differs: key path -> (of A, of B).
+    unit_is_open : bool
+        Whether radii may be in another unit, which published boards do not keep.
     among : int
         Models that the two may have been picked from: all of their suite, where both are of one run.
     """
@@ -102,6 +105,7 @@ class Paired:
     configuration: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     environment: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     among: int = 2
+    unit_is_open: bool = False
 
     def radius(self, eps: float) -> str:
         """Write a radius for readers, in its unit."""
@@ -172,6 +176,7 @@ def _compared(first: Side, second: Side) -> Paired:
         differing(making(first), making(second)),
         differing(first.run.environment, second.run.environment),
         _among(first, second),
+        unit_is_open(first, second),
     )
 
 

@@ -90,6 +90,11 @@ def remarks(paired: Paired, wanted: Wanted) -> list[str]:
         lines.append(f"Over the seeds for which both have it: {'; '.join(paired.fewer)}.")
     if paired.skipped:
         lines.append(f"Not compared: {'; '.join(paired.skipped)}.")
+    if paired.unit_is_open:
+        lines.append(
+            "Radii are in standard deviations of the training images' pixels, which a published board does not keep: "
+            "make sure that both are of the same."
+        )
     for what, differing in (("Configuration", paired.configuration), ("Environment", paired.environment)):
         if differing:
             lines.append(f"{what}: {'; '.join(f'{key}: {_written(*values)}' for key, values in differing.items())}.")

@@ -1,6 +1,7 @@
 """What is compared: a model of a run, over some of its seeds, as it is named on the command line."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,10 +44,13 @@ def parse_side(text: str) -> tuple[Path, str | None]:
 
 def chosen_in(run: Run, named: str | None) -> tuple[str | None, Seeds]:
     """Split MODEL[@SEED,...]; what a model of the run is called is its name, and so is what no numbers end."""
-    if named is None or named in run.models:
-        return named, ()
+    return (None, ()) if named is None else split(named, run.models)
+
+
+def split(named: str, models: Collection[str]) -> tuple[str, Seeds]:
+    """Split MODEL[@SEED,...], where these are the models that there are."""
     name, at, seeds = named.rpartition("@")
-    if not at or not all(SEED.fullmatch(seed.strip()) for seed in seeds.split(",")):
+    if named in models or not at or not all(SEED.fullmatch(seed.strip()) for seed in seeds.split(",")):
         return named, ()
     return name, tuple(int(seed) for seed in seeds.split(","))
 

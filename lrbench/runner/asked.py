@@ -1,6 +1,7 @@
 """What a call from Python asks otherwise than a suite does."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -34,7 +35,7 @@ class Asked:
         if self.data is not None:
             raw["data"] = self.data
         threat = {key: value for key, value in self.threat.items() if value is not None}
-        if isinstance(threat.get("samples"), Integral):
+        if isinstance(threat.get("samples"), Integral) and not isinstance(threat["samples"], bool):
             threat["samples"] = int(threat["samples"])
         raw["threat_model"] = {**raw.get("threat_model", {}), **threat}
         if "eps" in threat:
@@ -43,13 +44,34 @@ class Asked:
             if isinstance(masking := (raw.get("diagnostics") or {}).get("masking"), dict):
                 raw["diagnostics"]["masking"] = _without(masking, "eps")
         if self.attacks is not None:
-            listed = [self.attacks] if isinstance(self.attacks, str | Mapping) else self.attacks
-            raw["attacks"] = [each if isinstance(each, str) else dict(each) for each in listed]
+            raw["attacks"] = [each if isinstance(each, str) else dict(each) for each in listed(self.attacks, "attacks")]
         if self.diagnostics is not None:
+            if not isinstance(self.diagnostics, Mapping):
+                msg = (
+                    f"diagnostics: expected a mapping as a suite has it, or {{}} for none, got {self.diagnostics!r:.60}"
+                )
+                raise UsageError(msg)
             raw["diagnostics"] = dict(self.diagnostics) or {"masking": False}
         raw["claims"] = [*self.claims, *raw.get("claims", [])]
         if self.alone:
             raw["seeds"] = raw.get("seeds", [0])[:1]
+
+
+def listed(given: Any, what: str) -> list[str | Raw]:  # noqa: ANN401
+    """Give names, or mappings, as a list: one of them, or several.
+
+    Raises
+    ------
+    UsageError
+        If it is something else.
+    """
+    found: list[Any] = (
+        [given] if isinstance(given, str | Mapping) else [*given] if isinstance(given, Iterable) else [None]
+    )
+    if not all(isinstance(each, str | Mapping) for each in found):
+        msg = f"{what}: expected a name or a mapping, or several, got {given!r:.60}"
+        raise UsageError(msg)
+    return found
 
 
 def claim_of(said: str | Raw, model: str) -> Raw:
@@ -59,13 +81,13 @@ def claim_of(said: str | Raw, model: str) -> Raw:
 
 def radii_of(eps: Any) -> list[Any]:  # noqa: ANN401
     """Give radii as a suite has them: numbers, or texts such as "8/255"; one of them, or several."""
-    if isinstance(eps, str) or not hasattr(eps, "__len__") or getattr(eps, "ndim", 1) == 0:
-        eps = [eps]
-    try:
-        return [each if isinstance(each, str) else float(each) for each in eps]
-    except (TypeError, ValueError):
-        msg = f"eps: expected a number, or several, got {eps!r:.60}"
-        raise UsageError(msg) from None
+    one = isinstance(eps, str) or not hasattr(eps, "__len__") or getattr(eps, "ndim", 1) == 0
+    several = [eps] if one else eps
+    with suppress(TypeError, ValueError):
+        if not any(isinstance(each, bool) for each in several):
+            return [each if isinstance(each, str) else float(each) for each in several]
+    msg = f"eps: expected a number, or several, got {eps!r:.60}"
+    raise UsageError(msg)
 
 
 def data_spec(data: Any, images: ImageData | None) -> Raw | None:  # noqa: ANN401

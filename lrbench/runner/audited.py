@@ -9,6 +9,7 @@ from lrbench.catalogue import MEASURES
 from lrbench.data import ImageData
 from lrbench.diagnostics.claims import read
 from lrbench.errors import UsageError
+from lrbench.leaderboard.sides import split
 from lrbench.measures.registry import is_own
 from lrbench.models.objects import PREFIX, Handed
 from lrbench.names import in_path
@@ -57,11 +58,12 @@ class Audited:
         folder, colon, name = self.model.rpartition(":")
         if not colon or not (as_path(folder) / "suite.yaml").exists():
             return None
-        name, _, seed = name.partition("@")
-        if seed and not seed.isdecimal():
+        suite = read_run(as_path(folder))[0]
+        name, seeds = split(name, suite.models)
+        if len(seeds) > 1 or (not seeds and name not in suite.models and "@" in name):
             msg = f"{self.model:.100}: expected DIR:MODEL or DIR:MODEL@SEED, one seed"
             raise UsageError(msg)
-        return as_path(folder), name, int(seed) if seed else read_run(as_path(folder))[0].seeds[0]
+        return as_path(folder), name, seeds[0] if seeds else suite.seeds[0]
 
     @property
     def name(self) -> str:
@@ -78,7 +80,8 @@ class Audited:
     @property
     def folder(self) -> str:
         """Where the results lie, if nothing else is said."""
-        seed = f"-seed-{self.of_run[2]}" if self.of_run is not None and "@" in self.model.rpartition(":")[2] else ""
+        named = self.of_run is not None and self.model.rpartition(":")[2] != self.of_run[1]
+        seed = f"-seed-{self.of_run[2]}" if self.of_run is not None and named else ""
         return f"runs/audit-{in_path(load_suite(self.source)[0].name)}-{in_path(self.name)}{seed}"
 
     def networks(self) -> dict[str, Handed]:

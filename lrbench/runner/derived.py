@@ -80,7 +80,11 @@ def suite_for(  # noqa: PLR0913
     if unknown:
         msg = f"{source} has no model {unknown[0]!r}; {nearest(unknown[0], suite.models)}"
         raise UsageError(msg)
-    raw["models"] = {each: raw["models"][each] for each in _with_starts(suite, beside)} | dict(models)
+    there = _with_starts(suite, beside)
+    if twice := [each for each in there if each in models]:
+        msg = f"{twice[0]} is also what a model of {source} beside it is called; give it another name"
+        raise UsageError(msg)
+    raw["models"] = {each: raw["models"][each] for each in there} | dict(models)
     raw.pop("reference", None)
     raw["claims"] = [claim for claim in raw.get("claims", []) if claim["model"] in raw["models"]]
     data_before = raw["data"]

@@ -14,8 +14,10 @@ from lrbench.data.handed import FILE
 from lrbench.errors import LrbenchError, UsageError, nearest
 from lrbench.files import is_file
 from lrbench.leaderboard.kept import RECORDS
+from lrbench.leaderboard.left import PLAN
+from lrbench.leaderboard.networks import CHECKPOINT
 from lrbench.leaderboard.published.read import sound_records
-from lrbench.leaderboard.published.weights import CHECKPOINT, published_checkpoint
+from lrbench.leaderboard.published.weights import published_checkpoint
 from lrbench.lowrank import attach_lr_layers
 from lrbench.models import load_content
 from lrbench.names import attack_id, model_path
@@ -26,7 +28,7 @@ from lrbench.runner.check import Checker
 from lrbench.runner.environment import data_folder, pick_device
 from lrbench.runner.found import IMAGES, OUTCOMES
 from lrbench.runner.taken import may_be_attacked
-from lrbench.store import Store, as_path
+from lrbench.store import Record, Store, as_path
 from lrbench.suite import LowRank, Suite, ThreatModel, read_run
 from lrbench.suite.document import Document
 
@@ -137,7 +139,7 @@ def load_adversarial(run: str | Path, name: str, attack: str, eps: float | None 
     """
     store = Store(as_path(str(run)))
     step = attack_id(str(name), seed, str(attack), None if eps is None else radius_of(eps))
-    record = store.record(step)
+    record = _as_planned(store, step)
     if record is None:
         msg = f"{store.root} has no {step.partition('/')[2]}{_others(store, name, seed, attack)}"
         raise UsageError(msg)
@@ -150,6 +152,17 @@ def load_adversarial(run: str | Path, name: str, attack: str, eps: float | None 
         raise LrbenchError(msg)
     known = load(outcomes)
     return Adversarial(load(images)["adversarial"], known["label"], known["predicted"], known["index"])
+
+
+def _as_planned(store: Store, step: str) -> Record | None:
+    """Give the record of a step, unless it is of an earlier form of the run's suite; a run without a plan has one."""
+    record, path = store.record(step), store.root / PLAN
+    if record is None or not is_file(path):
+        return record
+    if record.key != json.loads(path.read_text("utf-8")).get(step):
+        msg = f"the step {step} of {store.root} is of an earlier form of its suite; run its suite again"
+        raise UsageError(msg)
+    return record
 
 
 def radius_of(eps: Any) -> float:  # noqa: ANN401
@@ -189,7 +202,7 @@ def _of_run(folder: Path, name: str, seed: int) -> dict[str, bytes]:
         msg = f"{folder} has no model {name!r} of seed {seed}; {known}"
         raise UsageError(msg)
     for kind in ("train", "load"):
-        record = store.record(f"{kind}/{model_path(name, seed)}")
+        record = _as_planned(store, f"{kind}/{model_path(name, seed)}")
         if record is None:
             continue
         content = {file: store.file(record, file) for file in CHECKPOINT}

@@ -138,6 +138,9 @@ REFUSED = {
         asked(GREY, lambda a: a.astype(np.uint16), r"go from 0 to 255 \(uint16\).*data_range"),
         asked(GREY, lambda a: (a // 128).astype(np.int64), r"go from 0 to 1 \(int64\).*`data_range: \[0, 1\]`")],
     "uint8 of 0 and 1 alone": [asked(GREY, lambda a: a // 128, r"go from 0 to 1 \(uint8\).*`data_range: \[0, 1\]`")],
+    "floats up to 1 in one array, and up to 255 in the other": [
+        alike(asked(GREY, lambda a: a * 1.0, f"of which {name} goes up to 1 alone"), **{name: pixels(*GREY) / 255})
+        for name in ("x_train", "x_test")],
     "values outside `data_range`": [
         asked(GREY, lambda a: a / 100, "outside `data_range", data_range=[0, 1]),
         asked(GREY, words="two numbers", data_range=[1, 0]), asked(GREY, words="two numbers", data_range=[1]),

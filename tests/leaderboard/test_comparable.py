@@ -28,6 +28,13 @@ def changed(run, change):
     path.write_text(json.dumps(suite))
 
 
+def made_from_something_else(run, model):
+    path = run / "plan.json"
+    plan = json.loads(path.read_text())
+    plan |= {step: "0" * 64 for step in plan if step.startswith(f"train/{model}/")}
+    path.write_text(json.dumps(plan))
+
+
 def compared(first, second, model="lr"):
     (paired,) = compare(f"{first}:{model}", f"{second}:{model}")
     return {each.attack for each in paired.differences}, paired
@@ -55,11 +62,37 @@ def test_an_attack_made_on_another_network_is_not_compared(two, change):
     there, paired = compared(*two)
     assert {"iter-fsgm", "worst-case"} <= there
     changed(two[1], change)
+    made_from_something_else(two[1], "net")
     there, paired = compared(*two)
     assert {"iter-fsgm", "worst-case"}.isdisjoint(there)
     assert "autoattack" in there
     assert "iter-fsgm at 4/255 (other options, code or surrogate)" in paired.skipped
     assert any(key.startswith(("surrogates.net.", "data.")) for key in paired.configuration)
+
+
+def test_an_attack_made_on_the_same_network_is_compared_whatever_its_data_is_called(two):
+    for run in two:
+        changed(run, lambda suite: suite["attacks"][0].update(surrogate="net"))
+    changed(two[1], lambda suite: suite["data"].update(path="elsewhere"))
+    assert {"iter-fsgm", "worst-case"} <= compared(*two)[0]
+
+
+@pytest.mark.parametrize(
+    ("spec", "alike"),
+    [
+        ({}, True),
+        ({"weights": "net.safetensors"}, False),
+        ({"arch": "my.py:build"}, False),
+        ({"arch": "object:net"}, False),
+    ],
+)
+def test_networks_that_a_suite_does_not_tell_all_of_are_held_against_each_other(two, spec, alike):
+    """Trained alike they differ by chance, as those that are compared do; of a file, or of code, nobody knows."""
+    for run in two:
+        changed(run, lambda suite: (suite["attacks"][0].update(surrogate="net"), suite["models"]["net"].update(spec)))
+    assert {"iter-fsgm", "worst-case"} <= compared(*two)[0]
+    made_from_something_else(two[1], "net")
+    assert ({"iter-fsgm", "worst-case"} <= compared(*two)[0]) is alike
 
 
 def test_another_network_to_start_from_is_told(two):

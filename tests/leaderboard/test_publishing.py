@@ -189,6 +189,14 @@ def test_a_board_is_not_written_into_its_run(runs, tmp_path, to, capsys):
     assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
 
 
+def test_a_board_is_not_written_into_another_run(runs, tmp_path, capsys):
+    other = shutil.copytree(runs[1], tmp_path / "small")
+    before = {path: path.read_bytes() for path in other.rglob("*") if path.is_file()}
+    assert main(["publish", str(runs[0]), "--to", str(tmp_path)]) == 2
+    assert f"would be written into the run in {other}; publish to another folder" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in other.rglob("*") if path.is_file()}
+
+
 def test_a_run_is_not_written_into_a_board(one, capsys):
     before = {path: path.read_bytes() for path in one.rglob("*") if path.is_file()}
     assert main(["run", str(one / "small/suite.yaml"), "--out", str(one / "small")]) == 2
@@ -226,28 +234,35 @@ def rests(record, on="surrogate"):
         configuration["models"][record["model"]]["init_from"] = "net"
 
 
-@pytest.mark.parametrize("on", ["surrogate", "start"])
-@pytest.mark.parametrize("known", ["by keys", "by files", "of an earlier form"])
-def test_networks_that_others_rest_on_stay(both, on, known):
-    def older(record):
-        network = record["artefacts"]["train/net/seed-0"]
-        if known == "by keys":
-            record["keys"]["train/net/seed-0"] = "0" * 64
-        else:
-            record["keys"].pop("train/net/seed-0")
-            network["weights.safetensors"] = "0" * 64
+def other_networks(record, *, keys=True, files=True):
+    if keys:
+        record["keys"] = {step: "0" * 64 if step.startswith("train/") else key for step, key in record["keys"].items()}
+    if files:
+        record["artefacts"]["train/net/seed-0"]["weights.safetensors"] = "0" * 64
 
-    new = read_record(both / "small/records/net.json")
-    other = read_record(both / "small/records/lr.json")
-    require_what_they_rest_on([new], [new], [other])
+
+OTHERWISE = {
+    "the same": (lambda _: None, True),
+    "made from something else, and alike": (lambda record: other_networks(record, files=False), True),
+    "made from the same, and not alike": (lambda record: other_networks(record, keys=False), True),
+    "other networks": (other_networks, False),
+    "other networks, before there were keys": (lambda record: (other_networks(record), record.pop("keys")), False),
+    "of another seed, too": (lambda record: record["keys"].update({"train/net/seed-7": "0" * 64}), False),
+}
+
+
+@pytest.mark.parametrize("on", ["surrogate", "start"])
+@pytest.mark.parametrize(("change", "stands"), OTHERWISE.values(), ids=OTHERWISE)
+def test_networks_that_others_rest_on_stay(both, on, change, stands):
+    new, other = (read_record(both / f"small/records/{model}.json") for model in ("net", "lr"))
     there = copy.deepcopy(new)
-    older(there)
-    if known == "of an earlier form":
-        del there["keys"]
+    change(there)
     require_what_they_rest_on([new], [there], [other])
     rests(other, on)
-    require_what_they_rest_on([new], [new], [other])
     require_what_they_rest_on([new], [], [other])
+    if stands:
+        require_what_they_rest_on([new], [there], [other])
+        return
     with pytest.raises(UsageError, match="lr of small, published before, was made with other networks of net"):
         require_what_they_rest_on([new], [there], [other])
 
@@ -255,7 +270,7 @@ def test_networks_that_others_rest_on_stay(both, on, known):
 def test_a_record_that_another_rests_on_is_not_replaced(runs, both, capsys):
     resealed(both / "small/records/lr.json", rests)
     resealed(both / "small/records/net.json", rests)
-    resealed(both / "small/records/net.json", lambda record: record["keys"].update({"train/net/seed-0": "0" * 64}))
+    resealed(both / "small/records/net.json", other_networks)
     before = (both / "small/records/net.json").read_bytes()
     assert main(["publish", str(runs[0]), "--to", str(both)]) == 2
     assert "was made with other networks of net than this run's; publish elsewhere" in capsys.readouterr().err

@@ -105,8 +105,8 @@ def test_a_seed_that_is_not_there_is_refused(pair_run, capsys, asked, says):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda attacks: attacks[1].update(name="pgd"), "what is labelled `autoattack` is pgd;"),
-        (lambda attacks: attacks[1].update(surrogate="lr"), "what is labelled `autoattack` is autoattack on lr;"),
+        (lambda attacks: attacks[1].update(name="pgd"), "has no figures of `autoattack`"),
+        (lambda attacks: attacks[1].update(surrogate="lr"), "has no figures of `autoattack`"),
         (lambda attacks: attacks.pop(1), "has no figures of `autoattack`"),
     ],
 )

@@ -33,6 +33,18 @@ def test_the_seed_of_the_network_is_that_of_the_audit_and_of_its_folder(run, nam
     assert raw["claims"][0]["model"] == "net"
 
 
+@pytest.mark.parametrize(
+    ("named", "name", "seed", "folder"),
+    [("net@4", "net@4", 3, "audit-ran-net%404"), ("net@4@4", "net@4", 4, "audit-ran-net%404-seed-4"),
+     ("net@3", "net", 3, "audit-ran-net-seed-3")],
+)  # fmt: skip
+def test_a_model_whose_name_ends_like_a_seed_is_that_model(run, named, name, seed, folder):
+    (run / "suite.yaml").write_text(SUITE.replace("}}", "}, net@4: {arch: resnet18, width: 4}}"))
+    audited = Audited(f"{run}:{named}", [CLAIM])
+    assert audited.of_run == (run, name, seed)
+    assert Path(audited.folder).name == folder
+
+
 def test_of_a_suite_s_model_the_first_seed_is_trained():
     raw = {"seeds": [5, 6]}
     Audited("resnet18", [CLAIM])(raw)

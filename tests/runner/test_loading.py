@@ -1,5 +1,6 @@
 """`load_model`, `load_data` and `load_adversarial`: what a run saw, back in Python."""
 
+import json
 import shutil
 
 import pytest
@@ -123,6 +124,26 @@ def test_what_is_not_there_is_a_line(kept, ask, says):
         ask(kept)
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda run: lrbench.load_model(run, "net"),
+        lambda run: lrbench.load_adversarial(run, "net", "iter-fsgm", 32 / 255),
+    ],
+)
+def test_what_is_of_an_earlier_form_of_the_suite_is_refused(run, ask):
+    ask(run)
+    plan = json.loads((run / "plan.json").read_text())
+    (run / "plan.json").write_text(json.dumps(dict.fromkeys(plan, "0" * 64)))
+    with pytest.raises(UsageError, match="is of an earlier form of its suite; run its suite again"):
+        ask(run)
+    (run / "plan.json").write_text("{}")
+    with pytest.raises(UsageError, match="is of an earlier form of its suite"):
+        ask(run)
+    (run / "plan.json").unlink()
+    ask(run)
+
+
 def test_a_network_that_is_not_as_it_was_written_is_refused(run):
     weights = run / "steps/train/net/seed-0/weights.safetensors"
     state = load_file(weights)
@@ -154,6 +175,13 @@ def test_networks_are_published_with_their_board_where_asked(run, tmp_path):
     weights.unlink()
     with pytest.raises(UsageError, match=r"seed-0/weights.safetensors is missing; publish its run with --weights"):
         check(to)
+    publish(run, to)
+    assert check(to) == 2
+    with pytest.raises(UsageError, match="published without the weights of net"):
+        lrbench.load_model(to / "kept", "net")
+    lrbench.load_model(to / "kept", "lr")
+    publish(run, to, weights=True)
+    assert check(to) == 2
     (to / "kept/weights/net/seed-0/more").write_text("")
     with pytest.raises(UsageError):
         check(to)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from lrbench.errors import UsageError, printable
 from lrbench.leaderboard.kept import Content
+from lrbench.leaderboard.networks import networks_of
 
 
 def require_what_they_rest_on(new: Iterable[Content], there: Iterable[Content], others: list[Content]) -> None:
@@ -27,7 +28,7 @@ def require_what_they_rest_on(new: Iterable[Content], there: Iterable[Content], 
     for record in new:
         model = record["model"]
         resting = [other["model"] for other in others if model in _needed(other)]
-        if resting and model in before and not _same_networks(before[model], record):
+        if resting and model in before and not _has_all(record, before[model]):
             msg = (
                 f"{printable(resting[0])} of {printable(record['suite'])}, published before, was made with other "
                 f"networks of {printable(model)} than this run's; publish elsewhere with --to, or remove its record"
@@ -42,11 +43,7 @@ def _needed(record: Content) -> set[str]:
     return {start, *(attack.get("surrogate") for attack in configuration["attacks"])} - {None}
 
 
-def _same_networks(first: Content, second: Content) -> bool:
-    """Whether two records are of the same networks, by what these were made from, or by what they are."""
-    keys, files = ([each.get(what) or {} for each in (first, second)] for what in ("keys", "artefacts"))
-    shared = [step for step in files[0].keys() & files[1].keys() if step.startswith(("train/", "load/"))]
-    return all(
-        keys[0][step] == keys[1][step] if step in keys[0] and step in keys[1] else files[0][step] == files[1][step]
-        for step in shared
-    )
+def _has_all(record: Content, before: Content) -> bool:
+    """Whether a record is of all networks that an earlier one was of."""
+    networks = networks_of(record)
+    return all(step in networks and networks[step].is_same(each) for step, each in networks_of(before).items())

@@ -10,13 +10,14 @@ from lrbench.errors import UsageError
 from lrbench.leaderboard.charts import charts
 from lrbench.leaderboard.drawing import as_files
 from lrbench.leaderboard.kept import RECORDS, Content, as_written, checksum, read_record, require_sound
+from lrbench.leaderboard.left import PLAN
 from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.published.depends import require_what_they_rest_on
 from lrbench.leaderboard.published.files import COSTS, FIGURES, MANIFEST, MASKING, index, manifest, record_path, tables
 from lrbench.leaderboard.published.read import board_folders, ordered, read_records, require_one_measure, sound_records
 from lrbench.leaderboard.published.record import board_of, record_of
 from lrbench.leaderboard.published.weights import FOLDER as WEIGHTS
-from lrbench.leaderboard.published.weights import publish_weights
+from lrbench.leaderboard.published.weights import is_whole, publish_weights, remove_weights
 from lrbench.names import in_path
 from lrbench.store import write_file
 from lrbench.store.flock import FileLocks
@@ -72,6 +73,9 @@ def publish(
             # With the new records in place, publishing the damaged one's run is all that is left to do.
             msg = f"{damaged[0]}; the records of {', '.join(new)} are written, and no page before that is mended"
             raise UsageError(msg)
+        for record in new.values():
+            if weights or not is_whole(board_folder, record):
+                remove_weights(board_folder, record["model"])
         if weights:
             publish_weights(run, models, board_folder)
         _write_board(board_folder, records)
@@ -164,9 +168,11 @@ def _folders_of(board_folder: Path) -> Iterator[Path]:
 
 
 def _require_apart(run: Path, to: Path, board_folder: Path) -> None:
-    """Refuse a board in the place of the run, whose tables it would write over."""
-    if run.resolve() in {board_folder.resolve(), to.resolve(), *to.resolve().parents}:
-        msg = f"{board_folder} would be written into the run in {run}; publish to another folder with --to"
+    """Refuse a board in the place of a run, whose tables it would write over."""
+    inside = run.resolve() in {to.resolve(), *to.resolve().parents}
+    if inside or (board_folder / PLAN).exists():
+        other = run if inside else board_folder
+        msg = f"{board_folder} would be written into the run in {other}; publish to another folder with --to"
         raise UsageError(msg)
 
 

@@ -1,18 +1,18 @@
 """Networks that are published beside their records, which hold their checksums."""
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from lrbench.errors import UsageError
 from lrbench.leaderboard.kept import Content
+from lrbench.leaderboard.networks import CHECKPOINT, KINDS
 from lrbench.leaderboard.outcomes import Run
-from lrbench.names import model_path
+from lrbench.names import in_path, model_path
 from lrbench.store import write_file
 
 FOLDER = "weights"
-
-CHECKPOINT = ("weights.safetensors", "model.json")
 
 
 def publish_weights(run: Run, models: list[str], board_folder: Path) -> None:
@@ -27,6 +27,23 @@ def publish_weights(run: Run, models: list[str], board_folder: Path) -> None:
                     msg = f"{run.store.folder(step) / name} is not as its step wrote it; run the suite again"
                     raise UsageError(msg)
                 write_file(_folder(board_folder, step) / name, content)
+
+
+def is_whole(board_folder: Path, record: Content) -> bool:
+    """Whether what is published of a model's networks is what its record says, or nothing."""
+    folder = board_folder / FOLDER / in_path(record["model"])
+    try:
+        known = {*published_files(board_folder, record)}
+    except UsageError:
+        return False
+    return all(path in known for path in folder.rglob("*") if path.is_file())
+
+
+def remove_weights(board_folder: Path, model: str) -> None:
+    """Remove what is published of a model's networks."""
+    folder = board_folder / FOLDER / in_path(model)
+    if folder.is_dir():
+        shutil.rmtree(folder)
 
 
 def published_files(board_folder: Path, record: Content) -> Iterator[Path]:
@@ -70,7 +87,7 @@ def published_checkpoint(board_folder: Path, record: Content, seed: int) -> dict
 
 
 def _makes_network(step: str) -> bool:
-    return step.startswith(("train/", "load/"))
+    return step.partition("/")[0] in KINDS
 
 
 def _folder(board_folder: Path, step: str) -> Path:

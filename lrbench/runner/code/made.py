@@ -5,6 +5,7 @@ import functools
 import hashlib
 import inspect
 import secrets
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -108,7 +109,22 @@ def _defined(value: Any) -> Iterator[Any]:  # noqa: ANN401
         return
     yield from (value.__code__, value.__defaults__, value.__kwdefaults__)
     yield from map(_held, value.__closure__ or ())
-    yield {name: value.__globals__[name] for name in sorted(_names(value.__code__)) if name in value.__globals__}
+    names = sorted(_names(value.__code__))
+    used = {name: value.__globals__[name] for name in names if name in value.__globals__}
+    yield used
+    yield {name: _used_of(each, names) for name, each in used.items() if isinstance(each, ModuleType) and _own(each)}
+    yield {name: each for name, each in sorted(vars(value).items()) if name != "__wrapped__"}
+
+
+def _used_of(module: ModuleType, names: Iterable[str]) -> dict[str, Any]:
+    """Give what a function may take of a module: what goes by a name that it uses."""
+    return {name: vars(module)[name] for name in names if name in vars(module)}
+
+
+def _own(module: ModuleType) -> bool:
+    """Whether a module is somebody's own, whose content changes as it likes."""
+    file = getattr(module, "__file__", None)
+    return module.__name__ not in sys.builtin_module_names if file is None else not _outside(Path(file))
 
 
 def _held(cell: CellType) -> Any:  # noqa: ANN401

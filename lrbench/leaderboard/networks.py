@@ -1,0 +1,56 @@
+"""Which networks figures rest on: by the keys of the steps that made them, which say from what, and by their files."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from lrbench.leaderboard.kept import Content
+from lrbench.leaderboard.outcomes import Run
+from lrbench.names import model_path
+
+KINDS = ("train", "load")
+"""Kinds of the steps that make networks."""
+
+CHECKPOINT = ("weights.safetensors", "model.json")
+"""Files that say what a network is."""
+
+
+class Network(NamedTuple):
+    """A network, by what is known of it; two of which nothing is are not the same."""
+
+    key: str | None = None
+    files: tuple[str | None, ...] = ()
+
+    @classmethod
+    def of_step(cls, step: str, keys: Mapping[str, str], files: Mapping[str, Mapping[str, str]]) -> "Network":
+        """Give that of a step, by the keys and the files' checksums of all."""
+        found = files.get(step, {})
+        return cls(keys.get(step), tuple(found.get(name) for name in CHECKPOINT) if found else ())
+
+    def __bool__(self) -> bool:
+        """Whether anything is known of it."""
+        return self.key is not None or any(self.files)
+
+    def is_same(self, other: "Network") -> bool:
+        """Whether it was made from the same as another one, or came out the same."""
+        return bool(self.key and self.key == other.key) or bool(any(self.files) and self.files == other.files)
+
+
+def networks_of(record: Content) -> dict[str, Network]:
+    """Give the networks of a published record's model, by their steps."""
+    keys, files = record.get("keys") or {}, record.get("artefacts") or {}
+    steps = (step for step in {**files, **keys} if step.startswith(tuple(f"{kind}/" for kind in KINDS)))
+    return {step: Network.of_step(step, keys, files) for step in steps}
+
+
+def network_in(run: Run, model: str, seed: int) -> Network:
+    """Give the network that a model became in a run, or on a published board; of one that is not there nothing."""
+    steps = [f"{kind}/{model_path(model, seed)}" for kind in KINDS]
+    if run.published:
+        there: dict[str, Network] = networks_of(run.published[model]) if model in run.published else {}
+        return next((there[step] for step in steps if step in there), Network())
+    for step in steps:
+        if step in run.plan:
+            record: Any = run.view.record(step)
+            files = {step: record.files} if record is not None and record.key == run.plan[step] else {}
+            return Network.of_step(step, run.plan, files)
+    return Network()
