@@ -133,7 +133,7 @@ def evaluate(  # noqa: PLR0913
         radii = None if eps is None else radii_of(eps)
         threat = {"eps": radii, "norm": norm, "space": space or ("pixel" if radii else None), "samples": samples}
         stated = [claim_of(each, next(iter(given))) for each in listed(claims, "claims")]
-        beside = [beside] if isinstance(beside, str) else beside
+        beside = _names(beside)
         asked = Asked(data_spec(data, images), threat, attacks, diagnostics, alone=not beside, claims=stated)
         checked, document, loaded, left_out = suite_for(
             specs,
@@ -181,6 +181,14 @@ def _named(model: Any) -> dict[str, Any]:  # noqa: ANN401
             msg = f"{name!s:.60}: expected a network (torch.nn.Module), a function or a registered name, got {what}"
             raise UsageError(msg)
     return given
+
+
+def _names(beside: Any) -> list[str]:  # noqa: ANN401
+    found = listed(beside or (), "beside")
+    if not all(isinstance(each, str) for each in found):
+        msg = f"beside: expected names of models of the suite, got {beside!r:.60}"
+        raise UsageError(msg)
+    return [str(each) for each in found]
 
 
 def _is_pair(data: object) -> bool:

@@ -174,11 +174,27 @@ def test_what_a_function_refers_to_counts_in_a_file_as_well(tmp_path, monkeypatc
     assert len(set(keys)) == 3
 
 
-def test_what_a_function_takes_of_a_module_counts(tmp_path, monkeypatch, net):
+REACHED = {
+    "by its name": "import zoo\n\n\ndef call(x):\n    return zoo.net(x) * math.pi\n",
+    "where it is used": "def call(x):\n    import zoo\n    return zoo.net(x)\n",
+    "in a package": "import pkg.zoo\n\n\ndef call(x):\n    return pkg.zoo.net(x)\n",
+    "in a closure": "import zoo\n\n\ndef made(z):\n    return lambda x: z.net(x)\n\n\ncall = made(zoo)\n",
+    "in an object": "import zoo\n\nclass A:\n    z = zoo\n\nhere = A()\n\ndef call(x):\n    return here.z.net(x)\n",
+    "by getattr": "import zoo\n\n\ndef call(x):\n    return getattr(zoo, 'net')(x)\n",
+}
+
+
+@pytest.mark.parametrize("way", REACHED)
+def test_a_network_in_a_module_counts_however_it_is_reached(tmp_path, monkeypatch, net, way):
     monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "zoo.py").write_text("net = None\nunused = 1\n")
-    (tmp_path / "calls.py").write_text("import math\nimport zoo\n\n\ndef call(x):\n    return zoo.net(x) * math.pi\n")
-    zoo, calls = (importlib.import_module(name) for name in ("zoo", "calls"))
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg/__init__.py").write_text("")
+    for folder in (tmp_path, tmp_path / "pkg"):
+        (folder / "zoo.py").write_text("net = None\nunused = 1\n")
+    (tmp_path / "calls.py").write_text(f"import math\n{REACHED[way]}")
+    for name in ("zoo", "pkg", "pkg.zoo", "calls"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    zoo, calls = (importlib.import_module(name) for name in ("pkg.zoo" if "package" in way else "zoo", "calls"))
     keys = []
     for change in ({"net": net}, {"net": copy.deepcopy(net)}, {"unused": 2}, {"net": Net()}):
         vars(zoo).update(change)
@@ -195,6 +211,30 @@ def test_what_hangs_on_a_function_counts(net):
         call.scale = scale
         keys.append(own_code(Handed(call)).files[MADE])
     assert keys[0] == keys[1] != keys[2]
+
+
+def test_what_a_function_counts_or_a_library_hangs_on_it_changes_nothing(net):
+    def call(x):
+        call.calls += 1
+        return net(x)
+
+    call.calls = 0
+    before = own_code(Handed(call)).files
+    call.calls, call.hung_on_by_a_library = 7, object()
+    assert own_code(Handed(call)).files == before
+
+
+def test_what_holds_itself_is_told_once(net):
+    class Holds:
+        def __init__(self):
+            self.all = {1, self}
+
+    held = Holds()
+
+    def call(x):
+        return net(x), held
+
+    assert own_code(Handed(call)).files == own_code(Handed(call)).files
 
 
 def test_a_patched_method_counts(monkeypatch, net):
@@ -373,6 +413,8 @@ def test_what_needs_training_images_is_left_out_where_there_are_none(evaluate, n
         ({"samples": True}, "samples"),
         ({"eps": True}, "eps: expected a number, or several, got True"),
         ({"beside": "resnet99"}, "no model 'resnet99'"),
+        ({"beside": 3}, "beside: expected a name or a mapping, or several, got 3"),
+        ({"beside": [{}]}, "beside: expected names of models of the suite"),
         ({"model": {"resnet18": nn.Flatten()}, "beside": ["resnet18"]}, "resnet18 is also what a model of quick"),
     ],
 )  # fmt: skip

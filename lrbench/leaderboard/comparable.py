@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from lrbench.catalogue import DATASETS
 from lrbench.errors import UsageError
 from lrbench.leaderboard.kept import Wrong
 from lrbench.leaderboard.layout import labels
-from lrbench.leaderboard.networks import network_in
+from lrbench.leaderboard.networks import is_ours, is_told, network_in
 from lrbench.leaderboard.sides import Side
 from lrbench.names import WORST, model_in, radius_text
 
@@ -121,30 +122,38 @@ def other_attacks(first: Side, second: Side) -> set[str]:
         return set(shared)
     codes = _own_code(first), _own_code(second)
     both = codes[0].keys() & codes[1].keys()
-    found = {label for label in shared if a[label] != b[label]}
+    found = {label for label in shared if {**a[label], "surrogate": ""} != {**b[label], "surrogate": ""}}
     found |= {label for label in both if codes[0][label] != codes[1][label]}
-    surrogates = {label: a[label]["surrogate"] for label in shared - found if a[label]["surrogate"]}
-    alike = {name: _same_networks(first, second, name) for name in surrogates.values()}
-    return found | {label for label, name in surrogates.items() if not alike[name]}
+    made = {label: (a[label]["surrogate"], b[label]["surrogate"]) for label in shared - found}
+    alike = {names: _same_networks(first, second, names) for names in set(made.values())}
+    return found | {label for label, names in made.items() if not alike[names]}
 
 
-def _same_networks(first: Side, second: Side, name: str) -> bool:
+def _same_networks(first: Side, second: Side, names: tuple[str | None, str | None]) -> bool:
     """Whether what attacks are made on is the same: of one run, the same networks, or such as are trained alike."""
+    one, other = names
+    if one is None or other is None:
+        return one == other
     if first.run.folder.resolve() == second.run.folder.resolve():
+        return one == other
+    a, b = _network(first, one), _network(second, other)
+    ours = bool(a and b) and all(is_told(each["model"]) for each in (a, b))
+    pairs = [
+        (network_in(first.run, one, seed), network_in(second.run, other, its))
+        for seed, its in zip(first.seeds, second.seeds, strict=True)
+    ]
+    if all(mine.is_same(theirs, ours=ours) for mine, theirs in pairs):
         return True
-    pairs = zip(first.seeds, second.seeds, strict=True)
-    if all(network_in(first.run, name, a).is_same(network_in(second.run, name, b)) for a, b in pairs):
-        return True
-    recipes = [(_network(side, name), side.run.board.suite["data"]) for side in (first, second)]
-    return recipes[0] == recipes[1] and _says_all(recipes[0][0])
+    data = [side.run.board.suite["data"] for side in (first, second)]
+    return (a, data[0]) == (b, data[1]) and is_ours(DATASETS, data[0]["name"]) and _says_all(a, data[0])
 
 
-def _says_all(recipe: dict[str, Any]) -> bool:
+def _says_all(recipe: dict[str, Any], data: dict[str, Any]) -> bool:
     """Whether a suite says what a network is but for chance: it is no file's, nobody's code, and trained there."""
     spec = recipe.get("model")
-    if spec is None or not spec.get("train", True) or spec.get("weights") or ":" in spec["arch"]:
+    if spec is None or not spec.get("train", True) or spec.get("weights") or "path" in data or not is_told(spec):
         return False
-    return "start" not in recipe or _says_all(recipe["start"])
+    return "start" not in recipe or _says_all(recipe["start"], data)
 
 
 def _own_code(side: Side) -> dict[str, Any]:

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import lrbench
+from lrbench.catalogue import MODELS, REGULARIZERS
 from lrbench.leaderboard.kept import Content
 from lrbench.leaderboard.outcomes import Run
 from lrbench.names import model_path
+from lrbench.registry import Registry
 
 KINDS = ("train", "load")
 """Kinds of the steps that make networks."""
@@ -26,13 +29,27 @@ class Network(NamedTuple):
         found = files.get(step, {})
         return cls(keys.get(step), tuple(found.get(name) for name in CHECKPOINT) if found else ())
 
-    def __bool__(self) -> bool:
-        """Whether anything is known of it."""
-        return self.key is not None or any(self.files)
+    def is_same(self, other: "Network", *, ours: bool) -> bool:
+        """Whether it was made from the same as another one, or came out the same.
 
-    def is_same(self, other: "Network") -> bool:
-        """Whether it was made from the same as another one, or came out the same."""
+        Files tell weights alone: where keys differ they do so only if the architecture is lrbench's (`ours`).
+        """
+        if self.key and other.key and not ours:
+            return self.key == other.key
         return bool(self.key and self.key == other.key) or bool(any(self.files) and self.files == other.files)
+
+
+def is_ours(registry: Registry, name: str) -> bool:
+    """Whether what goes by a name is lrbench's own, and not somebody's code or a file's."""
+    target = registry[name].target if name in registry and ":" not in name else None
+    module = target if isinstance(target, str) else getattr(target, "__module__", "")
+    return module.startswith(f"{lrbench.__name__}.")
+
+
+def is_told(spec: Content) -> bool:
+    """Whether a suite says all of a model's code: its architecture, and what regularizes it, are lrbench's."""
+    regularizers = (name for name, asked in (spec.get("regularizers") or {}).items() if asked is not None)
+    return is_ours(MODELS, spec["arch"]) and all(is_ours(REGULARIZERS, name) for name in regularizers)
 
 
 def networks_of(record: Content) -> dict[str, Network]:

@@ -57,7 +57,8 @@ def optional_json(path: Path) -> dict[str, Any]:
 def without_tables(folder: Path) -> UsageError:
     """Say what a folder without `results.csv` is."""
     if is_file(folder / "suite.yaml"):
-        msg = f"{folder} has no tables yet: its run was cut off; the same `lrbench run --out {folder}` resumes it"
+        resumes = f"what began it, such as `lrbench run SUITE --out {folder}`, resumes it"
+        msg = f"{folder} has no tables yet: its run was cut off; {resumes}"
     elif board := next((path.parent for path in sorted(folder.glob(f"*/{RECORDS}"))), None):
         msg = f"{folder} holds published boards; name one, such as {board}, or all to `publish` by `--to {folder}`"
     else:

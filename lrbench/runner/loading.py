@@ -159,7 +159,12 @@ def _as_planned(store: Store, step: str) -> Record | None:
     record, path = store.record(step), store.root / PLAN
     if record is None or not is_file(path):
         return record
-    if record.key != json.loads(path.read_text("utf-8")).get(step):
+    try:
+        planned = dict(json.loads(path.read_text("utf-8"))).get(step)
+    except (ValueError, TypeError) as error:
+        msg = f"{path} is not as it was written; run the suite again"
+        raise UsageError(msg) from error
+    if record.key != planned:
         msg = f"the step {step} of {store.root} is of an earlier form of its suite; run its suite again"
         raise UsageError(msg)
     return record

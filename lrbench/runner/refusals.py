@@ -3,8 +3,9 @@
 from lrbench.catalogue import MEASURES, REGULARIZERS
 from lrbench.errors import UsageError
 from lrbench.leaderboard.kept import RECORDS
+from lrbench.leaderboard.published.read import board_folders
 from lrbench.runner.execution import Execution
-from lrbench.store import Store, require_folder
+from lrbench.store import Store, is_remote, require_folder
 from lrbench.suite import Suite, name_of_run
 
 
@@ -34,8 +35,9 @@ def refuse_parts_of_this_process(suite: Suite, execution: Execution) -> None:
 def refuse_other_suite(store: Store, suite: Suite) -> None:
     """Refuse a folder that holds a run of a suite of another name, or a published board."""
     require_folder(store.root)
-    if (store.root / RECORDS).is_dir():
-        msg = f"{store.root} holds a published board, not a run; choose another folder with --out"
+    local = store.root.is_dir() and not is_remote(store.root)
+    if (store.root / RECORDS).is_dir() or (local and board_folders(store.root)):
+        msg = f"{store.root} holds published boards, not a run; choose another folder with --out"
         raise UsageError(msg)
     other = name_of_run(store.root)
     if other not in {None, suite.name}:

@@ -84,6 +84,8 @@ def test_an_attack_made_on_the_same_network_is_compared_whatever_its_data_is_cal
         ({"weights": "net.safetensors"}, False),
         ({"arch": "my.py:build"}, False),
         ({"arch": "object:net"}, False),
+        ({"arch": "my-net"}, False),
+        ({"arch": "net.onnx"}, False),
     ],
 )
 def test_networks_that_a_suite_does_not_tell_all_of_are_held_against_each_other(two, spec, alike):
@@ -93,6 +95,25 @@ def test_networks_that_a_suite_does_not_tell_all_of_are_held_against_each_other(
     assert {"iter-fsgm", "worst-case"} <= compared(*two)[0]
     made_from_something_else(two[1], "net")
     assert ({"iter-fsgm", "worst-case"} <= compared(*two)[0]) is alike
+
+
+def test_arrays_of_one_name_may_be_any(two):
+    for run in two:
+        changed(run, lambda suite: suite["attacks"][0].update(surrogate="net"))
+        changed(run, lambda suite: suite["data"].update(name="npz", path="data.npz"))
+    assert {"iter-fsgm", "worst-case"} <= compared(*two)[0]
+    made_from_something_else(two[1], "net")
+    assert {"iter-fsgm", "worst-case"}.isdisjoint(compared(*two)[0])
+
+
+def test_a_surrogate_may_be_called_otherwise(two):
+    for run in two:
+        changed(run, lambda suite: suite["attacks"][0].update(surrogate="net"))
+    changed(two[1], lambda suite: suite["models"].update(other=dict(suite["models"]["net"])))
+    changed(two[1], lambda suite: suite["attacks"][0].update(surrogate="other"))
+    assert {"iter-fsgm", "worst-case"} <= compared(*two)[0]
+    changed(two[1], lambda suite: suite["models"]["other"].update(width=8))
+    assert {"iter-fsgm", "worst-case"}.isdisjoint(compared(*two)[0])
 
 
 def test_another_network_to_start_from_is_told(two):

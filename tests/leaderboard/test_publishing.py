@@ -194,13 +194,17 @@ def test_a_board_is_not_written_into_another_run(runs, tmp_path, capsys):
     before = {path: path.read_bytes() for path in other.rglob("*") if path.is_file()}
     assert main(["publish", str(runs[0]), "--to", str(tmp_path)]) == 2
     assert f"would be written into the run in {other}; publish to another folder" in capsys.readouterr().err
+    assert main(["publish", str(runs[0]), "--to", str(other / "boards")]) == 2
+    assert f"would be written into the run in {other}; publish to another folder" in capsys.readouterr().err
     assert before == {path: path.read_bytes() for path in other.rglob("*") if path.is_file()}
 
 
 def test_a_run_is_not_written_into_a_board(one, capsys):
     before = {path: path.read_bytes() for path in one.rglob("*") if path.is_file()}
     assert main(["run", str(one / "small/suite.yaml"), "--out", str(one / "small")]) == 2
-    assert "holds a published board, not a run; choose another folder with --out" in capsys.readouterr().err
+    assert "holds published boards, not a run; choose another folder with --out" in capsys.readouterr().err
+    assert main(["run", str(one / "small/suite.yaml"), "--out", str(one)]) == 2
+    assert "holds published boards, not a run; choose another folder with --out" in capsys.readouterr().err
     assert before == {path: path.read_bytes() for path in one.rglob("*") if path.is_file()}
 
 
@@ -249,6 +253,18 @@ OTHERWISE = {
     "other networks, before there were keys": (lambda record: (other_networks(record), record.pop("keys")), False),
     "of another seed, too": (lambda record: record["keys"].update({"train/net/seed-7": "0" * 64}), False),
 }
+
+
+def test_of_somebody_s_code_files_do_not_tell_what_a_network_is(both):
+    new, other = (read_record(both / f"small/records/{model}.json") for model in ("net", "lr"))
+    rests(other)
+    there = copy.deepcopy(new)
+    other_networks(there, files=False)
+    require_what_they_rest_on([new], [there], [other])
+    new["configuration"]["models"]["net"]["arch"] = "my.py:build"
+    with pytest.raises(UsageError, match="was made with other networks of net"):
+        require_what_they_rest_on([new], [there], [other])
+    require_what_they_rest_on([new], [copy.deepcopy(new)], [other])
 
 
 @pytest.mark.parametrize("on", ["surrogate", "start"])

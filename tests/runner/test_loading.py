@@ -140,6 +140,9 @@ def test_what_is_of_an_earlier_form_of_the_suite_is_refused(run, ask):
     (run / "plan.json").write_text("{}")
     with pytest.raises(UsageError, match="is of an earlier form of its suite"):
         ask(run)
+    (run / "plan.json").write_text('{"train')
+    with pytest.raises(UsageError, match=r"plan\.json is not as it was written; run the suite again"):
+        ask(run)
     (run / "plan.json").unlink()
     ask(run)
 
@@ -175,7 +178,13 @@ def test_networks_are_published_with_their_board_where_asked(run, tmp_path):
     weights.unlink()
     with pytest.raises(UsageError, match=r"seed-0/weights.safetensors is missing; publish its run with --weights"):
         check(to)
-    publish(run, to)
+    ours = to / "kept/weights/lr/NOTES.md"
+    ours.write_text("mine")
+    told = []
+    publish(run, to, announce=told.append)
+    assert told == ["removed the weights of net, which were of other networks; --weights publishes these"]
+    assert ours.read_text() == "mine"
+    ours.unlink()
     assert check(to) == 2
     with pytest.raises(UsageError, match="published without the weights of net"):
         lrbench.load_model(to / "kept", "net")

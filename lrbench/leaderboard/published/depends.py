@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from lrbench.errors import UsageError, printable
 from lrbench.leaderboard.kept import Content
-from lrbench.leaderboard.networks import networks_of
+from lrbench.leaderboard.networks import is_told, networks_of
 
 
 def require_what_they_rest_on(new: Iterable[Content], there: Iterable[Content], others: list[Content]) -> None:
@@ -45,5 +45,7 @@ def _needed(record: Content) -> set[str]:
 
 def _has_all(record: Content, before: Content) -> bool:
     """Whether a record is of all networks that an earlier one was of."""
-    networks = networks_of(record)
-    return all(step in networks and networks[step].is_same(each) for step, each in networks_of(before).items())
+    networks, ours = networks_of(record), is_told(record["configuration"]["models"][record["model"]])
+    return all(
+        step in networks and networks[step].is_same(each, ours=ours) for step, each in networks_of(before).items()
+    )

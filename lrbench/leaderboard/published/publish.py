@@ -17,7 +17,7 @@ from lrbench.leaderboard.published.files import COSTS, FIGURES, MANIFEST, MASKIN
 from lrbench.leaderboard.published.read import board_folders, ordered, read_records, require_one_measure, sound_records
 from lrbench.leaderboard.published.record import board_of, record_of
 from lrbench.leaderboard.published.weights import FOLDER as WEIGHTS
-from lrbench.leaderboard.published.weights import is_whole, publish_weights, remove_weights
+from lrbench.leaderboard.published.weights import publish_weights, remove_others
 from lrbench.names import in_path
 from lrbench.store import write_file
 from lrbench.store.flock import FileLocks
@@ -73,9 +73,9 @@ def publish(
             # With the new records in place, publishing the damaged one's run is all that is left to do.
             msg = f"{damaged[0]}; the records of {', '.join(new)} are written, and no page before that is mended"
             raise UsageError(msg)
-        for record in new.values():
-            if weights or not is_whole(board_folder, record):
-                remove_weights(board_folder, record["model"])
+        for model, record in new.items():
+            if remove_others(board_folder, record) and not weights:
+                announce(f"removed the weights of {model}, which were of other networks; --weights publishes these")
         if weights:
             publish_weights(run, models, board_folder)
         _write_board(board_folder, records)
@@ -169,11 +169,15 @@ def _folders_of(board_folder: Path) -> Iterator[Path]:
 
 def _require_apart(run: Path, to: Path, board_folder: Path) -> None:
     """Refuse a board in the place of a run, whose tables it would write over."""
-    inside = run.resolve() in {to.resolve(), *to.resolve().parents}
-    if inside or (board_folder / PLAN).exists():
-        other = run if inside else board_folder
+    above = [to.resolve(), *to.resolve().parents]
+    other = run if run.resolve() in above else next((each for each in (board_folder, *above) if _is_run(each)), None)
+    if other is not None:
         msg = f"{board_folder} would be written into the run in {other}; publish to another folder with --to"
         raise UsageError(msg)
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / PLAN).is_file() and (folder / "suite.yaml").is_file()
 
 
 def _require_publishable(run: Run, *, as_is: bool, partial: bool) -> None:

@@ -1,8 +1,8 @@
 """Networks that are published beside their records, which hold their checksums."""
 
 import hashlib
-import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from lrbench.errors import UsageError
@@ -29,21 +29,25 @@ def publish_weights(run: Run, models: list[str], board_folder: Path) -> None:
                 write_file(_folder(board_folder, step) / name, content)
 
 
-def is_whole(board_folder: Path, record: Content) -> bool:
-    """Whether what is published of a model's networks is what its record says, or nothing."""
-    folder = board_folder / FOLDER / in_path(record["model"])
+def remove_others(board_folder: Path, record: Content) -> bool:
+    """Remove what is published of a model's networks, if it is not what its record says; give whether it was not."""
     try:
         known = {*published_files(board_folder, record)}
     except UsageError:
-        return False
-    return all(path in known for path in folder.rglob("*") if path.is_file())
-
-
-def remove_weights(board_folder: Path, model: str) -> None:
-    """Remove what is published of a model's networks."""
-    folder = board_folder / FOLDER / in_path(model)
-    if folder.is_dir():
-        shutil.rmtree(folder)
+        known = set()
+    there = [
+        path
+        for name in CHECKPOINT
+        for path in (board_folder / FOLDER / in_path(record["model"])).glob(f"seed-*/{name}")
+    ]
+    other = bool({*there} - known)
+    for path in there if other else ():
+        path.unlink()
+        # Whatever else lies there is not ours.
+        with suppress(OSError):
+            path.parent.rmdir()
+            path.parent.parent.rmdir()
+    return other
 
 
 def published_files(board_folder: Path, record: Content) -> Iterator[Path]:

@@ -1,6 +1,7 @@
 """What stands in no file, such as a cell of a notebook, by what it does: its bytecode and the values that it holds."""
 
 import copyreg
+import dis
 import functools
 import hashlib
 import inspect
@@ -40,8 +41,8 @@ def digest_of_made(factory: Callable[..., Any]) -> str:
 class _Made:
     """Walks through what something is made of; whatever comes again is told by when it came first."""
 
-    def __init__(self) -> None:
-        self.seen: dict[int, Any] = {}
+    def __init__(self, seen: Mapping[int, Any] | None = None) -> None:
+        self.seen = dict(seen or {})
 
     def parts(self, value: Any) -> Iterator[str]:  # noqa: ANN401
         if isinstance(value, PLAIN):
@@ -54,7 +55,7 @@ class _Made:
         self.seen[id(value)] = value
         if isinstance(value, set | frozenset):
             # Their order is another in each process.
-            yield f"{type(value).__name__} {sorted(' '.join(_Made().parts(each)) for each in value)}"
+            yield f"{type(value).__name__} {sorted(' '.join(_Made(self.seen).parts(each)) for each in value)}"
             return
         yield type(value).__name__
         for each in _inside(value):
@@ -112,8 +113,12 @@ def _defined(value: Any) -> Iterator[Any]:  # noqa: ANN401
     names = sorted(_names(value.__code__))
     used = {name: value.__globals__[name] for name in names if name in value.__globals__}
     yield used
-    yield {name: _used_of(each, names) for name, each in used.items() if isinstance(each, ModuleType) and _own(each)}
-    yield {name: each for name, each in sorted(vars(value).items()) if name != "__wrapped__"}
+    # What is imported where it is used is no global.
+    met = {name: used.get(name, sys.modules.get(name)) for name in names}
+    modules = {name: each for name, each in met.items() if isinstance(each, ModuleType) and _own(each)}
+    yield [modules, [_used_of(each, names) for each in modules.values()]]
+    read = {*names} - _stored(value.__code__)
+    yield {name: each for name, each in sorted(vars(value).items()) if name in read}
 
 
 def _used_of(module: ModuleType, names: Iterable[str]) -> dict[str, Any]:
@@ -121,10 +126,27 @@ def _used_of(module: ModuleType, names: Iterable[str]) -> dict[str, Any]:
     return {name: vars(module)[name] for name in names if name in vars(module)}
 
 
-def _own(module: ModuleType) -> bool:
-    """Whether a module is somebody's own, whose content changes as it likes."""
-    file = getattr(module, "__file__", None)
-    return module.__name__ not in sys.builtin_module_names if file is None else not _outside(Path(file))
+def _networks_of(module: ModuleType) -> Iterator[Any]:
+    """Give what a module is, and of somebody's own the networks and numbers in it, by whatever way they are reached."""
+    yield module.__name__
+    if _own(module):
+        held = (nn.Module, Tensor, np.ndarray)
+        yield {name: each for name, each in sorted(vars(module).items()) if isinstance(each, held) or _own(each)}
+
+
+def _own(thing: Any) -> bool:  # noqa: ANN401
+    """Whether it is a module of somebody's own, whose content changes as it likes."""
+    if not isinstance(thing, ModuleType):
+        return False
+    file = getattr(thing, "__file__", None)
+    return thing.__name__ not in sys.builtin_module_names if file is None else not _outside(Path(file))
+
+
+def _stored(code: CodeType) -> set[str]:
+    """Attributes that a function sets, such as a count of its calls: they follow from what was done with it."""
+    inner = (each for each in code.co_consts if isinstance(each, CodeType))
+    own = {str(each.argval) for each in dis.get_instructions(code) if each.opname == "STORE_ATTR"}
+    return own.union(*map(_stored, inner))
 
 
 def _held(cell: CellType) -> Any:  # noqa: ANN401
@@ -166,7 +188,7 @@ INSIDE: tuple[tuple[Any, Callable[[Any], Iterable[Any]]], ...] = (
     (MethodType, lambda each: (each.__self__, each.__func__)),
     ((staticmethod, classmethod), lambda each: (each.__func__,)),
     (property, lambda each: (each.fget, each.fset)),
-    (ModuleType, lambda each: (each.__name__,)),
+    (ModuleType, _networks_of),
     (BuiltinFunctionType, lambda each: (each.__module__, each.__qualname__)),
     (nn.Module, _network),
     (Tensor, _values),
@@ -187,7 +209,7 @@ def _file_of(thing: Any) -> Path | None:  # noqa: ANN401
         return Path()
     try:
         file = Path(inspect.getsourcefile(inspect.unwrap(thing)) or "")
-    except (TypeError, OSError):
+    except (TypeError, OSError, ValueError):
         return None
     return file if file.is_file() else None
 
