@@ -195,7 +195,7 @@ def test_what_standard_autoattack_takes_from_the_late_controls_is_as_said():
         )
     assert taken == {"norm-at-80": [0, 0, 1, 0, 0], "label-smoothing": [0] * 5}
     assert left == {model: [1, 0, 0, 0, 0] for model in models}
-    assert "is another one for one image, of the norm penalty with seed 5. Standard AutoAttack is not" in APPENDIX
+    assert "had left, an image of the norm penalty with seed 5, to standard AutoAttack. It is not" in APPENDIX
     assert "leaves one image each of the norm penalty and of label smoothing, both with seed 3" in APPENDIX
 
 

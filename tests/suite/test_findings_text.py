@@ -61,7 +61,8 @@ SENTENCES = [
     (RIVALS, f"that have met standard AutoAttack since, «1-lr - normal: {AT_8} p» over the 32 differences of"),
     (
         CONTROLS,
-        f"with which the norm penalty has «norm-at-80 - late-standard/on-at-80: {AT_8}» and label smoothing what it",
+        f"late layer's: the norm penalty has «norm-at-80 - late-standard/on-at-80: {AT_8}», label smoothing "
+        f"«label-smoothing - late-standard/on-at-80: {AT_8}» as before",
     ),
     (NEW, f"that they were picked from), «1-lr - normal: {AT_8}» with ten new ones, registered"),
     (
@@ -269,6 +270,10 @@ OF_THE_APPENDIX = [
         CONTROLS,
         f"the norm penalty has «norm-at-80 - late-standard/on-at-80: {AT_8}», label smoothing «label-smoothing - "
         f"late-standard/on-at-80: {AT_8}»; p is",
+    ),
+    (
+        CONTROLS,
+        f"Before any attack the two keep «norm-at-80: {AT_0}» and «label-smoothing: {AT_0}» of these images, and the late",
     ),
     ("late-controls", "the late layer costs «normal - on-at-80: accuracy» of clean accuracy"),
     (
