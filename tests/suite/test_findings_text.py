@@ -273,7 +273,7 @@ OF_THE_APPENDIX = [
     ),
     (
         CONTROLS,
-        f"Before any attack the two keep «norm-at-80: {AT_0}» and «label-smoothing: {AT_0}» of these images, and the late",
+        f"Before any attack the two keep «norm-at-80: {AT_0}» and «label-smoothing: {AT_0}» of these images, and",
     ),
     ("late-controls", "the late layer costs «normal - on-at-80: accuracy» of clean accuracy"),
     (
