@@ -6,6 +6,9 @@ from urllib.parse import quote, unquote
 WORST = "worst-case"
 """What stands in an attack's place where all of them together are meant."""
 
+MAKE_NETWORKS = ("train", "load")
+"""Kinds of the steps that make networks."""
+
 PART = re.compile(r"(/seed-\d+(?:/.+)?)/part-\d+$")
 """How a part's id ends; a model or an attack may be called so, too, and neither ends an id that a seed is in."""
 
@@ -29,6 +32,16 @@ def fooled_by(eps: float) -> str:
 def model_path(model: str, seed: int) -> str:
     """Give what the names of all steps on a trained model share."""
     return f"{in_path(model)}/seed-{seed}"
+
+
+def network_ids(model: str, seed: int) -> list[str]:
+    """Give the names of the steps that may make a network: by training it, or by loading it."""
+    return [f"{kind}/{model_path(model, seed)}" for kind in MAKE_NETWORKS]
+
+
+def makes_network(step_id: str) -> bool:
+    """Whether a step makes a network."""
+    return step_id.partition("/")[0] in MAKE_NETWORKS
 
 
 def model_in(step_id: str) -> str:

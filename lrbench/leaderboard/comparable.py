@@ -1,5 +1,6 @@
 """Whether two sides can be held against each other, under what, and what differs in their making."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from lrbench.leaderboard.layout import labels
 from lrbench.leaderboard.networks import is_ours, is_told, network_in
 from lrbench.leaderboard.sides import Side
 from lrbench.names import WORST, model_in, radius_text
+from lrbench.store import Record
 
 SAME_UNIT = 0.02
 """By how much, relatively, the standard deviations of two sets of training images may differ that radii are read in."""
@@ -77,11 +79,15 @@ def unit_is_open(first: Side, second: Side) -> bool:
 
 def _deviations(side: Side) -> list[float] | None:
     """Give the standard deviation of each channel's pixels; a published board does not say."""
-    if side.run.published:
-        return None
-    records = (record for step, record in side.run.steps(side.model).items() if step.startswith("attack/"))
-    told = (record.config["statistics"] for record in records if record and record.config.get("statistics"))
-    return next(([float(each) for each in deviations] for _, deviations in told), None)
+    told = (record.config.get("statistics") for record in _attacked(side))
+    return next(([float(each) for each in statistics[1]] for statistics in told if statistics), None)
+
+
+def _attacked(side: Side) -> Iterator[Record]:
+    """Give the records of the attacks on a side's model; a published board keeps none."""
+    for step in () if side.run.published else side.run.plan:
+        if step.startswith("attack/") and model_in(step) == side.model and (record := side.run.view.record(step)):
+            yield record
 
 
 def _written(value: Any) -> str:  # noqa: ANN401
@@ -89,15 +95,17 @@ def _written(value: Any) -> str:  # noqa: ANN401
     return ", ".join(f"{key} {each}" for key, each in value.items()) if isinstance(value, dict) else str(value)
 
 
-def attacked_alike(first: Side, second: Side, pairs: Pairs) -> bool:
-    """Whether the worst cases are over the same attacks at the same radii; a seed without one does not matter."""
+def attacked_alike(first: Side, second: Side, pairs: Pairs, own: set[str], other: set[str]) -> bool:
+    """Whether the worst cases are over the same attacks at the same radii; a seed without one does not matter.
+
+    `own` are attacks made on one of the two, which may stand there under the name that it has without a surrogate, and
+    `other` those that differ.
+    """
     suites = [side.run.board.suite for side in (first, second)]
-    # On its own surrogate an attack may stand under the name that it has without one.
-    own = made_on(first, second)
     attacked = [wrong for pair in pairs for wrong in pair if all(any(key[0] == WORST for key in each) for each in pair)]
     ran = {frozenset(key for key in wrong if key[0] not in {*own, WORST}) for wrong in attacked}
     same_radii = suites[0]["threat_model"]["eps"] == suites[1]["threat_model"]["eps"]
-    return len(ran) == 1 and same_radii and not other_attacks(first, second)
+    return len(ran) == 1 and same_radii and not other
 
 
 def made_on(first: Side, second: Side) -> set[str]:
@@ -158,14 +166,8 @@ def _says_all(recipe: dict[str, Any], data: dict[str, Any]) -> bool:
 
 def _own_code(side: Side) -> dict[str, Any]:
     """Give the files of the user's that each attack was made by, by what they hold; a published board keeps none."""
-    if side.run.published:
-        return {}
-    found = {}
-    for step in side.run.plan:
-        record = side.run.view.record(step) if step.startswith("attack/") and model_in(step) == side.model else None
-        if record is not None and ":" in record.config["attack"]["name"]:
-            found[step.split("/")[3]] = record.config.get("own")
-    return found
+    own = (record for record in _attacked(side) if ":" in record.config["attack"]["name"])
+    return {record.id.split("/")[3]: record.config.get("own") for record in own}
 
 
 def making(side: Side) -> dict[str, Any]:

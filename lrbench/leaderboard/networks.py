@@ -7,11 +7,8 @@ import lrbench
 from lrbench.catalogue import MODELS, REGULARIZERS
 from lrbench.leaderboard.kept import Content
 from lrbench.leaderboard.outcomes import Run
-from lrbench.names import model_path
+from lrbench.names import makes_network, network_ids
 from lrbench.registry import Registry
-
-KINDS = ("train", "load")
-"""Kinds of the steps that make networks."""
 
 CHECKPOINT = ("weights.safetensors", "model.json")
 """Files that say what a network is."""
@@ -55,13 +52,12 @@ def is_told(spec: Content) -> bool:
 def networks_of(record: Content) -> dict[str, Network]:
     """Give the networks of a published record's model, by their steps."""
     keys, files = record.get("keys") or {}, record.get("artefacts") or {}
-    steps = (step for step in {**files, **keys} if step.startswith(tuple(f"{kind}/" for kind in KINDS)))
-    return {step: Network.of_step(step, keys, files) for step in steps}
+    return {step: Network.of_step(step, keys, files) for step in {**files, **keys} if makes_network(step)}
 
 
 def network_in(run: Run, model: str, seed: int) -> Network:
     """Give the network that a model became in a run, or on a published board; of one that is not there nothing."""
-    steps = [f"{kind}/{model_path(model, seed)}" for kind in KINDS]
+    steps = network_ids(model, seed)
     if run.published:
         there: dict[str, Network] = networks_of(run.published[model]) if model in run.published else {}
         return next((there[step] for step in steps if step in there), Network())

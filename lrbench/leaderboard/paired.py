@@ -151,7 +151,7 @@ def _compared(first: Side, second: Side) -> Paired:
     threat = first.run.board.suite["threat_model"]
     other = other_attacks(first, second)
     own = made_on(first, second)
-    if not attacked_alike(first, second, pairs):
+    if not attacked_alike(first, second, pairs, own, other):
         other.add(WORST)
     every = dict.fromkeys(key for pair in pairs for wrong in pair for key in wrong)
     seeds = {key: tuple(index for index, (a, b) in enumerate(pairs) if key in a and key in b) for key in every}

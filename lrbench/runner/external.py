@@ -12,6 +12,7 @@ from lrbench.errors import UsageError, printable
 from lrbench.global_state import preserved
 from lrbench.models.external import code_of
 from lrbench.models.objects import PREFIX, Handed, object_named
+from lrbench.names import makes_network
 from lrbench.registry import Registry
 from lrbench.runner.code.own import named_file, own_code
 from lrbench.runner.step import Step
@@ -92,7 +93,7 @@ def import_code(suite: Suite, trainings: Iterable[Step]) -> None:
 
 def external_in(step: Step, steps: Mapping[str, Step]) -> frozenset[str]:
     """Give the code of others that a step runs: models by their names, attacks by their files."""
-    trained = [steps[each] for each in (step.id, *step.needs) if each.startswith(("train/", "load/"))]
+    trained = [steps[each] for each in (step.id, *step.needs) if makes_network(each)]
     models = {each.model for each in trained if "own" in each.config}
     return frozenset(models if step in trained else models.union(step.config.get("own", ())))
 

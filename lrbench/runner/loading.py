@@ -20,7 +20,7 @@ from lrbench.leaderboard.published.read import sound_records
 from lrbench.leaderboard.published.weights import published_checkpoint
 from lrbench.lowrank import attach_lr_layers
 from lrbench.models import load_content
-from lrbench.names import attack_id, model_path
+from lrbench.names import attack_id, model_path, network_ids
 from lrbench.regularizers.registry import attach_lasting
 from lrbench.runner.asked import radii_of
 from lrbench.runner.assembly import assembled
@@ -154,20 +154,28 @@ def load_adversarial(run: str | Path, name: str, attack: str, eps: float | None 
     return Adversarial(load(images)["adversarial"], known["label"], known["predicted"], known["index"])
 
 
-def _as_planned(store: Store, step: str) -> Record | None:
-    """Give the record of a step, unless it is of an earlier form of the run's suite; a run without a plan has one."""
-    record, path = store.record(step), store.root / PLAN
-    if record is None or not is_file(path):
-        return record
+def _as_planned(store: Store, *steps: str) -> Record | None:
+    """Give the record of one of these steps as the run has it now, and None if there is none of any.
+
+    Raises
+    ------
+    UsageError
+        If those that are there are of an earlier form of its suite. A run without a plan has had one form.
+    """
+    there = [record for step in steps if (record := store.record(step)) is not None]
+    path = store.root / PLAN
+    if not is_file(path):
+        return there[0] if there else None
     try:
-        planned = dict(json.loads(path.read_text("utf-8"))).get(step)
+        plan = dict(json.loads(path.read_text("utf-8")))
     except (ValueError, TypeError) as error:
         msg = f"{path} is not as it was written; run the suite again"
         raise UsageError(msg) from error
-    if record.key != planned:
-        msg = f"the step {step} of {store.root} is of an earlier form of its suite; run its suite again"
+    now = next((record for record in there if record.key == plan.get(record.id)), None)
+    if there and now is None:
+        msg = f"the step {there[0].id} of {store.root} is of an earlier form of its suite; run its suite again"
         raise UsageError(msg)
-    return record
+    return now
 
 
 def radius_of(eps: Any) -> float:  # noqa: ANN401
@@ -206,10 +214,7 @@ def _of_run(folder: Path, name: str, seed: int) -> dict[str, bytes]:
         known = nearest(str(name), suite.models) if name not in suite.models else f"seeds are {suite.seeds}"
         msg = f"{folder} has no model {name!r} of seed {seed}; {known}"
         raise UsageError(msg)
-    for kind in ("train", "load"):
-        record = _as_planned(store, f"{kind}/{model_path(name, seed)}")
-        if record is None:
-            continue
+    if (record := _as_planned(store, *network_ids(name, seed))) is not None:
         content = {file: store.file(record, file) for file in CHECKPOINT}
         if None in content.values():
             msg = f"{store.folder(record.id)} is not as it was written; run the suite again"

@@ -21,6 +21,7 @@ from lrbench.errors import LrbenchError, UsageError
 from lrbench.global_state import seeded
 from lrbench.measures import Progress
 from lrbench.models.objects import OBJECTS, Handed
+from lrbench.names import makes_network
 from lrbench.registry import load_target
 from lrbench.runner.check import Checker
 from lrbench.runner.context import Context, Outcome
@@ -110,7 +111,7 @@ class StepWorker:
         return Done(step.id, seconds, notes=tuple(warnings(context.suite, step, outcome)))
 
     def _outcome(self, step: Step, progress: Progress) -> Outcome:
-        trainings = [self.steps[each] for each in (step.id, *step.needs) if each.startswith(("train/", "load/"))]
+        trainings = [self.steps[each] for each in (step.id, *step.needs) if makes_network(each)]
         import_code(self.context.suite, trainings)
         # A model that draws random numbers draws the same ones whatever was done before, and in whichever process.
         with seeded(step.seed):

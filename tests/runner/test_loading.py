@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from lrbench.errors import LrbenchError, UsageError
 from lrbench.leaderboard.published import check, publish, rebuild
 from lrbench.runner import Session
 from lrbench.runner.work import Recipe
+from lrbench.store import Store
 
 SUITE = """\
 name: kept
@@ -145,6 +147,20 @@ def test_what_is_of_an_earlier_form_of_the_suite_is_refused(run, ask):
         ask(run)
     (run / "plan.json").unlink()
     ask(run)
+
+
+def test_a_network_that_was_trained_before_and_is_loaded_now_is_the_one_that_is_loaded(run):
+    store = Store(run)
+    plan = json.loads((run / "plan.json").read_text())
+    trained, other = (store.record(f"train/{name}/seed-0") for name in ("net", "lr"))
+    files = {name: (store.folder(other.id) / name).read_bytes() for name in other.files}
+    store.save(replace(other, id="load/net/seed-0"), files)
+    plan["load/net/seed-0"] = other.key
+    del plan[trained.id]
+    (run / "plan.json").write_text(json.dumps(plan))
+    x, _ = lrbench.load_data(run)
+    with torch.no_grad():
+        assert torch.equal(*(lrbench.load_model(run, name)(x) for name in ("net", "lr")))
 
 
 def test_a_network_that_is_not_as_it_was_written_is_refused(run):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from lrbench.errors import UsageError
 from lrbench.leaderboard.kept import Content
-from lrbench.leaderboard.networks import CHECKPOINT, KINDS
+from lrbench.leaderboard.networks import CHECKPOINT
 from lrbench.leaderboard.outcomes import Run
-from lrbench.names import in_path, model_path
+from lrbench.names import in_path, makes_network, model_path
 from lrbench.store import write_file
 
 FOLDER = "weights"
@@ -19,7 +19,7 @@ def publish_weights(run: Run, models: list[str], board_folder: Path) -> None:
     """Copy the networks of these models of a run, of every seed, into a board's folder."""
     for model in models:
         for step, record in run.steps(model).items():
-            if record is None or not _makes_network(step):
+            if record is None or not makes_network(step):
                 continue
             for name in CHECKPOINT:
                 content = run.store.file(record, name)
@@ -58,7 +58,7 @@ def published_files(board_folder: Path, record: Content) -> Iterator[Path]:
     UsageError
         With the first that does not match, or is missing beside others.
     """
-    steps = [step for step in record["artefacts"] if _makes_network(step)]
+    steps = [step for step in record["artefacts"] if makes_network(step)]
     files = {_folder(board_folder, step) / name: step for step in steps for name in CHECKPOINT}
     there = {path: step for path, step in files.items() if path.is_file()}
     if there and (gone := files.keys() - there.keys()):
@@ -78,7 +78,7 @@ def published_checkpoint(board_folder: Path, record: Content, seed: int) -> dict
         If it was published without, or does not match the record's checksums.
     """
     wanted = model_path(record["model"], seed)
-    steps = [step for step in record["artefacts"] if _makes_network(step) and step.partition("/")[2] == wanted]
+    steps = [step for step in record["artefacts"] if makes_network(step) and step.partition("/")[2] == wanted]
     if not steps:
         msg = f"{board_folder}: the record of {record['model']} knows no seed {seed}"
         raise UsageError(msg)
@@ -88,10 +88,6 @@ def published_checkpoint(board_folder: Path, record: Content, seed: int) -> dict
         msg = f"{board_folder} {lacking} (`lrbench publish --weights` adds them)"
         raise UsageError(msg)
     return {name: _checked(folder / name, record["artefacts"][steps[0]]) for name in CHECKPOINT}
-
-
-def _makes_network(step: str) -> bool:
-    return step.partition("/")[0] in KINDS
 
 
 def _folder(board_folder: Path, step: str) -> Path:

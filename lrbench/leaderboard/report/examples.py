@@ -12,7 +12,7 @@ from PIL import Image
 from lrbench.errors import UsageError
 from lrbench.leaderboard.layout import labels, middle
 from lrbench.leaderboard.outcomes import Run
-from lrbench.names import attack_id, model_path, radius_text
+from lrbench.names import attack_id, model_path, network_ids, radius_text
 
 LARGEST = 96
 """Side in pixels above which an image is made smaller."""
@@ -86,8 +86,8 @@ def _examples(run: Run, model: str, seed: int, label: str, eps: float) -> list[E
 
 
 def _classes(run: Run, model: str, seed: int) -> list[str]:
-    for kind in ("train", "load"):
-        path = run.store.folder(f"{kind}/{model_path(model, seed)}") / "model.json"
+    for step in network_ids(model, seed):
+        path = run.store.folder(step) / "model.json"
         if path.exists():
             return [str(name) for name in json.loads(path.read_text("utf-8"))["classes"]]
     msg = f"{run.folder} lacks the model {model}"
