@@ -22,7 +22,7 @@ LATE, LATE_10, FLAT = "late-confirmation", "late-confirmation-cifar10-jpeg", "cl
 SHORT, AT_65 = "cifar10-jpeg-pixel-short", "on-at-65-cifar10-jpeg"
 ON_PGD, RIVALS, STANDARD = "lr-on-pgd-cifar10-jpeg", "rivals-short", "rivals-standard"
 NEW, OTHERS = "rivals-confirmation", "rivals-standard-others"
-CONTROLS = "late-controls-standard"
+CONTROLS, CIFAR = "late-controls-standard", "late-standard-cifar10-jpeg"
 AT = "robust_accuracy[worst-case,{}/255]"
 AT_1, AT_2, AT_4, AT_8 = map(AT.format, (1, 2, 4, 8))
 AT_0 = "robust_accuracy[worst-case,0]"
@@ -30,7 +30,8 @@ ITER, VR = "robust_accuracy[iter-fsgm,8/255]", "centred_vr_10[avgpool]"
 
 SENTENCES = [
     (AT_65, f"That 1-LR: «1-lr - normal: {AT_2}» at 2/255 in pixels, under PGD, fast AutoAttack and an attack"),
-    (LATE_10, f"(a second run, not registered: «on-at-80 - normal: {AT_8}»). On top"),
+    (LATE_10, f"(a second run, not registered: «on-at-80 - normal: {AT_8}»); with new"),
+    (CIFAR, f"under standard AutoAttack and the attack that knows the layer, «on-at-80 - normal: {AT_8}». On top"),
     (
         AT_65,
         "the first five hold «1-lr: centred_vr_5[avgpool] in %», and «normal: centred_vr_5[avgpool] in %» without",
@@ -196,6 +197,8 @@ OF_THE_APPENDIX = [
         AT_65,
         f"That 1-LR: «1-lr - normal: {AT_2}» at 2/255 in pixels, where the normal network keeps «normal: {AT_2}»",
     ),
+    (CIFAR, f"the attack that knows the layer, too: «on-at-80 - normal: {AT_8}», in another"),
+    (CIFAR, f"With 80 % power the test finds «on-at-80 - normal: {AT_8} found». Standard"),
     (LATE_10, f"in the registered run, and «on-at-80 - normal: {AT_8}» in a second one"),
     (
         SHORT,
