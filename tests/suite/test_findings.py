@@ -1,5 +1,6 @@
 """The findings against the boards that they sum up: no figure of theirs is another one there."""
 
+import json
 import re
 from fractions import Fraction
 
@@ -29,6 +30,7 @@ MODELS = {
 TRAINED_ON_ATTACKS = {"pgd", "fgsm-rs", "trades", "pgd-averaged", "pgd-mean-sparse"}
 """Networks of the rivals' boards that saw attacked images."""
 
+CIFAR = "late-standard-cifar10-jpeg"
 FIRST_RUN = 0.52
 """The p of late-confirmation-cifar10-jpeg's registered run, whose board is in the history only."""
 
@@ -202,7 +204,7 @@ def test_what_standard_autoattack_takes_from_the_late_controls_is_as_said():
 
 
 def test_what_standard_autoattack_takes_on_cifar10_jpeg_is_as_said():
-    board, models = "late-standard-cifar10-jpeg", ("normal", "on-at-80")
+    board, models = CIFAR, ("normal", "on-at-80")
     each = [[_withstood(board, model, attack) for model in models] for attack in ("autoattack-fast", "autoattack")]
     fast, standard = map(np.array, each)
     assert not (fast & standard & ~np.array([_withstood(board, model, "adaptive-lr") for model in models])).any()
@@ -222,6 +224,63 @@ def test_what_standard_autoattack_takes_on_cifar10_jpeg_is_as_said():
         (model, seed) for model in models for seed, found in checked[model].items() if found["verdict"] != "held up"
     ]
     assert doubted == [("on-at-80", "12")]
+
+
+def test_how_far_fast_autoattack_may_be_off_on_cifar10_jpeg_is_as_said():
+    left = {
+        model: np.subtract(
+            *(_withstood(CIFAR, model, attack).sum(axis=1) for attack in ("autoattack-fast", "autoattack"))
+        )
+        for model in ("normal", "on-at-80")
+    }
+    assert left["normal"].mean() == 0
+    p = stats.ttest_rel(left["on-at-80"], left["normal"]).pvalue
+    assert (
+        f"late networks {left['on-at-80'].mean():.1f} of 500 images more than the standard version on average, and "
+        f"normal ones none (p {p:.2g})" in FINDINGS
+    )
+    for eps in (8, 20):
+        for model in board_of("claims-saturation").suite["models"]:
+            fast, standard = (
+                outcomes("claims-saturation", model, f"robust_accuracy[{attack},{eps}/255]", model)[0]
+                for attack in ("autoattack-fast", "autoattack")
+            )
+            assert fast.sum() == standard.sum()
+    assert len(board_of("claims-saturation").suite["models"]) == 12
+    raw = difference(
+        "late-confirmation-cifar10-jpeg", "on-at-80", "robust_accuracy[iter-fsgm,8/255]", "normal", raw=True
+    )
+    assert APPENDIX.count(f"{6 * raw.p:.2g}") == 2
+
+
+def test_what_is_in_doubt_on_cifar10_jpeg_is_as_said():
+    found = {
+        model: [{check["id"]: check for check in each["checks"]} for each in seeds.values()]
+        for model, seeds in board_of(CIFAR).masking.items()
+    }
+    assert [each for each in found["on-at-80"][-1].values() if each["flagged"]] == [
+        found["on-at-80"][-1]["more-effort-helps"]
+    ]
+    assert found["on-at-80"][-1]["weaker-than-checks"]["figure"] == 0
+    fooled = {
+        model: [round(60 * each["more-effort-helps"]["figure"]) for each in checks] for model, checks in found.items()
+    }
+    late, normal = ("{}, {}, {}, {} and {}".format(*fooled[model]) for model in ("on-at-80", "normal"))
+    assert f"the ten have {late} (late) and {normal} (normal)" in APPENDIX
+
+
+def test_networks_that_two_tests_share_are_as_said():
+    def weights(board):
+        record = json.loads((ROOT / f"leaderboards/{board}/records/normal.json").read_text("utf-8"))
+        return {
+            int(step.rpartition("-")[2]): files["weights.safetensors"]
+            for step, files in record["artefacts"].items()
+            if step.startswith("train/")
+        }
+
+    mine, theirs = weights(CIFAR), weights("on-at-65-cifar10-jpeg")
+    assert [seed for seed in mine if mine[seed] in theirs.values()] == [8, 9, 10, 11]
+    assert all(theirs[seed] == mine[seed] for seed in theirs)
 
 
 def test_what_standard_autoattack_takes_from_the_other_rivals_is_as_said():

@@ -27,16 +27,18 @@ AT = "robust_accuracy[worst-case,{}/255]"
 AT_1, AT_2, AT_4, AT_8 = map(AT.format, (1, 2, 4, 8))
 AT_0 = "robust_accuracy[worst-case,0]"
 ITER, VR = "robust_accuracy[iter-fsgm,8/255]", "centred_vr_10[avgpool]"
+FIVE = "«on-at-80: centred_vr_5[avgpool] in %» and «normal: centred_vr_5[avgpool] in %»"
 
 SENTENCES = [
     (AT_65, f"That 1-LR: «1-lr - normal: {AT_2}» at 2/255 in pixels, under PGD, fast AutoAttack and an attack"),
-    (LATE_10, f"(a second run, not registered: «on-at-80 - normal: {AT_8}»); with new"),
+    (LATE_10, f"(a second run, not registered: «on-at-80 - normal: {AT_8}»); with five new late"),
     (CIFAR, f"under standard AutoAttack and the attack that knows the layer, «on-at-80 - normal: {AT_8}». On top"),
     (
         AT_65,
         "the first five hold «1-lr: centred_vr_5[avgpool] in %», and «normal: centred_vr_5[avgpool] in %» without",
     ),
-    (LATE, "(late: «on-at-80: centred_vr_5[avgpool] in %» against «normal: centred_vr_5[avgpool] in %»)"),
+    (CIFAR, f"a little more there ({FIVE}), on"),
+    (LATE, f"on Fashion-MNIST clearly more ({FIVE})"),
     (
         OTHERS,
         "which is not («condlr: d_adv_relative[avgpool,pgd,8/255]» against "
@@ -198,6 +200,10 @@ OF_THE_APPENDIX = [
         f"That 1-LR: «1-lr - normal: {AT_2}» at 2/255 in pixels, where the normal network keeps «normal: {AT_2}»",
     ),
     (CIFAR, f"the attack that knows the layer, too: «on-at-80 - normal: {AT_8}», in another"),
+    (CIFAR, f"five hold a little more: {FIVE} (`late-standard"),
+    (LATE_10, f"(`late-standard-cifar10-jpeg`), {FIVE} (`late-confirmation"),
+    (CIFAR, f"and new late networks have «on-at-80 - normal: {ITER}»); fast"),
+    (AT_65, f"`on-at-65-cifar10-jpeg`, which keep «normal: {AT_2}» of the same images at 2/255 in pixels, as"),
     (CIFAR, f"With 80 % power the test finds «on-at-80 - normal: {AT_8} found». Standard"),
     (LATE_10, f"in the registered run, and «on-at-80 - normal: {AT_8}» in a second one"),
     (
