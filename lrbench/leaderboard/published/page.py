@@ -7,6 +7,7 @@ from lrbench.leaderboard.figure_text import MISSING
 from lrbench.leaderboard.kept import Content, environments_of
 from lrbench.leaderboard.layout import ROBUST
 from lrbench.leaderboard.published.made import HEADINGS, made
+from lrbench.leaderboard.published.shared import ABOUT, TITLE, shared
 from lrbench.leaderboard.render import to_markdown
 from lrbench.leaderboard.report.page import asset, table_of_block, template
 from lrbench.leaderboard.text import in_markdown
@@ -97,9 +98,11 @@ def index_page(boards: dict[str, tuple[Leaderboard, list[Content]]]) -> tuple[st
         (name, table_of_block(board, board.blocks[0]), zip(HEADINGS, made(records), strict=True), _cautions(board))
         for name, (board, records) in boards.items()
     ]
+    common = shared({name: records for name, (_, records) in boards.items()})
     html = template("published/index.html").render(
         boards=shown,
         places=PLACES,
+        shared=(TITLE, ABOUT, common),
         style=asset("style.css"),
         script=asset("page.js"),
     )
@@ -113,6 +116,11 @@ def index_page(boards: dict[str, tuple[Leaderboard, list[Content]]]) -> tuple[st
     lines += ["", PLACES, ""]
     for name, (board, _) in boards.items():
         lines += [f"- {in_markdown(f'{name}: {line}')}" for line in _cautions(board)]
+    if common:
+        lines += ["", f"## {TITLE}", "", ABOUT, "", "| boards | networks |", "| --- | --- |"]
+        for each in common:
+            cells = (", ".join(each.boards), "; ".join(each.networks))
+            lines.append(f"| {' | '.join(map(in_markdown, cells))} |")
     return html, "\n".join([*lines, ""]).replace("\n\n\n", "\n\n").rstrip() + "\n"
 
 
