@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lrbench.data.levels import eight_bits, range_of
+from lrbench.data.levels import UnclearError, eight_bits, range_of
 from lrbench.errors import UsageError, nearest
 
 Array = NDArray[Any]
@@ -80,11 +80,8 @@ def layout_of(name: str, shape: tuple[int, ...], layout: str | None = None) -> s
         return LAYOUTS[layout.upper()]
     last, first = shape[3] in CHANNELS, shape[1] in CHANNELS
     if last == first and shape[1:] != (1, 1, 1):
-        msg = (
-            f"{name} has the shape {shape}, which does not say where its channels are; "
-            "set `layout: NHWC` (last) or `layout: NCHW` (first)"
-        )
-        raise UsageError(msg)
+        found = f"{name} has the shape {shape}, which does not say where its channels are"
+        raise UnclearError(found, "layout", "set `layout: NHWC` (last) or `layout: NCHW` (first)")
     return "NHWC" if last else "NCHW"
 
 

@@ -12,11 +12,17 @@ from torch import Tensor
 from lrbench.data.archive import PARTS, Array, Slot
 from lrbench.data.images import ImageData
 from lrbench.data.labels import labels_of
-from lrbench.data.levels import ROUNDING
+from lrbench.data.levels import ROUNDING, UnclearError
 from lrbench.data.sources import of_arrays
 from lrbench.errors import UsageError, short
 
 FILE = "data.npz"
+
+MEANT = {
+    "data_range": "give images in [0, 1], or uint8 from 0 to 255, as they were before they were normalised",
+    "layout": "give images as a tensor of shape (N, C, H, W)",
+}
+"""What leaves no doubt, by what is in doubt: there is no key to say it here."""
 
 LEVELS = 1e-3
 """How far from a level of 8 bits, in levels, values may lie to be called that level: rounding of float32."""
@@ -55,7 +61,12 @@ def handed_data(pairs: Mapping[str, Any], classes: list[str] | None = None) -> t
                 raise UsageError(msg)
     channels_first = all(isinstance(pair[0], Tensor) for pair in pairs.values())
     largest = max(int(labels_of(*arrays["y", part]).max()) for part in pairs)
-    data = of_arrays("data", arrays, layout="NCHW" if channels_first else None, classes=classes or max(2, largest + 1))
+    layout = "NCHW" if channels_first else None
+    try:
+        data = of_arrays("data", arrays, layout=layout, classes=classes or max(2, largest + 1))
+    except UnclearError as error:
+        msg = f"{error.found}; {MEANT[error.what]}"
+        raise UsageError(msg) from error
     return data, [line for part in pairs if (line := _understood(*arrays["x", part]))]
 
 

@@ -14,6 +14,18 @@ Range = tuple[float, float]
 
 BLOCK = 1024
 
+
+class UnclearError(UsageError):
+    """What arrays mean is left open; `found` says what they hold, and `what` is the key that would say it."""
+
+    def __init__(self, found: str, what: str, remedy: str) -> None:
+        super().__init__(found, what, remedy)
+        self.found, self.what, self.remedy = found, what, remedy
+
+    def __str__(self) -> str:
+        return f"{self.found}; {self.remedy}"
+
+
 ROUNDING = 1e-6
 """How far values may lie outside their range, as a share of it."""
 
@@ -43,18 +55,15 @@ def range_of(arrays: Mapping[str, Array], data_range: Sequence[float] | None = N
     if plain == (0, 255) and dtype.kind == "f":
         dark = [name for name, (_, most) in zip(arrays, extremes, strict=True) if 0 < most <= 1 + ROUNDING]
         if dark:
-            msg = (
-                f"{found}, of which {dark[0]} goes up to 1 alone; bring both to one range, or say which values are "
-                "black and white, such as `data_range: [0, 255]`"
-            )
-            raise UsageError(msg)
+            remedy = "bring both to one range, or say which values are black and white, such as `data_range: [0, 255]`"
+            raise UnclearError(f"{found}, of which {dark[0]} goes up to 1 alone", "data_range", remedy)
     if plain is None:
         likely = "[0, 1]" if 0 <= low <= high <= 1 else "[-1, 1]" if -1 <= low <= high <= 1 else "[0, 255]"
-        msg = (
-            f"{found}; save the pixels as they were before they were normalised, or say which values are black and "
-            f"white, such as `data_range: {likely}`"
+        remedy = (
+            "save the pixels as they were before they were normalised, or say which values are black and white, such "
+            f"as `data_range: {likely}`"
         )
-        raise UsageError(msg)
+        raise UnclearError(found, "data_range", remedy)
     return plain
 
 

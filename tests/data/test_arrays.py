@@ -1,9 +1,12 @@
 """Arrays become the images that their maker means, or a line asks: the table of docs/inputs.md."""
 
+import pickle
+
 import numpy as np
 import pytest
 from support.inputs import rows
 
+from lrbench.data.levels import UnclearError
 from lrbench.data.sources import npz
 from lrbench.errors import UsageError
 
@@ -234,3 +237,8 @@ def test_a_name_that_would_break_the_line_is_escaped(tmp_path):
         with pytest.raises(UsageError, match=r"\\n.*\.npz") as error:
             npz(tmp_path, train=None, test=None, path=path)
         assert "\n" not in str(error.value)
+
+
+def test_what_is_left_open_is_told_the_same_from_another_process():
+    error = UnclearError("x go from -1 to 1", "data_range", "say it")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error) == "x go from -1 to 1; say it"  # noqa: S301
