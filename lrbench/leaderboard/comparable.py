@@ -10,6 +10,7 @@ from lrbench.errors import UsageError
 from lrbench.leaderboard.kept import Wrong
 from lrbench.leaderboard.layout import labels
 from lrbench.leaderboard.networks import is_ours, is_told, network_in
+from lrbench.leaderboard.said import is_noise
 from lrbench.leaderboard.sides import Side
 from lrbench.names import WORST, model_in, radius_text
 from lrbench.store import Record
@@ -85,9 +86,12 @@ def _deviations(side: Side) -> list[float] | None:
 
 def _attacked(side: Side) -> Iterator[Record]:
     """Give the records of the attacks on a side's model; a published board keeps none."""
-    for step in () if side.run.published else side.run.plan:
-        if step.startswith("attack/") and model_in(step) == side.model and (record := side.run.view.record(step)):
-            yield record
+    for step, key in () if side.run.published else side.run.plan.items():
+        if step.startswith("attack/") and model_in(step) == side.model:
+            record = side.run.view.record(step)
+            # Of an earlier form of the suite, or of code that was changed since, a folder may hold others.
+            if record is not None and record.key == key:
+                yield record
 
 
 def _written(value: Any) -> str:  # noqa: ANN401
@@ -116,6 +120,25 @@ def made_on(first: Side, second: Side) -> set[str]:
         for attack in side.run.board.suite["attacks"]
         if attack["surrogate"] in {first.model, second.model}
     }
+
+
+def judged_without(side: Side, wrong: Wrong, own: set[str]) -> Wrong:
+    """Give what was got wrong, with a worst case over all attacks but some; without one if no other ran.
+
+    What is made on one of two meets that one by its own gradients, and the other by those of a stranger.
+    """
+    if not own & {label for label, _ in wrong}:
+        return wrong
+    suite, kinds = side.run.board.suite, side.run.board.status.attacks
+    noise = {
+        label for label, attack in zip(labels(suite), suite["attacks"], strict=True) if is_noise(attack["name"], kinds)
+    }
+    found = {key: each for key, each in wrong.items() if key[0] != WORST}
+    counted = {key: each for key, each in found.items() if key[0] not in {*own, *noise}}
+    for key in wrong:
+        if key[0] == WORST and any(label and eps <= key[1] for label, eps in counted):
+            found[key] = np.logical_or.reduce([each for (_, eps), each in counted.items() if eps <= key[1]])
+    return found
 
 
 def other_attacks(first: Side, second: Side) -> set[str]:

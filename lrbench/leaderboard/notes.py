@@ -8,7 +8,7 @@ from lrbench.leaderboard.advantages import advantages
 from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.layout import PAPER, ROBUST, labels, middle, summed_up
 from lrbench.leaderboard.measured import measured_notes
-from lrbench.leaderboard.met import only_weak, weak_at_the_headline, without_gradients
+from lrbench.leaderboard.met import attacks_of, only_weak, weak_at_the_headline, without_gradients
 from lrbench.leaderboard.results import ADJUSTED
 from lrbench.leaderboard.status import in_what_they_differ
 from lrbench.leaderboard.stopped import fixed, stopped
@@ -126,7 +126,21 @@ def _strength(board: Leaderboard) -> Iterator[str]:
     yield from not_standard(board)
     yield from _above_clean(board)
     yield from _worth(board)
+    yield from _made_on_one(board)
     yield from _differences(board)
+
+
+def _made_on_one(board: Leaderboard) -> Iterator[str]:
+    """Name models of which more are fooled than of others since an attack has their gradients alone."""
+    alone = board.results[(board.results["metric"] == ALONE) & (board.results["value"] > 0)]
+    for label, attack in attacks_of(board).items():
+        model = attack.get("surrogate")
+        if len(alone[(alone["model"] == model) & (alone["attack"] == label)]):
+            yield (
+                f"NOT ALIKE: {label} has the gradients of {model}, and of no other model, and is the only attack to "
+                f"fool some of its images. Do not hold the worst case of {model} against that of others: `lrbench "
+                f"compare` leaves this attack out, and {attack['name']} without a surrogate treats all alike."
+            )
 
 
 def _above_clean(board: Leaderboard) -> Iterator[str]:

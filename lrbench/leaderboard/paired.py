@@ -11,6 +11,7 @@ from lrbench.leaderboard.comparable import (
     Pairs,
     attacked_alike,
     differing,
+    judged_without,
     made_on,
     making,
     other_attacks,
@@ -153,6 +154,7 @@ def _compared(first: Side, second: Side) -> Paired:
     own = made_on(first, second)
     if not attacked_alike(first, second, pairs, own, other):
         other.add(WORST)
+    pairs = [(judged_without(first, a, own), judged_without(second, b, own)) for a, b in pairs]
     every = dict.fromkeys(key for pair in pairs for wrong in pair for key in wrong)
     seeds = {key: tuple(index for index, (a, b) in enumerate(pairs) if key in a and key in b) for key in every}
     shared = {key: of for key, of in seeds.items() if of and key[0] not in {*other, *own}}
@@ -188,7 +190,7 @@ def _among(first: Side, second: Side) -> int:
 def _why_not(key: Key, other: set[str], own: set[str], pairs: Pairs) -> str:
     """Say why a figure is not compared."""
     if key[0] in own:
-        return "made on one of the two"
+        return "made on one of the two, and no part of the worst case here"
     if key[0] in other:
         return "over other attacks" if key[0] == WORST else "other options, code or surrogate"
     lacking = [name for index, name in enumerate("AB") if not any(key in pair[index] for pair in pairs)]

@@ -171,6 +171,20 @@ def test_what_steps_say_of_the_unit_counts_before_what_data_is_called(two, devia
             compared(*two)
 
 
+def test_what_steps_of_an_earlier_form_of_a_suite_say_of_the_unit_counts_for_nothing(two):
+    """As in a folder whose training images were changed, and whose run was cut off before its first radius."""
+    for run, told in zip(two, (0.3, 0.31), strict=True):
+        changed(run, lambda suite: suite["threat_model"].update(space="normalized"))
+        store, path = Store(run), run / "plan.json"
+        for radius, deviation in ((4, 0.3), (8, told)):
+            record = store.record(f"attack/lr/seed-0/iter-fsgm/eps-{radius}")
+            files = {name: (store.folder(record.id) / name).read_bytes() for name in record.files}
+            store.save(replace(record, config={**record.config, "statistics": [[0.5], [deviation]]}), files)
+        path.write_text(json.dumps({**json.loads(path.read_text()), "attack/lr/seed-0/iter-fsgm/eps-4": "0" * 64}))
+    with pytest.raises(UsageError, match="the unit of radii"):
+        compared(*two)
+
+
 @pytest.mark.parametrize(
     ("named", "chosen"),
     [

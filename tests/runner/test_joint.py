@@ -8,8 +8,11 @@ import pytest
 from rich.console import Console
 from safetensors.numpy import load
 
+from lrbench.leaderboard.comparable import judged_without
+from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.paired import compare
 from lrbench.leaderboard.render import print_board, to_markdown
+from lrbench.leaderboard.sides import Side
 from lrbench.runner import Session, run
 from lrbench.statistics import difference_of, holm
 
@@ -190,5 +193,28 @@ def test_attacks_made_on_one_of_the_two_do_not_compare_them(joint):
     path, _ = joint
     (paired,) = compare(f"{path.parent}/out:net", f"{path.parent}/out:hidden")
     assert "pgd-from-net" not in {each.attack for each in paired.differences}
-    assert "pgd-from-net at 8/255 (made on one of the two)" in paired.skipped
+    assert "pgd-from-net at 8/255 (made on one of the two, and no part of the worst case here)" in paired.skipped
     assert {"iter-fsgm", "deepfool", "worst-case"} <= {each.attack for each in paired.differences}
+
+
+@pytest.mark.parametrize("model", ["net", "hidden"])
+def test_what_is_made_on_one_of_two_is_no_part_of_the_worst_case_that_they_are_judged_by(joint, model):
+    path, _ = joint
+    opened = Run.open(path.parent / "out")
+    side, wrong = Side(opened, model, (0,)), opened.wrong(model, 0)
+    left = judged_without(side, wrong, {"pgd-from-net"})
+    for eps, label in ((8 / 255, "8"), (32 / 255, "32")):
+        clean = outcome(path, f"accuracy/{model}/seed-0")
+        fooled = clean["predicted"] != clean["label"]
+        fooled = fooled | (outcome(path, f"attack/{model}/seed-0/deepfool/minimal")["linf"] <= eps)
+        for name in ["iter-fsgm", *(["square"] if label == "32" else [])]:
+            each = outcome(path, f"attack/{model}/seed-0/{name}/eps-{label}")
+            fooled = fooled | (each["predicted"] != each["label"])
+        (key,) = (key for key in left if key[0] == "worst-case" and key[1] == pytest.approx(eps))
+        assert (left[key] == fooled).all()
+        made = [each for (label, radius), each in left.items() if label == "pgd-from-net" and radius <= key[1]]
+        assert (np.logical_or.reduce([left[key], *made]) == wrong[key]).all()
+    assert {key for key in wrong if key[0] != "worst-case"} < left.keys() == wrong.keys()
+    others = {label for label, _ in wrong} - {"", "worst-case"}
+    assert "worst-case" not in {label for label, _ in judged_without(side, wrong, others)}
+    assert judged_without(side, wrong, {"another"}) is wrong
