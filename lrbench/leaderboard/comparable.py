@@ -12,7 +12,7 @@ from lrbench.leaderboard.layout import labels
 from lrbench.leaderboard.networks import is_ours, is_told, network_in
 from lrbench.leaderboard.said import is_noise
 from lrbench.leaderboard.sides import Side
-from lrbench.names import WORST, model_in, radius_text
+from lrbench.names import WORST, model_in, network_ids, radius_text
 from lrbench.store import Record
 
 SAME_UNIT = 0.02
@@ -191,6 +191,22 @@ def _own_code(side: Side) -> dict[str, Any]:
     """Give the files of the user's that each attack was made by, by what they hold; a published board keeps none."""
     own = (record for record in _attacked(side) if ":" in record.config["attack"]["name"])
     return {record.id.split("/")[3]: record.config.get("own") for record in own}
+
+
+def codes(first: Side, second: Side) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give what each side's network, and each attack, is made of that is the user's own, where both runs know that."""
+    if first.run.published or second.run.published:
+        return {}, {}
+    a, b = ({"code": {"network": _code_of_network(side), "attacks": _own_code(side)}} for side in (first, second))
+    return a, b
+
+
+def _code_of_network(side: Side) -> Any:  # noqa: ANN401
+    for step in network_ids(side.model, side.seeds[0]):
+        record = side.run.view.record(step) if step in side.run.plan else None
+        if record is not None and record.key == side.run.plan[step]:
+            return record.config.get("own")
+    return None
 
 
 def making(side: Side) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from lrbench.leaderboard.board import Leaderboard
 from lrbench.leaderboard.comparable import (
     Pairs,
     attacked_alike,
+    codes,
     differing,
     judged_without,
     made_on,
@@ -161,6 +162,7 @@ def _compared(first: Side, second: Side) -> Paired:
     if not shared:
         msg = f"{first} and {second} cannot be compared: nothing was measured of both yet"
         raise UsageError(msg)
+    own_a, own_b = codes(first, second)
     differences = _differences(shared, pairs, stopping_in(first.run.board.results.to_dict("records")))
     return Paired(
         first,
@@ -175,7 +177,7 @@ def _compared(first: Side, second: Side) -> Paired:
             for key, of in shared.items()
             if len(of) < len(pairs)
         ],
-        differing(making(first), making(second)),
+        differing(making(first) | own_a, making(second) | own_b),
         differing(first.run.environment, second.run.environment),
         _among(first, second),
         unit_is_open(first, second),

@@ -10,6 +10,7 @@ from lrbench.runner.threat import kind_of, make_attack, unfit_radius
 from lrbench.strict import KeyPath
 from lrbench.suite import AttackSpec, Suite
 from lrbench.suite.document import Document
+from lrbench.suite.masking import widest
 
 BESIDE_OPTIONS = ("label", "name")
 OF_A_RADIUS = ("surrogate", "eps")
@@ -25,6 +26,13 @@ def check_attacks(suite: Suite, document: Document, data: ImageData) -> None:
     """
     if unfit := unfit_radius(suite):
         raise document.error(*unfit)
+    masking = suite.diagnostics.masking
+    largest = widest(suite.threat_model.norm, suite.threat_model.space)
+    if masking and masking.eps is not None and masking.eps > largest:
+        message = (
+            f"the checks attack at twice their radius, too, so that {largest:g} is the largest; got {masking.eps:g}"
+        )
+        raise document.error(("diagnostics", "masking", "eps"), message)
     for where, attack, eps in attacks_of(suite):
         _check(suite, document, attack, where, data, eps)
 

@@ -208,3 +208,14 @@ def test_what_is_no_number_is_a_name(pair_run, capsys, seed):
     error = capsys.readouterr().err
     assert "has no model 'net@" in error
     assert len(error.splitlines()) == 1
+
+
+def test_other_code_or_another_network_of_the_user_s_is_told(two):
+    for run, held in zip(two, ("a", "b"), strict=True):
+        store = Store(run)
+        for step, own in (("train/lr/seed-0", {"net.py": held}), ("attack/lr/seed-0/iter-fsgm/eps-4", {"m.py": "c"})):
+            record = store.record(step)
+            files = {name: (store.folder(record.id) / name).read_bytes() for name in record.files}
+            store.save(replace(record, config={**record.config, "own": own}), files)
+    assert compared(*two)[1].configuration == {"code.network.net.py": ("a", "b")}
+    assert compared(two[0], two[0], "net")[1].configuration == {}

@@ -1,6 +1,7 @@
 """The steps over all attacks on a model: worst case, differences, transfer, verdict."""
 
 import json
+from dataclasses import replace
 from io import StringIO
 
 import numpy as np
@@ -9,6 +10,7 @@ from rich.console import Console
 from safetensors.numpy import load
 
 from lrbench.leaderboard.comparable import judged_without
+from lrbench.leaderboard.notes import notes
 from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.paired import compare
 from lrbench.leaderboard.render import print_board, to_markdown
@@ -195,6 +197,17 @@ def test_attacks_made_on_one_of_the_two_do_not_compare_them(joint):
     assert "pgd-from-net" not in {each.attack for each in paired.differences}
     assert "pgd-from-net at 8/255 (made on one of the two, and no part of the worst case here)" in paired.skipped
     assert {"iter-fsgm", "deepfool", "worst-case"} <= {each.attack for each in paired.differences}
+
+
+@pytest.mark.parametrize("alone", [0.0, 0.1])
+def test_a_board_says_whose_worst_case_rests_on_gradients_that_others_do_not_meet(joint, alone):
+    _, board = joint
+    results = board.results.copy()
+    made = (results["metric"] == "only_to_fool") & (results["attack"] == "pgd-from-net")
+    results.loc[made, "value"] = 0.0
+    results.loc[made & (results["model"] == "net"), "value"] = alone
+    said = [line for line in notes(replace(board, results=results)) if line.startswith("NOT ALIKE: pgd-from-net")]
+    assert len(said) == (alone > 0)
 
 
 @pytest.mark.parametrize("model", ["net", "hidden"])

@@ -11,7 +11,9 @@ from safetensors.torch import load_file, save_file
 
 import lrbench
 from lrbench.errors import LrbenchError, UsageError
+from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.published import check, publish, rebuild
+from lrbench.leaderboard.report.examples import strips
 from lrbench.runner import Session
 from lrbench.runner.work import Recipe
 from lrbench.store import Store
@@ -154,6 +156,8 @@ def test_a_network_that_was_trained_before_and_is_loaded_now_is_the_one_that_is_
     plan = json.loads((run / "plan.json").read_text())
     trained, other = (store.record(f"train/{name}/seed-0") for name in ("net", "lr"))
     files = {name: (store.folder(other.id) / name).read_bytes() for name in other.files}
+    said = json.loads(files["model.json"])
+    files["model.json"] = json.dumps(said | {"classes": [f"now {name}" for name in said["classes"]]}).encode()
     store.save(replace(other, id="load/net/seed-0"), files)
     plan["load/net/seed-0"] = other.key
     del plan[trained.id]
@@ -161,6 +165,9 @@ def test_a_network_that_was_trained_before_and_is_loaded_now_is_the_one_that_is_
     x, _ = lrbench.load_data(run)
     with torch.no_grad():
         assert torch.equal(*(lrbench.load_model(run, name)(x) for name in ("net", "lr")))
+    (shown, *_) = strips(Run.open(run))
+    assert shown.model == "net"
+    assert all(name.startswith("now ") for image in shown.images for name in (image.label, image.before, image.after))
 
 
 def test_a_network_that_is_not_as_it_was_written_is_refused(run):

@@ -1,16 +1,22 @@
 """Code that stands in no file, as in a notebook: what it does counts in the keys of steps."""
 
+import dataclasses
+import functools
+import itertools
 import os
 import subprocess
 import sys
 
 import pytest
+import torch
 from support.code import forget
 from support.commands import STAND_IN
 
 import lrbench
+from lrbench.models.objects import Handed
 from lrbench.runner import Session
 from lrbench.runner.code.made import digest_of_made
+from lrbench.runner.code.own import own_code
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -133,3 +139,64 @@ def test_what_a_function_was_made_with_counts(tmp_path):
         sys.path.pop(0)
     assert digest_of_made(made.make(1)) == digest_of_made(made.make(1))
     assert digest_of_made(made.make(1)) != digest_of_made(made.make(2))
+
+
+def _cached(net):
+    @functools.cache
+    def get():
+        return net
+
+    return lambda z: get()(z) + 0
+
+
+def _cycled(net):
+    nets = itertools.cycle([net])
+    return lambda z: next(nets)(z) + 0
+
+
+def _cycled_on(net):
+    nets = itertools.cycle([net])
+    next(nets)
+    return lambda z: next(nets)(z) + 0
+
+
+def _repeated(net):
+    nets = itertools.repeat(net)
+    return lambda z: next(nets)(z) + 0
+
+
+def _hung_on_a_tensor(net):
+    holder = torch.zeros(2)
+    holder.net = net
+    return lambda z: holder.net(z) + 0
+
+
+@dataclasses.dataclass
+class _Compared:
+    net: object
+
+    def __call__(self, z):
+        return self.net(z)
+
+
+@pytest.mark.parametrize("hold", [_cached, _cycled, _cycled_on, _repeated, _hung_on_a_tensor, _Compared])
+def test_a_network_counts_whatever_holds_it(hold):
+    one, other = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
+    found = [own_code(Handed(hold(net))).files for net in (one, one, other)]
+    assert found[0] == found[1] != found[2]
+
+
+def test_a_function_that_remembers_is_followed_to_what_it_gives_now():
+    held = {"net": torch.nn.Linear(3, 2)}
+
+    @functools.lru_cache(maxsize=2)
+    def get(name):
+        return held[name]
+
+    def model(z):
+        return get("net")(z)
+
+    before = digest_of_made(model)
+    held["net"] = torch.nn.Linear(3, 2)
+    get.cache_clear()
+    assert digest_of_made(model) != before

@@ -86,12 +86,12 @@ def _examples(run: Run, model: str, seed: int, label: str, eps: float) -> list[E
 
 
 def _classes(run: Run, model: str, seed: int) -> list[str]:
-    for step in network_ids(model, seed):
-        path = run.store.folder(step) / "model.json"
-        if path.exists():
-            return [str(name) for name in json.loads(path.read_text("utf-8"))["classes"]]
-    msg = f"{run.folder} lacks the model {model}"
-    raise UsageError(msg)
+    step = next(step for step in network_ids(model, seed) if step in run.plan)
+    content = run.store.file(run.record(step), "model.json")
+    if content is None:
+        msg = f"the step {step} of {run.folder} has no model.json that is as it was written; run its suite again"
+        raise UsageError(msg)
+    return [str(name) for name in json.loads(content)["classes"]]
 
 
 def _difference(change: np.ndarray) -> np.ndarray:

@@ -5,10 +5,10 @@ import dis
 import functools
 import hashlib
 import inspect
+import itertools
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
 from pathlib import Path
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -69,7 +69,8 @@ def _inside(value: Any) -> Iterator[Any]:  # noqa: ANN401
             return
     yield type(value)
     file = _file_of(type(value))
-    if file is None or not _outside(file):
+    # itertools stands in no file, and what its iterators hold is no attribute.
+    if (file is None or not _outside(file)) and type(value).__module__ != itertools.__name__:
         yield getattr(value, "__dict__", {})
         yield [getattr(value, name, None) for name in sorted(_slots(type(value)))]
         return
@@ -83,6 +84,9 @@ def _slots(kind: type) -> set[str]:
 
 def _reduced(value: Any) -> Iterator[Any]:  # noqa: ANN401
     """Give what somebody else's object would be pickled as; of one that cannot be, what is never the same again."""
+    # What remembers a function's results is pickled as the function's name.
+    if (wrapped := getattr(value, "__wrapped__", None)) is not None:
+        yield wrapped
     try:
         known = copyreg.dispatch_table.get(type(value))
         reduced = value.__reduce_ex__(4) if known is None else known(value)
@@ -182,7 +186,7 @@ OF_MODULES = frozenset(vars(nn.Module()))
 
 INSIDE: tuple[tuple[Any, Callable[[Any], Iterable[Any]]], ...] = (
     ((tuple, list), iter),
-    (Mapping, lambda each: chain.from_iterable(each.items())),
+    (Mapping, lambda each: itertools.chain.from_iterable(each.items())),
     (CodeType, lambda each: (each.co_code, each.co_names, each.co_varnames, each.co_consts)),
     (functools.partial, lambda each: (each.func, each.args, each.keywords)),
     (MethodType, lambda each: (each.__self__, each.__func__)),
@@ -191,7 +195,8 @@ INSIDE: tuple[tuple[Any, Callable[[Any], Iterable[Any]]], ...] = (
     (ModuleType, _networks_of),
     (BuiltinFunctionType, lambda each: (each.__module__, each.__qualname__)),
     (nn.Module, _network),
-    (Tensor, _values),
+    # Somebody may hang on a tensor what a function takes from it; most have nothing.
+    (Tensor, lambda each: itertools.chain(_values(each), [vars(each)] if vars(each) else [])),
     (np.ndarray, _entries),
     ((FunctionType, type), _defined),
 )

@@ -132,7 +132,8 @@ def _code_of_object(network: Any) -> Own:  # noqa: ANN401
     """Give what a network is made of: all that it holds, and the files and libraries of its classes."""
     parts = [type(each) for each in network.modules()] if isinstance(network, nn.Module) else [network]
     files, libraries, lrbench = {MADE: digest_of_made(network)}, set[str](), set[str]()
-    for part in dict.fromkeys(parts):
+    # By identity: what compares by its content may have no hash.
+    for part in {id(part): part for part in parts}.values():
         file, package = _file_of(part), (getattr(part, "__module__", "") or "").partition(".")[0]
         if package == PACKAGE.name:
             lrbench.add(f"{part.__module__}:{part.__qualname__}")
