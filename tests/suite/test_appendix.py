@@ -72,6 +72,7 @@ TABLES = [
     ("late-controls", LATE, 19),
     ("late-standard", LATE, 12),
     ("late-controls-standard", LATE, 12),
+    ("late-replication", LATE, 16),
     ("late-confirmation-cifar10-jpeg", LATE, 13),
     ("late-standard-cifar10-jpeg", LATE, 22),
     ("smoothing", SMOOTHING, 33),

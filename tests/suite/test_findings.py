@@ -7,10 +7,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from scipy import stats
-from support.told import ROOT, board_of, difference, found_with_power, outcomes, per_seed
+from support.told import ROOT, board_of, difference, found_with_power, outcomes, per_seed, run_of
 
 from lrbench.leaderboard.figure_text import write_value
-from lrbench.statistics import holm
+from lrbench.statistics import difference_of, holm
 
 FINDINGS, APPENDIX = ((ROOT / f"docs/{name}.md").read_text("utf-8") for name in ("findings", "findings-appendix"))
 MODELS = {
@@ -30,7 +30,7 @@ MODELS = {
 TRAINED_ON_ATTACKS = {"pgd", "fgsm-rs", "trades", "pgd-averaged", "pgd-mean-sparse"}
 """Networks of the rivals' boards that saw attacked images."""
 
-CIFAR = "late-standard-cifar10-jpeg"
+CIFAR, AGAIN = "late-standard-cifar10-jpeg", "late-replication"
 FIRST_RUN = 0.52
 """The p of late-confirmation-cifar10-jpeg's registered run, whose board is in the history only."""
 
@@ -108,7 +108,8 @@ def test_the_registered_tests_are_adjusted_over_all_as_said():
         ("on-at-65-cifar10-jpeg", "1-lr", worst(2), "normal"),
         ("lr-on-pgd-cifar10-jpeg", "resnet18-1-lr-pgd", worst(8), "resnet18-pgd"),
         ("rivals-confirmation", "1-lr", worst(8), "normal"),
-        ("late-standard-cifar10-jpeg", "on-at-80", worst(8), "normal"),
+        (CIFAR, "on-at-80", worst(8), "normal"),
+        (AGAIN, "on-at-80", worst(8), "normal"),
     ]
     radii = [per_seed("smoothing", model, "mean_certified_radius") for model in ("1-lr", "normal")]
     p = [difference(*each, raw=True).p for each in tests] + [stats.ttest_rel(*radii).pvalue]
@@ -120,18 +121,47 @@ def test_the_registered_tests_are_adjusted_over_all_as_said():
     *others, last = told(sorted([*p, first]))
     assert f"(before adjustment they are {', '.join(others)} and {last};" in APPENDIX
     loss, gain, smoothing, *rest = told(holm([*p, first]))
+    confirmed = rest.pop(4)
     assert (
-        f"late norm penalty's loss has p {loss}, the late layer's gain {gain}, label smoothing's loss {smoothing}"
-        in APPENDIX
+        f"the late layer's gain with ten new trainings has p {confirmed}; the late norm penalty's loss has p {loss}, "
+        f"the late layer's gain with five {gain}, label smoothing's loss {smoothing}" in APPENDIX
     )
     assert set(rest) == {"1"}
-    *same, again, other, on_pgd, confirmed, cifar, certified = told(holm([*p[:3], second, *p[3:]]))
-    assert same == [loss, gain, smoothing]
-    assert other == on_pgd == confirmed == cifar == certified
-    assert f"the second run's {second:.2f} for {first} the first three stay as they are once adjusted" in APPENDIX
+    *same, again, other, on_pgd, third, cifar, late, certified = told(holm([*p[:3], second, *p[3:]]))
+    assert [*same, late] == [loss, gain, smoothing, confirmed]
+    assert other == on_pgd == third == cifar == certified
+    assert f"the second run's {second:.2f} for {first} the first four stay as they are once adjusted" in APPENDIX
     assert f"that line has {again} and the other five {other})" in APPENDIX
     assert f"bring the gain's adjusted p to {told(holm([*p, first, p[1]]))[1]})" in APPENDIX
-    assert f"{gain} over all nine registered differences" in FINDINGS
+    assert f"{gain} over all ten registered differences" in FINDINGS
+    assert f", {confirmed} over all ten. Both" in FINDINGS
+    assert f"`late-replication` has p {confirmed}, and no other is below 0.05" in FINDINGS
+    assert f"ten registered differences it is {confirmed}." in APPENDIX
+
+
+def test_what_ten_new_late_trainings_show_is_as_said():
+    worst = {
+        (board, model): outcomes(board, model, "robust_accuracy[worst-case,8/255]", model)[0]
+        for board in ("late-standard", AGAIN)
+        for model in ("normal", "on-at-80")
+    }
+    five, ten = (
+        100 * (worst[board, "on-at-80"].mean(axis=1) - worst[board, "normal"].mean(axis=1))
+        for board in ("late-standard", AGAIN)
+    )
+    assert f"{', '.join(f'{each:+.1f}' for each in ten[:-1])} and {ten[-1]:+.1f} points, seed by seed" in APPENDIX
+    assert run_of(AGAIN).test_images("normal") == run_of("late-standard").test_images("normal")
+    p = stats.ttest_ind(five, ten, equal_var=False).pvalue
+    assert f"(+{five.mean():.1f}; Welch's t over trainings, p {p:.2g})" in APPENDIX
+    late, normal = (
+        np.concatenate([worst[board, model] for board in ("late-standard", AGAIN)]) for model in ("on-at-80", "normal")
+    )
+    all_of_them = difference_of(late, normal)
+    told, low, high = (f"{100 * each:+.1f}" for each in (all_of_them.difference, *all_of_them.interval))
+    assert f"all fifteen together have {told} [{low}, {high}], which" in APPENDIX
+    for model in ("normal", "on-at-80"):
+        assert (_withstood(AGAIN, model, "autoattack") == worst[AGAIN, model]).all()
+        assert {each["verdict"] for each in board_of(AGAIN).masking[model].values()} == {"held up"}
 
 
 def _withstood(board, model, *attacks):
