@@ -61,11 +61,7 @@ def make_parser() -> argparse.ArgumentParser:
     publish = subs.add_parser("publish", help="add a run to the published leaderboards, after checking it")
     publish.add_argument("folder", metavar="DIR", nargs="?", help="folder of a finished run")
     publish.add_argument("--to", default="leaderboards", metavar="DIR", help="default: leaderboards")
-    publish.add_argument(
-        "--check",
-        action="store_true",
-        help="check what is published against its records; with a run, once that is published",
-    )
+    publish.add_argument("--check", action="store_true", help="check what is published, of DIR after publishing it")
     publish.add_argument(
         "--rebuild", action="store_true", help="rebuild all pages, tables and pictures from the records"
     )
