@@ -215,7 +215,7 @@ OF_THE_APPENDIX = [
         f"accuracy, p «on-at-80 - normal: {AT_8} p», with every",
     ),
     (AGAIN, f"With 80 % power the test finds «on-at-80 - normal: {AT_8} found». No attack"),
-    (AGAIN, f"Before any attack the two keep «normal: {AT_0}» and «on-at-80: {AT_0}» of these images. The ten"),
+    (AGAIN, f"Before any attack the two keep «normal: {AT_0}» and «on-at-80: {AT_0}» of these images: there"),
     (CIFAR, f"With 80 % power the test finds «on-at-80 - normal: {AT_8} found». Standard"),
     (LATE_10, f"in the registered run, and «on-at-80 - normal: {AT_8}» in a second one"),
     (
