@@ -14,6 +14,9 @@ Range = tuple[float, float]
 
 BLOCK = 1024
 
+ROUNDING = 1e-6
+"""How far values may lie outside their range, as a share of it."""
+
 
 class UnclearError(UsageError):
     """What arrays mean is left open; `found` says what they hold, and `what` is the key that would say it."""
@@ -24,10 +27,6 @@ class UnclearError(UsageError):
 
     def __str__(self) -> str:
         return f"{self.found}; {self.remedy}"
-
-
-ROUNDING = 1e-6
-"""How far values may lie outside their range, as a share of it."""
 
 
 def range_of(arrays: Mapping[str, Array], data_range: Sequence[float] | None = None) -> Range:

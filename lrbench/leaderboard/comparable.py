@@ -12,7 +12,7 @@ from lrbench.leaderboard.layout import labels
 from lrbench.leaderboard.networks import is_ours, is_told, network_in
 from lrbench.leaderboard.said import is_noise
 from lrbench.leaderboard.sides import Side
-from lrbench.names import WORST, model_in, network_ids, radius_text
+from lrbench.names import WORST, model_in, radius_text
 from lrbench.store import Record
 
 SAME_UNIT = 0.02
@@ -86,12 +86,9 @@ def _deviations(side: Side) -> list[float] | None:
 
 def _attacked(side: Side) -> Iterator[Record]:
     """Give the records of the attacks on a side's model; a published board keeps none."""
-    for step, key in () if side.run.published else side.run.plan.items():
-        if step.startswith("attack/") and model_in(step) == side.model:
-            record = side.run.view.record(step)
-            # Of an earlier form of the suite, or of code that was changed since, a folder may hold others.
-            if record is not None and record.key == key:
-                yield record
+    for step in () if side.run.published else side.run.plan:
+        if step.startswith("attack/") and model_in(step) == side.model and (record := side.run.as_planned(step)):
+            yield record
 
 
 def _written(value: Any) -> str:  # noqa: ANN401
@@ -202,11 +199,9 @@ def codes(first: Side, second: Side) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _code_of_network(side: Side) -> Any:  # noqa: ANN401
-    for step in network_ids(side.model, side.seeds[0]):
-        record = side.run.view.record(step) if step in side.run.plan else None
-        if record is not None and record.key == side.run.plan[step]:
-            return record.config.get("own")
-    return None
+    step = side.run.makes(side.model, side.seeds[0])
+    record = side.run.as_planned(step) if step else None
+    return record.config.get("own") if record else None
 
 
 def making(side: Side) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Which networks figures rest on: by the keys of the steps that made them, which say from what, and by their files."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import lrbench
 from lrbench.catalogue import MODELS, REGULARIZERS
@@ -57,13 +57,10 @@ def networks_of(record: Content) -> dict[str, Network]:
 
 def network_in(run: Run, model: str, seed: int) -> Network:
     """Give the network that a model became in a run, or on a published board; of one that is not there nothing."""
-    steps = network_ids(model, seed)
     if run.published:
         there: dict[str, Network] = networks_of(run.published[model]) if model in run.published else {}
-        return next((there[step] for step in steps if step in there), Network())
-    for step in steps:
-        if step in run.plan:
-            record: Any = run.view.record(step)
-            files = {step: record.files} if record is not None and record.key == run.plan[step] else {}
-            return Network.of_step(step, run.plan, files)
-    return Network()
+        return next((there[step] for step in network_ids(model, seed) if step in there), Network())
+    if (step := run.makes(model, seed)) is None:
+        return Network()
+    record = run.as_planned(step)
+    return Network.of_step(step, run.plan, {step: record.files} if record is not None else {})

@@ -12,7 +12,7 @@ from PIL import Image
 from lrbench.errors import UsageError
 from lrbench.leaderboard.layout import labels, middle
 from lrbench.leaderboard.outcomes import Run
-from lrbench.names import attack_id, model_path, network_ids, radius_text
+from lrbench.names import attack_id, model_path, radius_text
 
 LARGEST = 96
 """Side in pixels above which an image is made smaller."""
@@ -86,10 +86,10 @@ def _examples(run: Run, model: str, seed: int, label: str, eps: float) -> list[E
 
 
 def _classes(run: Run, model: str, seed: int) -> list[str]:
-    step = next(step for step in network_ids(model, seed) if step in run.plan)
-    content = run.store.file(run.record(step), "model.json")
+    step = run.makes(model, seed)
+    content = run.store.file(run.record(step), "model.json") if step else None
     if content is None:
-        msg = f"the step {step} of {run.folder} has no model.json that is as it was written; run its suite again"
+        msg = f"{run.folder} has no model.json of {model}, seed {seed}, that is as it was written; run its suite again"
         raise UsageError(msg)
     return [str(name) for name in json.loads(content)["classes"]]
 
