@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from lrbench.catalogue import DATASETS
 from lrbench.errors import UsageError
 from lrbench.leaderboard.kept import Wrong
 from lrbench.leaderboard.layout import labels
-from lrbench.leaderboard.networks import is_ours, is_told, network_in
+from lrbench.leaderboard.networks import step_in
 from lrbench.leaderboard.said import is_noise
 from lrbench.leaderboard.sides import Side
+from lrbench.leaderboard.surrogates import recipe_of, same_networks
 from lrbench.names import WORST, model_in, radius_text
 from lrbench.store import Record
 
@@ -109,16 +109,6 @@ def attacked_alike(first: Side, second: Side, pairs: Pairs, own: set[str], other
     return len(ran) == 1 and same_radii and not other
 
 
-def made_on(first: Side, second: Side) -> set[str]:
-    """Find attacks that are made on one of the two and tried on the other: they say nothing of which is more robust."""
-    return {
-        attack["label"]
-        for side in (first, second)
-        for attack in side.run.board.suite["attacks"]
-        if attack["surrogate"] in {first.model, second.model}
-    }
-
-
 def judged_without(side: Side, wrong: Wrong, own: set[str]) -> Wrong:
     """Give what was got wrong, with a worst case over all attacks but some; without one if no other ran.
 
@@ -153,35 +143,8 @@ def other_attacks(first: Side, second: Side) -> set[str]:
     found = {label for label in shared if {**a[label], "surrogate": ""} != {**b[label], "surrogate": ""}}
     found |= {label for label in both if codes[0][label] != codes[1][label]}
     made = {label: (a[label]["surrogate"], b[label]["surrogate"]) for label in shared - found}
-    alike = {names: _same_networks(first, second, names) for names in set(made.values())}
+    alike = {names: same_networks(first, second, names) for names in set(made.values())}
     return found | {label for label, names in made.items() if not alike[names]}
-
-
-def _same_networks(first: Side, second: Side, names: tuple[str | None, str | None]) -> bool:
-    """Whether what attacks are made on is the same: of one run, the same networks, or such as are trained alike."""
-    one, other = names
-    if one is None or other is None:
-        return one == other
-    if first.run.folder.resolve() == second.run.folder.resolve():
-        return one == other
-    a, b = _network(first, one), _network(second, other)
-    ours = bool(a and b) and all(is_told(each["model"]) for each in (a, b))
-    pairs = [
-        (network_in(first.run, one, seed), network_in(second.run, other, its))
-        for seed, its in zip(first.seeds, second.seeds, strict=True)
-    ]
-    if all(mine.is_same(theirs, ours=ours) for mine, theirs in pairs):
-        return True
-    data = [side.run.board.suite["data"] for side in (first, second)]
-    return (a, data[0]) == (b, data[1]) and is_ours(DATASETS, data[0]["name"]) and _says_all(a, data[0])
-
-
-def _says_all(recipe: dict[str, Any], data: dict[str, Any]) -> bool:
-    """Whether a suite says what a network is but for chance: it is no file's, nobody's code, and trained there."""
-    spec = recipe.get("model")
-    if spec is None or not spec.get("train", True) or spec.get("weights") or "path" in data or not is_told(spec):
-        return False
-    return "start" not in recipe or _says_all(recipe["start"], data)
 
 
 def _own_code(side: Side) -> dict[str, Any]:
@@ -194,12 +157,12 @@ def codes(first: Side, second: Side) -> tuple[dict[str, Any], dict[str, Any]]:
     """Give what each side's network, and each attack, is made of that is the user's own, where both runs know that."""
     if first.run.published or second.run.published:
         return {}, {}
-    a, b = ({"code": {"network": _code_of_network(side), "attacks": _own_code(side)}} for side in (first, second))
+    a, b = ({"code": {"network": _code_ofrecipe_of(side), "attacks": _own_code(side)}} for side in (first, second))
     return a, b
 
 
-def _code_of_network(side: Side) -> Any:  # noqa: ANN401
-    step = side.run.makes(side.model, side.seeds[0])
+def _code_ofrecipe_of(side: Side) -> Any:  # noqa: ANN401
+    step = step_in(side.run, side.model, side.seeds[0])
     record = side.run.as_planned(step) if step else None
     return record.config.get("own") if record else None
 
@@ -208,24 +171,9 @@ def making(side: Side) -> dict[str, Any]:
     """Give what of a suite makes a side's figures: its model, training, data, threat model and attacks."""
     suite = side.run.board.suite
     surrogates = dict.fromkeys(attack["surrogate"] for attack in suite["attacks"] if attack["surrogate"])
-    made = {name: _network(side, name) for name in surrogates if name != side.model}
-    used = _network(side, side.model) | ({"surrogates": made} if made else {})
+    made = {name: recipe_of(side, name) for name in surrogates if name != side.model}
+    used = recipe_of(side, side.model) | ({"surrogates": made} if made else {})
     return used | {"data": suite["data"], "threat_model": suite["threat_model"], "attacks": suite["attacks"]}
-
-
-def _network(side: Side, name: str) -> dict[str, Any]:
-    """Give what of a suite makes a network, and the one that it starts from; nothing where the suite lacks it.
-
-    A published board may: its records are of one model each.
-    """
-    suite = side.run.board.suite
-    if name not in suite["models"]:
-        return {}
-    spec = dict(suite["models"][name])
-    training = spec.pop("training", None) or suite["training"]
-    used = {"model": spec, "training": training if spec.get("train", True) else None}
-    used["low_rank"] = suite["low_rank"] if spec.get("lr_layers") else None
-    return used | ({"start": _network(side, spec["init_from"])} if spec.get("init_from") else {})
 
 
 def differing(first: Any, second: Any, path: str = "") -> dict[str, tuple[Any, Any]]:  # noqa: ANN401

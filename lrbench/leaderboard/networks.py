@@ -55,12 +55,17 @@ def networks_of(record: Content) -> dict[str, Network]:
     return {step: Network.of_step(step, keys, files) for step in {**files, **keys} if makes_network(step)}
 
 
+def step_in(run: Run, model: str, seed: int) -> str | None:
+    """Give the step of a run's plan that makes a network; None if there is no such network."""
+    return next((step for step in network_ids(model, seed) if step in run.plan), None)
+
+
 def network_in(run: Run, model: str, seed: int) -> Network:
     """Give the network that a model became in a run, or on a published board; of one that is not there nothing."""
     if run.published:
         there: dict[str, Network] = networks_of(run.published[model]) if model in run.published else {}
         return next((there[step] for step in network_ids(model, seed) if step in there), Network())
-    if (step := run.makes(model, seed)) is None:
+    if (step := step_in(run, model, seed)) is None:
         return Network()
     record = run.as_planned(step)
     return Network.of_step(step, run.plan, {step: record.files} if record is not None else {})

@@ -16,7 +16,7 @@ from lrbench.leaderboard.kept import RECORDS, Content, Key, environments_of, rea
 from lrbench.leaderboard.left import PLAN
 from lrbench.leaderboard.status import distinct
 from lrbench.leaderboard.worth import CLEAN
-from lrbench.names import WORST, attack_id, fooled_by, model_in, model_path, network_ids, whole_of
+from lrbench.names import WORST, attack_id, fooled_by, model_in, model_path, whole_of
 from lrbench.store import Record, Store, View, as_path, taken_under
 
 __all__ = ["CLEAN", "Key", "Run"]
@@ -132,22 +132,16 @@ class Run:
             If one is damaged.
         """
         mine = (step for step in self.plan if model_in(step) == model)
-        found = {step: self.record(step) if self._is_done(step) else None for step in mine}
+        # Of what is damaged `record` tells.
+        there = {step: self.as_planned(step) or self.view.has_damaged_record(step) for step in mine}
+        found = {step: self.record(step) if known else None for step, known in there.items()}
         # Parts of what was finished as a whole are never made.
         return {step: record for step, record in found.items() if record or not found.get(whole_of(step))}
-
-    def _is_done(self, step_id: str) -> bool:
-        # What is damaged `record` tells of.
-        return self.as_planned(step_id) is not None or self.view.has_damaged_record(step_id)
 
     def as_planned(self, step_id: str) -> Record | None:
         """Give the record of a step of the plan, if there is one that is not of an earlier form of the suite."""
         record = self.view.record(step_id)
         return record if record is not None and record.key == self.plan[step_id] else None
-
-    def makes(self, model: str, seed: int) -> str | None:
-        """Give the step of the plan that makes a network; None if there is no such network."""
-        return next((step for step in network_ids(model, seed) if step in self.plan), None)
 
     @property
     def models(self) -> list[str]:

@@ -13,7 +13,6 @@ from lrbench.leaderboard.comparable import (
     codes,
     differing,
     judged_without,
-    made_on,
     making,
     other_attacks,
     require_comparable,
@@ -25,6 +24,7 @@ from lrbench.leaderboard.layout import labels, middle
 from lrbench.leaderboard.outcomes import CLEAN, Run
 from lrbench.leaderboard.said import is_weak
 from lrbench.leaderboard.sides import Side, chosen_in, paired_seeds, pairs_of, parse_side
+from lrbench.leaderboard.surrogates import made_on
 from lrbench.names import WORST, radius_text
 from lrbench.statistics import Estimate, Stopping, difference_of, holm, on_the_same_images
 

@@ -12,7 +12,9 @@ from rich.text import Text
 
 from lrbench.errors import some
 from lrbench.leaderboard.conclusion import conclusion, required, requirement
+from lrbench.leaderboard.layout import labels
 from lrbench.leaderboard.paired import Difference, Paired
+from lrbench.leaderboard.said import is_weak
 from lrbench.leaderboard.sides import Side
 from lrbench.leaderboard.table import TextTable
 from lrbench.leaderboard.text import beside_each_other, in_latex, in_markdown
@@ -90,6 +92,8 @@ def remarks(paired: Paired, wanted: Wanted) -> list[str]:
         lines.append(f"Over the seeds for which both have it: {'; '.join(paired.fewer)}.")
     if paired.skipped:
         lines.append(f"Not compared: {'; '.join(paired.skipped)}.")
+    if weak := _only_weak(paired):
+        lines.append(f"Only {weak} compared: to withstand weak attacks is not to be robust.")
     if paired.unit_is_open:
         lines.append(
             "Radii are in standard deviations of the training images' pixels, which a published board does not keep: "
@@ -103,6 +107,15 @@ def remarks(paired: Paired, wanted: Wanted) -> list[str]:
     if wanted.difference is not None:
         lines += required(paired, requirement(paired, wanted.difference))
     return lines
+
+
+def _only_weak(paired: Paired) -> str:
+    """Name the attacks that are compared, if none is strong."""
+    board = paired.first.run.board
+    names = dict(zip(labels(board.suite), (attack["name"] for attack in board.suite["attacks"]), strict=True))
+    ran = dict.fromkeys(each.attack for each in paired.differences if each.attack in names)
+    weak = bool(ran) and all(is_weak(names[label], board.status.attacks) for label in ran)
+    return f"{', '.join(ran)} {'is' if len(ran) == 1 else 'are'}" if weak else ""
 
 
 def _adjusted(paired: Paired) -> str:

@@ -26,15 +26,26 @@ def check_attacks(suite: Suite, document: Document, data: ImageData) -> None:
     """
     if unfit := unfit_radius(suite):
         raise document.error(*unfit)
-    masking = suite.diagnostics.masking
-    largest = widest(suite.threat_model.norm, suite.threat_model.space)
-    if masking and masking.eps is not None and masking.eps > largest:
-        message = (
-            f"the checks attack at twice their radius, too, so that {largest:g} is the largest; got {masking.eps:g}"
-        )
-        raise document.error(("diagnostics", "masking", "eps"), message)
+    if wide := _too_wide_to_check(suite):
+        raise document.error(("diagnostics", "masking", "eps"), wide)
     for where, attack, eps in attacks_of(suite):
         _check(suite, document, attack, where, data, eps)
+
+
+def _too_wide_to_check(suite: Suite) -> str | None:
+    """Say why gradients cannot be checked at the radius that a suite asks for, or would be by default."""
+    masking, threat = suite.diagnostics.masking, suite.threat_model
+    radii = [eps for eps in threat.eps if eps > 0]
+    if not masking or not suite.attacks or not (masking.eps or radii):
+        return None
+    eps, largest = masking.eps or radii[len(radii) // 2], widest(threat.norm, threat.space)
+    if eps <= largest:
+        return None
+    asked = "got" if masking.eps else "the middle radius is"
+    return (
+        f"the checks for masked gradients attack at twice their radius, so that {largest:g} is the largest; {asked} "
+        f"{eps:g}. Give one at which attacks run, or `masking: false`"
+    )
 
 
 def _check(suite: Suite, document: Document, attack: AttackSpec, where: KeyPath, data: ImageData, eps: float) -> None:

@@ -18,7 +18,6 @@ from lrbench.runner.step import Step, Trainings
 from lrbench.runner.threat import kind_of, passes_of
 from lrbench.runner.trainings import add_training
 from lrbench.suite import AttackSpec, Suite
-from lrbench.suite.masking import widest
 
 MAX_STEPS = 50_000
 
@@ -175,7 +174,7 @@ def _masking_step(
     if not spec:
         return
     radii = [eps for eps in threat.eps if eps > 0]
-    eps = spec.eps if spec.eps is not None else min(radii[len(radii) // 2], widest(threat.norm, threat.space))
+    eps = spec.eps if spec.eps is not None else radii[len(radii) // 2]
     # What the suite's own attacks fooled is held against the checks' attacks.
     within = [step for step in attacks if step.kind == "minimal" or step.config["threat_model"]["eps"] <= eps]
     config = {

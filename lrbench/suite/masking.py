@@ -11,9 +11,9 @@ from lrbench.strict import Count, Eps, Strict
 class Masking(Strict):
     """Checks for masked gradients, and the verdict (default: on where a suite attacks).
 
-    The checks attack `samples` images at `eps` (default: the middle one of the threat model's radii above 0, and at
-    most `widest`) with attacks of their own: `steps` iterations, `queries` of random search, `draws` of noise, and
-    `unbounded` images without a radius.
+    The checks attack `samples` images at `eps` (default: the middle one of the threat model's radii above 0) with
+    attacks of their own: `steps` iterations, `queries` of random search, `draws` of noise, and `unbounded` images
+    without a radius.
     """
 
     samples: Count = 100

@@ -10,8 +10,11 @@ import yaml
 
 from lrbench.cli import main
 from lrbench.errors import UsageError
+from lrbench.leaderboard.outcomes import Run
 from lrbench.leaderboard.paired import compare
-from lrbench.leaderboard.sides import chosen_in
+from lrbench.leaderboard.paired_text import Wanted, remarks
+from lrbench.leaderboard.sides import Side, chosen_in
+from lrbench.leaderboard.surrogates import made_on
 from lrbench.store import Store
 
 
@@ -219,3 +222,42 @@ def test_other_code_or_another_network_of_the_user_s_is_told(two):
             store.save(replace(record, config={**record.config, "own": own}), files)
     assert compared(*two)[1].configuration == {"code.network.net.py": ("a", "b")}
     assert compared(two[0], two[0], "net")[1].configuration == {}
+
+
+def test_a_surrogate_counts_as_one_of_two_by_whatever_name(two):
+    """A twin of the same weights, and the network that one of them starts from."""
+    changed(two[0], lambda suite: suite["attacks"][0].update(surrogate="net"))
+    store, plan = Store(two[0]), json.loads((two[0] / "plan.json").read_text())
+    assert made_on(*sides(two[0], "lr", "lr")) == set()
+    twin = store.record("train/net/seed-0")
+    files = {name: (store.folder(twin.id) / name).read_bytes() for name in twin.files}
+    store.save(replace(twin, id="train/lr/seed-0", key=plan["train/lr/seed-0"]), files)
+    assert made_on(*sides(two[0], "lr", "lr")) == {"iter-fsgm"}
+    changed(two[1], lambda suite: (suite["attacks"][0].update(surrogate="net"), starts(suite)))
+    assert made_on(*sides(two[1], "lr", "lr")) == {"iter-fsgm"}
+
+
+def test_an_attack_that_meets_each_by_its_own_gradients_treats_both_alike(two):
+    for run in two:
+        changed(run, lambda suite: suite["attacks"][0].update(surrogate="net"))
+    changed(two[1], lambda suite: suite["models"]["net"].update(training={**suite["training"], "epochs": 9}))
+    made_from_something_else(two[1], "net")
+    assert {"iter-fsgm", "worst-case"} <= compared(*two, "net")[0]
+    (paired,) = compare(f"{two[0]}:net", f"{two[0]}:lr")
+    assert "iter-fsgm" not in {each.attack for each in paired.differences}
+
+
+def test_that_only_weak_attacks_are_left_is_said(two):
+
+    for label, weak in (("pgd", False), ("gaussian-noise", True)):
+        for run in two:
+            changed(run, lambda suite, name=label: suite["attacks"][0].update(name=name, label="iter-fsgm"))
+        paired = compared(*two)[1]
+        rows = [each for each in paired.differences if each.attack in {"", "iter-fsgm"}]
+        found = remarks(replace(paired, differences=rows), Wanted())
+        assert any("Only iter-fsgm is compared" in line for line in found) is weak
+
+
+def sides(run, *models):
+    opened = Run.open(run)
+    return [Side(opened, model, (0,)) for model in models]

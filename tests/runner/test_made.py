@@ -1,5 +1,6 @@
 """Code that stands in no file, as in a notebook: what it does counts in the keys of steps."""
 
+import collections
 import dataclasses
 import functools
 import itertools
@@ -171,6 +172,51 @@ def _hung_on_a_tensor(net):
     return lambda z: holder.net(z) + 0
 
 
+class _Listed(list):
+    pass
+
+
+class _Mapped(dict):
+    pass
+
+
+def _hung_on_a_list(net):
+    holder = _Listed([1])
+    holder.net = net
+    return lambda z: holder.net(z) + 0
+
+
+def _hung_on_a_mapping(net):
+    holder = _Mapped(a=1)
+    holder.net = net
+    return lambda z: holder.net(z) + 0
+
+
+def _of_a_tensor(net):
+    product = net.weight.detach().T.contiguous().__rmatmul__
+    return lambda z: product(z) + 0
+
+
+def _of_a_bound_method(net):
+    product = net.weight.detach().matmul
+    return lambda z: product(z) + 0
+
+
+def _of_a_mapping(net):
+    given = {"net": net}.get
+    return lambda z: given("net")(z) + 0
+
+
+def _of_an_item(net):
+    given = [net].__getitem__
+    return lambda z: given(0)(z) + 0
+
+
+def _by_default(net):
+    held = collections.defaultdict(lambda: net)
+    return lambda z: held["net"](z) + 0
+
+
 @dataclasses.dataclass
 class _Compared:
     net: object
@@ -179,7 +225,11 @@ class _Compared:
         return self.net(z)
 
 
-@pytest.mark.parametrize("hold", [_cached, _cycled, _cycled_on, _repeated, _hung_on_a_tensor, _Compared])
+HOLDERS = [_cached, _cycled, _cycled_on, _repeated, _hung_on_a_tensor, _hung_on_a_list, _hung_on_a_mapping, _Compared]
+HOLDERS += [_of_a_tensor, _of_a_bound_method, _of_a_mapping, _of_an_item, _by_default]
+
+
+@pytest.mark.parametrize("hold", HOLDERS)
 def test_a_network_counts_whatever_holds_it(hold):
     one, other = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
     found = [own_code(Handed(hold(net))).files for net in (one, one, other)]

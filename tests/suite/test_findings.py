@@ -139,6 +139,18 @@ def test_the_registered_tests_are_adjusted_over_all_as_said():
     assert f"ten registered differences it is {confirmed}." in APPENDIX
 
 
+def test_what_is_said_of_weak_evidence_has_its_figures():
+    at = "robust_accuracy[pgd,1/255]"
+    found = difference("on-at-65-cifar10-jpeg", "1-lr", at, "normal", raw=True)
+    power = found_with_power("on-at-65-cifar10-jpeg", "1-lr", at, "normal").value
+    told = "{:+.1f} [{:+.1f}, {:+.1f}]".format(
+        *(round(each + 1e-9, 1) for each in (found.value, found.low, found.high))
+    )
+    assert f"{told}, in a comparison that finds {power:.1f} points" in FINDINGS
+    late, normal = (per_seed("late-confirmation", model, "centred_vr_5[avgpool]") for model in ("on-at-80", "normal"))
+    assert f"t over five seeds, p {stats.ttest_rel(late, normal).pvalue:.2g})" in FINDINGS
+
+
 def test_what_ten_new_late_trainings_show_is_as_said():
     worst = {
         (board, model): outcomes(board, model, "robust_accuracy[worst-case,8/255]", model)[0]

@@ -43,7 +43,7 @@ SENTENCES = [
         "the first five hold «1-lr: centred_vr_5[avgpool] in %», and «normal: centred_vr_5[avgpool] in %» without",
     ),
     (CIFAR, f"a little more there ({FIVE}), on"),
-    (LATE, f"on Fashion-MNIST clearly more ({FIVE})"),
+    (LATE, f"on Fashion-MNIST more ({FIVE}; t over"),
     (
         OTHERS,
         "which is not («condlr: d_adv_relative[avgpool,pgd,8/255]» against "
@@ -75,7 +75,7 @@ SENTENCES = [
     (NEW, f"that they were picked from), «1-lr - normal: {AT_8}» with ten new ones, registered"),
     (
         AT_65,
-        "the two are as accurate: «1-lr: robust_accuracy[pgd,1/255]» (1-LR) and «normal: "
+        "no difference is found between the two: «1-lr: robust_accuracy[pgd,1/255]» (1-LR) and «normal: "
         "robust_accuracy[pgd,1/255]» (normal)",
     ),
     (

@@ -11,6 +11,7 @@ from PIL import Image
 
 from lrbench.errors import UsageError
 from lrbench.leaderboard.layout import labels, middle
+from lrbench.leaderboard.networks import step_in
 from lrbench.leaderboard.outcomes import Run
 from lrbench.names import attack_id, model_path, radius_text
 
@@ -86,7 +87,7 @@ def _examples(run: Run, model: str, seed: int, label: str, eps: float) -> list[E
 
 
 def _classes(run: Run, model: str, seed: int) -> list[str]:
-    step = run.makes(model, seed)
+    step = step_in(run, model, seed)
     content = run.store.file(run.record(step), "model.json") if step else None
     if content is None:
         msg = f"{run.folder} has no model.json of {model}, seed {seed}, that is as it was written; run its suite again"

@@ -8,9 +8,10 @@ import inspect
 import itertools
 import secrets
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, MethodWrapperType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,11 @@ def _inside(value: Any) -> Iterator[Any]:  # noqa: ANN401
     for kinds, inside in INSIDE:
         if isinstance(value, kinds):
             yield from inside(value)
+            # Somebody may hang on what holds values what a function takes from it; most have nothing.
+            if isinstance(value, HOLDERS) and (more := getattr(value, "__dict__", None)):
+                yield more
+            if isinstance(value, defaultdict):
+                yield value.default_factory
             return
     yield type(value)
     file = _file_of(type(value))
@@ -177,9 +183,18 @@ def _values(value: Tensor) -> Iterator[Any]:
     yield hashlib.sha256(whole.reshape(-1).view(torch.uint8).numpy().data).hexdigest() if whole.numel() else ""
 
 
+def _built_in(value: Any) -> Iterator[Any]:  # noqa: ANN401
+    """Give what a built-in function is, and whose method it is: of a tensor, say, or a mapping."""
+    yield from (getattr(value, "__module__", None), value.__qualname__)
+    if not isinstance(value.__self__, ModuleType | type | None):
+        yield value.__self__
+
+
 def _entries(value: np.ndarray[Any, Any]) -> Iterator[Any]:
     yield from (str(value.dtype), value.shape, value.tolist() if value.dtype.hasobject else value.tobytes())
 
+
+HOLDERS = (tuple, list, dict, Tensor, np.ndarray)
 
 OF_MODULES = frozenset(vars(nn.Module()))
 """What every network holds."""
@@ -193,10 +208,9 @@ INSIDE: tuple[tuple[Any, Callable[[Any], Iterable[Any]]], ...] = (
     ((staticmethod, classmethod), lambda each: (each.__func__,)),
     (property, lambda each: (each.fget, each.fset)),
     (ModuleType, _networks_of),
-    (BuiltinFunctionType, lambda each: (each.__module__, each.__qualname__)),
+    ((BuiltinFunctionType, MethodWrapperType), _built_in),
     (nn.Module, _network),
-    # Somebody may hang on a tensor what a function takes from it; most have nothing.
-    (Tensor, lambda each: itertools.chain(_values(each), [vars(each)] if vars(each) else [])),
+    (Tensor, _values),
     (np.ndarray, _entries),
     ((FunctionType, type), _defined),
 )
