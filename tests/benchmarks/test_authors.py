@@ -1,0 +1,71 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from benchmarks.authors import Named, as_both_see, left, lrbench_attack, missed, radius, statistics_of
+from lrbench.names import WORST
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 4 * 4, 5)).eval()
+
+
+@pytest.fixture
+def images():
+    return torch.rand(6, 3, 4, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor([1, 0.5, 0.2]).view(
+        3, 1, 1
+    )
+
+
+@pytest.mark.parametrize("eps", [1e-3, 8 / 255, 2.0])
+def test_both_codes_see_the_same_logits_and_the_same_ball_of_normalised_images(model, images, eps):
+    statistics = statistics_of(images)
+    attacked = as_both_see(model, images, torch.zeros(6, dtype=torch.long), eps, statistics)
+    (ours, z, _), (theirs, u, scaled) = attacked.ours, attacked.theirs
+    torch.testing.assert_close(ours(z), model(images), atol=1e-5, rtol=1e-4)
+    assert float(u.min()) >= scaled - 1e-6, "the authors' clipping to [0, 1] never binds"
+    assert float(u.max()) <= 1 - scaled + 1e-6
+    for sign in (-1, 1):
+        pixels = images + sign * eps * torch.tensor(statistics[1]).view(3, 1, 1)
+        torch.testing.assert_close(theirs(u + sign * scaled), model(pixels), atol=1e-4, rtol=1e-3)
+
+
+def test_pixels_are_attacked_as_they_are(model, images):
+    y = torch.zeros(6, dtype=torch.long)
+    attacked = as_both_see(model, images, y, 8 / 255, None)
+    assert attacked.ours == attacked.theirs == (model, images, 8 / 255)
+
+
+def test_an_attack_says_which_rows_it_fools(model, images):
+    y = model(images).argmax(1)
+    rows = torch.tensor([4, 1])
+    assert lrbench_attack(as_both_see(model, images, y, 0.9, None), rows, 0).tolist() == [True, True]
+    assert lrbench_attack(as_both_see(model, images, y, 0.0, None), rows, 0).tolist() == [False, False]
+    assert lrbench_attack(as_both_see(model, images, y, 5.0, statistics_of(images)), rows, 0).tolist() == [True, True]
+
+
+def test_missed_is_what_standard_autoattack_leaves_and_another_attack_fools():
+    autoattack, worst = np.array([1, 0, 0, 1], dtype=bool), np.array([1, 1, 0, 1], dtype=bool)
+    wrong = {("autoattack", 0.1): autoattack, (WORST, 0.1): worst}
+    run = SimpleNamespace(models=["a"], seeds=lambda _: [3], wrong=lambda *_: wrong)
+    assert list(missed(run, 0.1)) == [Named("a", 3, 1)]
+    assert left(run, Named("a", 3), 0.1).tolist() == [2]
+
+
+@pytest.mark.parametrize("text", ["a", "a@", "@3", "a@3:4:5", "a@x", "a@-3"])
+def test_what_names_no_network_is_refused(text):
+    with pytest.raises(ValueError, match=r"MODEL@SEED|invalid literal"):
+        Named.named(text)
+
+
+def test_networks_images_and_radii_are_named_as_they_are_written():
+    assert Named.named("on-at-80@12:7") == Named("on-at-80", 12, 7)
+    assert str(Named("on-at-80", 12, 7)) == "on-at-80@12:7"
+    assert radius([4 / 255, 8 / 255], None) == 8 / 255
+    with pytest.raises(SystemExit, match=r"no radius 0.1; it has 3.136/255"):
+        radius([0.0123], 0.1)
