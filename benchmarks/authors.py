@@ -14,6 +14,7 @@ clipped to no range, the authors' code, which always clips to [0, 1], sees them 
 
 import argparse
 import math
+import re
 import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -29,7 +30,10 @@ from benchmarks.references import reference
 from lrbench import load_data, load_model
 from lrbench.attacks import AutoAttack, NormalizedSpace
 from lrbench.attacks.losses import misclassified
+from lrbench.errors import LrbenchError, UsageError
+from lrbench.leaderboard.layout import labels
 from lrbench.leaderboard.outcomes import Run
+from lrbench.leaderboard.said import other_than_standard
 from lrbench.names import WORST
 
 STANDARD = ["apgd-ce", "apgd-t", "fab-t", "square"]
@@ -47,12 +51,10 @@ class Named(NamedTuple):
     @classmethod
     def named(cls, text: str) -> "Named":
         """Read MODEL@SEED or MODEL@SEED:IMAGE."""
-        model, _, rest = text.rpartition("@")
-        numbers = [int(each) for each in rest.split(":")]
-        if not model or len(numbers) > 2 or min(numbers) < 0:
+        if (parts := re.fullmatch(r"(.+)@(\d+)(?::(\d+))?", text, re.ASCII)) is None:
             msg = f"expected MODEL@SEED or MODEL@SEED:IMAGE, got {text!r}"
-            raise ValueError(msg)
-        return cls(model, *numbers)
+            raise argparse.ArgumentTypeError(msg)
+        return cls(parts[1], *(int(each) for each in parts.groups()[1:] if each))
 
     def __str__(self) -> str:
         return f"{self.model}@{self.seed}" + ("" if self.image is None else f":{self.image}")
@@ -122,12 +124,26 @@ def fooled(model: nn.Module, found: Tensor, attacked: Attacked, rows: Tensor) ->
         return misclassified(model(found), attacked.y[rows])
 
 
+def standard(suite: dict) -> str:
+    """Give the label of the suite's standard AutoAttack."""
+    attacks = zip(labels(suite), suite["attacks"], strict=True)
+    found = [label for label, each in attacks if each["name"] == "autoattack" and not other_than_standard(each)]
+    if not found:
+        msg = f"{suite['name']} has no standard AutoAttack (100 steps, 9 targets, 5,000 queries), which could miss any"
+        raise UsageError(msg)
+    return found[0]
+
+
 def missed(run: Run, eps: float) -> Iterator[Named]:
     """Give the images of all networks that standard AutoAttack leaves and another of the run's attacks fools."""
+    label = standard(run.board.suite)
     for model in run.models:
         for seed in run.seeds(model):
             wrong = run.wrong(model, seed)
-            left = wrong[WORST, eps] & ~wrong["autoattack", eps]
+            if (label, eps) not in wrong:
+                msg = f"{label} did not run on {model}@{seed} at {255 * eps:.4g}/255; give --eps"
+                raise UsageError(msg)
+            left = wrong[WORST, eps] & ~wrong[label, eps]
             yield from (Named(model, seed, int(image)) for image in left.nonzero()[0])
 
 
@@ -140,7 +156,8 @@ def radius(known: list[float], asked: Fraction | None) -> float:
     """Give the run's radius that is asked for, or its largest."""
     found = [each for each in known if asked is None or math.isclose(each, asked, rel_tol=1e-6)]
     if not found:
-        sys.exit(f"error: the run has no radius {asked}; it has {', '.join(f'{255 * each:.4g}/255' for each in known)}")
+        msg = f"the run has no radius {asked}; it has {', '.join(f'{255 * each:.4g}/255' for each in known)}"
+        raise UsageError(msg)
     return max(found)
 
 
@@ -158,22 +175,44 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--reference", required=True)
     parser.add_argument("--data-dir", required=True)
     parser.add_argument("--eps", type=Fraction, help="one of the run's radii; default: its largest")
-    parser.add_argument("--members", nargs="+", choices=STANDARD, default=STANDARD)
+    parser.add_argument("--members", nargs="+", choices=STANDARD)
     parser.add_argument("--draws", type=positive, default=40)
     given = parser.parse_args()
     if any((each.image is None) is (given.what == "missed") for each in given.networks):
         parser.error("left takes MODEL@SEED, missed MODEL@SEED:IMAGE")
     if given.what == "left" and not given.networks:
         parser.error("left takes at least one MODEL@SEED")
+    if given.what == "missed" and given.members:
+        parser.error("--members goes with left: draws are of the whole standard version")
     return given
 
 
-def main() -> None:
-    given = arguments()
+def asked_of_left(given: argparse.Namespace, run: Run, made: type, network: Named, attacked: Attacked) -> str:
+    """Run the authors' code on what a network has left, and say what it fools."""
+    rows = left(run, network, radius(run.board.suite["threat_model"]["eps"], given.eps))
+    members = given.members or STANDARD
+    theirs = rows[authors_attack(made, attacked, rows, 0, members)].tolist() if len(rows) else []
+    return f"{network}: {len(rows)} left, of which the authors' {', '.join(members)} fool {theirs}"
+
+
+def asked_of_missed(given: argparse.Namespace, made: type, network: Named, attacked: Attacked) -> str:
+    """Draw both codes' standard versions on one image, and say how often each fools it."""
+    if network.image >= len(attacked.y):
+        msg = f"{network}: the run attacked {len(attacked.y)} images, the first of which is 0"
+        raise UsageError(msg)
+    rows = torch.tensor([network.image])
+    ours = drawn(partial(lrbench_attack, attacked, rows), given.draws)
+    theirs = drawn(lambda seed: authors_attack(made, attacked, rows, seed, STANDARD), given.draws)
+    return f"{network}: fooled in {ours} of {given.draws} draws, by the authors' code in {theirs}"
+
+
+def compared(given: argparse.Namespace) -> None:
+    """Print what is asked."""
     run, made = Run.open(given.run), reference(given.reference)
     threat = run.board.suite["threat_model"]
     if threat["norm"] != "linf":
-        sys.exit(f"error: {given.run} is in {threat['norm']}; this compares in linf alone")
+        msg = f"{given.run} is in {threat['norm']}; this compares in linf alone"
+        raise UsageError(msg)
     eps = radius(threat["eps"], given.eps)
     x, y = load_data(given.run, "attacked", given.data_dir)
     statistics = statistics_of(load_data(given.run, "train", given.data_dir)[0]) if threat["space"] != "pixel" else None
@@ -181,14 +220,16 @@ def main() -> None:
     for each in given.networks or missed(run, eps):
         attacked = as_both_see(load_model(given.run, each.model, each.seed), x, y, eps, statistics)
         if given.what == "left":
-            rows = left(run, each, eps)
-            theirs = authors_attack(made, attacked, rows, 0, given.members)
-            print(f"{each}: {len(rows)} left, of which the authors' code fools {rows[theirs].tolist()}", flush=True)
-            continue
-        rows = torch.tensor([each.image])
-        ours = drawn(partial(lrbench_attack, attacked, rows), given.draws)
-        theirs = drawn(lambda seed: authors_attack(made, attacked, rows, seed, given.members), given.draws)  # noqa: B023
-        print(f"{each}: fooled in {ours} of {given.draws} draws, by the authors' code in {theirs}", flush=True)
+            print(asked_of_left(given, run, made, each, attacked), flush=True)
+        else:
+            print(asked_of_missed(given, made, each, attacked), flush=True)
+
+
+def main() -> None:
+    try:
+        compared(arguments())
+    except LrbenchError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

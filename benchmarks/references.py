@@ -99,6 +99,10 @@ def seeded_member(member: Attack) -> Attack:
 
 def reference(path: str) -> type:
     """Give the authors' AutoAttack."""
+    if not (Path(path) / "autoattack").is_dir():
+        sys.exit(
+            f"error: --reference {path} is no clone of https://github.com/fra31/auto-attack: it has no autoattack/"
+        )
     sys.path.insert(0, path)
     from autoattack import AutoAttack as Theirs  # noqa: PLC0415
 

@@ -99,8 +99,9 @@ def _same(file: Path, arrays: Mapping[str, Array]) -> bool:
 
 def _array(name: str, values: Any) -> Array:  # noqa: ANN401
     if isinstance(values, Tensor):
-        if values.layout != torch.strided or values.is_meta:
-            msg = f"{name} holds no numbers that can be read: {values.layout} on {values.device}"
+        if values.layout != torch.strided or values.is_meta or values.is_quantized:
+            what = values.dtype if values.is_quantized else values.layout
+            msg = f"{name} holds no numbers that can be read: {what} on {values.device}"
             raise UsageError(msg)
         # numpy has no bfloat16.
         values = values.float() if values.dtype == torch.bfloat16 else values

@@ -148,20 +148,26 @@ def other_attacks(first: Side, second: Side) -> set[str]:
 
 
 def _own_code(side: Side) -> dict[str, Any]:
-    """Give the files of the user's that each attack was made by, by what they hold; a published board keeps none."""
-    own = (record for record in _attacked(side) if ":" in record.config["attack"]["name"])
-    return {record.id.split("/")[3]: record.config.get("own") for record in own}
+    """Give the files of the user's that each attack was made by, by what they hold; a published board keeps none.
+
+    An attack of a package may go by a name as lrbench's own do, which have none.
+    """
+    found: dict[str, Any] = {}
+    for record in _attacked(side):
+        label = record.id.split("/")[3]
+        found[label] = record.config.get("own") or found.get(label)
+    return found
 
 
 def codes(first: Side, second: Side) -> tuple[dict[str, Any], dict[str, Any]]:
     """Give what each side's network, and each attack, is made of that is the user's own, where both runs know that."""
     if first.run.published or second.run.published:
         return {}, {}
-    a, b = ({"code": {"network": _code_ofrecipe_of(side), "attacks": _own_code(side)}} for side in (first, second))
+    a, b = ({"code": {"network": _code_of_network(side), "attacks": _own_code(side)}} for side in (first, second))
     return a, b
 
 
-def _code_ofrecipe_of(side: Side) -> Any:  # noqa: ANN401
+def _code_of_network(side: Side) -> Any:  # noqa: ANN401
     step = step_in(side.run, side.model, side.seeds[0])
     record = side.run.as_planned(step) if step else None
     return record.config.get("own") if record else None

@@ -104,10 +104,11 @@ def paired_seeds(
     there_a, there_b = run_a.seeds(model_a), run_b.seeds(model_b)
     shared = tuple(seed for seed in there_a if seed in there_b)
     chosen_a, chosen_b = seeds_a or seeds_b or shared, seeds_b or seeds_a or shared
-    for run, model, chosen, there in ((run_a, model_a, chosen_a, there_a), (run_b, model_b, chosen_b, there_b)):
-        if len(set(chosen)) < len(chosen):
+    for run, model, named in ((run_a, model_a, seeds_a), (run_b, model_b, seeds_b)):
+        if len(set(named)) < len(named):
             msg = f"{run.folder}:{model}: a seed is named twice, and one training says nothing of another"
             raise UsageError(msg)
+    for run, model, chosen, there in ((run_a, model_a, chosen_a, there_a), (run_b, model_b, chosen_b, there_b)):
         missing = [seed for seed in chosen if seed not in there]
         if missing or not chosen:
             listed = ", ".join(map(str, there))

@@ -32,12 +32,15 @@ def _is_kin(side: Side, surrogate: str, other: Side) -> bool:
     """Whether a surrogate is one of the compared, under whatever name, or one of the two starts from the other."""
     if surrogate == other.model:
         return True
-    if side.run.folder.resolve() == other.run.folder.resolve() and (
-        surrogate in _starts(other, other.model) or other.model in _starts(side, surrogate)
-    ):
-        return True
+    pairs = [(surrogate, start) for start in (other.model, *_starts(other, other.model))]
+    pairs += [(start, other.model) for start in _starts(side, surrogate)]
+    here = side.run.folder.resolve() == other.run.folder.resolve()
+    return any((here and mine == its) or _is_one(side, mine, other, its) for mine, its in pairs)
+
+
+def _is_one(side: Side, name: str, other: Side, its_name: str) -> bool:
     return any(
-        network_in(side.run, surrogate, mine).is_same(network_in(other.run, other.model, its), ours=True)
+        network_in(side.run, name, mine).is_same(network_in(other.run, its_name, its), ours=True)
         for mine, its in zip(side.seeds, other.seeds, strict=True)
     )
 

@@ -42,9 +42,11 @@ def _too_wide_to_check(suite: Suite) -> str | None:
     if eps <= largest:
         return None
     asked = "got" if masking.eps else "the middle radius is"
+    fitting = [each for each in radii if each <= largest]
+    choice = f"check at {fitting[-1]:g} (`masking: {{eps: {fitting[-1]:g}}}`)" if fitting else "attack at a smaller one"
     return (
         f"the checks for masked gradients attack at twice their radius, so that {largest:g} is the largest; {asked} "
-        f"{eps:g}. Give one at which attacks run, or `masking: false`"
+        f"{eps:g}; {choice}, or leave them out (`masking: false`)"
     )
 
 

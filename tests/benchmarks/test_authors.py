@@ -1,11 +1,16 @@
+import re
+import sys
+from argparse import ArgumentTypeError
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from support.told import ROOT
 from torch import nn
 
-from benchmarks.authors import Named, as_both_see, left, lrbench_attack, missed, radius, statistics_of
+from benchmarks.authors import Named, as_both_see, left, lrbench_attack, main, missed, radius, statistics_of
+from lrbench.errors import UsageError
 from lrbench.names import WORST
 
 
@@ -51,15 +56,59 @@ def test_an_attack_says_which_rows_it_fools(model, images):
 
 def test_missed_is_what_standard_autoattack_leaves_and_another_attack_fools():
     autoattack, worst = np.array([1, 0, 0, 1], dtype=bool), np.array([1, 1, 0, 1], dtype=bool)
-    wrong = {("autoattack", 0.1): autoattack, (WORST, 0.1): worst}
-    run = SimpleNamespace(models=["a"], seeds=lambda _: [3], wrong=lambda *_: wrong)
+    wrong = {("aa", 0.1): autoattack, (WORST, 0.1): worst}
+    run = SimpleNamespace(models=["a"], seeds=lambda _: [3], wrong=lambda *_: wrong, board=board({}))
     assert list(missed(run, 0.1)) == [Named("a", 3, 1)]
     assert left(run, Named("a", 3), 0.1).tolist() == [2]
 
 
+@pytest.mark.parametrize(
+    ("options", "eps", "says"),
+    [
+        ({"steps": 3}, 0.1, "has no standard AutoAttack"),
+        ({"version": "fast"}, 0.1, "has no standard AutoAttack"),
+        ({}, 0.2, "aa did not run on a@3 at 51/255"),
+    ],
+)
+def test_where_standard_autoattack_did_not_run_nothing_is_called_missed(options, eps, says):
+    none = np.zeros(2, dtype=bool)
+    wrong = {("aa", 0.1): none, (WORST, 0.1): none, (WORST, 0.2): none}
+    run = SimpleNamespace(models=["a"], seeds=lambda _: [3], wrong=lambda *_: wrong, board=board(options))
+    with pytest.raises(UsageError, match=says):
+        list(missed(run, eps))
+
+
+def board(options):
+    attacks = [{"name": "pgd", "label": "autoattack"}, {"name": "autoattack", "label": "aa", "steps": None} | options]
+    return SimpleNamespace(suite={"name": "mine", "attacks": attacks})
+
+
+@pytest.mark.parametrize(
+    ("said", "args"),
+    [
+        (r"nothing\.csv|no .*results", ["nowhere", "left", "a@0", "--reference", "ok"]),
+        ("is no clone of https", ["late-replication", "left", "a@0", "--reference", "nowhere"]),
+        ("expected MODEL@SEED", ["late-replication", "left", "a", "--reference", "ok"]),
+        ("left takes at least one", ["late-replication", "left", "--reference", "ok"]),
+        ("missed MODEL@SEED:IMAGE", ["late-replication", "missed", "a@0", "--reference", "ok"]),
+        ("goes with left", ["late-replication", "missed", "--members", "square", "--reference", "ok"]),
+    ],
+)
+def test_what_cannot_be_asked_is_a_line(said, args, tmp_path, monkeypatch, capsys):
+    (tmp_path / "ok/autoattack").mkdir(parents=True)
+    (tmp_path / "ok/autoattack/__init__.py").write_text("AutoAttack = None")
+    places = {"nowhere": "nowhere", "ok": "ok", "late-replication": ROOT / "leaderboards/late-replication"}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["authors", *(str(places.get(each, each)) for each in args), "--data-dir", "data"])
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    with pytest.raises(SystemExit) as error:
+        main()
+    assert re.search(said, f"{error.value}{capsys.readouterr().err}")
+
+
 @pytest.mark.parametrize("text", ["a", "a@", "@3", "a@3:4:5", "a@x", "a@-3"])
 def test_what_names_no_network_is_refused(text):
-    with pytest.raises(ValueError, match=r"MODEL@SEED|invalid literal"):
+    with pytest.raises(ArgumentTypeError, match=r"expected MODEL@SEED or MODEL@SEED:IMAGE, got"):
         Named.named(text)
 
 
@@ -67,5 +116,5 @@ def test_networks_images_and_radii_are_named_as_they_are_written():
     assert Named.named("on-at-80@12:7") == Named("on-at-80", 12, 7)
     assert str(Named("on-at-80", 12, 7)) == "on-at-80@12:7"
     assert radius([4 / 255, 8 / 255], None) == 8 / 255
-    with pytest.raises(SystemExit, match=r"no radius 0.1; it has 3.136/255"):
+    with pytest.raises(UsageError, match=r"no radius 0.1; it has 3.136/255"):
         radius([0.0123], 0.1)

@@ -224,6 +224,33 @@ def test_other_code_or_another_network_of_the_user_s_is_told(two):
     assert compared(two[0], two[0], "net")[1].configuration == {}
 
 
+@pytest.mark.parametrize("name", ["m.py:Attack", "iter-fsgm"])
+def test_an_attack_of_other_code_is_not_compared_whatever_it_is_called(two, name):
+    """A package may offer its own under a plain name."""
+    for run, held in zip(two, "ab", strict=True):
+        store = Store(run)
+        record = store.record("attack/lr/seed-0/iter-fsgm/eps-4")
+        files = {each: (store.folder(record.id) / each).read_bytes() for each in record.files}
+        attack = {**record.config["attack"], "name": name}
+        store.save(replace(record, config={**record.config, "attack": attack, "own": {"m.py": held}}), files)
+    there, paired = compared(*two)
+    assert {"iter-fsgm", "worst-case"}.isdisjoint(there)
+    assert paired.configuration == {"code.attacks.iter-fsgm.m.py": ("a", "b")}
+
+
+@pytest.mark.parametrize("other", ["lr", "twin"])
+def test_a_surrogate_that_starts_from_one_of_two_counts_by_whatever_name_that_one_has(two, other):
+    """The start is in the suite under one name, and what is compared is the same network under another."""
+    run, _ = two
+    changed(run, lambda suite: suite["models"].update(twin=dict(suite["models"]["lr"])))
+    changed(run, lambda suite: (suite["attacks"][0].update(surrogate="net"), starts(suite, "twin", "net")))
+    plan = json.loads((run / "plan.json").read_text())
+    (run / "plan.json").write_text(json.dumps({**plan, "train/twin/seed-0": plan["train/lr/seed-0"]}))
+    assert made_on(*sides(run, other, other)) == {"iter-fsgm"}
+    (run / "plan.json").write_text(json.dumps({**plan, "train/twin/seed-0": "0" * 64}))
+    assert made_on(*sides(run, "lr", "lr")) == set()
+
+
 def test_a_surrogate_counts_as_one_of_two_by_whatever_name(two):
     """A twin of the same weights, and the network that one of them starts from."""
     changed(two[0], lambda suite: suite["attacks"][0].update(surrogate="net"))

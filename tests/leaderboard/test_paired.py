@@ -55,9 +55,11 @@ def test_two_seeds_of_a_model_have_intervals(pair_run):
     assert "This generalises to other images for these two trainings" in conclusion(paired)
 
 
-@pytest.mark.parametrize(("first", "second"), [("net@0,0", "lr"), ("net", "lr@1,1"), ("net@0,0", "lr@1,1")])
-def test_a_seed_that_is_named_twice_is_no_second_training(pair_run, first, second):
-    with pytest.raises(UsageError, match="a seed is named twice"):
+@pytest.mark.parametrize(
+    ("first", "second", "of"), [("net@0,0", "lr", "net"), ("net", "lr@1,1", "lr"), ("net@0,0", "lr@1,1", "net")]
+)
+def test_a_seed_that_is_named_twice_is_no_second_training(pair_run, first, second, of):
+    with pytest.raises(UsageError, match=f":{of}: a seed is named twice"):
         compare(f"{pair_run}:{first}", f"{pair_run}:{second}")
 
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import optimize, stats
 from support.told import ROOT, board_of, difference, found_with_power, outcomes, per_seed, run_of
 
 from lrbench.leaderboard.figure_text import write_value
@@ -31,6 +31,7 @@ TRAINED_ON_ATTACKS = {"pgd", "fgsm-rs", "trades", "pgd-averaged", "pgd-mean-spar
 """Networks of the rivals' boards that saw attacked images."""
 
 CIFAR, AGAIN = "late-standard-cifar10-jpeg", "late-replication"
+LATE_10, OTHERS = "late-confirmation-cifar10-jpeg", "rivals-standard-others"
 FIRST_RUN = 0.52
 """The p of late-confirmation-cifar10-jpeg's registered run, whose board is in the history only."""
 
@@ -147,8 +148,37 @@ def test_what_is_said_of_weak_evidence_has_its_figures():
         *(round(each + 1e-9, 1) for each in (found.value, found.low, found.high))
     )
     assert f"{told}, in a comparison that finds {power:.1f} points" in FINDINGS
-    late, normal = (per_seed("late-confirmation", model, "centred_vr_5[avgpool]") for model in ("on-at-80", "normal"))
-    assert f"t over five seeds, p {stats.ttest_rel(late, normal).pvalue:.2g})" in FINDINGS
+    for board, model, column, told in (
+        ("on-at-65-cifar10-jpeg", "1-lr", "centred_vr_5[avgpool]", "a difference of {:.1f} would be"),
+        (CIFAR, "on-at-80", "centred_vr_5[avgpool]", "; of {:.1f})"),
+    ):
+        assert told.format(100 * _found_over_trainings(board, model, column)) in FINDINGS
+    relative = "d_adv_relative[avgpool,pgd,8/255]"
+    found = _found_over_trainings("rivals-confirmation", "1-lr", relative)
+    assert f"a difference of {found:.3f} would be, in 80 % of cases" in APPENDIX
+    told = {
+        model: [f"{_t(OTHERS, model, column).pvalue:.2g}" for column in ("d_adv[avgpool,pgd,8/255]", relative)]
+        for model in ("label-smoothing", "condlr")
+    }
+    assert "(p {} and {} beside the normal network".format(*told["label-smoothing"]) in APPENDIX
+    assert "in either (p {} and {}).".format(*told["condlr"]) in APPENDIX
+    p = [f"{_t(board, 'on-at-80', 'centred_vr_5[avgpool]').pvalue:.2g}" for board in (CIFAR, LATE_10)]
+    assert f"p {p[0]}, over trainings)" in APPENDIX
+    assert f"p {p[1]}; neither adjusted)" in APPENDIX
+    assert per_seed("rivals-standard", "jacobian", relative).mean() < per_seed(OTHERS, "normal", relative).mean() / 20
+
+
+def _t(board, model, column):
+    return stats.ttest_rel(per_seed(board, model, column), per_seed(board, "normal", column))
+
+
+def _found_over_trainings(board, model, column):
+    """The smallest mean difference that a t test over trainings finds in 80 % of cases, if it scatters as here."""
+    apart = per_seed(board, model, column) - per_seed(board, "normal", column)
+    freedom = len(apart) - 1
+    reach = stats.t.ppf(0.975, freedom)
+    shift = optimize.brentq(lambda size: stats.nct.sf(reach, freedom, size) - 0.8, 1, 8)
+    return shift * stats.sem(apart)
 
 
 def test_what_ten_new_late_trainings_show_is_as_said():
@@ -171,6 +201,11 @@ def test_what_ten_new_late_trainings_show_is_as_said():
     all_of_them = difference_of(late, normal)
     told, low, high = (f"{100 * each:+.1f}" for each in (all_of_them.difference, *all_of_them.interval))
     assert f"all fifteen together have {told} [{low}, {high}], which" in APPENDIX
+    right = [outcomes(AGAIN, model, "robust_accuracy[worst-case,0]", model)[0] for model in ("on-at-80", "normal")]
+    kept = [
+        100 * worst[AGAIN, model].sum() / each.sum() for model, each in zip(("on-at-80", "normal"), right, strict=True)
+    ]
+    assert "the late layer keeps {:.1f} %, the normal network {:.1f} %".format(*kept) in APPENDIX
     for model in ("normal", "on-at-80"):
         assert (_withstood(AGAIN, model, "autoattack") == worst[AGAIN, model]).all()
         assert {each["verdict"] for each in board_of(AGAIN).masking[model].values()} == {"held up"}
@@ -293,6 +328,27 @@ def test_how_far_fast_autoattack_may_be_off_on_cifar10_jpeg_is_as_said():
         "late-confirmation-cifar10-jpeg", "on-at-80", "robust_accuracy[iter-fsgm,8/255]", "normal", raw=True
     )
     assert APPENDIX.count(f"{6 * raw.p:.2g}") == 2
+
+
+def test_what_standard_autoattack_misses_is_as_said():
+    missed, pairs = [], 0
+    for folder in sorted((ROOT / "leaderboards").glob("*/records")):
+        run = run_of(folder.parent.name)
+        for model, seed in ((name, number) for name in run.models for number in run.seeds(name)):
+            wrong = run.wrong(model, seed)
+            for attack, eps in wrong:
+                if attack != "autoattack" or folder.parent.name == "quick":
+                    continue
+                pairs += 1
+                (images,) = (wrong["worst-case", eps] & ~wrong[attack, eps]).nonzero()
+                lost = int((wrong["worst-case", eps] & ~wrong["", 0.0]).sum())
+                missed += [(folder.parent.name, model, seed, images.tolist(), lost)] if len(images) else []
+    assert {len(images) for *_, images, _ in missed} == {1}
+    assert f"there are {pairs} pairs of a network and a radius" in APPENDIX
+    assert len(missed) == 5
+    assert [lost for _, model, *_, lost in missed if model == "norm-at-80"] == [42]
+    for board, _, seed, (image,), _ in missed:
+        assert re.search(rf"^\| `{board}`, .*, seed {seed}, image {image} \| \d+ \| \d+ \|$", APPENDIX, re.MULTILINE)
 
 
 def test_what_is_in_doubt_on_cifar10_jpeg_is_as_said():

@@ -27,7 +27,8 @@ AT = "robust_accuracy[worst-case,{}/255]"
 AT_1, AT_2, AT_4, AT_8 = map(AT.format, (1, 2, 4, 8))
 AT_0 = "robust_accuracy[worst-case,0]"
 ITER, VR = "robust_accuracy[iter-fsgm,8/255]", "centred_vr_10[avgpool]"
-FIVE = "«on-at-80: centred_vr_5[avgpool] in %» and «normal: centred_vr_5[avgpool] in %»"
+VR_5 = "centred_vr_5[avgpool]"
+FIVE = f"«on-at-80: {VR_5} in %» and «normal: {VR_5} in %»"
 
 SENTENCES = [
     (AT_65, f"That 1-LR: «1-lr - normal: {AT_2}» at 2/255 in pixels, under PGD, fast AutoAttack and an attack"),
@@ -38,22 +39,24 @@ SENTENCES = [
         f"p «on-at-80 - normal: {AT_8} p», 0.0021 over",
     ),
     (CIFAR, f"under standard AutoAttack and the attack that knows the layer, «on-at-80 - normal: {AT_8}». On top"),
-    (
-        AT_65,
-        "the first five hold «1-lr: centred_vr_5[avgpool] in %», and «normal: centred_vr_5[avgpool] in %» without",
-    ),
-    (CIFAR, f"a little more there ({FIVE}), on"),
-    (LATE, f"on Fashion-MNIST more ({FIVE}; t over"),
+    (AT_65, f"«normal: {VR} in %» without («1-lr - normal: {VR} in %»), at"),
+    (AT_65, f"(«1-lr: {VR_5} in %» and «normal: {VR_5} in %», «1-lr - normal: {VR_5} in %»; a"),
+    (CIFAR, f"with the late layer there ({FIVE}, «on-at-80 - normal: {VR_5} in %»; of"),
+    (LATE, f"fills the first five, too: {FIVE}, «on-at-80 - normal: {VR_5} in %», with"),
+    (AGAIN, f"with ten new trainings «on-at-80 - normal: {VR_5} in %». (All"),
+    (LATE, "the late layer («on-at-80 - normal: d_adv_relative[avgpool,iter-fsgm,8/255]»); with"),
+    (NEW, "with 1-LR no fall is found («1-lr - normal: d_adv_relative[avgpool,pgd,8/255]»)."),
     (
         OTHERS,
-        "which is not («condlr: d_adv_relative[avgpool,pgd,8/255]» against "
-        "«normal: d_adv_relative[avgpool,pgd,8/255]»)",
+        "a little also with label smoothing («label-smoothing - normal: d_adv_relative[avgpool,pgd,8/255]»), which is "
+        f"not shown to be («label-smoothing - normal: {AT_8}»).",
     ),
     (ON_PGD, f"On top of PGD training: «resnet18-1-lr-pgd - resnet18-pgd: {AT_8}» at 8/255 in pixels"),
     (
         AT_65,
         "it leaves that 1-LR «1-lr: robust_accuracy[pgd,4/255]» and the normal network «normal: "
-        "robust_accuracy[pgd,4/255]» (a gain with a p of «1-lr - normal: robust_accuracy[pgd,4/255] p over rows» over "
+        "robust_accuracy[pgd,4/255]» («1-lr - normal: robust_accuracy[pgd,4/255]», p "
+        "«1-lr - normal: robust_accuracy[pgd,4/255] p over rows» over "
         f"that board's rows); standard AutoAttack leaves them «1-lr: {AT_4}» and «normal: {AT_4}»",
     ),
     (
@@ -84,7 +87,11 @@ SENTENCES = [
         f"«normal: {AT_8}»; they cost «pgd - normal: accuracy less» and «jacobian - normal: accuracy less» of clean",
     ),
     (ON_PGD, f"in the last 4 of 15 epochs keeps «resnet18-pgd: {AT_8}», normal networks"),
-    (SHORT, f"normal networks «resnet18: {AT_8}», for 10.5"),
+    (SHORT, f"normal networks «resnet18: {AT_8}» ("),
+    (
+        ON_PGD,
+        f"(«resnet18-pgd - {SHORT}/resnet18: {AT_8}»), for «resnet18-pgd - {SHORT}/resnet18: accuracy less».",
+    ),
     (
         AT_65,
         f"ten directions hold «1-lr: {VR} in %» of the variance about the mean there on cifar10-jpeg, and "
@@ -162,7 +169,8 @@ SENTENCES = [
     ),
     (
         "smoothing",
-        "mean certified L2 radius «1-lr: mean_certified_radius» against «normal: mean_certified_radius»",
+        "mean certified L2 radius «1-lr: mean_certified_radius» against «normal: mean_certified_radius», "
+        "«1-lr - normal: mean_certified_radius», n",
     ),
     (
         OTHERS,
@@ -179,9 +187,19 @@ OF_THE_APPENDIX = [
     ),
     (
         OTHERS,
-        "CondLR has «condlr: d_adv[avgpool,pgd,8/255]» and «condlr: d_adv_relative[avgpool,pgd,8/255]», and label "
-        "smoothing «label-smoothing: d_adv[avgpool,pgd,8/255]» and "
-        "«label-smoothing: d_adv_relative[avgpool,pgd,8/255]»",
+        "label smoothing has «label-smoothing: d_adv[avgpool,pgd,8/255]» and "
+        "«label-smoothing: d_adv_relative[avgpool,pgd,8/255]» (p",
+    ),
+    (
+        OTHERS,
+        "CondLR, with «condlr: d_adv[avgpool,pgd,8/255]» and «condlr: d_adv_relative[avgpool,pgd,8/255]», is",
+    ),
+    (NEW, "not found to with 1-LR (`rivals-confirmation`: «1-lr - normal: d_adv_relative[avgpool,pgd,8/255]»; a"),
+    (CIFAR, f"{FIVE} (`late-standard-cifar10-jpeg`: «on-at-80 - normal: {VR_5} in %»,"),
+    (LATE_10, f"{FIVE} (`late-confirmation-cifar10-jpeg`: «on-at-80 - normal: {VR_5} in %»,"),
+    (
+        AGAIN,
+        f"the layer costs «normal - on-at-80: {AT_0}», on all 2,000 «on-at-80 - normal: accuracy less».",
     ),
     (OTHERS, f"on the PGD-trained network: «pgd-mean-sparse - pgd: {AT_8}» beside"),
     (
@@ -194,7 +212,7 @@ OF_THE_APPENDIX = [
     (AT_65, "the normal network's about 0: «1-lr: vr_10[avgpool] in %» and «normal: vr_10[avgpool] in %»)"),
     (
         AT_65,
-        "Five directions hold no more («1-lr: centred_vr_5[avgpool] in %» and «normal: centred_vr_5[avgpool] in %»)",
+        f"Five directions are not shown to hold more («1-lr: {VR_5} in %» and «normal: {VR_5} in %»)",
     ),
     (
         AT_65,
@@ -205,8 +223,6 @@ OF_THE_APPENDIX = [
         f"That 1-LR: «1-lr - normal: {AT_2}» at 2/255 in pixels, where the normal network keeps «normal: {AT_2}»",
     ),
     (CIFAR, f"the attack that knows the layer, too: «on-at-80 - normal: {AT_8}», in another"),
-    (CIFAR, f"five hold a little more: {FIVE} (`late-standard"),
-    (LATE_10, f"(`late-standard-cifar10-jpeg`), {FIVE} (`late-confirmation"),
     (CIFAR, f"and new late networks have «on-at-80 - normal: {ITER}»); fast"),
     (AT_65, f"`on-at-65-cifar10-jpeg`, which keep «normal: {AT_2}» of the same images at 2/255 in pixels, as"),
     (
