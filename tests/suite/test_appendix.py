@@ -73,6 +73,7 @@ TABLES = [
     ("late-standard", LATE, 12),
     ("late-controls-standard", LATE, 12),
     ("late-replication", LATE, 16),
+    ("late-replication-smoothing", LATE, 16),
     ("late-confirmation-cifar10-jpeg", LATE, 13),
     ("late-standard-cifar10-jpeg", LATE, 22),
     ("smoothing", SMOOTHING, 33),

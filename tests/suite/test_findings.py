@@ -10,6 +10,7 @@ from scipy import optimize, stats
 from support.told import ROOT, board_of, difference, found_with_power, outcomes, per_seed, run_of
 
 from lrbench.leaderboard.figure_text import write_value
+from lrbench.leaderboard.networks import network_in
 from lrbench.statistics import difference_of, holm
 
 FINDINGS, APPENDIX = ((ROOT / f"docs/{name}.md").read_text("utf-8") for name in ("findings", "findings-appendix"))
@@ -30,7 +31,7 @@ MODELS = {
 TRAINED_ON_ATTACKS = {"pgd", "fgsm-rs", "trades", "pgd-averaged", "pgd-mean-sparse"}
 """Networks of the rivals' boards that saw attacked images."""
 
-CIFAR, AGAIN = "late-standard-cifar10-jpeg", "late-replication"
+CIFAR, AGAIN, AGAIN_SMOOTHING = "late-standard-cifar10-jpeg", "late-replication", "late-replication-smoothing"
 LATE_10, OTHERS = "late-confirmation-cifar10-jpeg", "rivals-standard-others"
 FIRST_RUN = 0.52
 """The p of late-confirmation-cifar10-jpeg's registered run, whose board is in the history only."""
@@ -111,6 +112,7 @@ def test_the_registered_tests_are_adjusted_over_all_as_said():
         ("rivals-confirmation", "1-lr", worst(8), "normal"),
         (CIFAR, "on-at-80", worst(8), "normal"),
         (AGAIN, "on-at-80", worst(8), "normal"),
+        (AGAIN_SMOOTHING, "label-smoothing", worst(8), "on-at-80"),
     ]
     radii = [per_seed("smoothing", model, "mean_certified_radius") for model in ("1-lr", "normal")]
     p = [difference(*each, raw=True).p for each in tests] + [stats.ttest_rel(*radii).pvalue]
@@ -122,22 +124,26 @@ def test_the_registered_tests_are_adjusted_over_all_as_said():
     *others, last = told(sorted([*p, first]))
     assert f"(before adjustment they are {', '.join(others)} and {last};" in APPENDIX
     loss, gain, smoothing, *rest = told(holm([*p, first]))
-    confirmed = rest.pop(4)
+    confirmed, beside_ten = rest.pop(4), rest.pop(4)
     assert (
         f"the late layer's gain with ten new trainings has p {confirmed}; the late norm penalty's loss has p {loss}, "
-        f"the late layer's gain with five {gain}, label smoothing's loss {smoothing}" in APPENDIX
+        f"label smoothing's beside the ten {beside_ten}, the late layer's gain with five {gain}, label smoothing's "
+        f"loss beside the five {smoothing}" in APPENDIX
     )
     assert set(rest) == {"1"}
-    *same, again, other, on_pgd, third, cifar, late, certified = told(holm([*p[:3], second, *p[3:]]))
-    assert [*same, late] == [loss, gain, smoothing, confirmed]
+    *same, again, other, on_pgd, third, cifar, late, beside, certified = told(holm([*p[:3], second, *p[3:]]))
+    assert [*same, late, beside] == [loss, gain, smoothing, confirmed, beside_ten]
     assert other == on_pgd == third == cifar == certified
-    assert f"the second run's {second:.2f} for {first} the first four stay as they are once adjusted" in APPENDIX
+    assert f"the second run's {second:.2f} for {first} the first five stay as they are once adjusted" in APPENDIX
     assert f"that line has {again} and the other five {other})" in APPENDIX
     assert f"bring the gain's adjusted p to {told(holm([*p, first, p[1]]))[1]})" in APPENDIX
-    assert f"{gain} over all ten registered differences" in FINDINGS
-    assert f", {confirmed} over all ten. Both" in FINDINGS
+    assert f"{gain} over all eleven registered differences" in FINDINGS
+    assert f", {confirmed} over all eleven. Both" in FINDINGS
+    assert f", {beside_ten} over all eleven), beside" in FINDINGS
+    assert f"Over all eleven registered differences the two p are {loss} and {beside_ten}." in APPENDIX
+    assert f"The p is {beside_ten} over all eleven registered differences." in APPENDIX
     assert f"`late-replication` has p {confirmed}, and no other is below 0.05" in FINDINGS
-    assert f"ten registered differences it is {confirmed}." in APPENDIX
+    assert f"eleven registered differences it is {confirmed}." in APPENDIX
 
 
 def test_what_is_said_of_weak_evidence_has_its_figures():
@@ -206,9 +212,25 @@ def test_what_ten_new_late_trainings_show_is_as_said():
         100 * worst[AGAIN, model].sum() / each.sum() for model, each in zip(("on-at-80", "normal"), right, strict=True)
     ]
     assert "the late layer keeps {:.1f} %, the normal network {:.1f} %".format(*kept) in APPENDIX
+    assert "the ten keep {:.1f} %, and normal networks {:.1f} %".format(*kept) in FINDINGS
     for model in ("normal", "on-at-80"):
         assert (_withstood(AGAIN, model, "autoattack") == worst[AGAIN, model]).all()
         assert {each["verdict"] for each in board_of(AGAIN).masking[model].values()} == {"held up"}
+
+
+def test_what_label_smoothing_does_beside_the_ten_is_as_said():
+    worst = {model: _withstood(AGAIN_SMOOTHING, model, "worst-case") for model in ("on-at-80", "label-smoothing")}
+    assert (worst["on-at-80"] == _withstood(AGAIN, "on-at-80", "worst-case")).all()
+    ten = 100 * (worst["label-smoothing"].mean(axis=1) - worst["on-at-80"].mean(axis=1))
+    assert f"{', '.join(f'{each:+.1f}' for each in ten[:-1])} and {ten[-1]:+.1f} points, seed by seed" in APPENDIX
+    five = [
+        100 * _withstood("late-controls", model, "worst-case").mean(axis=1) for model in ("label-smoothing", "on-at-80")
+    ]
+    p = stats.ttest_ind(np.subtract(*five), ten, equal_var=False).pvalue
+    assert f"({np.subtract(*five).mean():+.1f}; Welch's t over trainings, p {p:.2g})" in APPENDIX
+    for model, found in worst.items():
+        assert (_withstood(AGAIN_SMOOTHING, model, "autoattack") == found).all()
+        assert {each["verdict"] for each in board_of(AGAIN_SMOOTHING).masking[model].values()} == {"held up"}
 
 
 def _withstood(board, model, *attacks):
@@ -331,7 +353,7 @@ def test_how_far_fast_autoattack_may_be_off_on_cifar10_jpeg_is_as_said():
 
 
 def test_what_standard_autoattack_misses_is_as_said():
-    missed, pairs = [], 0
+    missed, pairs = [], set()
     for folder in sorted((ROOT / "leaderboards").glob("*/records")):
         run = run_of(folder.parent.name)
         for model, seed in ((name, number) for name in run.models for number in run.seeds(name)):
@@ -339,13 +361,14 @@ def test_what_standard_autoattack_misses_is_as_said():
             for attack, eps in wrong:
                 if attack != "autoattack" or folder.parent.name == "quick":
                     continue
-                pairs += 1
+                pairs.add((network_in(run, model, seed), run.board.suite["threat_model"]["space"], eps))
                 (images,) = (wrong["worst-case", eps] & ~wrong[attack, eps]).nonzero()
                 lost = int((wrong["worst-case", eps] & ~wrong["", 0.0]).sum())
                 missed += [(folder.parent.name, model, seed, images.tolist(), lost)] if len(images) else []
     assert {len(images) for *_, images, _ in missed} == {1}
-    assert f"there are {pairs} pairs of a network and a radius" in APPENDIX
+    assert f"there are {len(pairs)} pairs of a network and a radius" in APPENDIX
     assert len(missed) == 5
+    assert f"5 of {len(pairs)} pairs" in FINDINGS
     assert [lost for _, model, *_, lost in missed if model == "norm-at-80"] == [42]
     for board, _, seed, (image,), _ in missed:
         assert re.search(rf"^\| `{board}`, .*, seed {seed}, image {image} \| \d+ \| \d+ \|$", APPENDIX, re.MULTILINE)

@@ -20,6 +20,7 @@ ENDS = r"(?!\s*[\[(](?:95 %: )?[-+\u2212]?\d|,?\s*\(?(?:adjusted )?p\s*[=<]?\s*\
 
 LATE, LATE_10, FLAT = "late-confirmation", "late-confirmation-cifar10-jpeg", "claims-saturation"
 SHORT, AT_65 = "cifar10-jpeg-pixel-short", "on-at-65-cifar10-jpeg"
+SMOOTH = "late-replication-smoothing"
 ON_PGD, RIVALS, STANDARD = "lr-on-pgd-cifar10-jpeg", "rivals-short", "rivals-standard"
 NEW, OTHERS = "rivals-confirmation", "rivals-standard-others"
 CONTROLS, CIFAR, AGAIN = "late-controls-standard", "late-standard-cifar10-jpeg", "late-replication"
@@ -36,8 +37,17 @@ SENTENCES = [
     (
         AGAIN,
         f"the attack that knows the layer, «on-at-80 - normal: {AT_8}» for «on-at-80 - normal: accuracy less»; "
-        f"p «on-at-80 - normal: {AT_8} p», 0.0021 over",
+        f"p «on-at-80 - normal: {AT_8} p», 0.0023 over",
     ),
+    (
+        SMOOTH,
+        f"label smoothing has «label-smoothing - on-at-80: {AT_8}» (p «label-smoothing - on-at-80: {AT_8} p», 0.1",
+    ),
+    (CONTROLS, f"the norm penalty alone «norm-at-80 - late-standard/on-at-80: {AT_8}»; next"),
+    (SMOOTH, f"networks they have «label-smoothing - {AGAIN}/normal: {AT_8}» and"),
+    (SMOOTH, f"comparisons that find «label-smoothing - {AGAIN}/normal: {AT_8} found» and"),
+    ("late-controls", f"and «norm-at-80 - normal: {AT_8} raw», in comparisons"),
+    ("late-controls", f"and «norm-at-80 - normal: {AT_8} found». 1-LR"),
     (CIFAR, f"under standard AutoAttack and the attack that knows the layer, «on-at-80 - normal: {AT_8}». On top"),
     (AT_65, f"«normal: {VR} in %» without («1-lr - normal: {VR} in %»), at"),
     (AT_65, f"(«1-lr: {VR_5} in %» and «normal: {VR_5} in %», «1-lr - normal: {VR_5} in %»; a"),
@@ -61,7 +71,8 @@ SENTENCES = [
     ),
     (
         LATE,
-        f"Late: «on-at-80 - normal: {AT_8}» at 8/255 sd for «on-at-80 - normal: accuracy less» of clean accuracy, "
+        f"Late, at 8/255 sd, the one radius tried: «on-at-80 - normal: {AT_8}» for "
+        "«on-at-80 - normal: accuracy less» of clean accuracy, "
         f"also under standard AutoAttack; p «on-at-80 - normal: {AT_8} p» by itself",
     ),
     (
@@ -231,6 +242,18 @@ OF_THE_APPENDIX = [
         f"accuracy, p «on-at-80 - normal: {AT_8} p», with every",
     ),
     (AGAIN, f"With 80 % power the test finds «on-at-80 - normal: {AT_8} found». No attack"),
+    (
+        SMOOTH,
+        f"trained with the same seeds, has «label-smoothing - on-at-80: {AT_8}», p "
+        f"«label-smoothing - on-at-80: {AT_8} p», in",
+    ),
+    (SMOOTH, f"With 80 % power the test finds «label-smoothing - on-at-80: {AT_8} found». Next"),
+    (
+        SMOOTH,
+        f"smoothing has «label-smoothing - {AGAIN}/normal: {AT_8}», in a comparison that finds "
+        f"«label-smoothing - {AGAIN}/normal: {AT_8} found».",
+    ),
+    (SMOOTH, "and the late layer «label-smoothing - on-at-80: accuracy» beside it."),
     (AGAIN, f"Before any attack the two keep «normal: {AT_0}» and «on-at-80: {AT_0}» of these images: there"),
     (CIFAR, f"With 80 % power the test finds «on-at-80 - normal: {AT_8} found». Standard"),
     (LATE_10, f"in the registered run, and «on-at-80 - normal: {AT_8}» in a second one"),
