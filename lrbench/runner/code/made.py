@@ -1,95 +1,126 @@
 """What stands in no file, such as a cell of a notebook, by what it does: its bytecode and the values that it holds."""
 
 import copyreg
-import dis
 import functools
 import hashlib
-import inspect
 import itertools
 import secrets
-import sys
-from collections import defaultdict
+import threading
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
-from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, MethodWrapperType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    MemberDescriptorType,
+    MethodType,
+    MethodWrapperType,
+    ModuleType,
+)
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lrbench.runner.code.libraries import versions
-from lrbench.runner.code.meaning import PACKAGE, digest_of, parsed
+from lrbench.runner.code.definitions import class_parts, code_parts, function_parts, module_parts
+from lrbench.runner.code.networks import TORCHSCRIPT, network_parts, tensor_parts, torchscript_parts
+from lrbench.runner.code.origin import HEAP, file_of, is_defined_by_user, is_outside
 
-PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...), torch.dtype, torch.device)
+TEXTS = (int, float, complex, str, bytes)
+"""What is told by its text, and can be derived from."""
 
-STANDARD = Path(inspect.getsourcefile(functools) or "").parent
-"""Of Python's own library."""
-
-INCIDENTAL = ("__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__first", "__static",
-              "__pydantic")  # fmt: skip
-"""What attributes of a class begin with that follow from the rest, or say where it was defined."""
+PLAIN = frozenset({*TEXTS, bool, type(None), type(...), torch.dtype, torch.device})
 
 
 def digest_of_made(factory: Callable[..., Any]) -> str:
     """Hash a function or a class, what it refers to that stands in no file either, and the files of what does."""
     digest = hashlib.sha256()
-    for part in _Made().parts(factory):
-        digest.update(f"{len(part)} {part}".encode("utf-8", "surrogatepass"))
+    try:
+        for part in _Made().parts(factory):
+            digest.update(f"{len(part)} {part}".encode("utf-8", "surrogatepass"))
+    # Any object may refuse in its own way. It can be measured all the same, and is measured anew each time.
+    except Exception:  # noqa: BLE001
+        digest.update(secrets.token_bytes())
     return digest.hexdigest()[:16]
 
 
 class _Made:
     """Walks through what something is made of; whatever comes again is told by when it came first."""
 
-    def __init__(self, seen: Mapping[int, Any] | None = None) -> None:
+    def __init__(self, seen: Mapping[int, tuple[int, Any]] | None = None) -> None:
         self.seen = dict(seen or {})
 
     def parts(self, value: Any) -> Iterator[str]:  # noqa: ANN401
-        if isinstance(value, PLAIN):
+        if type(value) in PLAIN:
             yield f"{type(value).__name__} {value!r}"
             return
         if id(value) in self.seen:
-            yield f"again {[*self.seen].index(id(value))}"
+            yield f"again {self.seen[id(value)][0]}"
             return
         # Held on to, so that no other object gets its id meanwhile.
-        self.seen[id(value)] = value
+        self.seen[id(value)] = len(self.seen), value
+        yield type(value).__name__
         if isinstance(value, set | frozenset):
             # Their order is another in each process.
-            yield f"{type(value).__name__} {sorted(' '.join(_Made(self.seen).parts(each)) for each in value)}"
-            return
-        yield type(value).__name__
+            yield f"{sorted(' '.join(_Made(self.seen).parts(each)) for each in _as(value, (set, frozenset)))}"
         for each in _inside(value):
             yield from self.parts(each)
 
 
 def _inside(value: Any) -> Iterator[Any]:  # noqa: ANN401
+    kind = type(value)
     for kinds, inside in INSIDE:
         if isinstance(value, kinds):
             yield from inside(value)
+            users = is_defined_by_user(kind)
+            if users:
+                yield kind
             # Somebody may hang on what holds values what a function takes from it; most have nothing.
-            if isinstance(value, HOLDERS) and (more := getattr(value, "__dict__", None)):
-                yield more
+            if isinstance(value, HOLDERS) or (users and isinstance(value, Mapping)):
+                yield from _attributes(value)
             if isinstance(value, defaultdict):
                 yield value.default_factory
             return
-    yield type(value)
-    file = _file_of(type(value))
+    yield kind
+    file = file_of(kind)
     # itertools stands in no file, and what its iterators hold is no attribute.
-    if (file is None or not _outside(file)) and type(value).__module__ != itertools.__name__:
-        yield getattr(value, "__dict__", {})
-        yield [getattr(value, name, None) for name in sorted(_slots(type(value)))]
+    if (file is not None and is_outside(file)) or kind.__module__ == itertools.__name__:
+        yield from _reduced(value)
         return
-    yield from _reduced(value)
+    yield from _attributes(value)
+    if _holds_more_than_attributes(kind):
+        yield from _reduced(value)
 
 
-def _slots(kind: type) -> set[str]:
-    found = (getattr(each, "__slots__", ()) for each in kind.__mro__)
-    return {name for slots in found for name in ([slots] if isinstance(slots, str) else slots)}
+def _attributes(value: Any) -> Iterator[Any]:  # noqa: ANN401
+    """Give what hangs on an object, by name or in slots, however their names are mangled."""
+    if more := getattr(value, "__dict__", None):
+        yield more
+    for base in type(value).__mro__:
+        if "__slots__" in vars(base):
+            slots = [each for each in vars(base).values() if isinstance(each, MemberDescriptorType)]
+            yield {each.__name__: _slot(each, value) for each in sorted(slots, key=lambda each: each.__name__)}
+
+
+def _slot(slot: MemberDescriptorType, value: Any) -> Any:  # noqa: ANN401
+    try:
+        return slot.__get__(value, type(value))
+    except AttributeError:  # not set yet
+        return None
+
+
+def _holds_more_than_attributes(kind: type) -> bool:
+    """Whether a class is derived from one that is not written in Python, such as a deque; found as `copyreg` does."""
+    for base in kind.__mro__:
+        new = getattr(base, "__new__", None)
+        if not base.__flags__ & HEAP or (isinstance(new, BuiltinFunctionType) and new.__self__ is base):
+            return base not in {object, kind, threading.local}
+    return False
 
 
 def _reduced(value: Any) -> Iterator[Any]:  # noqa: ANN401
-    """Give what somebody else's object would be pickled as; of one that cannot be, what is never the same again."""
+    """Give what an object would be pickled as; of one that cannot be, what is never the same again."""
     # What remembers a function's results is pickled as the function's name.
     if (wrapped := getattr(value, "__wrapped__", None)) is not None:
         yield wrapped
@@ -108,79 +139,20 @@ def _reduced(value: Any) -> Iterator[Any]:  # noqa: ANN401
     yield from parts
 
 
-def _defined(value: Any) -> Iterator[Any]:  # noqa: ANN401
-    """Give what a function or a class does as it is now, and the file that it stands in; of a library's, its name."""
-    if (file := _file_of(value)) is not None:
-        yield from (value.__module__, value.__qualname__, _content(file, value.__module__ or ""))
-        if _outside(file) and "<locals>" not in value.__qualname__:
-            return
-    if isinstance(value, type):
-        yield value.__bases__
-        yield {name: each for name, each in sorted(vars(value).items()) if not name.startswith(INCIDENTAL)}
-        return
-    yield from (value.__code__, value.__defaults__, value.__kwdefaults__)
-    yield from map(_held, value.__closure__ or ())
-    names = sorted(_names(value.__code__))
-    used = {name: value.__globals__[name] for name in names if name in value.__globals__}
-    yield used
-    # What is imported where it is used is no global.
-    met = {name: used.get(name, sys.modules.get(name)) for name in names}
-    modules = {name: each for name, each in met.items() if isinstance(each, ModuleType) and _own(each)}
-    yield [modules, [_used_of(each, names) for each in modules.values()]]
-    read = {*names} - _stored(value.__code__)
-    yield {name: each for name, each in sorted(vars(value).items()) if name in read}
+def _as(value: Any, kinds: Iterable[Any]) -> Iterator[Any]:  # noqa: ANN401
+    """Give what a list, say, holds, whatever a class that is derived from it makes of iterating."""
+    iterate = next(kind.__iter__ for kind in kinds if isinstance(value, kind))
+    yield from iterate(value)
 
 
-def _used_of(module: ModuleType, names: Iterable[str]) -> dict[str, Any]:
-    """Give what a function may take of a module: what goes by a name that it uses."""
-    return {name: vars(module)[name] for name in names if name in vars(module)}
+def _items(value: Mapping[Any, Any]) -> Iterator[Any]:
+    kinds: tuple[Any, ...] = (OrderedDict, dict, type(value))
+    items = next(kind.items for kind in kinds if isinstance(value, kind))
+    yield from itertools.chain.from_iterable(items(value))
 
 
-def _networks_of(module: ModuleType) -> Iterator[Any]:
-    """Give what a module is, and of somebody's own the networks and numbers in it, by whatever way they are reached."""
-    yield module.__name__
-    if _own(module):
-        held = (nn.Module, Tensor, np.ndarray)
-        yield {name: each for name, each in sorted(vars(module).items()) if isinstance(each, held) or _own(each)}
-
-
-def _own(thing: Any) -> bool:  # noqa: ANN401
-    """Whether it is a module of somebody's own, whose content changes as it likes."""
-    if not isinstance(thing, ModuleType):
-        return False
-    file = getattr(thing, "__file__", None)
-    return thing.__name__ not in sys.builtin_module_names if file is None else not _outside(Path(file))
-
-
-def _stored(code: CodeType) -> set[str]:
-    """Attributes that a function sets, such as a count of its calls: they follow from what was done with it."""
-    inner = (each for each in code.co_consts if isinstance(each, CodeType))
-    own = {str(each.argval) for each in dis.get_instructions(code) if each.opname == "STORE_ATTR"}
-    return own.union(*map(_stored, inner))
-
-
-def _held(cell: CellType) -> Any:  # noqa: ANN401
-    try:
-        return cell.cell_contents
-    except ValueError:  # not bound yet
-        return None
-
-
-def _network(value: nn.Module) -> Iterator[Any]:
-    """Give what a network is and holds, whatever mode it is in and whatever watches its gradients."""
-    inside = vars(value)
-    yield from (type(value), {name: each for name, each in sorted(inside.items()) if name not in OF_MODULES})
-    yield from (inside["_parameters"], inside["_buffers"], inside["_modules"])
-    yield from ([*inside[kind].values()] for kind in ("_forward_pre_hooks", "_forward_hooks"))
-
-
-def _values(value: Tensor) -> Iterator[Any]:
-    whole = value.detach().cpu()
-    if whole.layout != torch.strided or whole.is_quantized:
-        whole = whole.dequantize() if whole.is_quantized else whole.to_dense()
-    whole = whole.contiguous()
-    yield from (str(whole.dtype), tuple(whole.shape))
-    yield hashlib.sha256(whole.reshape(-1).view(torch.uint8).numpy().data).hexdigest() if whole.numel() else ""
+def _text(value: Any) -> Iterator[str]:  # noqa: ANN401
+    yield next(kind.__repr__(value) for kind in TEXTS if isinstance(value, kind))
 
 
 def _built_in(value: Any) -> Iterator[Any]:  # noqa: ANN401
@@ -194,54 +166,25 @@ def _entries(value: np.ndarray[Any, Any]) -> Iterator[Any]:
     yield from (str(value.dtype), value.shape, value.tolist() if value.dtype.hasobject else value.tobytes())
 
 
-HOLDERS = (tuple, list, dict, Tensor, np.ndarray)
-
-OF_MODULES = frozenset(vars(nn.Module()))
-"""What every network holds."""
+HOLDERS = (tuple, list, dict, set, frozenset, functools.partial, Tensor, np.ndarray, *TEXTS)
 
 INSIDE: tuple[tuple[Any, Callable[[Any], Iterable[Any]]], ...] = (
-    ((tuple, list), iter),
-    (Mapping, lambda each: itertools.chain.from_iterable(each.items())),
-    (CodeType, lambda each: (each.co_code, each.co_names, each.co_varnames, each.co_consts)),
+    ((tuple, list), lambda each: _as(each, (tuple, list))),
+    ((set, frozenset), lambda _: ()),
+    (TEXTS, _text),
+    (Mapping, _items),
+    (CodeType, code_parts),
     (functools.partial, lambda each: (each.func, each.args, each.keywords)),
     (MethodType, lambda each: (each.__self__, each.__func__)),
     ((staticmethod, classmethod), lambda each: (each.__func__,)),
     (property, lambda each: (each.fget, each.fset)),
-    (ModuleType, _networks_of),
+    (ModuleType, module_parts),
     ((BuiltinFunctionType, MethodWrapperType), _built_in),
-    (nn.Module, _network),
-    (Tensor, _values),
+    (TORCHSCRIPT, torchscript_parts),
+    (nn.Module, network_parts),
+    (Tensor, tensor_parts),
     (np.ndarray, _entries),
-    ((FunctionType, type), _defined),
+    (FunctionType, function_parts),
+    (type, class_parts),
 )
 """What holds other things -> what it holds."""
-
-
-def _names(code: CodeType) -> set[str]:
-    inner = (each for each in code.co_consts if isinstance(each, CodeType))
-    return set(code.co_names).union(*map(_names, inner))
-
-
-def _file_of(thing: Any) -> Path | None:  # noqa: ANN401
-    """Give where a class or a function stands; built-in ones stand in the interpreter's own."""
-    if getattr(thing, "__module__", None) == "builtins":
-        return Path()
-    try:
-        file = Path(inspect.getsourcefile(inspect.unwrap(thing)) or "")
-    except (TypeError, OSError, ValueError):
-        return None
-    return file if file.is_file() else None
-
-
-def _content(file: Path, module: str) -> str:
-    """Hash a file of somebody's own or of lrbench; a library counts by its version."""
-    if not _outside(file) or file.is_relative_to(PACKAGE):
-        return digest_of([parsed(file)])
-    return " ".join(versions({module.partition(".")[0]}).values())
-
-
-def _outside(file: Path) -> bool:
-    """Whether what stands in a file is nobody's own: a library's, lrbench's, the interpreter's."""
-    if {"site-packages", "dist-packages"} & set(file.parts) or file == Path():
-        return True
-    return file.is_relative_to(STANDARD) or file.is_relative_to(PACKAGE)
