@@ -140,6 +140,7 @@ def test_the_registered_tests_are_adjusted_over_all_as_said():
     assert f"{gain} over all eleven registered differences" in FINDINGS
     assert f", {confirmed} over all eleven. Both" in FINDINGS
     assert f", {beside_ten} over all eleven), beside" in FINDINGS
+    assert f", {loss} over all eleven); next to normal networks" in FINDINGS
     assert f"Over all eleven registered differences the two p are {loss} and {beside_ten}." in APPENDIX
     assert f"The p is {beside_ten} over all eleven registered differences." in APPENDIX
     assert f"`late-replication` has p {confirmed}, and no other is below 0.05" in FINDINGS

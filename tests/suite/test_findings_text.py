@@ -43,7 +43,10 @@ SENTENCES = [
         SMOOTH,
         f"label smoothing has «label-smoothing - on-at-80: {AT_8}» (p «label-smoothing - on-at-80: {AT_8} p», 0.1",
     ),
-    (CONTROLS, f"the norm penalty alone «norm-at-80 - late-standard/on-at-80: {AT_8}»; next"),
+    (
+        "late-controls",
+        f"the norm penalty alone «norm-at-80 - on-at-80: {AT_8}» (p «norm-at-80 - on-at-80: {AT_8} p», 0.1",
+    ),
     (SMOOTH, f"networks they have «label-smoothing - {AGAIN}/normal: {AT_8}» and"),
     (SMOOTH, f"comparisons that find «label-smoothing - {AGAIN}/normal: {AT_8} found» and"),
     ("late-controls", f"and «norm-at-80 - normal: {AT_8} raw», in comparisons"),
