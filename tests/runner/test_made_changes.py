@@ -139,7 +139,7 @@ def test_a_change_is_noticed_and_the_same_is_the_same(case):
 
 
 def test_what_is_typed_into_a_library_s_program_counts(monkeypatch):
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", pytest.__file__)
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", pytest.__file__, raising=False)
     cell = "class H:\n    def go(self): return {}\nh = H()\ndef f(): return h.go()"
     found = [made(cell.replace("{}", each), "__main__") for each in "112"]
     assert found[0] == found[1] != found[2]
