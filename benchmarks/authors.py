@@ -168,7 +168,7 @@ def drawn(attack: Callable[[int], Tensor], draws: int) -> int:
 
 def arguments() -> argparse.Namespace:
     """Read the arguments."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run")
     parser.add_argument("what", choices=["left", "missed"])
     parser.add_argument("networks", nargs="*", type=Named.named, metavar="MODEL@SEED[:IMAGE]")
@@ -229,7 +229,8 @@ def main() -> None:
     try:
         compared(arguments())
     except LrbenchError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -157,7 +157,7 @@ def test_what_is_said_of_weak_evidence_has_its_figures():
     assert f"{told}, in a comparison that finds {power:.1f} points" in FINDINGS
     for board, model, column, told in (
         ("on-at-65-cifar10-jpeg", "1-lr", "centred_vr_5[avgpool]", "a difference of {:.1f} would be"),
-        (CIFAR, "on-at-80", "centred_vr_5[avgpool]", "; of {:.1f})"),
+        (CIFAR, "on-at-80", "centred_vr_5[avgpool]", ", where {:.1f} would be found;"),
     ):
         assert told.format(100 * _found_over_trainings(board, model, column)) in FINDINGS
     relative = "d_adv_relative[avgpool,pgd,8/255]"
@@ -167,7 +167,7 @@ def test_what_is_said_of_weak_evidence_has_its_figures():
         model: [f"{_t(OTHERS, model, column).pvalue:.2g}" for column in ("d_adv[avgpool,pgd,8/255]", relative)]
         for model in ("label-smoothing", "condlr")
     }
-    assert "(p {} and {} beside the normal network".format(*told["label-smoothing"]) in APPENDIX
+    assert "; p {} and {} beside the normal network".format(*told["label-smoothing"]) in APPENDIX
     assert "in either (p {} and {}).".format(*told["condlr"]) in APPENDIX
     p = [f"{_t(board, 'on-at-80', 'centred_vr_5[avgpool]').pvalue:.2g}" for board in (CIFAR, LATE_10)]
     assert f"p {p[0]}, over trainings)" in APPENDIX
@@ -229,6 +229,11 @@ def test_what_label_smoothing_does_beside_the_ten_is_as_said():
     ]
     p = stats.ttest_ind(np.subtract(*five), ten, equal_var=False).pvalue
     assert f"({np.subtract(*five).mean():+.1f}; Welch's t over trainings, p {p:.2g})" in APPENDIX
+    under_autoattack = "d_adv_relative[avgpool,autoattack,8/255]"
+    normal = per_seed(AGAIN, "normal", under_autoattack)
+    smoothed = stats.ttest_rel(per_seed(AGAIN_SMOOTHING, "label-smoothing", under_autoattack), normal)
+    assert f"under standard AutoAttack no difference is found (p {smoothed.pvalue:.2g})" in APPENDIX
+    assert stats.ttest_rel(per_seed(AGAIN, "on-at-80", under_autoattack), normal, alternative="less").pvalue < 0.001
     for model, found in worst.items():
         assert (_withstood(AGAIN_SMOOTHING, model, "autoattack") == found).all()
         assert {each["verdict"] for each in board_of(AGAIN_SMOOTHING).masking[model].values()} == {"held up"}
