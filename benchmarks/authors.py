@@ -38,7 +38,7 @@ from lrbench.names import WORST
 
 STANDARD = ["apgd-ce", "apgd-t", "fab-t", "square"]
 ROUNDING = 1e-6
-"""How far outside the ball rounding may leave a point."""
+"""How far outside the ball rounding may leave a point, of images in [0, 1], whose float32 numbers lie 6e-8 apart."""
 
 
 class Named(NamedTuple):
@@ -124,6 +124,14 @@ def fooled(model: nn.Module, found: Tensor, attacked: Attacked, rows: Tensor) ->
         return misclassified(model(found), attacked.y[rows])
 
 
+def require_right(network: Named, attacked: Attacked, rows: Tensor) -> None:
+    """Refuse images that are misclassified as they are: no attack would be needed there."""
+    for model, x, _ in (attacked.ours, attacked.theirs) if len(rows) else ():
+        if wrong := rows[fooled(model, x[rows], attacked, rows)].tolist():
+            msg = f"{network}: misclassified without an attack: image {', '.join(map(str, wrong))}"
+            raise UsageError(msg)
+
+
 def standard(suite: dict) -> str:
     """Give the label of the suite's standard AutoAttack."""
     attacks = zip(labels(suite), suite["attacks"], strict=True)
@@ -190,6 +198,7 @@ def arguments() -> argparse.Namespace:
 def asked_of_left(given: argparse.Namespace, run: Run, made: type, network: Named, attacked: Attacked) -> str:
     """Run the authors' code on what a network has left, and say what it fools."""
     rows = left(run, network, radius(run.board.suite["threat_model"]["eps"], given.eps))
+    require_right(network, attacked, rows)
     members = given.members or STANDARD
     theirs = rows[authors_attack(made, attacked, rows, 0, members)].tolist() if len(rows) else []
     return f"{network}: {len(rows)} left, of which the authors' {', '.join(members)} fool {theirs}"
@@ -201,6 +210,7 @@ def asked_of_missed(given: argparse.Namespace, made: type, network: Named, attac
         msg = f"{network}: the run attacked {len(attacked.y)} images, the first of which is 0"
         raise UsageError(msg)
     rows = torch.tensor([network.image])
+    require_right(network, attacked, rows)
     ours = drawn(partial(lrbench_attack, attacked, rows), given.draws)
     theirs = drawn(lambda seed: authors_attack(made, attacked, rows, seed, STANDARD), given.draws)
     return f"{network}: fooled in {ours} of {given.draws} draws, by the authors' code in {theirs}"

@@ -9,7 +9,17 @@ import torch
 from support.told import ROOT
 from torch import nn
 
-from benchmarks.authors import Named, as_both_see, left, lrbench_attack, main, missed, radius, statistics_of
+from benchmarks.authors import (
+    Named,
+    as_both_see,
+    left,
+    lrbench_attack,
+    main,
+    missed,
+    radius,
+    require_right,
+    statistics_of,
+)
 from lrbench.errors import UsageError
 from lrbench.names import WORST
 
@@ -52,6 +62,17 @@ def test_an_attack_says_which_rows_it_fools(model, images):
     assert lrbench_attack(as_both_see(model, images, y, 0.9, None), rows, 0).tolist() == [True, True]
     assert lrbench_attack(as_both_see(model, images, y, 0.0, None), rows, 0).tolist() == [False, False]
     assert lrbench_attack(as_both_see(model, images, y, 5.0, statistics_of(images)), rows, 0).tolist() == [True, True]
+
+
+def test_an_image_that_needs_no_attack_is_refused(model, images):
+    y = model(images).argmax(1)
+    y[2] = (y[2] + 1) % 5
+    for statistics in (None, statistics_of(images)):
+        attacked = as_both_see(model, images, y, 0.01, statistics)
+        require_right(Named("a", 0), attacked, torch.tensor([0, 1]))
+        require_right(Named("a", 0), attacked, torch.tensor([], dtype=torch.long))
+        with pytest.raises(UsageError, match="a@0: misclassified without an attack: image 2"):
+            require_right(Named("a", 0), attacked, torch.tensor([1, 2]))
 
 
 def test_missed_is_what_standard_autoattack_leaves_and_another_attack_fools():
