@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from lrbench.catalogue import ATTACKS
 from lrbench.errors import UsageError
 from lrbench.leaderboard.kept import Wrong
 from lrbench.leaderboard.layout import labels
-from lrbench.leaderboard.networks import step_in
+from lrbench.leaderboard.networks import is_ours, step_in
 from lrbench.leaderboard.said import is_noise
 from lrbench.leaderboard.sides import Side
 from lrbench.leaderboard.surrogates import recipe_of, same_networks
@@ -150,13 +151,10 @@ def other_attacks(first: Side, second: Side) -> set[str]:
 def _own_code(side: Side) -> dict[str, Any]:
     """Give the files of the user's that each attack was made by, by what they hold; a published board keeps none.
 
-    An attack of a package may go by a name as lrbench's own do, which have none.
+    An attack of a package may go by a plain name. What a step of one of lrbench's holds is of the user's measures.
     """
-    found: dict[str, Any] = {}
-    for record in _attacked(side):
-        label = record.id.split("/")[3]
-        found[label] = record.config.get("own") or found.get(label)
-    return found
+    own = (record for record in _attacked(side) if not is_ours(ATTACKS, record.config["attack"]["name"]))
+    return {record.id.split("/")[3]: record.config.get("own") for record in own}
 
 
 def codes(first: Side, second: Side) -> tuple[dict[str, Any], dict[str, Any]]:
