@@ -98,6 +98,9 @@ CODE = {
     "all keyword arguments": ("def f({}): return x", "**x", "x"),
     "by position alone": ("def f({}): return x", "x, /", "x"),
     "by keyword alone": ("def f({}): return x", "*, x", "x"),
+    "a wrapper of a library's function": ("def w(v):\n    @functools.wraps(nn.functional.relu)\n"
+                                          "    def g(x): return x * v\n    return g\nf = w({})", "1", "2"),
+    "a function in a library's wrapper": ("@torch.no_grad()\ndef f(x): return x * {}", "1", "2"),
     "another function's attribute": ("def g(x): return x\ng.k = {}\ndef f(x): return g.k", "1", "2"),
     "another function's attribute by its name": ("def g(x): return x\ng.k = {}\ndef f(x): return getattr(g, 'k')",
                                                  "1", "2"),

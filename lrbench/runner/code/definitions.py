@@ -83,7 +83,13 @@ def _where(value: Any) -> tuple[list[str], bool]:  # noqa: ANN401
     if (file := file_of(value)) is None:
         return [], False
     found = [value.__module__, value.__qualname__, content(file, value.__module__ or "")]
-    return found, is_outside(file) and "<locals>" not in value.__qualname__
+    return found, is_outside(file) and "<locals>" not in value.__qualname__ and not _is_wrapper(value)
+
+
+def _is_wrapper(value: Any) -> bool:  # noqa: ANN401
+    """Whether it is somebody's own around a library's function, whose name and module `functools.wraps` gave it."""
+    code = getattr(value, "__code__", None)
+    return code is not None and hasattr(value, "__wrapped__") and not is_outside(Path(code.co_filename))
 
 
 def _used_of(thing: ModuleType | FunctionType, names: Iterable[str]) -> dict[str, Any]:
